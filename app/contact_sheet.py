@@ -1,0 +1,138 @@
+"""Tracklets as rows of crops: one look tells whether each row is one person."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from app.database import SiteError
+from app.record import SegmentRecord, Site
+from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+from trackers.tracklets import Kind
+
+CELL = (64, 128)  # width and height of a crop, px
+LABEL = 190  # width of a row's label, px
+GAP, HEAD = 4, 34
+PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (120, 120, 120)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a contact sheet shows."""
+
+    path: str
+    tracklets: int
+    of: int  # in the site, or of the chosen camera
+
+
+def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: int = 60, columns: int = 12) -> Sheet:
+    """Writes a PNG: a row a tracklet, by camera and time, its crops spread over its time.
+
+    More than `rows` tracklets are thinned evenly, camera by camera.
+    """
+    cameras = [c.camera for c in site.cameras() if camera in (None, c.camera)]
+    if not cameras:
+        raise SiteError(
+            f"The site at {site.path} has no camera {camera!r}." if camera else f"The site at {site.path} is empty."
+        )
+    found = {
+        name: sorted(site.segments(name, kind=Kind.TRACKLET), key=lambda t: (t.start, t.number)) for name in cameras
+    }
+    total = sum(map(len, found.values()))
+    if not total:
+        raise SiteError(f"The site at {site.path} has no tracklets yet: ingest footage with people in it first.")
+    share = min(1.0, rows / total)
+    chosen = {name: _spread(mine, max(1, round(len(mine) * share))) for name, mine in found.items() if mine}
+    bands = []
+    for name, mine in chosen.items():
+        bands.append(_head(f"{name}   {len(mine)} of {len(found[name])} tracklets", columns))
+        bands += [_row(site, tracklet, columns) for tracklet in mine]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.stem}.part.png")
+    if not cv2.imwrite(str(draft), cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR)):
+        raise SiteError(f"{path} can't be written: check the folder and the disk.")
+    os.replace(draft, path)
+    return Sheet(str(path), sum(map(len, chosen.values())), total)
+
+
+def command(
+    out: Annotated[Path, typer.Argument(help="The PNG to write.")],
+    site: SiteOption = SITE,
+    camera: Annotated[str | None, typer.Option(help="Only this camera.")] = None,
+    rows: Annotated[int, typer.Option(help="At most about this many tracklets, spread evenly.", min=1, max=400)] = 60,
+    columns: Annotated[int, typer.Option(help="Crops a row.", min=1, max=32)] = 12,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw tracklets as rows of crops, by camera and time."""
+    if out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{out} must end in .png.", param_hint="OUT")
+    with Site.open(site) as opened:
+        sheet = contact_sheet(opened, out, camera=camera, rows=rows, columns=columns)
+    if as_json:
+        print_json(sheet)
+    else:
+        output.print(f"{sheet.path}: {sheet.tracklets} of {sheet.of} tracklets", markup=False, soft_wrap=True)
+
+
+def _spread(items: list[SegmentRecord], count: int) -> list[SegmentRecord]:
+    return [items[round(k)] for k in np.linspace(0, len(items) - 1, min(count, len(items)))]
+
+
+def _head(text: str, columns: int) -> NDArray[np.uint8]:
+    band = np.full((HEAD, LABEL + columns * (CELL[0] + GAP), 3), PAPER, np.uint8)
+    _write(band, text, (6, HEAD - 11), INK, 17, 600)
+    return band
+
+
+def _row(site: Site, tracklet: SegmentRecord, columns: int) -> NDArray[np.uint8]:
+    band = np.full((CELL[1] + GAP, LABEL + columns * (CELL[0] + GAP), 3), PAPER, np.uint8)
+    _write(band, f"tracklet {tracklet.number}", (6, 22), INK, 14, 500)
+    _write(band, f"track {tracklet.track}, {tracklet.length} boxes", (6, 42), FAINT, 13)
+    start, end = (datetime.fromtimestamp(t, UTC) for t in (tracklet.start, tracklet.end))
+    _write(band, f"{start:%Y-%m-%d}", (6, 66), FAINT, 13)
+    _write(
+        band,
+        f"{start:%H:%M:%S}.{start.microsecond // 100000} – {end:%H:%M:%S}.{end.microsecond // 100000}",
+        (6, 84),
+        FAINT,
+        13,
+    )
+    _write(band, f"ended by {tracklet.cut}", (6, 108), FAINT, 13)
+    crops = site.crops(tracklet.id)
+    for k, at in enumerate(np.linspace(0, len(crops) - 1, min(columns, len(crops))).round().astype(int)):
+        left = LABEL + k * (CELL[0] + GAP)
+        band[: CELL[1], left : left + CELL[0]] = _cell(site.crop_jpeg(crops[at]))
+    return band
+
+
+def _cell(jpeg: bytes) -> NDArray[np.uint8]:
+    """A crop in a cell, as large as fits, its proportions kept."""
+    crop = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB))
+    scale = min(CELL[0] / crop.shape[1], CELL[1] / crop.shape[0])
+    width, height = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
+    cell = np.full((CELL[1], CELL[0], 3), (235, 235, 235), np.uint8)
+    x, y = (CELL[0] - width) // 2, (CELL[1] - height) // 2
+    cell[y : y + height, x : x + width] = cv2.resize(
+        crop, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    )
+    return cell
+
+
+def _write(
+    image: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], size: int, weight: int = 400
+) -> None:
+    cv2.putText(image, text, at, colour, cv2.FontFace("sans"), size, weight)
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(command)

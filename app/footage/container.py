@@ -1,0 +1,143 @@
+"""Opening a video file, and nothing but a video file: the one place where untrusted containers meet libav."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.logging
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+# Demuxers of real containers. What is missing here matters: ffconcat, HLS, DASH, SDP, image2 and lavfi files can name
+# other files and hosts, and libav goes by content, so any of them may come along as "evening.mp4".
+CONTAINERS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,ivf,obu,av1,mjpeg,dhav,mxf,nut,dv"
+)
+MAX_PIXELS = 2**27  # 16384 x 8192; a header may announce anything, and the buffers follow the header
+CONTINUED_CLOCK = 60  # seconds; a later first stamp is the clock of a longer recording, not a late first picture
+AV_TIME_BASE = 1_000_000  # of container.start_time and container.duration
+AVFMT_TS_DISCONT = 0x0200  # flag of formats whose clock starts anywhere (MPEG transport and programme streams)
+
+# Of the whole process. Decoders speak of concealed damage only in the log, so errors must be let through to be counted.
+av.logging.set_level(av.logging.ERROR)
+av.logging.set_skip_repeated(False)
+
+
+class FootageError(Exception):
+    """Footage can't be found or read; the message says what, where and what to do."""
+
+
+def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
+    """Open the video file `path` and choose its first real video stream (cover pictures are none).
+
+    The path is taken literally, whatever it looks like (`concat:a`, `http:x`, `-i`), and no other file is opened on its
+    behalf. Decoding is set to one thread: cameras are decoded side by side, damage is reported on the calling thread
+    with the packet that has it, and the same file always gives the same pictures.
+
+    Raises:
+        FootageError: missing, empty, unreadable, not a video, cut off before its index, without video.
+    """
+    # Deep inside libav a device or a pipe would be waited on for ever.
+    if path.exists() and not path.is_file():
+        raise FootageError(f"{path} is not a file: give a video file or a folder of them")
+    with av.logging.Capture() as log:
+        try:
+            if path.stat().st_size == 0:
+                raise FootageError(f"{path} is empty (0 bytes): copy or export it again")
+            container = av.open(
+                f"file:{path.absolute()}",
+                options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS},
+                metadata_errors="replace",
+            )
+        except (av.FFmpegError, OSError, UnicodeError) as error:
+            raise FootageError(_why_not(path, error, [message for _, _, message in log])) from error
+    stream = next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
+    if stream is None:
+        container.close()
+        raise FootageError(f"{path} has no video stream: only footage with pictures can be read")
+    context = stream.codec_context
+    if context is None:
+        container.close()
+        raise FootageError(f"{path} has video of a kind that can't be decoded here: convert it to H.264")
+    if context.width * context.height > MAX_PIXELS:
+        container.close()
+        raise FootageError(
+            f"{path} announces pictures of {context.width} x {context.height} pixels: at most {MAX_PIXELS} are read"
+        )
+    context.thread_count = 1
+    return container, stream
+
+
+def _why_not(path: Path, error: Exception, log: Sequence[str]) -> str:
+    messages = " ".join(log)
+    if isinstance(error, FileNotFoundError):
+        return f"{path} does not exist: check the path"
+    if isinstance(error, PermissionError):
+        return f"{path} may not be read: check its permissions"
+    if "moov atom not found" in messages and _begins_like_mp4(path):
+        return f"{path} ends before its index (moov): probably cut off while copying; copy or export it again"
+    if "not on whitelist" in messages or isinstance(error, av.ArgumentError):
+        return (
+            f"{path} is not a video container but a playlist, picture or other format: give the video files themselves"
+        )
+    if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+        return f"{path} can't be read ({error.strerror}): check the disk"
+    return f"{path} is not a video that can be read ({error.args[1] if len(error.args) > 1 else error}): check the file"
+
+
+def _begins_like_mp4(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] in {b"ftyp", b"mdat", b"free", b"skip", b"wide", b"moov"}
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Frames a second, on average, as announced; 25 when nothing is."""
+    return Fraction(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
+
+
+def clock_origin(container: InputContainer) -> Fraction:
+    """The stamp, in seconds, at which the footage starts.
+
+    That is 0 in most containers, so that a video stream that begins late does begin late. It is the container's first
+    stamp where clocks start anywhere (MPEG-TS), and where the first stamp is over a minute: such a file was cut out of
+    a longer recording whose clock it kept.
+    """
+    first = Fraction(container.start_time or 0, AV_TIME_BASE)
+    anywhere = bool(container.format.flags & AVFMT_TS_DISCONT)
+    return first if anywhere or first > CONTINUED_CLOCK else Fraction(0)
+
+
+def announced_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction, Fraction] | None:
+    """The stamp at which the video should end by the file's own header, and how far off that may be, both in seconds.
+
+    None where the header says nothing: live recordings, and formats whose length is only estimated from what is there,
+    which can't tell that something is missing.
+    """
+    kind = container.format.name
+    slack = max(Fraction(1, 2), 2 / frame_rate(stream))
+    if kind == "avi" and stream.frames:  # its duration is corrected to the size of the file, its frame count is not
+        return stream.frames / frame_rate(stream), slack
+    if kind.startswith(("mov", "asf")) and stream.duration and stream.time_base:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base, slack
+    tag = stream.metadata.get("DURATION")
+    if kind.startswith("matroska") and tag:
+        try:
+            hours, minutes, seconds = tag.split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds), slack
+        except ValueError:
+            pass
+    if kind.startswith(("matroska", "flv")) and container.duration:  # of the longest stream, which may be the sound
+        return Fraction(container.duration, AV_TIME_BASE), max(slack, Fraction(2))
+    return None
+
+
+def length(container: InputContainer, stream: VideoStream) -> float | None:
+    """Seconds from the start of the footage to its end, as announced or estimated; None when unknown."""
+    announced = announced_end(container, stream)
+    if announced is not None:
+        return float(announced[0] - clock_origin(container))
+    return container.duration / AV_TIME_BASE if container.duration else None

@@ -1,0 +1,142 @@
+"""Footage as timed frames: every frame, some of them, or those after the last one seen."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from math import floor
+from types import TracebackType
+from typing import Self
+
+from app.footage.discover import Footage
+from app.footage.image_sequence import ImageSequence
+from app.footage.picture import Picture, Resume, checksum
+from app.footage.video import Video
+from deploy.detectors import Frame
+
+ROUNDING = Fraction(1, 1000)  # seconds; containers round stamps to it, and 0.1333 s must still meet the tick at 2/15 s
+
+__all__ = ["Decoder", "Resume", "open_footage"]
+
+
+def open_footage(
+    footage: Footage,
+    *,
+    every: int = 1,
+    fps: float | None = None,
+    begin: float | None = None,
+    end: float | None = None,
+    resume: Resume | None = None,
+) -> Decoder:
+    """Open `footage` for decoding; iterate over the result for its frames.
+
+    Args:
+        every: keep frames 0, N, 2N… of the footage.
+        fps: keep the first frame at or after each tick k/fps since the start of the footage, by the frames' own times;
+            a frame is never given twice, so slow footage stays as it is. Not together with `every`.
+        begin, end: UTC seconds; frames before `begin`, and from the first one at `end` on, are left out.
+        resume: `Decoder.resume_point()` of an earlier run with the same arguments: go on at the frame after it.
+
+    Raises:
+        FootageError: the footage can't be opened, or (on the first frame) it is not the one `resume` comes from.
+        ValueError: arguments that make no sense.
+    """
+    if every < 1:
+        raise ValueError(f"every={every} keeps no frame: it must be 1 or more")
+    if fps is not None and not fps > 0:
+        raise ValueError(f"fps={fps} keeps no frame: it must be above 0")
+    if fps is not None and every > 1:
+        raise ValueError("every and fps both thin the frames: give one of them")
+    return Decoder(
+        footage, every, None if fps is None else Fraction(fps).limit_denominator(1_000_000), begin, end, resume
+    )
+
+
+class Decoder(Iterator[Frame]):
+    """An iterator over frames, to be made by `open_footage`.
+
+    Partly damaged footage is given as far as it can be decoded, without an exception: read `problems` afterwards. Every
+    image of one footage has the same size and is the receiver's to change.
+    """
+
+    frames_expected: int | None  # how many frames will come, roughly; None when the file does not tell
+
+    def __init__(
+        self,
+        footage: Footage,
+        every: int,
+        fps: Fraction | None,
+        begin: float | None,
+        end: float | None,
+        resume: Resume | None,
+    ) -> None:
+        self.footage = footage
+        self._source = ImageSequence(footage.path) if footage.path.is_dir() else Video(footage.path)
+        self._every, self._fps = every, fps
+        self._begin, self._end = begin, end
+        self._resume = resume
+        self._last: Picture | None = None
+        self.frames_expected = self._expected()
+        self._frames = self._read()
+
+    def __next__(self) -> Frame:
+        return next(self._frames)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._frames.close()
+        self._source.close()
+
+    @property
+    def problems(self) -> list[str]:
+        """What was wrong with the footage decoded so far, a sentence each; complete when the iteration has ended."""
+        return list(self._source.problems)
+
+    def resume_point(self) -> Resume | None:
+        """Where to go on after the last frame given; None before the first. Costs a conversion and a checksum."""
+        if self._last is None:
+            return self._resume
+        image = self._last.read()
+        return Resume(self._last.index, self._last.pts, None if image is None else checksum(image))
+
+    def _read(self) -> Generator[Frame, None, None]:
+        start = self._resume
+        if start is None and self._begin is not None:
+            start = self._source.before(self._begin - self.footage.start)
+        tick: int | None = None  # of the source frame before, kept or not: so the choice is the same after a resume
+        for picture in self._source.pictures(start):
+            keep = picture.index % self._every == 0
+            if self._fps is not None:
+                before, tick = tick, floor((picture.seconds + ROUNDING) * self._fps)
+                keep = before is None or tick > before
+            time = self.footage.start + float(picture.seconds)
+            if self._resume is not None and picture.index <= self._resume.index:
+                continue
+            if self._end is not None and time >= self._end:
+                return
+            if not keep or (self._begin is not None and time < self._begin):
+                continue
+            image = picture.read()
+            if image is None:
+                continue
+            self._last = picture
+            yield Frame(self.footage.camera, picture.index, time, image)
+
+    def _expected(self) -> int | None:
+        frames, length = self._source.frames, self._source.length
+        if frames is None or not length:
+            return frames
+        rate = frames / length
+        first = max(0.0, 0.0 if self._begin is None else self._begin - self.footage.start)
+        if self._resume is not None:
+            first = max(first, (self._resume.index + 1) / rate)
+        last = length if self._end is None else min(length, self._end - self.footage.start)
+        kept = rate / self._every if self._fps is None else min(rate, float(self._fps))
+        return max(0, round((last - first) * kept))

@@ -1,0 +1,148 @@
+"""Numbered pictures with a `seqinfo.ini`, as the MOTChallenge lays them out, as footage."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.footage.container import FootageError
+from app.footage.picture import Image, Picture, Resume, checksum
+
+SEQINFO = "seqinfo.ini"
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
+
+
+def is_sequence(folder: Path) -> bool:
+    return (folder / SEQINFO).is_file()
+
+
+class ImageSequence:
+    """A folder with `seqinfo.ini` and its pictures. `problems` is complete when `pictures` has ended."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises FootageError when `seqinfo.ini` can't be understood or there is no picture."""
+        self.folder = folder
+        self.problems: list[str] = []
+        self.rate, image_folder, self._announced = _read_seqinfo(folder / SEQINFO)
+        self.images = numbered_images(image_folder)
+        if not self.images:
+            raise FootageError(
+                f"{folder / SEQINFO} announces pictures in {image_folder}, but there are none: put them there"
+            )
+        self._size: tuple[int, int] | None = None
+        for path in self.images.values():
+            image = _read(path)
+            if image is not None:
+                self._size = (image.shape[1], image.shape[0])
+                break
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def length(self) -> float:
+        """Seconds from the first picture's number to the last one's end."""
+        return float((max(self.images) + 1) / self.rate)
+
+    @property
+    def frames(self) -> int:
+        return len(self.images)
+
+    def before(self, seconds: float) -> Resume | None:
+        """The last picture before `seconds` (nothing need be decoded to find it); None when there is none."""
+        earlier = [index for index in self.images if index / self.rate < seconds]
+        return Resume(earlier[-1], earlier[-1], None) if earlier else None
+
+    def pictures(self, start: Resume | None = None) -> Iterator[Picture]:
+        """All pictures from the one that `start` describes, itself included, or from the first.
+
+        Raises:
+            FootageError: the picture that `start` describes is not there any more.
+        """
+        if start is not None and start.checksum is not None:
+            image = self._image(self.images[start.index]) if start.index in self.images else None
+            if image is None or checksum(image) != start.checksum:
+                raise FootageError(
+                    f"{self.folder} has another picture {start.index + 1} than before: it was replaced; "
+                    "remove its footage from the site and ingest it again"
+                )
+        for index, path in self.images.items():
+            if start is None or index >= start.index:
+                yield Picture(index, index, index / self.rate, partial(self._image, path))
+        last = max(self.images)
+        if len(self.images) <= last:
+            gaps = sorted(set(range(last)) - self.images.keys())
+            self.problems.append(f"{len(gaps)} pictures are missing, the first is number {gaps[0] + 1}")
+        if last + 1 < self._announced:
+            self.problems.append(f"ended at picture {last + 1} of {self._announced}: the sequence is not whole")
+
+    def _image(self, path: Path) -> Image | None:
+        image = _read(path)
+        if image is None:
+            problem = f"{path.name} can't be decoded: the picture is damaged"
+            if problem not in self.problems:
+                self.problems.append(problem)
+            return None
+        if self._size is not None and self._size != (image.shape[1], image.shape[0]):
+            image = np.asarray(cv2.resize(image, self._size), dtype=np.uint8)
+        return image
+
+
+def numbered_images(folder: Path) -> dict[int, Path]:
+    """Pictures by 0-based index, ascending: the number that ends the name, counted from 1 (from 0 if 0 is there)."""
+    numbered: dict[int, Path] = {}
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            digits = re.search(r"(\d{1,12})$", path.stem)
+            if digits and path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file():
+                numbered.setdefault(int(digits[1]), path)
+    first = 0 if 0 in numbered else 1
+    return {number - first: numbered[number] for number in sorted(numbered)}
+
+
+def image_folder(folder: Path) -> Path:
+    """Where the pictures of the sequence `folder` lie; FootageError when `seqinfo.ini` can't be understood."""
+    return _read_seqinfo(folder / SEQINFO)[1]
+
+
+def _read_seqinfo(path: Path) -> tuple[Fraction, Path, int]:
+    """Frames a second, the folder of the pictures, how many there should be (0: not said)."""
+    ini = configparser.ConfigParser(interpolation=None)
+    try:
+        ini.read_string(path.read_text(encoding="utf-8-sig"))
+        sequence = ini["Sequence"]
+        rate = Fraction(sequence["frameRate"])
+        announced = int(sequence.get("seqLength", "0"))
+        images = path.parent / sequence.get("imDir", "img1")
+    except (OSError, configparser.Error, KeyError, ValueError, ZeroDivisionError) as error:
+        raise FootageError(
+            f"{path} is not a seqinfo.ini ({error}): it needs [Sequence] with frameRate= and imDir="
+        ) from error
+    if rate <= 0:
+        raise FootageError(f"{path} says frameRate={rate}: it must be above 0")
+    if not images.resolve().is_relative_to(path.parent.resolve()):
+        raise FootageError(f"{path} says imDir={sequence.get('imDir')}: it must be a folder inside {path.parent}")
+    return rate, images, announced
+
+
+def _read(path: Path) -> Image | None:
+    """RGB, upright by its EXIF tag; None when the file is not a whole picture."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    # Half a JPEG decodes to a picture that is grey below; the decoder only writes a warning.
+    if not data or (path.suffix.lower() in {".jpg", ".jpeg"} and b"\xff\xd9" not in data[-4096:]):
+        return None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
+    return None if image is None else np.asarray(image, dtype=np.uint8)

@@ -1,0 +1,164 @@
+"""`site.toml`: what a person says about a site and its cameras, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Polygon = tuple[tuple[float, float], ...]  # x, y: pixels, or fractions of width and height when none is above 1
+
+
+SITE_TOML = "site.toml"
+
+
+class SiteConfigError(Exception):
+    """`site.toml` can't be used; the message says what is wrong, in which file, and what is possible."""
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """The table `[cameras.NAME]`, NAME being the folder or the file's stem."""
+
+    name: str | None = None  # the camera's name from here on
+    time_zone: str | None = None  # IANA name, for times in file names
+    start: datetime | None = None  # of its first footage, whatever names and containers say; without zone: in time_zone
+    mask: tuple[Polygon, ...] = ()  # regions to ignore
+    min_person_height: float | None = None  # pixels
+
+
+@dataclass(frozen=True)
+class SiteConfig:
+    """A whole `site.toml`."""
+
+    detector: str | None = None
+    time_zone: str | None = None
+    cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
+
+
+def site_config(footage: Path, given: Path | None = None) -> SiteConfig:
+    """What `given` says, else the `site.toml` in the folder of footage, else nothing. Raises SiteConfigError."""
+    own = footage / SITE_TOML
+    if given is None and not own.is_file():
+        return SiteConfig()
+    return read_site_toml(own if given is None else given)
+
+
+def read_site_toml(path: Path) -> SiteConfig:
+    """Read and check `path`.
+
+    Raises:
+        SiteConfigError: missing, not TOML, an unknown key or a value of the wrong kind.
+    """
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except OSError as error:
+        raise SiteConfigError(f"{path} can't be read ({error.strerror}): check the path and its permissions") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SiteConfigError(f"{path} is not TOML: {error}") from error
+    _known(path, "the file", document, {"site", "cameras"})
+    site = _table(path, "site", document.get("site", {}))
+    _known(path, "[site]", site, {"detector", "time_zone"})
+    cameras = {}
+    for name, value in _table(path, "cameras", document.get("cameras", {})).items():
+        cameras[name] = _camera(path, f"cameras.{name}", _table(path, f"cameras.{name}", value))
+    return SiteConfig(
+        detector=_text(path, "site.detector", site.get("detector")),
+        time_zone=_zone_name(path, "site.time_zone", site.get("time_zone")),
+        cameras=cameras,
+    )
+
+
+def zone_of(name: str | None) -> tzinfo:
+    """The time zone `name`, already checked; UTC when there is none."""
+    return UTC if name is None else ZoneInfo(name)
+
+
+def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
+    _known(path, f"[{where}]", table, {"name", "time_zone", "start", "mask", "min_person_height"})
+    height = table.get("min_person_height")
+    if height is not None and (not _is_number(height) or height < 0):
+        raise SiteConfigError(f"{path}: {where}.min_person_height = {height!r} must be a number of pixels, 0 or more")
+    return CameraConfig(
+        name=_text(path, f"{where}.name", table.get("name")),
+        time_zone=_zone_name(path, f"{where}.time_zone", table.get("time_zone")),
+        start=_moment(path, f"{where}.start", table.get("start")),
+        mask=_mask(path, f"{where}.mask", table.get("mask", [])),
+        min_person_height=None if height is None else float(height),
+    )
+
+
+def _known(path: Path, where: str, table: dict[str, Any], keys: set[str]) -> None:
+    for key in table:
+        if key not in keys:
+            raise SiteConfigError(f"{path}: unknown key {key!r} in {where}; possible are {', '.join(sorted(keys))}")
+
+
+def _table(path: Path, where: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SiteConfigError(f"{path}: {where} must be a table, written [{where}]")
+    return value
+
+
+def _text(path: Path, where: str, value: object) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value.strip()):
+        raise SiteConfigError(
+            f'{path}: {where} = {value!r} must be text in quotes, like {where.split(".")[-1]} = "..."'
+        )
+    return value
+
+
+def _zone_name(path: Path, where: str, value: object) -> str | None:
+    name = _text(path, where, value)
+    if name is not None:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
+            raise SiteConfigError(
+                f'{path}: {where} = "{name}" is not a time zone, like "Europe/Berlin" or "UTC"'
+            ) from error
+    return name
+
+
+def _moment(path: Path, where: str, value: object) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise SiteConfigError(f'{path}: {where} = {value!r} must be a date and time, like "2026-11-20T08:00:00"')
+
+
+def _mask(path: Path, where: str, value: object) -> tuple[Polygon, ...]:
+    wrong = SiteConfigError(
+        f"{path}: {where} must be a list of polygons of three or more points, like [[[0, 0], [640, 0], [640, 80]]]"
+    )
+    if not isinstance(value, list):
+        raise wrong
+    polygons = []
+    for points in value:
+        if not isinstance(points, list) or len(points) < 3:
+            raise wrong
+        polygon = []
+        for point in points:
+            if (
+                not isinstance(point, list)
+                or len(point) != 2
+                or not all(_is_number(part) and part >= 0 for part in point)
+            ):
+                raise wrong
+            polygon.append((float(point[0]), float(point[1])))
+        polygons.append(tuple(polygon))
+    return tuple(polygons)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

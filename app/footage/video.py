@@ -1,0 +1,287 @@
+"""The pictures of one video file, in presentation order, from the start or from any frame met before."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import av.logging
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.stream import VideoStream
+
+from app.footage.container import (
+    AV_TIME_BASE,
+    FootageError,
+    announced_end,
+    clock_origin,
+    frame_rate,
+    open_container,
+)
+from app.footage.picture import Image, Picture, Resume, checksum
+
+UNREADABLE = "packets could not be decoded"
+DAMAGED = "frames are damaged"
+# Complaints of decoders about streams that decode well; some cameras cause them with every group of pictures.
+HARMLESS = ("mmco:", "co located POCs", "number of reference frames", "reference picture missing during reorder")
+UPRIGHT = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+SEEK_WORTH = 20  # seconds of footage; decoding less than this is quicker than finding one's way
+SEEK_BACK = (0, 10, 30)  # seconds; transport streams have no index, and seeking may end behind the last keyframe
+REORDER = 32  # frames; no codec shows a frame later than 16 frames after one with a later stamp
+PACKET_SIZES = (188, 192, 204)  # bytes of an MPEG transport stream packet: plain, with time code, with error correction
+STUCK = 64  # read errors in a row after which the rest of a file is given up
+
+
+class Video:
+    """A video file. `problems` grows while `pictures` is iterated and is complete when that ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises FootageError when the file can't be opened as video at all."""
+        self.path = path
+        self._ended_early: list[str] = []
+        self._reformatter = VideoReformatter()
+        self._open()
+        self.rate = frame_rate(self._stream)
+        context = self._stream.codec_context
+        # What the header says, before anything is decoded: the same however the file is entered later.
+        self._size = (context.width, context.height) if context.width and context.height else None
+
+    def _open(self) -> None:
+        self._container: InputContainer
+        self._stream: VideoStream
+        self._container, self._stream = open_container(self.path)
+        self._origin = clock_origin(self._container)
+        self._time_base = Fraction(self._stream.time_base or Fraction(1, AV_TIME_BASE))
+        self._reached: Fraction | None = None
+        self._forget_trouble()
+
+    def close(self) -> None:
+        self._container.close()
+
+    @property
+    def length(self) -> float | None:
+        """Seconds, as announced or estimated."""
+        announced = announced_end(self._container, self._stream)
+        if announced is not None:
+            return float(announced[0] - self._origin)
+        return self._container.duration / AV_TIME_BASE if self._container.duration else None
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames there should be; None when unknown."""
+        return self._stream.frames or (round(self.length * self.rate) if self.length else None)
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each kind of damage met so far."""
+        counts = [
+            f"{n} {what}, the first near {float(self._first_trouble[what]):.1f} s" for what, n in self._trouble.items()
+        ]
+        return counts + self._ended_early
+
+    def pictures(self, start: Resume | None = None) -> Iterator[Picture]:
+        """All pictures from the one that `start` describes, itself included, or from the first.
+
+        A frame is looked up by seeking to the keyframe before it; only when the frame there is not beyond doubt the
+        same one is the file decoded from its beginning and counted. Either way the pictures are those of an
+        uninterrupted run, bit by bit.
+
+        Seconds are the container's own stamps, as they are: they may repeat or step back where the file has it so (AVI
+        keeps no presentation stamps, and B-frames in it come with those of their neighbours). Where there is no stamp,
+        frames follow each other at the average rate.
+
+        Raises:
+            FootageError: the frame that `start` describes is not in the file.
+        """
+        frames = None
+        index = 0
+        if start is not None:
+            frames = self._found_by_seeking(start)
+            index = start.index
+            if frames is None:
+                self.close()
+                self._open()
+                index = 0
+        seconds: Fraction | None = None
+        for frame in frames if frames is not None else self._frames():
+            if frame.pts is not None:
+                seconds = frame.pts * self._time_base - self._origin
+            else:
+                seconds = seconds + 1 / self.rate if seconds is not None else Fraction(0)
+            picture = Picture(index, frame.pts, seconds, partial(self._image, frame))
+            if start is not None and frames is None and index == start.index and start.checksum is not None:
+                if (frame.pts, checksum(self._image(frame))) != (start.pts, start.checksum):
+                    raise FootageError(
+                        f"{self.path} has another frame {index} than when it was read before: it was replaced; "
+                        "remove its footage from the site and ingest it again"
+                    )
+                self._forget_trouble()
+            if start is None or index >= start.index:
+                yield picture
+            index += 1
+        if start is not None and index <= start.index:
+            raise FootageError(
+                f"{self.path} ends at frame {index}, before frame {start.index} that was read before: it was replaced; "
+                "remove its footage from the site and ingest it again"
+            )
+        self._check_end(index)
+
+    def before(self, seconds: float) -> Resume | None:
+        """The last frame before `seconds`, found by counting packets without decoding them; None when that is not safe.
+
+        Counting is safe where every packet is one frame and carries its presentation stamp. Damaged packets before the
+        frame are counted as frames here, while decoding leaves them out.
+        """
+        kind = self._container.format.name
+        stamped = kind.startswith(("mov", "matroska")) or (
+            kind == "avi" and not self._stream.codec_context.has_b_frames
+        )
+        if seconds < SEEK_WORTH or not stamped:
+            return None
+        limit = (Fraction(seconds) + self._origin) / self._time_base
+        stamps: list[int] = []
+        container, stream = open_container(self.path)
+        with container:
+            for packet in container.demux(stream):
+                if packet.size == 0 or (packet.dts is not None and packet.dts >= limit):
+                    break
+                if (
+                    packet.pts is None
+                    or packet.is_corrupt
+                    or packet.is_discard
+                    or (not stamps and not packet.is_keyframe)
+                ):
+                    return None
+                if packet.pts < limit:
+                    insort(stamps, packet.pts)  # nearly sorted, so this is an append
+        if not stamps or len(set(stamps)) < len(stamps):
+            return None
+        return Resume(len(stamps) - 1, stamps[-1], None)
+
+    def _found_by_seeking(self, start: Resume) -> Iterator[VideoFrame] | None:
+        """Frames from `start` on, or None when seeking does not lead to exactly that frame."""
+        if start.pts is None:
+            return None
+        # A stamp alone does not show whether the picture is whole; with periodic intra refresh that takes a while.
+        for back in SEEK_BACK if start.checksum is not None else SEEK_BACK[1:]:
+            try:
+                self._container.seek(start.pts - round(back / self._time_base), stream=self._stream)
+            except (av.FFmpegError, OSError):
+                continue
+            frames = self._found(start)
+            if frames is not None:
+                return frames
+        return None
+
+    def _found(self, start: Resume) -> Iterator[VideoFrame] | None:
+        """Frames from `start` on, if it is among those that follow here and there can be no mistake."""
+        frames = self._frames()
+        target = start.pts or 0
+        later = 0
+        for frame in frames:
+            if frame.pts is None or later > REORDER:
+                return None
+            later += frame.pts > target
+            if frame.pts != start.pts:
+                continue
+            if start.checksum is not None and checksum(self._image(frame)) != start.checksum:
+                return None
+            following = next(frames, None)
+            if following is not None and following.pts == start.pts:  # which of the two was it?
+                return None
+            self._forget_trouble()  # of frames that were read before, or broken by starting in the middle
+            return _chain(frame, following, frames)
+        return None
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        """Decode from where the container stands to its end, over damage."""
+        packets = self._container.demux(self._stream)
+        near = Fraction(0)
+        stuck = 0
+        while stuck < STUCK:
+            frames: list[VideoFrame] = []
+            with av.logging.Capture() as log:
+                try:
+                    packet = next(packets)
+                except StopIteration:
+                    return
+                except (av.FFmpegError, OSError):
+                    stuck += 1
+                    self._note(UNREADABLE, near)
+                    packets = self._container.demux(self._stream)  # the old generator ended with its exception
+                    continue
+                if packet.pts is not None:
+                    near = packet.pts * self._time_base - self._origin
+                    end = near + (packet.duration or 0) * self._time_base
+                    self._reached = end if self._reached is None else max(end, self._reached)
+                try:
+                    frames = packet.decode()
+                    stuck = 0
+                except (av.FFmpegError, OSError):
+                    self._note(UNREADABLE, near)
+                    log.clear()
+            complaints = [text for _, _, text in log if not text.startswith(HARMLESS)]
+            if complaints or packet.is_corrupt or any(frame.is_corrupt for frame in frames):
+                self._note(DAMAGED, near)
+            yield from frames
+
+    def _image(self, frame: VideoFrame) -> Image:
+        """RGB, upright, in the size that the file announces, whatever the frame's own size and pixel format.
+
+        One swscale pass with a kept context and one thread; on 2 cores that is quicker than a copy to I420 and OpenCV's
+        conversion, and it knows odd sizes, full range, other matrices and deeper pixels.
+        """
+        width, height = self._size or (frame.width, frame.height)
+        picture = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24",
+            src_color_range=frame.color_range if frame.color_range == ColorRange.JPEG else None,
+            threads=1,
+        )
+        # to_ndarray gives a view; of RGB footage, it would be of a picture that the decoder may still build others on.
+        image = np.array(picture.to_ndarray(), np.uint8, order="C", copy=True if picture is frame else None)
+        quarter = round(frame.rotation / 90) % 4 * 90
+        return np.asarray(cv2.rotate(image, UPRIGHT[quarter]), dtype=np.uint8) if quarter else image
+
+    def _note(self, what: str, near: Fraction) -> None:
+        self._first_trouble.setdefault(what, near)
+        self._trouble[what] += 1
+
+    def _forget_trouble(self) -> None:
+        self._trouble: Counter[str] = Counter()
+        self._first_trouble: dict[str, Fraction] = {}
+
+    def _check_end(self, frames: int) -> None:
+        """Record when less came than the file announces: then nothing is known of the rest, which is not "nobody"."""
+        if frames == 0:
+            self._ended_early.append("no frame could be decoded: the footage is damaged")
+            return
+        announced = announced_end(self._container, self._stream)
+        if announced is not None:
+            end, slack = announced[0] - self._origin, announced[1]
+            if self._reached is not None and self._reached < end - slack:
+                self._ended_early.append(
+                    f"ended at {float(self._reached):.1f} s of {float(end):.1f} s: "
+                    "the file was cut off, probably while copying"
+                )
+        elif self._container.format.name == "mpegts" and all(self.path.stat().st_size % size for size in PACKET_SIZES):
+            self._ended_early.append(
+                f"ended at {float(self._reached or 0):.1f} s inside a packet: the file was cut off"
+            )
+
+
+def _chain(first: VideoFrame, second: VideoFrame | None, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    yield first
+    if second is not None:
+        yield second
+        yield from rest

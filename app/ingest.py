@@ -1,0 +1,310 @@
+"""Footage becomes a site of pure tracklets: the main job."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from app.draw import draw_camera
+from app.footage import Camera, Footage, FootageError, discover, open_footage, site_config
+from app.pipeline import Decoded, detections
+from app.progress import Progress
+from app.record import FootageRecord, Site
+from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+from app.tracking import FootageTracker, resume_of
+from deploy.detectors import Detector
+from deploy.detectors.load import load_detector
+from trackers import TRACKERS
+
+log = logging.getLogger("sightline")
+
+CHUNK = 300  # frames between commits: at most this much, a camera, is done again after a kill
+
+
+@dataclass(frozen=True, slots=True)
+class Thinning:
+    """Which frames are looked at: each `every`-th, or `fps` a second; those between `begin` and `end`, UTC seconds."""
+
+    every: int = 1
+    fps: float | None = None
+    begin: float | None = None
+    end: float | None = None
+
+
+@dataclass(slots=True)
+class CameraReport:
+    """What the site holds of one camera after an ingest; the rate is this run's, 0 where nothing was left to do."""
+
+    camera: str
+    footage: int
+    frames: int = 0
+    frames_per_second: float = 0.0
+    detections: int = 0
+    tracks: int = 0
+    tracklets: int = 0
+    crops: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did."""
+
+    site: str
+    seconds: float
+    cameras: list[CameraReport]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One footage that is not done yet."""
+
+    camera: Camera
+    footage: Footage
+    record: FootageRecord
+
+
+def ingest(
+    videos: Path,
+    site_path: Path,
+    *,
+    detector: str = "auto",
+    download: bool = False,
+    tracker: str = "bytetrack",
+    thinning: Thinning = Thinning(),
+    start: float | None = None,
+    config: Path | None = None,
+    replace: bool = False,
+    draw: Path | None = None,
+) -> IngestReport:
+    """Turns the footage at `videos` into tracklets of the site at `site_path`, going on where an earlier run stopped.
+
+    start: UTC seconds for footage that does not tell its own; replace: take footage in again that changed or was
+    ingested otherwise; draw: a folder for each camera's video with boxes and ids. Raises FootageError, SiteError or
+    DetectorError where it can't start or can't go on; what is wrong with single footage is in the report.
+    """
+    began = time.monotonic()
+    settings_file = site_config(videos, config)
+    cameras = discover(videos, settings_file, start)
+    with Site.open_for_writing(site_path) as site:
+        finder = load_detector(detector, download=download, site_default=settings_file.detector)
+        settings = {
+            "detector": finder.name,
+            "sha256": finder.sha256,
+            "tracker": tracker,
+            **dataclasses.asdict(thinning),
+        }
+        reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
+        jobs = _jobs(site, cameras, settings, replace, reports)
+        with Progress([camera.name for camera in cameras]) as progress:
+            _follow(site, jobs, finder, settings, thinning, progress)
+            for name, seconds in progress.seconds.items():
+                reports[name].frames_per_second = round(progress.frames[name] / seconds, 1) if seconds else 0.0
+        for summary in site.cameras():
+            if (report := reports.get(summary.camera)) is not None:
+                report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
+                report.tracklets, report.crops = summary.tracklets, summary.crops
+                report.errors = [*summary.errors, *report.errors]
+        if draw is not None:
+            for camera in cameras:
+                draw_camera(site, camera, draw)
+    return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
+
+
+def _jobs(
+    site: Site, cameras: list[Camera], settings: dict[str, Any], replace: bool, reports: dict[str, CameraReport]
+) -> list[list[_Job]]:
+    """What is left to do, a list a camera; what stands in the way is written into the reports."""
+    jobs: list[list[_Job]] = []
+    for camera, known in zip(cameras, site.register(cameras, settings, replace=replace), strict=True):
+        mine = []
+        for footage, (record, objection) in zip(camera.footage, known, strict=True):
+            if objection is not None:
+                reports[camera.name].errors.append(objection)
+            elif record.camera != camera.name:
+                log.info(
+                    "%s is the same film as %s of camera %s: not ingested again",
+                    footage.path,
+                    record.name,
+                    record.camera,
+                )
+            elif record.status != "done":
+                mine.append(_Job(camera, footage, record))
+        jobs.append(mine)
+    return [mine for mine in jobs if mine]
+
+
+def _follow(
+    site: Site,
+    jobs: list[list[_Job]],
+    detector: Detector,
+    settings: dict[str, Any],
+    thinning: Thinning,
+    progress: Progress,
+) -> None:
+    """Takes all jobs through decoding, detection and tracking, committing a chunk every CHUNK frames of a camera."""
+    by_footage = {job.record.id: job for camera in jobs for job in camera}
+    tracker: dict[int, FootageTracker] = {}
+    sources = [lambda mine=mine: _decode(site, mine, thinning, progress) for mine in jobs]
+    with closing(detections(sources, detector)) as stream:
+        for item, found in stream:
+            job = by_footage[item.footage]
+            if item.failed:
+                site.fail(job.record, item.problems[-1])
+                tracker.pop(item.footage, None)
+                continue
+            mine = tracker.get(item.footage)
+            if mine is None:  # only now is all that its numbers follow in the record
+                record = site.begin(job.record, settings)
+                mine = tracker[item.footage] = FootageTracker(
+                    job.camera, record, settings["tracker"], site.checkpoint(item.footage)
+                )
+            if item.frame is not None:
+                mine.take(item.frame, found)
+                progress.advance(job.camera.name)
+                if item.resume is not None:
+                    site.commit(job.record, mine.chunk(item.resume, item.problems), done=False)
+            else:
+                mine.finish()
+                site.commit(job.record, mine.chunk(None, item.problems), done=True)
+                del tracker[item.footage]
+
+
+def _decode(site: Site, jobs: list[_Job], thinning: Thinning, progress: Progress) -> Iterator[Decoded]:
+    """The frames of one camera, footage by footage, each ending with an item without a frame."""
+    for job in jobs:
+        record = job.record
+        before = tuple(record.problems) if record.status == "running" else ()
+        try:
+            with open_footage(
+                job.footage,
+                every=thinning.every,
+                fps=thinning.fps,
+                begin=thinning.begin,
+                end=thinning.end,
+                resume=resume_of(site.checkpoint(record.id)),
+            ) as decoder:
+                progress.expect(job.camera.name, decoder.frames_expected)
+                for number, frame in enumerate(decoder, record.frames + 1):
+                    if number % CHUNK == 0:
+                        yield Decoded(record.id, frame, decoder.resume_point(), (*before, *decoder.problems))
+                    else:
+                        yield Decoded(record.id, frame)
+                yield Decoded(record.id, None, problems=(*before, *decoder.problems))
+        except FootageError as error:
+            yield Decoded(record.id, None, problems=(str(error),), failed=True)
+
+
+def command(
+    videos: Annotated[
+        Path, typer.Argument(help="A folder of footage (a video file or a sub-folder is a camera), or one file.")
+    ],
+    site: SiteOption = SITE,
+    detector: Annotated[
+        str,
+        typer.Option(
+            help="auto, shipped, a .onnx or .pt file, an ultralytics or torchvision model name, or mot:PATH with "
+            "public detections. auto: what site.toml names, else ultralytics weights on this machine, else shipped."
+        ),
+    ] = "auto",
+    download: Annotated[
+        bool, typer.Option("--download", help="Allow the detector's library to download weights.")
+    ] = False,
+    tracker: Annotated[str, typer.Option(help=f"One of: {', '.join(TRACKERS)}.")] = "bytetrack",
+    every: Annotated[int, typer.Option(help="Look at every N-th frame only.", min=1)] = 1,
+    fps: Annotated[float | None, typer.Option(help="Look at F frames a second only (not with --every).")] = None,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", help="Leave out what was before this time (ISO 8601; UTC unless it has an offset)."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Leave out what was from this time on.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="When footage started that tells it neither by its name nor inside.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A site.toml; default: the one in the footage folder.")] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Take in again, from the beginning, footage that changed or was "
+            "ingested with other settings; what came from it before is removed.",
+        ),
+    ] = False,
+    draw: Annotated[
+        Path | None, typer.Option(help="Also write each camera's video with boxes and track ids here.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn footage into a site: detect and track people, cut pure tracklets, keep crops. Safe to interrupt."""
+    if tracker not in TRACKERS:
+        raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
+    if fps is not None and (every > 1 or fps <= 0):
+        raise typer.BadParameter("must be above 0, and not given together with --every.", param_hint="--fps")
+    thinning = Thinning(every, fps, _time(begin, "--from"), _time(end, "--to"))
+    report = ingest(
+        videos,
+        site,
+        detector=detector,
+        download=download,
+        tracker=tracker,
+        thinning=thinning,
+        start=_time(start, "--start"),
+        config=config,
+        replace=replace,
+        draw=draw,
+    )
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    raise typer.Exit(1 if any(camera.errors for camera in report.cameras) else 0)
+
+
+def _time(text: str | None, option: str) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no time like 2026-11-20T14:30:05 or …+01:00.", param_hint=option
+        ) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _print(report: IngestReport) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors"):
+        table.add_column(head, justify="left" if head == "camera" else "right")
+    for c in report.cameras:
+        table.add_row(
+            c.camera,
+            f"{c.frames:,}",
+            f"{c.frames_per_second:.1f}" if c.frames_per_second else "–",
+            f"{c.detections:,}",
+            f"{c.tracks:,}",
+            f"{c.tracklets:,}",
+            f"{c.crops:,}",
+            str(len(c.errors)),
+        )
+    output.print(table)
+    for c in report.cameras:
+        for error in c.errors:
+            output.print(f"{c.camera}: {error}", markup=False, soft_wrap=True)
+    output.print(f"Site {report.site}, {report.seconds:.1f} s", markup=False)
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(command)

@@ -1,0 +1,511 @@
+"""The site on disk. `Site` is the one way in; all SQL of the project stands in this file.
+
+`site.db` (SQLite, WAL) is the record of truth. What a process has committed survives its death at any moment; what it
+had not committed is gone, and the next run of the same command does it again with the same result.
+
+Numbers: a track and a segment are numbered from 1 within their camera; a segment's id is `camera id · 2³² + number`, so
+that ids do not depend on which camera was faster.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.crops import Crop
+from app.database import Database, SiteError
+from app.footage import Camera, Footage, grown
+from app.shards import Place, ShardWriter, read_crop, shard_path
+from trackers.tracklets import Kind, Segment
+
+_SCHEMA = """
+CREATE TABLE cameras (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, time_zone TEXT, mask TEXT NOT NULL, min_height REAL) STRICT;
+CREATE TABLE footage (
+  id INTEGER PRIMARY KEY, camera_id INTEGER NOT NULL REFERENCES cameras, name TEXT NOT NULL, path TEXT NOT NULL,
+  size INTEGER NOT NULL, fingerprint TEXT NOT NULL, start REAL NOT NULL, start_source TEXT NOT NULL,
+  status TEXT NOT NULL DEFAULT 'new',
+  settings TEXT,
+  first_track INTEGER NOT NULL DEFAULT 1, first_segment INTEGER NOT NULL DEFAULT 1,
+  source_frames INTEGER NOT NULL DEFAULT 0, frames INTEGER NOT NULL DEFAULT 0, detections INTEGER NOT NULL DEFAULT 0,
+  seconds REAL NOT NULL DEFAULT 0,
+  shard INTEGER NOT NULL DEFAULT 0, shard_bytes INTEGER NOT NULL DEFAULT 0,
+  checkpoint BLOB, problems TEXT NOT NULL DEFAULT '[]', UNIQUE (camera_id, name)) STRICT;
+CREATE TABLE segments (
+  id INTEGER PRIMARY KEY, camera_id INTEGER NOT NULL REFERENCES cameras, footage_id INTEGER NOT NULL REFERENCES footage,
+  number INTEGER NOT NULL, track INTEGER NOT NULL, kind TEXT NOT NULL, cut TEXT NOT NULL,
+  start REAL NOT NULL, "end" REAL NOT NULL, length INTEGER NOT NULL, height REAL NOT NULL, boxes BLOB NOT NULL) STRICT;
+CREATE INDEX segments_by_track ON segments (camera_id, track);
+CREATE INDEX segments_by_footage ON segments (footage_id);
+CREATE VIEW tracklets AS SELECT * FROM segments WHERE kind = 'tracklet';
+-- A track that never got a second box was only tentative.
+CREATE VIEW tracks AS
+  SELECT camera_id, track AS number, sum(length) AS length FROM segments
+  GROUP BY camera_id, track HAVING sum(length) > 1;
+CREATE TABLE crops (
+  tracklet_id INTEGER NOT NULL REFERENCES segments, number INTEGER NOT NULL, frame INTEGER NOT NULL, time REAL NOT NULL,
+  x1 REAL NOT NULL, y1 REAL NOT NULL, x2 REAL NOT NULL, y2 REAL NOT NULL, score REAL NOT NULL,
+  overlap REAL NOT NULL, border REAL NOT NULL, sharpness REAL NOT NULL, height_ratio REAL NOT NULL,
+  shard INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, crc32 INTEGER NOT NULL,
+  PRIMARY KEY (tracklet_id, number)) STRICT, WITHOUT ROWID;
+CREATE TABLE cannot_link (
+  a INTEGER NOT NULL REFERENCES segments, b INTEGER NOT NULL REFERENCES segments, PRIMARY KEY (a, b)
+  ) STRICT, WITHOUT ROWID;
+"""
+_BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
+
+
+class StorageError(SiteError):
+    """The disk took no more in the middle of the work; all that was committed before is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class FootageRecord:
+    """What the record says of one footage."""
+
+    id: int
+    camera_id: int
+    camera: str
+    name: str
+    path: Path
+    size: int  # bytes
+    fingerprint: str
+    start: float  # UTC seconds
+    start_source: str
+    status: str  # new, running, done, or failed: nothing of it could be decoded
+    settings: dict[str, Any] | None  # the detector, tracker and thinning that its tracklets come from
+    first_track: int  # its tracks are numbered from here on…
+    first_segment: int  # …and its segments from here
+    source_frames: int  # frames of the film that lie behind, thinned ones included
+    frames: int  # frames looked at
+    detections: int
+    seconds: float  # of the film that lie behind
+    shard: int  # its last shard…
+    shard_bytes: int  # …and how much of it counts
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSummary:
+    """What a site holds of one camera."""
+
+    camera: str
+    footage: int
+    hours: float
+    frames: int
+    detections: int
+    tracks: int
+    tracklets: int
+    crops: int
+    crop_bytes: int
+    start: float | None  # of the earliest footage, UTC seconds
+    end: float | None
+    errors: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """One piece of a track; with kind `tracklet`, a tracklet."""
+
+    id: int
+    camera: str
+    footage_id: int
+    number: int
+    track: int
+    kind: str
+    cut: str
+    start: float  # UTC seconds
+    end: float
+    length: int  # boxes
+    height: float  # px, median
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes of one segment: frames int32 `(n,)` indices in its footage, times, boxes `(n, 4)`, scores `(n,)`."""
+
+    frames: NDArray[np.int32]
+    times: NDArray[np.float64]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CropRecord:
+    """One stored crop of a tracklet."""
+
+    tracklet_id: int
+    number: int
+    frame: int  # index in its footage
+    time: float  # UTC seconds
+    box: tuple[float, float, float, float]  # x1 y1 x2 y2 px in the frame
+    score: float
+    camera_id: int
+    footage_id: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What ingest adds to a footage in one commit. Counts are totals since the footage began."""
+
+    segments: Sequence[Segment]
+    crops: dict[int, list[Crop]]  # by segment number
+    checkpoint: bytes
+    source_frames: int
+    frames: int
+    detections: int
+    seconds: float
+    problems: Sequence[str] = ()
+
+
+class Site:
+    """One site. Open it with `Site.open` (to read) or `Site.open_for_writing` (one process at a time)."""
+
+    def __init__(self, path: Path, database: Database) -> None:
+        self.path = path
+        self._db = database
+        self._writers: dict[int, ShardWriter] = {}
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Opens an existing site to read. Raises SiteError where there is none."""
+        return cls(path, Database.open(path))
+
+    @classmethod
+    def open_for_writing(cls, path: Path) -> Self:
+        """Opens a site to write, or makes a new one. Raises SiteError where it can't, or while another process does."""
+        return cls(path, Database.open_for_writing(path, _SCHEMA))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+        self._db.close()
+
+    # --- footage and its progress
+
+    def register(
+        self, cameras: Sequence[Camera], settings: dict[str, Any], *, replace: bool = False
+    ) -> list[list[tuple[FootageRecord, str | None]]]:
+        """Writes cameras and footage into the record; returns each camera's footage in the order given.
+
+        Footage is known by its content: the same film is not added again, whatever its name now is. With each record
+        comes an objection, where there is one: the file is not what it was when it was ingested, or it was ingested (or
+        begun) under other settings. With `replace` such footage starts anew instead, and what came from it is removed.
+        """
+        with self._db.transaction():
+            known = []
+            for camera in cameras:
+                camera_id = self._write_camera(camera)
+                known.append([self._register(camera_id, footage, settings, replace) for footage in camera.footage])
+        result = [[(self.footage_record(footage), objection) for footage, objection in mine] for mine in known]
+        for record, _ in chain.from_iterable(result):
+            if (
+                record.status == "new"
+            ):  # rows went first: shards without rows are only waste, the reverse would be damage
+                for shard in self._crop_folder(record.camera_id).glob(f"{record.id}-*.shard"):
+                    shard.unlink()
+        if replace:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still holds what was removed
+        return result
+
+    def begin(self, footage: FootageRecord, settings: dict[str, Any]) -> FootageRecord:
+        """Marks footage as running under these settings, numbering what comes after all that its camera has."""
+        with self._db.transaction():
+            if footage.status != "running":
+                self._db.execute(
+                    """UPDATE footage SET status = 'running', settings = ?, problems = '[]', first_track = 1 +
+                      (SELECT coalesce(max(track), 0) FROM segments s WHERE s.camera_id = footage.camera_id),
+                    first_segment = 1 +
+                      (SELECT coalesce(max(number), 0) FROM segments s WHERE s.camera_id = footage.camera_id)
+                    WHERE id = ?""",
+                    *(json.dumps(settings), footage.id),
+                )
+        return self.footage_record(footage.id)
+
+    def checkpoint(self, footage_id: int) -> bytes | None:
+        """The state in which ingest left this footage, if it was interrupted."""
+        return self._db.one("SELECT checkpoint FROM footage WHERE id = ?", footage_id)["checkpoint"]
+
+    def commit(self, footage: FootageRecord, chunk: Chunk, *, done: bool) -> None:
+        """Adds a chunk, whole or not at all. Raises StorageError where the disk is full or fails."""
+        try:
+            writer = self._writer(footage)
+            before = writer.shard, writer.size
+            places = writer.append(crop.jpeg for crops in chunk.crops.values() for crop in crops)
+        except OSError as error:
+            raise self._no_more(error.strerror or str(error)) from error
+        try:
+            with self._db.transaction():
+                self._insert(footage, chunk, places)
+                self._db.execute(
+                    "UPDATE footage SET status = ?, source_frames = ?, frames = ?, detections = ?, seconds = ?, "
+                    "shard = ?, shard_bytes = ?, checkpoint = ?, problems = ? WHERE id = ?",
+                    *(
+                        "done" if done else "running",
+                        chunk.source_frames,
+                        chunk.frames,
+                        chunk.detections,
+                        chunk.seconds,
+                    ),
+                    *(writer.shard, writer.size, None if done else chunk.checkpoint),
+                    *(json.dumps(list(chunk.problems)), footage.id),
+                )
+        except sqlite3.OperationalError as error:
+            writer.rewind(*before)
+            raise self._no_more(str(error)) from error
+        if done:
+            self._writers.pop(footage.id).close()
+
+    def fail(self, footage: FootageRecord, problem: str) -> None:
+        """Records that no more can be had from this footage; what was committed of it stays."""
+        with self._db.transaction():
+            now = self.footage_record(footage.id)
+            problems = [*(known for known in now.problems if known != problem), problem]
+            status = "running" if now.frames else "failed"
+            self._db.execute(
+                "UPDATE footage SET status = ?, problems = ? WHERE id = ?", status, json.dumps(problems), footage.id
+            )
+
+    # --- what the site holds
+
+    def footage_record(self, footage_id: int) -> FootageRecord:
+        return next(record for record in self._footage("f.id = ?", footage_id))
+
+    def footage(self, camera: str | None = None) -> list[FootageRecord]:
+        """All footage, or one camera's, by camera and start."""
+        return list(self._footage("?1 IS NULL OR c.name = ?1", camera))
+
+    def cameras(self) -> list[CameraSummary]:
+        """Every camera with its counts, in the order in which they came."""
+        rows = self._db.all("""
+          SELECT c.name AS camera, f.footage, f.hours, f.frames, f.detections, f.start, f."end",
+            (SELECT count(*) FROM tracks t WHERE t.camera_id = c.id) AS tracks,
+            (SELECT count(*) FROM tracklets t WHERE t.camera_id = c.id) AS tracklets,
+            coalesce(p.crops, 0) AS crops, coalesce(p.crop_bytes, 0) AS crop_bytes
+          FROM cameras c
+          JOIN (SELECT camera_id, count(*) AS footage, sum(seconds) / 3600 AS hours, sum(frames) AS frames,
+                  sum(detections) AS detections, min(start) AS start, max(start + seconds) AS "end"
+                FROM footage GROUP BY camera_id) f ON f.camera_id = c.id
+          LEFT JOIN (SELECT t.camera_id, count(*) AS crops, sum(p.length) AS crop_bytes
+                FROM crops p JOIN tracklets t ON t.id = p.tracklet_id GROUP BY t.camera_id) p ON p.camera_id = c.id
+          ORDER BY c.id""")
+        errors: dict[str, list[str]] = {row["camera"]: [] for row in rows}
+        for footage in self.footage():
+            errors[footage.camera] += footage.problems
+        return [CameraSummary(**row, errors=errors[row["camera"]]) for row in map(dict, rows)]
+
+    def segments(self, camera: str | None = None, *, kind: Kind | None = None) -> list[SegmentRecord]:
+        """Segments of tracks by camera and number; with `kind` only those (the tracklets: `Kind.TRACKLET`)."""
+        rows = self._db.all(
+            """SELECT s.id, c.name AS camera, footage_id, number, track, kind, cut, start, "end", length, height
+            FROM segments s JOIN cameras c ON c.id = s.camera_id
+            WHERE (?1 IS NULL OR c.name = ?1) AND (?2 IS NULL OR kind = ?2) ORDER BY s.id""",
+            *(camera, None if kind is None else str(kind)),
+        )
+        return [SegmentRecord(**dict(row)) for row in rows]
+
+    def boxes(self, segment_id: int) -> Boxes:
+        """The boxes of one segment, by frame."""
+        blob = self._db.one("SELECT boxes FROM segments WHERE id = ?", segment_id)["boxes"]
+        rows = np.frombuffer(zlib.decompress(blob), _BOX)
+        return Boxes(rows["frame"], rows["time"], rows["box"], rows["score"])
+
+    def crops(self, tracklet_id: int) -> list[CropRecord]:
+        """The crops of one tracklet, by time."""
+        rows = self._db.all(
+            """SELECT p.*, s.camera_id, s.footage_id FROM crops p JOIN segments s ON s.id = p.tracklet_id
+            WHERE tracklet_id = ? ORDER BY p.number""",
+            tracklet_id,
+        )
+        return [
+            CropRecord(
+                **{
+                    name: row[name]
+                    for name in ("tracklet_id", "number", "frame", "time", "score", "camera_id", "footage_id")
+                },
+                box=(row["x1"], row["y1"], row["x2"], row["y2"]),
+                place=Place(row["shard"], row["offset"], row["length"], row["crc32"]),
+            )
+            for row in rows
+        ]
+
+    def crop_jpeg(self, crop: CropRecord) -> bytes:
+        """The JPEG bytes of a crop. Raises ValueError where they are missing or damaged."""
+        return read_crop(self._crop_folder(crop.camera_id), crop.footage_id, crop.place)
+
+    def cannot_link(self) -> NDArray[np.int64]:
+        """`(N, 2)` ids of tracklets that show different people."""
+        pairs = [tuple(row) for row in self._db.all("SELECT a, b FROM cannot_link ORDER BY a, b")]
+        return np.array(pairs, np.int64).reshape(-1, 2)
+
+    def verify(self) -> Iterator[str]:
+        """Every row and crop that is not as it should be, as a sentence each."""
+        for row in self._db.all("PRAGMA integrity_check"):
+            if row[0] != "ok":
+                yield f"the record: {row[0]}"
+        for row in self._db.all("PRAGMA foreign_key_check"):
+            yield f"the record: a row of {row[0]} names one of {row[2]} that does not exist"
+        for footage in self.footage():
+            path = shard_path(self._crop_folder(footage.camera_id), footage.id, footage.shard)
+            size = path.stat().st_size if path.exists() else 0
+            if size < footage.shard_bytes:
+                yield f"{path} holds {size:,} bytes of {footage.shard_bytes:,} that were committed"
+        for segment in self.segments():
+            name = f"{segment.kind} {segment.number} of camera {segment.camera}"
+            try:
+                frames = self.boxes(segment.id).frames
+                if len(frames) != segment.length or (np.diff(frames) <= 0).any():
+                    yield f"{name}: its boxes do not fit its row"
+            except (ValueError, zlib.error):
+                yield f"{name}: its boxes are damaged"
+            crops = self.crops(segment.id)
+            if bool(crops) != (segment.kind == Kind.TRACKLET):
+                yield f"{name} has {len(crops)} crops"
+            for crop in crops:
+                try:
+                    jpeg = self.crop_jpeg(crop)
+                except ValueError as error:
+                    yield f"{name}: {error}"
+                    continue
+                if not (jpeg.startswith(b"\xff\xd8") and jpeg.endswith(b"\xff\xd9")):
+                    yield f"{name}: crop {crop.number} is no JPEG"
+        for row in self._db.all("""SELECT a.number, b.number, c.name FROM cannot_link l JOIN segments a ON a.id = l.a
+            JOIN segments b ON b.id = l.b JOIN cameras c ON c.id = a.camera_id
+            WHERE a.kind <> 'tracklet' OR b.kind <> 'tracklet' OR a.footage_id <> b.footage_id OR a.start > b."end"
+               OR b.start > a."end" """):
+            yield f"camera {row[2]}: tracklets {row[0]} and {row[1]} cannot be linked, but were not seen together"
+
+    # --- inside
+
+    def _write_camera(self, camera: Camera) -> int:
+        self._db.execute(
+            "INSERT INTO cameras (name, time_zone, mask, min_height) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE "
+            "SET time_zone = excluded.time_zone, mask = excluded.mask, min_height = excluded.min_height",
+            *(camera.name, camera.time_zone, json.dumps(camera.mask), camera.min_height),
+        )
+        return int(self._db.one("SELECT id FROM cameras WHERE name = ?", camera.name)["id"])
+
+    def _register(
+        self, camera_id: int, footage: Footage, settings: dict[str, Any], replace: bool
+    ) -> tuple[int, str | None]:
+        same = self._db.one(
+            "SELECT id FROM footage WHERE fingerprint = ? AND size > 0 ORDER BY camera_id <> ?, id",
+            *(footage.fingerprint, camera_id),
+        )
+        known = same or self._db.one("SELECT id FROM footage WHERE camera_id = ? AND name = ?", camera_id, footage.name)
+        if known is None:
+            inserted = self._db.execute(
+                "INSERT INTO footage (camera_id, name, path, size, fingerprint, start, start_source) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                *(camera_id, footage.name, str(footage.path), footage.size, footage.fingerprint),
+                *(footage.start, footage.start_source),
+            )
+            return inserted, None
+        record = self.footage_record(known["id"])
+        objection = None
+        if same is None and record.frames:
+            how = "has grown" if grown(footage.path, record.size, record.fingerprint) else "has changed"
+            objection = f"{footage.path} {how} since it was ingested ({record.size:,} bytes then, {footage.size:,} now)"
+        elif record.settings is not None and record.settings != settings:
+            now = {key: value for key, value in settings.items() if record.settings.get(key) != value}
+            other = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
+            objection = f"{footage.path} was ingested with {other}"
+        if (objection is not None and replace) or (same is None and not record.frames):
+            self._forget(record, footage)
+            objection = None
+        hint = "run with --replace to drop what came from it and take it in again."
+        return record.id, objection and f"{objection}: {hint}"
+
+    def _forget(self, record: FootageRecord, footage: Footage) -> None:
+        """Removes all rows that came from a footage and leaves it as if it were new."""
+        mine = "(SELECT id FROM segments WHERE footage_id = ?1)"
+        self._db.execute(f"DELETE FROM cannot_link WHERE a IN {mine} OR b IN {mine}", record.id)
+        self._db.execute(f"DELETE FROM crops WHERE tracklet_id IN {mine}", record.id)
+        self._db.execute("DELETE FROM segments WHERE footage_id = ?", record.id)
+        self._db.execute(
+            "UPDATE footage SET status = 'new', settings = NULL, source_frames = 0, frames = 0, detections = 0, "
+            "seconds = 0, shard = 0, shard_bytes = 0, checkpoint = NULL, problems = '[]', path = ?, size = ?, "
+            "fingerprint = ?, start = ?, start_source = ? WHERE id = ?",
+            *(str(footage.path), footage.size, footage.fingerprint, footage.start, footage.start_source, record.id),
+        )
+
+    def _insert(self, footage: FootageRecord, chunk: Chunk, places: list[Place]) -> None:
+        base = footage.camera_id << 32
+        self._db.execute_many(
+            "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(base + s.number, footage.camera_id, footage.id, s.number, s.track, str(s.kind), str(s.cut)),
+                    *(float(s.times[0]), float(s.times[-1]), len(s.frames), s.height, _pack(s)),
+                )
+                for s in chunk.segments
+            ],
+        )
+        numbered = [(base + segment, k, crop) for segment, mine in chunk.crops.items() for k, crop in enumerate(mine)]
+        self._db.execute_many(
+            "INSERT INTO crops VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    *(tracklet, k, c.frame, c.time, *c.box, c.score, c.overlap, c.border, c.sharpness, c.height_ratio),
+                    *(place.shard, place.offset, place.length, place.crc32),
+                )
+                for (tracklet, k, c), place in zip(numbered, places, strict=True)
+            ],
+        )
+        self._db.execute_many(
+            "INSERT INTO cannot_link VALUES (?, ?)",
+            sorted((base + int(other), base + s.number) for s in chunk.segments for other in s.cannot_link),
+        )
+
+    def _footage(self, where: str, *values: Any) -> Iterator[FootageRecord]:
+        columns = ", ".join(f"f.{name}" for name in FootageRecord.__slots__ if name != "camera")
+        rows = self._db.all(
+            f"SELECT {columns}, c.name AS camera FROM footage f JOIN cameras c ON c.id = f.camera_id "
+            f"WHERE {where} ORDER BY f.camera_id, f.start, f.id",
+            *values,
+        )
+        for row in map(dict, rows):
+            row["path"] = Path(row["path"])
+            row["settings"] = json.loads(row["settings"] or "null")
+            row["problems"] = json.loads(row["problems"])
+            yield FootageRecord(**row)
+
+    def _crop_folder(self, camera_id: int) -> Path:
+        return self.path / "crops" / str(camera_id)
+
+    def _writer(self, footage: FootageRecord) -> ShardWriter:
+        if footage.id not in self._writers:
+            now = self.footage_record(footage.id)
+            folder = self._crop_folder(footage.camera_id)
+            self._writers[footage.id] = ShardWriter(folder, footage.id, now.shard, now.shard_bytes)
+        return self._writers[footage.id]
+
+    def _no_more(self, reason: str) -> StorageError:
+        return StorageError(
+            f"The site at {self.path} could not be written ({reason}): all that was committed before is safe; make "
+            "room on the disk and run the same command again, it goes on from there."
+        )
+
+
+def _pack(segment: Segment) -> bytes:
+    rows = np.empty(len(segment.frames), _BOX)
+    rows["frame"], rows["time"] = segment.frames, segment.times
+    rows["box"], rows["score"] = segment.boxes, segment.scores
+    return zlib.compress(rows.tobytes(), 1)

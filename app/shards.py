@@ -1,0 +1,98 @@
+"""Crops on disk: JPEG bytes packed one after another in append-only shards, `crops/<camera id>/<footage id>-<k>.shard`.
+
+Every footage has shards of its own, so cameras never wait for each other and what one footage left can be removed by
+removing files. The record (SQLite) says how many bytes of a shard count; anything behind that was written by a process
+that died before it could commit, and is cut off before the next write.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARD_BYTES = 256 * 2**20  # a new shard is begun when one is larger
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one crop lies."""
+
+    shard: int
+    offset: int
+    length: int
+    crc32: int
+
+
+class ShardWriter:
+    """Appends to the shards of one footage. `shard` and `size` are where the record says that the last commit ended."""
+
+    def __init__(self, folder: Path, footage: int, shard: int, size: int) -> None:
+        self._folder, self._footage = folder, footage
+        self.shard, self.size = shard, size
+        folder.mkdir(parents=True, exist_ok=True)
+        for left_over in folder.glob(f"{footage}-*.shard"):
+            if int(left_over.stem.rpartition("-")[2]) > shard:
+                left_over.unlink()
+        self._file = os.open(shard_path(folder, footage, shard), os.O_WRONLY | os.O_CREAT, 0o600)
+        os.ftruncate(self._file, size)
+
+    def append(self, crops: Iterable[bytes]) -> list[Place]:
+        """Writes crops and makes them durable. A failure (disk full) leaves no trace of them; the OSError goes on."""
+        before = self.shard, self.size
+        places: list[Place] = []
+        try:
+            for crop in crops:
+                if self.size >= SHARD_BYTES:
+                    self._sync_and_open(self.shard + 1, 0)
+                written = 0
+                while written < len(crop):  # a nearly full disk takes a part first and fails at the rest
+                    written += os.pwrite(self._file, crop[written:], self.size + written)
+                places.append(Place(self.shard, self.size, len(crop), zlib.crc32(crop)))
+                self.size += len(crop)
+            os.fsync(self._file)
+        except OSError:
+            self.rewind(*before)
+            raise
+        return places
+
+    def rewind(self, shard: int, size: int) -> None:
+        """Cuts off what was written behind a place; for when the record could not commit it."""
+        for later in range(self.shard, shard, -1):
+            shard_path(self._folder, self._footage, later).unlink(missing_ok=True)
+        if self.shard != shard:
+            os.close(self._file)
+            self._file = os.open(shard_path(self._folder, self._footage, shard), os.O_WRONLY | os.O_CREAT, 0o600)
+        self.shard, self.size = shard, size
+        os.ftruncate(self._file, size)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _sync_and_open(self, shard: int, size: int) -> None:
+        os.fsync(self._file)
+        os.close(self._file)
+        self.shard, self.size = shard, size
+        self._file = os.open(
+            shard_path(self._folder, self._footage, shard), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+        )
+
+
+def shard_path(folder: Path, footage: int, shard: int) -> Path:
+    return folder / f"{footage}-{shard:03d}.shard"
+
+
+def read_crop(folder: Path, footage: int, place: Place) -> bytes:
+    """The JPEG bytes at a place. Raises ValueError where they are missing or damaged."""
+    path = shard_path(folder, footage, place.shard)
+    try:
+        with path.open("rb") as file:
+            file.seek(place.offset)
+            data = file.read(place.length)
+    except OSError as error:
+        raise ValueError(f"{path} can't be read ({error.strerror})") from error
+    if len(data) != place.length or zlib.crc32(data) != place.crc32:
+        raise ValueError(f"{path}: the crop at byte {place.offset} is damaged")
+    return data

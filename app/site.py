@@ -1,0 +1,123 @@
+"""What is in a site, and whether all of it is sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.record import CameraSummary, Site
+from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReport:
+    """A site at a glance."""
+
+    site: str
+    cameras: list[CameraSummary]
+    hours: float  # of footage
+    tracklets: int
+    crops: int
+    cannot_link: int  # pairs of tracklets known to be different people
+    bytes: int  # on disk, of which:
+    database_bytes: int
+    crop_bytes: int
+    detectors: list[str]  # name and SHA-256 of every detector whose boxes are in the site
+    models: list[str] = field(default_factory=list)  # versions of its encoder
+    verified: bool = False
+    damage: list[str] = field(default_factory=list)  # what --verify found
+
+
+def describe(site: Site, *, verify: bool = False) -> SiteReport:
+    """Counts what a site holds; with `verify` every row and every crop is read and checked."""
+    cameras = site.cameras()
+    sizes = {path: path.stat().st_size for path in site.path.rglob("*") if path.is_file()}
+    crop_bytes = sum(size for path, size in sizes.items() if path.is_relative_to(site.path / "crops"))
+    detectors = {
+        f"{s['detector']} {s['sha256'] or ''}".strip() for f in site.footage() if (s := f.settings) is not None
+    }
+    return SiteReport(
+        site=str(site.path),
+        cameras=cameras,
+        hours=sum(c.hours for c in cameras),
+        tracklets=sum(c.tracklets for c in cameras),
+        crops=sum(c.crops for c in cameras),
+        cannot_link=len(site.cannot_link()),
+        bytes=sum(sizes.values()),
+        database_bytes=sum(size for path, size in sizes.items() if path.name.startswith("site.db")),
+        crop_bytes=crop_bytes,
+        detectors=sorted(detectors),
+        models=sorted(p.name for p in (site.path / "models").glob("*") if p.is_dir()),
+        verified=verify,
+        damage=list(site.verify()) if verify else [],
+    )
+
+
+def command(
+    site: SiteOption = SITE,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read and check every row and crop; exit 1 if any is damaged.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a site holds."""
+    with Site.open(site) as opened:
+        report = describe(opened, verify=verify)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    raise typer.Exit(1 if report.damage else 0)
+
+
+def _print(report: SiteReport) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("camera", "footage", "from (UTC)", "to", "hours", "tracks", "tracklets", "crops", "MB", "errors"):
+        table.add_column(head, justify="left" if head in ("camera", "from (UTC)", "to") else "right")
+    for c in report.cameras:
+        table.add_row(
+            c.camera,
+            str(c.footage),
+            _moment(c.start),
+            _moment(c.end),
+            f"{c.hours:.2f}",
+            f"{c.tracks:,}",
+            f"{c.tracklets:,}",
+            f"{c.crops:,}",
+            f"{c.crop_bytes / 1e6:.1f}",
+            str(len(c.errors)),
+        )
+    output.print(table)
+    for c in report.cameras:
+        for error in c.errors:
+            output.print(f"{c.camera}: {error}", markup=False, soft_wrap=True)
+    output.print(
+        f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people",
+        markup=False,
+    )
+    output.print(
+        f"{report.bytes / 1e6:.1f} MB on disk ({report.crop_bytes / 1e6:.1f} crops, {report.database_bytes / 1e6:.1f} "
+        "record)",
+        markup=False,
+    )
+    for detector in report.detectors:
+        output.print(f"detector {detector}", markup=False, soft_wrap=True)
+    output.print(f"models: {', '.join(report.models) or 'none yet'}", markup=False)
+    for damage in report.damage:
+        output.print(f"Damaged: {damage}", markup=False, soft_wrap=True)
+    if report.verified and not report.damage:
+        output.print("Every row and every crop is sound.")
+
+
+def _moment(time: float | None) -> str:
+    return "–" if time is None else f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(command)

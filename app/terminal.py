@@ -1,0 +1,72 @@
+"""How every command talks: results on stdout, progress and logs on stderr, one clear sentence and exit code 2 for what
+could not start, 1 for what was done with errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from app.database import SiteError
+from app.footage import FootageError, SiteConfigError
+from app.record import StorageError
+from deploy.detectors import DetectorError
+from trackers.motchallenge import MotFormatError
+
+EXPECTED = (
+    FootageError,
+    SiteConfigError,
+    SiteError,
+    DetectorError,
+    MotFormatError,
+)  # one exception type a boundary; each says what to do
+errors = Console(stderr=True, highlight=False)
+output = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+SiteOption = Annotated[Path, typer.Option("--site", envvar="SIGHTLINE_SITE", help="The site's folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+SITE = Path("site")
+
+
+def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
+    """Runs one command, or a group of them, as a program."""
+    if isinstance(command, typer.Typer):
+        program = command
+    else:
+        program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        program.command()(command)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
+    logging.getLogger("sightline").setLevel(logging.INFO)
+    try:
+        program()
+    except EXPECTED as error:
+        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        sys.exit(1 if isinstance(error, StorageError) else 2)
+    except KeyboardInterrupt:
+        errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of stdout went away (`| head`)
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(0)
+
+
+def print_json(result: Any) -> None:
+    """One JSON object on stdout, from a dataclass or plain values."""
+    value = dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+class _Log(logging.Handler):
+    """Log lines on stderr, above any progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        errors.print(self.format(record), markup=False, soft_wrap=True)

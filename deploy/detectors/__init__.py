@@ -1,0 +1,55 @@
+"""Person detectors: a batch of frames in, one `Detections` a frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trackers.detections import Detections
+
+
+class Frame(NamedTuple):
+    """One picture of one camera."""
+
+    camera: str
+    index: int  # type: ignore[assignment]  # 0-based position in its footage, in presentation order, before any thinning
+    time: float  # UTC seconds
+    image: NDArray[np.uint8]  # (H, W, 3) RGB
+
+
+class DetectorError(Exception):
+    """A detector can't be had or its file can't be trusted; the message says what, where and what to do."""
+
+
+class Detector(Protocol):
+    """Finds people. Batches may mix cameras and picture sizes."""
+
+    name: str  # what --detector would name it by
+    sha256: str | None  # of the weights file; None where there is no one file
+    batch: int  # how many frames a call are best
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]: ...
+
+
+def person_class(names: Mapping[int, str], where: str) -> int:
+    """Which of a model's classes is a person: the only one, or the one of that name.
+
+    `where` names the model in errors. Raises DetectorError.
+    """
+    if len(names) == 1:
+        return next(iter(names))
+    for index, name in names.items():
+        if name.strip().lower() in ("person", "pedestrian", "people"):
+            return index
+    some = ", ".join(list(names.values())[:5])
+    raise DetectorError(
+        f"{where} has no class named person among its {len(names)} ({some}, …); name a detector that finds people."
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What a library's exception says, in one line that fits into a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

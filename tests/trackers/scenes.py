@@ -1,0 +1,33 @@
+"""Small scenes for the tests of trackers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trackers.detections import Detections
+
+
+def boxes(*centres: tuple[float, float], size: tuple[float, float] = (40, 100)) -> np.ndarray:
+    half = np.array(size) / 2
+    return np.array([[*(np.array(c) - half), *(np.array(c) + half)] for c in centres], np.float32).reshape(-1, 4)
+
+
+def detections(
+    *centres: tuple[float, float], score: float | list[float] = 0.9, size: tuple[float, float] = (40, 100)
+) -> Detections:
+    return Detections(boxes(*centres, size=size), np.broadcast_to(score, len(centres)).astype(np.float32))
+
+
+def walkers(people: int, frames: int, seed: int) -> list[Detections]:
+    """Random walks that cross, with misses, weak scores and false boxes; the order of boxes changes every frame."""
+    rng = np.random.default_rng(seed)
+    place, speed = rng.uniform(0, 600, (people, 2)), rng.normal(0, 4, (people, 2))
+    stream = []
+    for _ in range(frames):
+        speed = speed + rng.normal(0, 0.3, speed.shape)
+        place = place + speed
+        seen = np.concatenate((place[rng.random(people) > 0.15], rng.uniform(0, 600, (rng.poisson(0.3), 2))))
+        seen = seen[rng.permutation(len(seen))] + rng.normal(0, 2, seen.shape)
+        scores = rng.normal(0.75, 0.2, len(seen)).clip(0.05, 0.99).astype(np.float32)
+        stream.append(Detections(boxes(*map(tuple, seen)), scores))
+    return stream

@@ -1,0 +1,29 @@
+"""Boxes over time: NumPy, lap and filterpy; knows no video and no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trackers.tracked import Tracked, Tracker
+
+__all__ = ["TRACKERS", "Tracked", "Tracker", "make_tracker"]
+
+TRACKERS = ("bytetrack", "ocsort", "sort")
+
+
+def make_tracker(name: str = "bytetrack", **options: Any) -> Tracker:
+    """A new tracker for one camera; `options` are the keyword arguments of its class."""
+    # Imported on demand: filterpy, which only `sort` needs, loads SciPy and takes a second.
+    if name == "bytetrack":
+        from trackers.bytetrack import ByteTrack
+
+        return ByteTrack(**options)
+    if name == "ocsort":
+        from trackers.ocsort import OCSort
+
+        return OCSort(**options)
+    if name == "sort":
+        from trackers.sort import Sort
+
+        return Sort(**options)
+    raise ValueError(f"unknown tracker {name!r}: choose one of {', '.join(TRACKERS)}")

@@ -1,0 +1,198 @@
+"""How good tracks are: HOTA, CLEAR-MOT and IDF1 by TrackEval's metrics, and the purity of tracklets by ours.
+
+MOTChallenge's preprocessing is applied first: results on distractors (classes 2, 7, 8, 12) are dropped, and truth that is
+not a pedestrian (class 1) or marked to be ignored is not asked for. Truth without classes (MOT15: -1) keeps every
+considered row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from trackers.detections import iou
+from trackers.motchallenge import CLASS, CONFIDENCE, CONSIDERED, FRAME, ID, Rows, boxes_of
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot; we never do
+from trackeval.metrics import CLEAR, HOTA, Identity  # noqa: E402
+
+PEDESTRIAN = 1
+DISTRACTORS = (2, 7, 8, 12)  # person on vehicle, static person, distractor, reflection
+MATCH_IOU = 0.5
+GOES_ON = 1000.0  # what outweighs any IoU
+_METRICS = {"HOTA": HOTA(), "CLEAR": CLEAR({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
+            "Identity": Identity({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU})}
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingMetrics:
+    """Figures of one camera, or of several taken together. All but the counts are 0..1."""
+
+    hota: float
+    deta: float
+    assa: float
+    mota: float
+    idf1: float
+    idsw: int
+    truth_boxes: int
+    result_boxes: int
+    raw: dict[str, Any]  # TrackEval's own results, which `combine` adds up
+
+
+@dataclass(frozen=True, slots=True)
+class PurityMetrics:
+    """How far each tracklet holds one person only.
+
+    A box shows the person it is matched with at IoU ≥ 0.5, matched as CLEAR-MOT does it (Bernardin & Stiefelhagen 2008):
+    a tracklet and its person stay matched while that holds, and only then is the highest total IoU looked for. So a
+    tracklet is mixed when it really leaves its person, not when somebody passes close by.
+    """
+
+    tracklets: int  # with at least one box of a person
+    purity: float  # share of the matched boxes that show their tracklet's main person
+    mixed: float  # share of tracklets that hold a box of anybody else
+    tracklets_a_person: float
+    people: int  # who appear in at least one tracklet
+    matched_boxes: int
+    unmatched: float  # share of all boxes that match nobody: false or badly placed
+    raw: tuple[int, int, int, int]  # boxes of main persons, mixed tracklets, boxes in all, person appearances
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    """One camera's rows by frame, after preprocessing, ids renumbered from 0."""
+
+    truth_ids: list[NDArray[np.int64]]
+    result_ids: list[NDArray[np.int64]]
+    similarity: list[NDArray[np.float64]]
+    confidences: list[NDArray[np.float64]]
+
+    def for_trackeval(self) -> dict[str, Any]:
+        return {
+            "gt_ids": self.truth_ids,
+            "tracker_ids": self.result_ids,
+            "similarity_scores": self.similarity,
+            "tracker_confidences": self.confidences,
+            "num_timesteps": len(self.truth_ids),
+            "num_gt_ids": _count(self.truth_ids),
+            "num_tracker_ids": _count(self.result_ids),
+            "num_gt_dets": sum(map(len, self.truth_ids)),
+            "num_tracker_dets": sum(map(len, self.result_ids)),
+        }
+
+
+def evaluate_sequence(truth: Rows, results: Rows, *, preprocess: bool = True) -> TrackingMetrics:
+    """Figures of one camera's results, both as MOTChallenge rows. `preprocess=False` asks for every considered row."""
+    data = _match(truth, results, preprocess).for_trackeval()
+    return _metrics({name: metric.eval_sequence(data) for name, metric in _METRICS.items()})
+
+
+def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
+    """The figures of several cameras as one, as MOTChallenge combines its sequences (sums of counts, not mean of figures)."""
+    return _metrics({
+        name: metric.combine_sequences({str(k): one.raw[name] for k, one in enumerate(sequences)})
+        for name, metric in _METRICS.items()
+    })
+
+
+def evaluate_purity(truth: Rows, tracklets: Rows, *, preprocess: bool = True) -> PurityMetrics:
+    """Purity of one camera's tracklets, both as MOTChallenge rows."""
+    data = _match(truth, tracklets, preprocess)
+    pairs = []
+    shows = np.full(_count(data.result_ids), -1)  # the person each tracklet showed last
+    for truth_ids, result_ids, similarity in zip(data.truth_ids, data.result_ids, data.similarity, strict=True):
+        goes_on = (shows[result_ids] == truth_ids[:, None]) & (similarity >= MATCH_IOU)
+        rows, columns = _best_pairs(similarity + GOES_ON * goes_on)
+        shows[result_ids[columns]] = truth_ids[rows]
+        pairs.append(np.stack([result_ids[columns], truth_ids[rows]]))
+    tracklet, person = np.concatenate(pairs, axis=1) if pairs else np.zeros((2, 0), np.int64)
+    shown, boxes = np.unique(np.stack([tracklet, person]), axis=1, return_counts=True)  # one column an appearance
+    order = np.lexsort((-boxes, shown[0]))
+    first = np.unique(shown[0, order], return_index=True)[1]  # each tracklet's main person comes first
+    people_of = np.bincount(shown[0])
+    return _purity(
+        main=int(boxes[order][first].sum()), mixed=int((people_of > 1).sum()), tracklets=len(first),
+        matched=len(tracklet), boxes=sum(map(len, data.result_ids)),
+        people=len(np.unique(person)), appearances=shown.shape[1])
+
+
+def combine_purity(sequences: Sequence[PurityMetrics]) -> PurityMetrics:
+    """Several cameras as one; people are counted once a camera."""
+    return _purity(
+        main=sum(one.raw[0] for one in sequences), mixed=sum(one.raw[1] for one in sequences),
+        tracklets=sum(one.tracklets for one in sequences), matched=sum(one.matched_boxes for one in sequences),
+        boxes=sum(one.raw[2] for one in sequences), people=sum(one.people for one in sequences),
+        appearances=sum(one.raw[3] for one in sequences))
+
+
+def _purity(*, main: int, mixed: int, tracklets: int, matched: int, boxes: int, people: int, appearances: int
+            ) -> PurityMetrics:
+    return PurityMetrics(
+        tracklets=tracklets,
+        purity=main / matched if matched else 0.0,
+        mixed=mixed / tracklets if tracklets else 0.0,
+        tracklets_a_person=appearances / people if people else 0.0,
+        people=people,
+        matched_boxes=matched,
+        unmatched=1 - matched / boxes if boxes else 0.0,
+        raw=(main, mixed, boxes, appearances))
+
+
+def _metrics(raw: dict[str, Any]) -> TrackingMetrics:
+    hota, clear, identity = raw["HOTA"], raw["CLEAR"], raw["Identity"]
+    return TrackingMetrics(
+        hota=float(np.mean(hota["HOTA"])), deta=float(np.mean(hota["DetA"])), assa=float(np.mean(hota["AssA"])),
+        mota=float(clear["MOTA"]), idf1=float(identity["IDF1"]), idsw=int(clear["IDSW"]),
+        truth_boxes=int(clear["CLR_TP"] + clear["CLR_FN"]), result_boxes=int(clear["CLR_TP"] + clear["CLR_FP"]), raw=raw)
+
+
+def _best_pairs(similarity: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """One-to-one pairs of highest total IoU among those of at least MATCH_IOU."""
+    scores = np.where(similarity >= MATCH_IOU - np.finfo(float).eps, similarity, 0)
+    rows, columns = linear_sum_assignment(-scores)
+    matched = scores[rows, columns] > np.finfo(float).eps
+    return rows[matched], columns[matched]
+
+
+def _match(truth: Rows, results: Rows, preprocess: bool) -> _Matched:
+    classes = truth[:, CLASS] if truth.shape[1] > CLASS else np.full(len(truth), -1.0)
+    has_classes = preprocess and bool((classes > 0).any())
+    asked = truth[:, CONSIDERED] != 0
+    if has_classes:
+        asked &= classes == PEDESTRIAN
+    last = int(max(truth[:, FRAME].max(initial=0), results[:, FRAME].max(initial=0)))
+    frames = np.arange(1, last + 2)
+    truth_at, results_at = np.searchsorted(truth[:, FRAME], frames), np.searchsorted(results[:, FRAME], frames)
+    truth_boxes, result_boxes = boxes_of(truth).astype(np.float64), boxes_of(results).astype(np.float64)
+    kept_truth, kept_results, similarities = [], [], []
+    for t in range(last):
+        here, there = slice(*truth_at[t:t + 2]), slice(*results_at[t:t + 2])
+        similarity = np.asarray(iou(truth_boxes[here], result_boxes[there]), np.float64)
+        keep = np.ones(similarity.shape[1], bool)
+        if has_classes and similarity.size:
+            rows, columns = _best_pairs(similarity)
+            keep[columns[np.isin(classes[here][rows], DISTRACTORS)]] = False
+        kept_truth.append(np.arange(here.start, here.stop)[asked[here]])
+        kept_results.append(np.arange(there.start, there.stop)[keep])
+        similarities.append(similarity[asked[here]][:, keep])
+    return _Matched(
+        truth_ids=_renumber(truth[:, ID], kept_truth), result_ids=_renumber(results[:, ID], kept_results),
+        similarity=similarities, confidences=[results[kept, CONFIDENCE] for kept in kept_results])
+
+
+def _renumber(ids: NDArray[np.float64], kept: list[NDArray[np.intp]]) -> list[NDArray[np.int64]]:
+    """The ids of the kept rows frame by frame, as 0, 1, 2… over those that are kept at all."""
+    if not kept:
+        return []
+    numbers = np.unique(ids[np.concatenate(kept)], return_inverse=True)[1]
+    return np.split(numbers, np.cumsum([len(rows) for rows in kept])[:-1])
+
+
+def _count(ids: list[NDArray[np.int64]]) -> int:
+    return max((int(numbers.max()) for numbers in ids if len(numbers)), default=-1) + 1

@@ -1,0 +1,99 @@
+"""MOTChallenge text: one box a line, `frame,id,left,top,width,height,score|considered,class,visibility…`.
+
+Frames count from 1. Rows are float64 arrays in the file's own column order; the constants below name the columns.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+FRAME, ID, LEFT, TOP, WIDTH, HEIGHT, CONFIDENCE, CLASS, VISIBILITY = range(9)
+CONSIDERED = CONFIDENCE  # in truth files: 0 marks a row to ignore
+
+Rows = NDArray[np.float64]
+
+
+class MotFormatError(ValueError):
+    """A file that is not MOTChallenge text; the message names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceInfo:
+    """What a `seqinfo.ini` says of its image sequence."""
+
+    name: str
+    frame_rate: float  # frames/s
+    length: int  # frames
+    image_folder: str
+    image_suffix: str
+
+
+def read_rows(path: Path) -> Rows:
+    """All rows of a MOTChallenge file, `(N, C)` float64 with C ≥ 7, ordered by frame (stable within one).
+
+    Raises MotFormatError for text that is not rows of numbers and OSError for a file that can't be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # NumPy warns of an empty file; no boxes is a fair answer
+            rows = np.loadtxt(path, delimiter=",", dtype=np.float64, ndmin=2, encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise MotFormatError(f"{path} is not text; a MOTChallenge file has one comma-separated box a line.") from error
+    except ValueError as error:
+        raise MotFormatError(f"{path} is not a MOTChallenge file ({error}).") from error
+    if rows.size == 0:
+        return np.zeros((0, 9))
+    if rows.shape[1] < 7:
+        raise MotFormatError(
+            f"{path} has {rows.shape[1]} columns where MOTChallenge has at least 7 "
+            "(frame, id, left, top, width, height, score)."
+        )
+    if not np.isfinite(rows[:, :HEIGHT + 1]).all():
+        bad = int(np.flatnonzero(~np.isfinite(rows[:, :HEIGHT + 1]).all(axis=1))[0])
+        raise MotFormatError(f"{path}, row {bad + 1}: a frame, id or box is not a finite number.")
+    return rows[np.argsort(rows[:, FRAME], kind="stable")]
+
+
+def write_rows(path: Path, rows: Rows) -> None:
+    """Writes result rows `(N, 7)` as `frame,id,left,top,width,height,score,-1,-1,-1`; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    order = np.lexsort((rows[:, ID], rows[:, FRAME]))
+    np.savetxt(draft, rows[order][:, :7], fmt="%d,%d,%.2f,%.2f,%.2f,%.2f,%.4f,-1,-1,-1")
+    os.replace(draft, path)
+
+
+def read_sequence_info(path: Path) -> SequenceInfo:
+    """Reads a `seqinfo.ini`. Raises MotFormatError where it is no such file."""
+    parser = configparser.ConfigParser()
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+        section = parser["Sequence"]
+        return SequenceInfo(
+            name=section.get("name", path.parent.name),
+            frame_rate=section.getfloat("frameRate", fallback=30.0),
+            length=section.getint("seqLength", fallback=0),
+            image_folder=section.get("imDir", "img1"),
+            image_suffix=section.get("imExt", ".jpg"),
+        )
+    except (configparser.Error, KeyError, ValueError) as error:
+        raise MotFormatError(f"{path} is not a MOTChallenge seqinfo.ini ({error}).") from error
+
+
+def boxes_of(rows: Rows) -> NDArray[np.float32]:
+    """`(N, 4)` float32 `x1 y1 x2 y2` of rows that hold left, top, width, height."""
+    boxes = rows[:, LEFT:HEIGHT + 1].astype(np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
+def to_rows(frames: NDArray, ids: NDArray, boxes: NDArray, scores: NDArray) -> Rows:
+    """Result rows `(N, 7)` from frame numbers (from 1), ids, `x1 y1 x2 y2` boxes and scores."""
+    return np.column_stack([frames, ids, boxes[:, :2], boxes[:, 2:] - boxes[:, :2], scores]).astype(np.float64)
