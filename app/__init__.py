@@ -1,0 +1,1 @@
+"""What a person runs, the site on disk, and footage."""

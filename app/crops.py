@@ -181,16 +181,16 @@ class CropChooser:
                 )
                 pictures.append(c.jpeg)
         return {
-            "segments": self._segments,
-            "best": self._best,
-            "until": self._until,
+            "segments": self._segments.copy(),
+            "best": self._best.copy(),
+            "until": self._until.copy(),
             "rows": np.array(rows, np.float64).reshape(-1, 16),
             "jpeg": np.frombuffer(b"".join(pictures), np.uint8),
         }
 
     def restore(self, state: dict[str, NDArray]) -> None:
         """Goes on where the chooser that gave `state` stood."""
-        self._segments, self._best, self._until = state["segments"], state["best"], state["until"]
+        self._segments, self._best, self._until = (state[key].copy() for key in ("segments", "best", "until"))
         self._candidates = {}
         jpeg, at = state["jpeg"].tobytes(), 0
         for (

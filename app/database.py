@@ -23,8 +23,9 @@ class SiteError(Exception):
 class Database:
     """A connection that several threads may share."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: int | None) -> None:
+    def __init__(self, folder: Path, connection: sqlite3.Connection, lock: int | None) -> None:
         connection.row_factory = sqlite3.Row
+        self._folder = folder
         self._connection = connection
         self._lock = lock
         self._mutex = threading.RLock()
@@ -48,7 +49,7 @@ class Database:
                 _check_ours(connection, folder)
         except sqlite3.Error as error:
             raise SiteError(f"The site at {folder} can't be read ({error}).") from error
-        return cls(connection, None)
+        return cls(folder, connection, None)
 
     @classmethod
     def open_for_writing(cls, folder: Path, schema: str) -> Self:
@@ -68,7 +69,7 @@ class Database:
                     f"Another process is writing to the site at {folder}: wait until it is done."
                 ) from error
             connection = sqlite3.connect(folder / FILE, check_same_thread=False, timeout=10, isolation_level=None)
-            database = cls(connection, lock)
+            database = cls(folder, connection, lock)
             database._prepare(folder, schema)
         except BaseException as error:
             if lock is not None:
@@ -83,15 +84,17 @@ class Database:
         return database
 
     def _prepare(self, folder: Path, schema: str) -> None:
+        new = self.one("SELECT count(*) FROM sqlite_master")[0] == 0
+        if not new:  # before anything is changed
+            _check_ours(self._connection, folder)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self.execute(f"PRAGMA {pragma}")
         with self.transaction():  # fails here, rather than an hour later, where nothing can be written
-            if self.one("PRAGMA user_version")[0] == 0:
+            if new:
                 for statement in _statements(schema):
                     self.execute(statement)
                 self.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self.execute(f"PRAGMA user_version = {VERSION}")
-        _check_ours(self._connection, folder)
 
     def close(self) -> None:
         self._connection.close()
@@ -114,21 +117,35 @@ class Database:
 
     def execute(self, sql: str, *values: Any) -> int:
         """Runs a statement and returns the id of the row that it inserted."""
-        with self._mutex:
+        with self._sound():
             return self._connection.execute(sql, values).lastrowid or 0
 
     def execute_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        with self._mutex:
+        with self._sound():
             self._connection.executemany(sql, rows)
 
     def one(self, sql: str, *values: Any) -> Any:
         """The first row, or None."""
-        with self._mutex:
+        with self._sound():
             return self._connection.execute(sql, values).fetchone()
 
     def all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with self._mutex:
+        with self._sound():
             return self._connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """One thread at a time; a damaged file is told as such."""
+        with self._mutex:
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                if type(error) is not sqlite3.DatabaseError:  # a full disk, a broken constraint
+                    raise
+                raise SiteError(
+                    f"{self._folder / FILE} is damaged ({error}): check the disk, and bring the site back from a "
+                    "backup or ingest into a new one."
+                ) from error
 
 
 def _check_ours(connection: sqlite3.Connection, folder: Path) -> None:

@@ -27,11 +27,11 @@ def draw_camera(site: Site, camera: Camera, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     target, draft = folder / f"{camera.name}.mp4", folder / f".{camera.name}.part.mp4"
-    records = {record.name: record for record in site.footage(camera.name)}
+    records = {record.fingerprint: record for record in site.footage(camera.name)}
     with av.open(str(draft), "w") as movie:
         stream, began = None, 0
         for footage in camera.footage:
-            record = records.get(footage.name)
+            record = records.pop(footage.fingerprint, None)
             if record is None or record.settings is None or not record.frames:
                 continue
             frames, tracks, thick, boxes = _boxes(site, camera.name, record.id)
@@ -56,7 +56,7 @@ def draw_camera(site: Site, camera: Camera, folder: Path) -> Path:
         if stream is not None:
             movie.mux(stream.encode())
     if stream is None:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     else:
         os.replace(draft, target)
     return target

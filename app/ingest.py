@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -127,7 +128,7 @@ def _jobs(
     """What is left to do, a list a camera; what stands in the way is written into the reports."""
     jobs: list[list[_Job]] = []
     for camera, known in zip(cameras, site.register(cameras, settings, replace=replace), strict=True):
-        mine = []
+        mine: list[_Job] = []
         for footage, (record, objection) in zip(camera.footage, known, strict=True):
             if objection is not None:
                 reports[camera.name].errors.append(objection)
@@ -138,9 +139,9 @@ def _jobs(
                     record.name,
                     record.camera,
                 )
-            elif record.status != "done":
+            elif record.status != "done" and record.id not in [job.record.id for job in mine]:  # one film, two names
                 mine.append(_Job(camera, footage, record))
-        jobs.append(mine)
+        jobs.append(sorted(mine, key=lambda job: job.record.status != "running"))  # their next numbers are still free
     return [mine for mine in jobs if mine]
 
 
@@ -248,7 +249,7 @@ def command(
     """Turn footage into a site: detect and track people, cut pure tracklets, keep crops. Safe to interrupt."""
     if tracker not in TRACKERS:
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
-    if fps is not None and (every > 1 or fps <= 0):
+    if fps is not None and (every > 1 or not 0 < fps < math.inf):
         raise typer.BadParameter("must be above 0, and not given together with --every.", param_hint="--fps")
     thinning = Thinning(every, fps, _time(begin, "--from"), _time(end, "--to"))
     report = ingest(

@@ -13,6 +13,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -209,25 +210,28 @@ class Site:
         comes an objection, where there is one: the file is not what it was when it was ingested, or it was ingested (or
         begun) under other settings. With `replace` such footage starts anew instead, and what came from it is removed.
         """
-        with self._db.transaction():
+        with self._transaction():
             known = []
             for camera in cameras:
                 camera_id = self._write_camera(camera)
                 known.append([self._register(camera_id, footage, settings, replace) for footage in camera.footage])
         result = [[(self.footage_record(footage), objection) for footage, objection in mine] for mine in known]
         for record, _ in chain.from_iterable(result):
-            if (
-                record.status == "new"
-            ):  # rows went first: shards without rows are only waste, the reverse would be damage
+            if record.status == "new":  # rows went first: shards without rows are only waste, the reverse is damage
+                if (writer := self._writers.pop(record.id, None)) is not None:
+                    writer.close()
                 for shard in self._crop_folder(record.camera_id).glob(f"{record.id}-*.shard"):
                     shard.unlink()
         if replace:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still holds what was removed
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still holds what was removed
+            except sqlite3.OperationalError as error:
+                raise self._no_more(str(error)) from error
         return result
 
     def begin(self, footage: FootageRecord, settings: dict[str, Any]) -> FootageRecord:
         """Marks footage as running under these settings, numbering what comes after all that its camera has."""
-        with self._db.transaction():
+        with self._transaction():
             if footage.status != "running":
                 self._db.execute(
                     """UPDATE footage SET status = 'running', settings = ?, problems = '[]', first_track = 1 +
@@ -252,7 +256,7 @@ class Site:
         except OSError as error:
             raise self._no_more(error.strerror or str(error)) from error
         try:
-            with self._db.transaction():
+            with self._transaction():
                 self._insert(footage, chunk, places)
                 self._db.execute(
                     "UPDATE footage SET status = ?, source_frames = ?, frames = ?, detections = ?, seconds = ?, "
@@ -267,15 +271,15 @@ class Site:
                     *(writer.shard, writer.size, None if done else chunk.checkpoint),
                     *(json.dumps(list(chunk.problems)), footage.id),
                 )
-        except sqlite3.OperationalError as error:
+        except StorageError:
             writer.rewind(*before)
-            raise self._no_more(str(error)) from error
+            raise
         if done:
             self._writers.pop(footage.id).close()
 
     def fail(self, footage: FootageRecord, problem: str) -> None:
         """Records that no more can be had from this footage; what was committed of it stays."""
-        with self._db.transaction():
+        with self._transaction():
             now = self.footage_record(footage.id)
             problems = [*(known for known in now.problems if known != problem), problem]
             status = "running" if now.frames else "failed"
@@ -357,6 +361,12 @@ class Site:
 
     def verify(self) -> Iterator[str]:
         """Every row and crop that is not as it should be, as a sentence each."""
+        try:
+            yield from self._damage()
+        except SiteError as error:
+            yield f"the record: {error}"
+
+    def _damage(self) -> Iterator[str]:
         for row in self._db.all("PRAGMA integrity_check"):
             if row[0] != "ok":
                 yield f"the record: {row[0]}"
@@ -394,6 +404,14 @@ class Site:
 
     # --- inside
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            with self._db.transaction():
+                yield
+        except sqlite3.OperationalError as error:
+            raise self._no_more(str(error)) from error
+
     def _write_camera(self, camera: Camera) -> int:
         self._db.execute(
             "INSERT INTO cameras (name, time_zone, mask, min_height) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE "
@@ -427,7 +445,11 @@ class Site:
             now = {key: value for key, value in settings.items() if record.settings.get(key) != value}
             other = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
             objection = f"{footage.path} was ingested with {other}"
-        if (objection is not None and replace) or (same is None and not record.frames):
+        overtaken = record.status == "running" and self._db.one(
+            "SELECT 1 FROM segments WHERE camera_id = ? AND footage_id <> ? AND number >= ?",
+            *(record.camera_id, record.id, record.first_segment),
+        )  # it was out of reach for a while, and its next numbers went to other footage
+        if (replace if objection else overtaken) or (same is None and not record.frames):
             self._forget(record, footage)
             objection = None
         hint = "run with --replace to drop what came from it and take it in again."

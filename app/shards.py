@@ -73,11 +73,11 @@ class ShardWriter:
 
     def _sync_and_open(self, shard: int, size: int) -> None:
         os.fsync(self._file)
-        os.close(self._file)
-        self.shard, self.size = shard, size
-        self._file = os.open(
+        following = os.open(
             shard_path(self._folder, self._footage, shard), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
         )
+        os.close(self._file)
+        self._file, self.shard, self.size = following, shard, size
 
 
 def shard_path(folder: Path, footage: int, shard: int) -> Path:

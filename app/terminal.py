@@ -49,7 +49,9 @@ def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
     except EXPECTED as error:
         errors.print(f"Error: {error}", markup=False, soft_wrap=True)
         sys.exit(1 if isinstance(error, StorageError) else 2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != 130:  # 130 is what Typer makes of a KeyboardInterrupt
+            raise
         errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout went away (`| head`)

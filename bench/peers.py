@@ -33,6 +33,17 @@ def roboflow(name: str) -> Update:
     return update
 
 
+def original_sort() -> Update:
+    from sort_tracker import Sort  # Alex Bewley's program as a package: sort-tracker-py
+
+    tracker = Sort()
+
+    def update(frame: Frame) -> object:
+        return tracker.update(np.column_stack(frame))
+
+    return update
+
+
 def norfair_iou() -> Update:
     import norfair
 
@@ -63,8 +74,13 @@ def ultralytics_bytetrack() -> Update:
     from ultralytics.trackers.byte_tracker import BYTETracker
 
     options = SimpleNamespace(
-        track_high_thresh=0.25, track_low_thresh=0.1, new_track_thresh=0.25, track_buffer=30, match_thresh=0.8,
-        fuse_score=True)
+        track_high_thresh=0.25,
+        track_low_thresh=0.1,
+        new_track_thresh=0.25,
+        track_buffer=30,
+        match_thresh=0.8,
+        fuse_score=True,
+    )
     tracker = BYTETracker(options)
 
     def update(frame: Frame) -> object:
@@ -74,6 +90,7 @@ def ultralytics_bytetrack() -> Update:
 
 
 PEERS: dict[str, Callable[[], Update]] = {
+    "SORT, its author's program": original_sort,
     "roboflow SORTTracker": lambda: roboflow("SORTTracker"),
     "roboflow ByteTrackTracker": lambda: roboflow("ByteTrackTracker"),
     "norfair (IoU)": norfair_iou,

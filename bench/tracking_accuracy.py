@@ -3,6 +3,10 @@
 DIR holds sequences `*/gt/gt.txt` in MOTChallenge's format, with `seqinfo.ini` where the frame rate is not `--rate`.
 Detections are simulated from the truth (see `trackers/simulate.py`), once a seed; figures are over all sequences
 together, mean ± standard deviation over seeds. A track with a single box was tentative and is dropped, for all alike.
+
+The second table cuts each contender's tracks into tracklets (without appearance: there are no pictures) and tells how
+pure they are, beside the uncut tracks: `purity` of boxes, share of `mixed` tracklets, share of track boxes `kept` in
+tracklets, tracklets `a_person`.
 """
 
 from __future__ import annotations
@@ -16,10 +20,11 @@ import numpy as np
 
 from trackers import make_tracker
 from trackers.detections import Detections
-from trackers.evaluate import combine, evaluate_sequence
-from trackers.motchallenge import FRAME, ID, Rows, read_rows, read_sequence_info, to_rows
+from trackers.evaluate import PurityMetrics, combine, combine_purity, evaluate_purity, evaluate_sequence
+from trackers.motchallenge import CONFIDENCE, FRAME, ID, Rows, boxes_of, read_rows, read_sequence_info, to_rows
 from trackers.simulate import simulate_detections
 from trackers.timing import Timing
+from trackers.tracklets import CutRules, Kind, TrackletCutter
 
 CONTENDERS: dict[str, tuple[str, dict]] = {
     "bytetrack": ("bytetrack", {}),
@@ -31,6 +36,7 @@ CONTENDERS: dict[str, tuple[str, dict]] = {
     "sort, same buffer, all boxes": ("sort", {"timing": Timing(), "min_hits": 0}),
 }
 FIGURES = ("hota", "deta", "assa", "idf1", "mota", "idsw")
+PURITY = ("purity", "mixed", "kept", "a_person")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +78,57 @@ def track(name: str, options: dict, stream: list[Detections], rate: float) -> Ro
     return result[counts[result[:, ID].astype(int)] > 1]
 
 
-def measure(sequences: list[Sequence], contenders: dict[str, tuple[str, dict]], seeds: int) -> dict[str, np.ndarray]:
-    """Contender → `(seeds, len(FIGURES))`, figures as fractions and counts."""
+def cut(tracks: Rows, rate: float) -> Rows:
+    """The tracklets of result rows, by the rules of ingest but without appearance; ids are tracklet numbers."""
+    cutter, segments = TrackletCutter(CutRules()), []
+    tracks = tracks[np.lexsort((tracks[:, ID], tracks[:, FRAME]))]
+    for number in range(1, int(tracks[:, FRAME].max(initial=0)) + 1):
+        here = tracks[slice(*np.searchsorted(tracks[:, FRAME], (number, number + 1)))]
+        ids, boxes, scores = here[:, ID].astype(np.int64), boxes_of(here), here[:, CONFIDENCE].astype(np.float32)
+        segments += cutter.update(number, number / rate, ids, boxes, scores).finished
+    segments += cutter.close()
+    rows = [
+        to_rows(s.frames, np.full(len(s.frames), s.number), s.boxes, s.scores)
+        for s in segments
+        if s.kind == Kind.TRACKLET
+    ]
+    rows = np.concatenate([np.zeros((0, 7)), *rows])
+    return rows[np.argsort(rows[:, FRAME], kind="stable")]
+
+
+def purity_of(parts: list[PurityMetrics], boxes: int, of: int) -> list[float]:
+    """The figures of PURITY, of all sequences together."""
+    total = combine_purity(parts)
+    return [total.purity, total.mixed, boxes / of, total.tracklets_a_person]
+
+
+def measure(
+    sequences: list[Sequence], contenders: dict[str, tuple[str, dict]], seeds: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Contender → `(seeds, len(FIGURES))`, and contender, uncut and cut → `(seeds, len(PURITY))`."""
     figures: dict[str, list] = {label: [] for label in contenders}
+    purity: dict[str, list] = {f"{label}, {how}": [] for label in contenders for how in ("uncut", "cut")}
     for seed in range(seeds):
         streams = [simulate_detections(sequence.truth, seed=seed) for sequence in sequences]
         for label, (name, options) in contenders.items():
-            total = combine([
-                evaluate_sequence(sequence.truth, track(name, options, stream, sequence.rate))
-                for sequence, stream in zip(sequences, streams)
-            ])
+            tracks = [track(name, options, stream, s.rate) for s, stream in zip(sequences, streams)]
+            tracklets = [cut(rows, s.rate) for s, rows in zip(sequences, tracks)]
+            total = combine([evaluate_sequence(s.truth, rows) for s, rows in zip(sequences, tracks)])
             figures[label].append([getattr(total, figure) for figure in FIGURES])
-    return {label: np.array(rows) for label, rows in figures.items()}
+            for how, pieces in (("uncut", tracks), ("cut", tracklets)):
+                parts = [evaluate_purity(s.truth, rows) for s, rows in zip(sequences, pieces)]
+                boxes, of = sum(map(len, pieces)), sum(map(len, tracks))
+                purity[f"{label}, {how}"].append(purity_of(parts, boxes, of))
+    return {label: np.array(rows) for label, rows in figures.items()}, {k: np.array(rows) for k, rows in purity.items()}
+
+
+def print_table(names: tuple[str, ...], rows: dict[str, np.ndarray]) -> None:
+    print("| tracker | " + " | ".join(name.upper() for name in names) + " |")
+    print("|---|" + "---|" * len(names))
+    scale = np.where(np.isin(names, ("idsw", "a_person")), 1, 100)
+    for label, values in rows.items():
+        mean, spread = (values * scale).mean(axis=0), (values * scale).std(axis=0)
+        print(f"| {label} | " + " | ".join(f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, spread)) + " |")
 
 
 def main() -> None:
@@ -95,17 +140,16 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     arguments = parser.parse_args()
     sequences = [sequence.every(arguments.every) for sequence in read_sequences(arguments.truth, arguments.rate)]
-    figures = measure(sequences, CONTENDERS, arguments.seeds)
+    figures, purity = measure(sequences, CONTENDERS, arguments.seeds)
     if arguments.json:
         listed = {label: dict(zip(FIGURES, values.T.tolist())) for label, values in figures.items()}
-        print(json.dumps({"sequences": [s.name for s in sequences], "seeds": arguments.seeds, "figures": listed}))
+        pure = {label: dict(zip(PURITY, values.T.tolist())) for label, values in purity.items()}
+        names = [s.name for s in sequences]
+        print(json.dumps({"sequences": names, "seeds": arguments.seeds, "figures": listed, "purity": pure}))
         return
-    print("| tracker | " + " | ".join(figure.upper() for figure in FIGURES) + " |")
-    print("|---|" + "---|" * len(FIGURES))
-    for label, values in figures.items():
-        scale = np.where(np.array(FIGURES) == "idsw", 1, 100)
-        mean, spread = (values * scale).mean(axis=0), (values * scale).std(axis=0)
-        print(f"| {label} | " + " | ".join(f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, spread)) + " |")
+    print_table(FIGURES, figures)
+    print()
+    print_table(PURITY, purity)
 
 
 if __name__ == "__main__":

@@ -26,25 +26,24 @@ def assign(similarity: NDArray[np.floating], threshold: float) -> tuple[Index, I
     alone = rivals == 2
     if alone.all():
         return rows, columns
-    solved_rows, solved_columns = _solve(similarity, candidate, threshold, rows[~alone], columns[~alone])
+    solved_rows, solved_columns = _solve(similarity, threshold, rows[~alone], columns[~alone])
     rows, columns = np.concatenate((rows[alone], solved_rows)), np.concatenate((columns[alone], solved_columns))
     order = rows.argsort()
     return rows[order], columns[order]
 
 
-def _solve(
-    similarity: NDArray[np.floating], candidate: NDArray[np.bool_], threshold: float, rows: Index, columns: Index
-) -> tuple[Index, Index]:
+def _solve(similarity: NDArray[np.floating], threshold: float, rows: Index, columns: Index) -> tuple[Index, Index]:
     """The best pairs among the rows and columns that occur in the candidate pairs `(rows[k], columns[k])`."""
     rows, columns = np.bincount(rows).nonzero()[0], np.bincount(columns).nonzero()[0]  # each once, ascending
-    block = rows[:, None], columns
+    block = similarity[rows[:, None], columns]
+    possible = block >= threshold
     # Squared by hand with zeros, the price of staying alone: five times faster than lap's extend_cost on matrices this
     # small; and lap's cost_limit doubles the matrix and splits the limit between row and column.
     side = max(len(rows), len(columns))
     cost = np.zeros((side, side))
-    np.subtract(threshold, similarity[block], out=cost[: len(rows), : len(columns)], where=candidate[block])
+    np.subtract(threshold, block, out=cost[: len(rows), : len(columns)], where=possible)
     column_of = lap.lapjv(cost, return_cost=False)[0][: len(rows)]
     row = (column_of < len(columns)).nonzero()[0]
     column = column_of[row]
-    paired = candidate[rows[row], columns[column]]
+    paired = possible[row, column]
     return rows[row[paired]], columns[column[paired]]

@@ -52,7 +52,7 @@ def iou(a: Float, b: Float) -> Float:
 
 
 def coverage(a: Float, b: Float) -> Float:
-    """`(N, M)`, entry `(i, j)` is the intersection over the SMALLER of `a[i]` and `b[j]`: 1 when one lies in the other."""
+    """`(N, M)`, entry `(i, j)` is intersection over the SMALLER of `a[i]` and `b[j]`: 1 where one is in the other."""
     shared = intersection(a, b)
     smaller = np.minimum(area(a)[:, None], area(b)[None, :])
     return np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)

@@ -1,7 +1,7 @@
 """How good tracks are: HOTA, CLEAR-MOT and IDF1 by TrackEval's metrics, and the purity of tracklets by ours.
 
-MOTChallenge's preprocessing is applied first: results on distractors (classes 2, 7, 8, 12) are dropped, and truth that is
-not a pedestrian (class 1) or marked to be ignored is not asked for. Truth without classes (MOT15: -1) keeps every
+MOTChallenge's preprocessing is applied first: results on distractors (classes 2, 7, 8, 12) are dropped, and truth that
+is not a pedestrian (class 1) or marked to be ignored is not asked for. Truth without classes (MOT15: -1) keeps every
 considered row.
 """
 
@@ -20,14 +20,17 @@ from trackers.detections import iou
 from trackers.motchallenge import CLASS, CONFIDENCE, CONSIDERED, FRAME, ID, Rows, boxes_of
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot; we never do
-from trackeval.metrics import CLEAR, HOTA, Identity  # noqa: E402
+from trackeval.metrics import CLEAR, HOTA, Identity
 
 PEDESTRIAN = 1
 DISTRACTORS = (2, 7, 8, 12)  # person on vehicle, static person, distractor, reflection
 MATCH_IOU = 0.5
 GOES_ON = 1000.0  # what outweighs any IoU
-_METRICS = {"HOTA": HOTA(), "CLEAR": CLEAR({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
-            "Identity": Identity({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU})}
+_METRICS = {
+    "HOTA": HOTA(),
+    "CLEAR": CLEAR({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
+    "Identity": Identity({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,9 @@ class TrackingMetrics:
 class PurityMetrics:
     """How far each tracklet holds one person only.
 
-    A box shows the person it is matched with at IoU ≥ 0.5, matched as CLEAR-MOT does it (Bernardin & Stiefelhagen 2008):
-    a tracklet and its person stay matched while that holds, and only then is the highest total IoU looked for. So a
-    tracklet is mixed when it really leaves its person, not when somebody passes close by.
+    A box shows the person it is matched with at IoU ≥ 0.5, matched as CLEAR-MOT does it (Bernardin & Stiefelhagen
+    2008): a tracklet and its person stay matched while that holds, and only then is the highest total IoU looked for.
+    So a tracklet is mixed when it really leaves its person, not when somebody passes close by.
     """
 
     tracklets: int  # with at least one box of a person
@@ -94,11 +97,13 @@ def evaluate_sequence(truth: Rows, results: Rows, *, preprocess: bool = True) ->
 
 
 def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
-    """The figures of several cameras as one, as MOTChallenge combines its sequences (sums of counts, not mean of figures)."""
-    return _metrics({
-        name: metric.combine_sequences({str(k): one.raw[name] for k, one in enumerate(sequences)})
-        for name, metric in _METRICS.items()
-    })
+    """The figures of several cameras as one, as MOTChallenge combines sequences: from sums of counts, no mean."""
+    return _metrics(
+        {
+            name: metric.combine_sequences({str(k): one.raw[name] for k, one in enumerate(sequences)})
+            for name, metric in _METRICS.items()
+        }
+    )
 
 
 def evaluate_purity(truth: Rows, tracklets: Rows, *, preprocess: bool = True) -> PurityMetrics:
@@ -117,22 +122,32 @@ def evaluate_purity(truth: Rows, tracklets: Rows, *, preprocess: bool = True) ->
     first = np.unique(shown[0, order], return_index=True)[1]  # each tracklet's main person comes first
     people_of = np.bincount(shown[0])
     return _purity(
-        main=int(boxes[order][first].sum()), mixed=int((people_of > 1).sum()), tracklets=len(first),
-        matched=len(tracklet), boxes=sum(map(len, data.result_ids)),
-        people=len(np.unique(person)), appearances=shown.shape[1])
+        main=int(boxes[order][first].sum()),
+        mixed=int((people_of > 1).sum()),
+        tracklets=len(first),
+        matched=len(tracklet),
+        boxes=sum(map(len, data.result_ids)),
+        people=len(np.unique(person)),
+        appearances=shown.shape[1],
+    )
 
 
 def combine_purity(sequences: Sequence[PurityMetrics]) -> PurityMetrics:
     """Several cameras as one; people are counted once a camera."""
     return _purity(
-        main=sum(one.raw[0] for one in sequences), mixed=sum(one.raw[1] for one in sequences),
-        tracklets=sum(one.tracklets for one in sequences), matched=sum(one.matched_boxes for one in sequences),
-        boxes=sum(one.raw[2] for one in sequences), people=sum(one.people for one in sequences),
-        appearances=sum(one.raw[3] for one in sequences))
+        main=sum(one.raw[0] for one in sequences),
+        mixed=sum(one.raw[1] for one in sequences),
+        tracklets=sum(one.tracklets for one in sequences),
+        matched=sum(one.matched_boxes for one in sequences),
+        boxes=sum(one.raw[2] for one in sequences),
+        people=sum(one.people for one in sequences),
+        appearances=sum(one.raw[3] for one in sequences),
+    )
 
 
-def _purity(*, main: int, mixed: int, tracklets: int, matched: int, boxes: int, people: int, appearances: int
-            ) -> PurityMetrics:
+def _purity(
+    *, main: int, mixed: int, tracklets: int, matched: int, boxes: int, people: int, appearances: int
+) -> PurityMetrics:
     return PurityMetrics(
         tracklets=tracklets,
         purity=main / matched if matched else 0.0,
@@ -141,15 +156,23 @@ def _purity(*, main: int, mixed: int, tracklets: int, matched: int, boxes: int, 
         people=people,
         matched_boxes=matched,
         unmatched=1 - matched / boxes if boxes else 0.0,
-        raw=(main, mixed, boxes, appearances))
+        raw=(main, mixed, boxes, appearances),
+    )
 
 
 def _metrics(raw: dict[str, Any]) -> TrackingMetrics:
     hota, clear, identity = raw["HOTA"], raw["CLEAR"], raw["Identity"]
     return TrackingMetrics(
-        hota=float(np.mean(hota["HOTA"])), deta=float(np.mean(hota["DetA"])), assa=float(np.mean(hota["AssA"])),
-        mota=float(clear["MOTA"]), idf1=float(identity["IDF1"]), idsw=int(clear["IDSW"]),
-        truth_boxes=int(clear["CLR_TP"] + clear["CLR_FN"]), result_boxes=int(clear["CLR_TP"] + clear["CLR_FP"]), raw=raw)
+        hota=float(np.mean(hota["HOTA"])),
+        deta=float(np.mean(hota["DetA"])),
+        assa=float(np.mean(hota["AssA"])),
+        mota=float(clear["MOTA"]),
+        idf1=float(identity["IDF1"]),
+        idsw=int(clear["IDSW"]),
+        truth_boxes=int(clear["CLR_TP"] + clear["CLR_FN"]),
+        result_boxes=int(clear["CLR_TP"] + clear["CLR_FP"]),
+        raw=raw,
+    )
 
 
 def _best_pairs(similarity: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -172,7 +195,7 @@ def _match(truth: Rows, results: Rows, preprocess: bool) -> _Matched:
     truth_boxes, result_boxes = boxes_of(truth).astype(np.float64), boxes_of(results).astype(np.float64)
     kept_truth, kept_results, similarities = [], [], []
     for t in range(last):
-        here, there = slice(*truth_at[t:t + 2]), slice(*results_at[t:t + 2])
+        here, there = slice(*truth_at[t : t + 2]), slice(*results_at[t : t + 2])
         similarity = np.asarray(iou(truth_boxes[here], result_boxes[there]), np.float64)
         keep = np.ones(similarity.shape[1], bool)
         if has_classes and similarity.size:
@@ -182,8 +205,11 @@ def _match(truth: Rows, results: Rows, preprocess: bool) -> _Matched:
         kept_results.append(np.arange(there.start, there.stop)[keep])
         similarities.append(similarity[asked[here]][:, keep])
     return _Matched(
-        truth_ids=_renumber(truth[:, ID], kept_truth), result_ids=_renumber(results[:, ID], kept_results),
-        similarity=similarities, confidences=[results[kept, CONFIDENCE] for kept in kept_results])
+        truth_ids=_renumber(truth[:, ID], kept_truth),
+        result_ids=_renumber(results[:, ID], kept_results),
+        similarity=similarities,
+        confidences=[results[kept, CONFIDENCE] for kept in kept_results],
+    )
 
 
 def _renumber(ids: NDArray[np.float64], kept: list[NDArray[np.intp]]) -> list[NDArray[np.int64]]:

@@ -55,14 +55,14 @@ def read_rows(path: Path) -> Rows:
             f"{path} has {rows.shape[1]} columns where MOTChallenge has at least 7 "
             "(frame, id, left, top, width, height, score)."
         )
-    if not np.isfinite(rows[:, :HEIGHT + 1]).all():
-        bad = int(np.flatnonzero(~np.isfinite(rows[:, :HEIGHT + 1]).all(axis=1))[0])
+    if not np.isfinite(rows[:, : HEIGHT + 1]).all():
+        bad = int(np.flatnonzero(~np.isfinite(rows[:, : HEIGHT + 1]).all(axis=1))[0])
         raise MotFormatError(f"{path}, row {bad + 1}: a frame, id or box is not a finite number.")
     return rows[np.argsort(rows[:, FRAME], kind="stable")]
 
 
 def write_rows(path: Path, rows: Rows) -> None:
-    """Writes result rows `(N, 7)` as `frame,id,left,top,width,height,score,-1,-1,-1`; the file appears whole or not at all."""
+    """Writes result rows `(N, 7)` as `frame,id,left,top,width,height,score,-1,-1,-1`; the file appears whole or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     order = np.lexsort((rows[:, ID], rows[:, FRAME]))
@@ -89,7 +89,7 @@ def read_sequence_info(path: Path) -> SequenceInfo:
 
 def boxes_of(rows: Rows) -> NDArray[np.float32]:
     """`(N, 4)` float32 `x1 y1 x2 y2` of rows that hold left, top, width, height."""
-    boxes = rows[:, LEFT:HEIGHT + 1].astype(np.float32)
+    boxes = rows[:, LEFT : HEIGHT + 1].astype(np.float32)
     boxes[:, 2:] += boxes[:, :2]
     return boxes
 

@@ -49,8 +49,8 @@ def simulate_detections(
     if rows.shape[1] > CLASS:
         rows = rows[np.isin(rows[:, CLASS], (PEDESTRIAN, -1))]
     last = frames if frames is not None else int(rows[:, FRAME].max(initial=0))
-    size = rows[:, WIDTH:HEIGHT + 1]
-    centre = rows[:, LEFT:TOP + 1] + size / 2
+    size = rows[:, WIDTH : HEIGHT + 1]
+    centre = rows[:, LEFT : TOP + 1] + size / 2
     visibility = np.ones(len(rows))
     if rows.shape[1] > VISIBILITY and rows[:, CLASS].max(initial=-1) == PEDESTRIAN:  # MOT15 has coordinates there
         visibility = rows[:, VISIBILITY].clip(0, 1)

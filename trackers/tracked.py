@@ -51,9 +51,13 @@ def usable(detections: Detections) -> NDArray[np.bool_]:
     boxes, scores = detections.boxes, detections.scores
     if boxes.shape != (len(scores), 4) or scores.ndim != 1:
         raise ValueError(f"boxes must be (N, 4) and scores (N,), not {boxes.shape} and {scores.shape}")
-    low, high = boxes[:, :2], boxes[:, 2:]
-    sound = (low > -LARGEST) & (high > low) & (high < LARGEST)  # which nan never is
-    return sound[:, 0] & sound[:, 1] & np.isfinite(scores)
+    if not len(scores):
+        return np.zeros(0, bool)
+    x1, y1, x2, y2 = boxes.T
+    sound = (x2 > x1) & (y2 > y1)  # which nan never is
+    if not (boxes.min() > -LARGEST and boxes.max() < LARGEST and np.isfinite(scores.sum())):
+        sound &= (x1 > -LARGEST) & (y1 > -LARGEST) & (x2 < LARGEST) & (y2 < LARGEST) & np.isfinite(scores)
+    return sound
 
 
 def check_state(state: dict[str, NDArray], shapes: dict[str, tuple[int | None, ...]]) -> None:

@@ -1,9 +1,10 @@
 """Tracks are cut into tracklets, pieces so pure that each shows one person only.
 
 A tracker makes most of its mistakes where people cross, where a track was not seen for a while and where it jumps to
-somebody who looks different. `TrackletCutter` follows the tracks frame by frame and cuts each at those places. Every box
-of a track lands in exactly one **segment**; a segment that is long and large enough and was not part of a crossing is a
-**tracklet**, the rest stay what they are, boxes of a track. What is cut here is joined again by merging, on evidence.
+somebody who looks different. `TrackletCutter` follows the tracks frame by frame and cuts each at those places. Every
+box of a track lands in exactly one **segment**; a segment that is long and large enough and was not part of a crossing
+is a **tracklet**, the rest stay what they are, boxes of a track. What is cut here is joined again by merging, on
+evidence.
 
 While it sees who stands beside whom, it also collects **cannot-link** facts: two tracklets that were seen apart in the
 same frames are two people.
@@ -50,11 +51,12 @@ class CutRules:
     gap_frames: float = 3.5
     crossing_iou: float = 0.35  # IoU with another track from which on a box may show either person
     crossing_cover: float = 0.5  # the same for the share of the smaller box that the larger one covers
-    hidden_seconds: float = 1.5  # for so long somebody who vanished is believed to go on, perhaps behind another
-    jump_iou: float = 0.6  # IoU of a box with the place where its track was expected below which it is somebody else
+    front: float = 0.1  # whose feet stand lower in the picture by this share of the height stands in front, and is sure
+    hidden_seconds: float = 1.0  # for so long somebody who vanished is believed to go on, perhaps behind another
+    jump_iou: float = 0.55  # IoU of a box with the place where its track was expected below which it is somebody else
     appearance: float = 0.96  # cosine similarity to the segment's mean appearance below which it is somebody else
     max_seconds: float = 60.0  # bounds memory; a person who sits for an hour makes sixty tracklets
-    min_seconds: float = 0.4  # shorter: no tracklet
+    min_seconds: float = 0.25  # shorter: no tracklet
     min_boxes: int = 4
     min_height: float = 48.0  # px, median over the segment
     apart_cover: float = 0.3  # boxes that cover each other by less than this show two people…
@@ -103,7 +105,10 @@ _LOG = ("segment", "frame", "time", "x1", "y1", "x2", "y2", "score")
 
 @dataclass(slots=True)
 class TrackletCutter:
-    """Cuts the tracks of one footage, in frame order. Memory is bounded by the open segments, each at most `max_seconds`."""
+    """Cuts the tracks of one footage, in frame order.
+
+    Memory is bounded by the open segments, each at most `max_seconds` long.
+    """
 
     rules: CutRules = field(default_factory=CutRules)
     next_number: int = 1
@@ -115,14 +120,23 @@ class TrackletCutter:
     _last: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     _looks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     _apart: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))  # frames seen apart, pairwise
-    _people: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, len(_PERSON))))  # columns as in _PERSON, by track
+    _people: NDArray[np.float64] = field(
+        default_factory=lambda: np.zeros((0, len(_PERSON)))
+    )  # columns as in _PERSON, by track
     # Facts that wait for the open one to finish as a tracklet: (open segment, finished tracklet).
     _waiting: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     _log: list[NDArray[np.float64]] = field(default_factory=list)  # rows of open segments, columns as in _LOG
     _clock: Clock = field(default_factory=lambda: Clock(Timing()))
 
-    def update(self, frame: int, time: float, tracks: NDArray[np.int64], boxes: NDArray[np.float32],
-               scores: NDArray[np.float32], looks: NDArray[np.float32] | None = None) -> Placed:
+    def update(
+        self,
+        frame: int,
+        time: float,
+        tracks: NDArray[np.int64],
+        boxes: NDArray[np.float32],
+        scores: NDArray[np.float32],
+        looks: NDArray[np.float32] | None = None,
+    ) -> Placed:
         """Takes the tracked boxes of one frame.
 
         tracks: `(M,)` distinct ids in ascending order; boxes: `(M, 4)`; scores: `(M,)`; looks: `(M, D)` appearance,
@@ -135,8 +149,11 @@ class TrackletCutter:
         expected, hidden = self._expect(tracks, boxes, now)
         cover_mine, crossing, apart = _neighbours(boxes, hidden, rules)
         at = np.searchsorted(self._tracks, tracks)
-        known = (at < len(self._tracks)) & (self._tracks[np.minimum(at, len(self._tracks) - 1)] == tracks) \
-            if len(self._tracks) else np.zeros(len(tracks), bool)
+        known = (
+            (at < len(self._tracks)) & (self._tracks[np.minimum(at, len(self._tracks) - 1)] == tracks)
+            if len(self._tracks)
+            else np.zeros(len(tracks), bool)
+        )
         mine = at[known]
 
         reasons = np.full(len(self._tracks), "", dtype="U10")
@@ -147,7 +164,9 @@ class TrackletCutter:
         reasons[mine[jumped]] = Cut.JUMP
         if looks is not None and self._looks.size:
             reference = self._looks[mine]
-            likeness = np.einsum("nd,nd->n", reference, looks[known]) / np.maximum(np.linalg.norm(reference, axis=1), 1e-6)
+            likeness = np.einsum("nd,nd->n", reference, looks[known]) / np.maximum(
+                np.linalg.norm(reference, axis=1), 1e-6
+            )
             compared = ~self._crossing[mine] & ~crossing[known]
             reasons[mine[compared & (likeness < rules.appearance)]] = Cut.APPEARANCE
         changed = self._crossing[mine] != crossing[known]
@@ -159,7 +178,9 @@ class TrackletCutter:
         at = np.searchsorted(self._tracks, tracks)
         self._last[at] = now
         if looks is not None and len(tracks):
-            self._looks[at] += np.where(self._looks[at].any(axis=1, keepdims=True), 0.1, 1.0) * (looks - self._looks[at])
+            self._looks[at] += np.where(self._looks[at].any(axis=1, keepdims=True), 0.1, 1.0) * (
+                looks - self._looks[at]
+            )
         self._apart[np.ix_(at, at)] += apart
         numbers = self._numbers[at]
         if len(tracks):
@@ -173,10 +194,18 @@ class TrackletCutter:
     def state(self) -> dict[str, NDArray]:
         """All that a new cutter with the same rules needs to go on as this one would."""
         state = {
-            "tracks": self._tracks, "numbers": self._numbers, "crossing": self._crossing, "first": self._first,
-            "last": self._last, "looks": self._looks, "apart": self._apart, "people": self._people, "waiting": self._waiting,
+            "tracks": self._tracks,
+            "numbers": self._numbers,
+            "crossing": self._crossing,
+            "first": self._first,
+            "last": self._last,
+            "looks": self._looks,
+            "apart": self._apart,
+            "people": self._people,
+            "waiting": self._waiting,
             "log": np.concatenate([np.zeros((0, len(_LOG))), *self._log]),
-            "clock": self._clock.state(), "next": np.array(self.next_number),
+            "clock": self._clock.state(),
+            "next": np.array(self.next_number),
         }
         return {key: np.array(value) for key, value in state.items()}
 
@@ -190,10 +219,11 @@ class TrackletCutter:
         self._clock.restore(state["clock"])
         self.next_number = int(state["next"])
 
-    def _expect(self, tracks: NDArray[np.int64], boxes: NDArray[np.float32], now: float
-                ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where the tracks of this frame were expected `(M, 4)` (new ones: where they are), and where people are expected
-        who vanished not long ago `(K, 4)`; then learns where everybody is now."""
+    def _expect(
+        self, tracks: NDArray[np.int64], boxes: NDArray[np.float32], now: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where the tracks of this frame were expected `(M, 4)` (new ones: where they are), and where those are
+        expected `(K, 4)` who vanished not long ago; then learns where everybody is now."""
         people = self._people[now - self._people[:, 7] <= self.rules.hidden_seconds]
         moved = people[:, 1:5] + people[:, [5, 6, 5, 6]] * (now - people[:, 7:8])
         here = np.isin(people[:, 0], tracks)
@@ -201,7 +231,9 @@ class TrackletCutter:
         expected = boxes.astype(np.float64)
         at = np.searchsorted(tracks, people[here, 0])
         expected[at] = moved[here]
-        latest = np.column_stack([tracks, boxes, np.zeros((len(tracks), 2)), np.full(len(tracks), now), np.ones(len(tracks))])
+        latest = np.column_stack(
+            [tracks, boxes, np.zeros((len(tracks), 2)), np.full(len(tracks), now), np.ones(len(tracks))]
+        )
         before = people[here]
         step = np.maximum(now - before[:, 7:8], 1e-6)
         centre = (boxes[at, :2].astype(np.float64) + boxes[at, 2:]) / 2
@@ -228,7 +260,7 @@ class TrackletCutter:
         self._last = np.concatenate([self._last, np.full(count, now)])[order]
         width = max(looks, self._looks.shape[1])
         grown = np.zeros((len(merged), width), np.float32)
-        grown[:len(merged) - count, :self._looks.shape[1]] = self._looks
+        grown[: len(merged) - count, : self._looks.shape[1]] = self._looks
         self._looks = grown[order]
         self._apart = np.pad(self._apart, (0, count))[np.ix_(order, order)]
 
@@ -245,14 +277,20 @@ class TrackletCutter:
             number = self._numbers[i]
             first, last = np.searchsorted(rows[:, 0], [number, number + 1])
             waits = self._waiting[:, 0] == number
-            segment = self._segment(rows[first:last], int(self._tracks[i]), bool(self._crossing[i]), Cut(str(reasons[i])),
-                                    self._waiting[waits, 1])
+            segment = self._segment(
+                rows[first:last],
+                int(self._tracks[i]),
+                bool(self._crossing[i]),
+                Cut(str(reasons[i])),
+                self._waiting[waits, 1],
+            )
             self._waiting = self._waiting[~waits]
             self._apart[i, i] = 0
-            if segment.kind == Kind.TRACKLET:  # whoever was seen apart from it and is still open learns of it at the end
+            if (
+                segment.kind == Kind.TRACKLET
+            ):  # whoever was seen apart from it and is still open learns of it at the end
                 others = self._numbers[self._apart[i] >= self.rules.apart_frames]
-                self._waiting = np.concatenate(
-                    [self._waiting, np.column_stack([others, np.full(len(others), number)])])
+                self._waiting = np.concatenate([self._waiting, np.column_stack([others, np.full(len(others), number)])])
             self._apart[i] = self._apart[:, i] = 0
             finished.append(segment)
         stay = reasons == ""
@@ -261,8 +299,9 @@ class TrackletCutter:
         self._apart = self._apart[np.ix_(stay, stay)]
         return finished
 
-    def _segment(self, rows: NDArray[np.float64], track: int, crossing: bool, cut: Cut, others: NDArray[np.int64]
-                 ) -> Segment:
+    def _segment(
+        self, rows: NDArray[np.float64], track: int, crossing: bool, cut: Cut, others: NDArray[np.int64]
+    ) -> Segment:
         boxes = rows[:, 3:7].astype(np.float32)
         if crossing:
             kind = Kind.CROSSING
@@ -273,21 +312,31 @@ class TrackletCutter:
         else:
             kind = Kind.TRACKLET
         return Segment(
-            number=int(rows[0, 0]), track=track, kind=kind, cut=cut, frames=rows[:, 1].astype(np.int64), times=rows[:, 2],
-            boxes=boxes, scores=rows[:, 7].astype(np.float32),
-            cannot_link=others if kind == Kind.TRACKLET else others[:0])
+            number=int(rows[0, 0]),
+            track=track,
+            kind=kind,
+            cut=cut,
+            frames=rows[:, 1].astype(np.int64),
+            times=rows[:, 2],
+            boxes=boxes,
+            scores=rows[:, 7].astype(np.float32),
+            cannot_link=others if kind == Kind.TRACKLET else others[:0],
+        )
 
 
-def _neighbours(boxes: NDArray[np.float32], hidden: NDArray[np.float64], rules: CutRules
-                ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]:
-    """Of each box: the share that its worst neighbour covers `(M,)`, whether it crosses one, seen or `hidden`, `(M,)`, and
-    who stands clearly apart `(M, M)`."""
+def _neighbours(
+    boxes: NDArray[np.float32], hidden: NDArray[np.float64], rules: CutRules
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]:
+    """Of each box: the share that its worst neighbour covers `(M,)`; whether it crosses one, seen or `hidden` `(M,)`;
+    from whom it stands clearly apart `(M, M)`."""
     others = np.concatenate([boxes, hidden.astype(np.float32)])
     shared = intersection(boxes, others)
     np.fill_diagonal(shared, 0)
     mine, theirs = np.maximum(area(boxes), 1e-6)[:, None], np.maximum(area(others), 1e-6)[None, :]
     cover = shared / np.minimum(mine, theirs)
-    crossing = ((shared > rules.crossing_iou * (mine + theirs - shared)) | (cover > rules.crossing_cover)).any(axis=1)
+    behind = boxes[:, 3:] - others[None, :, 3] < rules.front * (boxes[:, 3:] - boxes[:, 1:2])
+    near = (shared > rules.crossing_iou * (mine + theirs - shared)) | (cover > rules.crossing_cover)
+    crossing = (near & behind).any(axis=1)
     seen = slice(len(boxes))
     apart = (cover[:, seen] < rules.apart_cover).astype(np.int32)
     return (shared[:, seen] / mine).max(axis=1, initial=0), np.asarray(crossing), apart

@@ -9,9 +9,7 @@ from trackers.simulate import simulate_detections
 
 def truth(people: int = 20, frames: int = 100, visibility: float = 1.0) -> np.ndarray:
     """People far apart, standing still."""
-    rows = [
-        [f, p + 1, 200 * p, 100, 50, 120, 1, 1, visibility] for f in range(1, frames + 1) for p in range(people)
-    ]
+    rows = [[f, p + 1, 200 * p, 100, 50, 120, 1, 1, visibility] for f in range(1, frames + 1) for p in range(people)]
     return np.array(rows, float)
 
 

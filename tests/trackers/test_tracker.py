@@ -112,8 +112,14 @@ def test_given_arrays_are_never_changed(name: str) -> None:
 def test_unusable_detections_are_passed_over(name: str) -> None:
     bad = np.array(
         [
-            [np.nan, 0, 10, 10], [0, 0, np.inf, 10], [-np.inf, 0, 10, 10], [50, 50, 50, 90], [60, 90, 70, 50],
-            [np.inf, 0, np.inf, 9], [0, 0, 1e30, 1e30], [5, 5, 25, 55],
+            [np.nan, 0, 10, 10],
+            [0, 0, np.inf, 10],
+            [-np.inf, 0, 10, 10],
+            [50, 50, 50, 90],
+            [60, 90, 70, 50],
+            [np.inf, 0, np.inf, 9],
+            [0, 0, 1e30, 1e30],
+            [5, 5, 25, 55],
         ],
         np.float32,
     )

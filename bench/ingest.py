@@ -1,0 +1,174 @@
+"""Speed and memory of whole ingest: `python -m bench.ingest VIDEO --detector FILE.onnx [--peer-model MODEL] [--json]`.
+
+The same footage goes through
+
+- `sightline`: our ingest command, everything it does (tracklets, crops, the site on disk);
+- `naive loop`: read with OpenCV, letterbox, the same ONNX through ONNX Runtime with its default threads, decode, our
+  `sort`: what a person writes in an afternoon, nothing stored. For YOLOX's raw output, which is what it decodes;
+- `ultralytics track`: its own tracking loop (`YOLO(model).track(stream=True)`, ByteTrack), nothing stored, with the
+  ONNX of `--peer-model`, which our ingest runs too for comparison.
+
+each in a process of its own, in turn, several rounds; the best round counts. Then our ingest runs once more on the same
+footage `--times` as long (the file repeated), and the peak memory of both runs is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import onnxruntime
+
+from trackers import make_tracker
+from trackers.detections import Detections
+
+RUNNERS = ("sightline", "naive loop", "ultralytics track")
+
+
+def sightline(video: Path, model: str) -> int:
+    from app.ingest import ingest
+
+    with tempfile.TemporaryDirectory() as folder:
+        report = ingest(video, Path(folder) / "site", detector=model)
+    return sum(camera.frames for camera in report.cameras)
+
+
+def naive_loop(video: Path, model: str) -> int:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    name, (_, _, height, width) = session.get_inputs()[0].name, session.get_inputs()[0].shape
+    tracker, frames = make_tracker("sort"), 0
+    capture = cv2.VideoCapture(str(video))
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    while True:
+        read, image = capture.read()
+        if not read:
+            return frames
+        scale = min(height / image.shape[0], width / image.shape[1])
+        canvas = np.full((height, width, 3), 114, np.uint8)
+        small = cv2.resize(image, None, fx=scale, fy=scale)
+        canvas[: small.shape[0], : small.shape[1]] = small
+        output = session.run(None, {name: canvas.transpose(2, 0, 1)[None].astype(np.float32)})[0][0]
+        boxes, scores = decode_yolox(output, height, width)
+        kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.1, 0.65)
+        boxes = boxes[kept] / scale
+        boxes[:, 2:] += boxes[:, :2]
+        tracker.update(frames / rate, Detections(boxes.astype(np.float32), scores[kept].astype(np.float32)))
+        frames += 1
+
+
+def decode_yolox(output: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Left, top, width, height and score of every person candidate of one picture."""
+    grids, strides = [], []
+    for stride in (8, 16, 32):
+        rows, columns = np.mgrid[: height // stride, : width // stride]
+        grids.append(np.stack((columns, rows), axis=-1).reshape(-1, 2))
+        strides.append(np.full((len(grids[-1]), 1), stride))
+    grid, stride = np.concatenate(grids), np.concatenate(strides)
+    centre, size = (output[:, :2] + grid) * stride, np.exp(output[:, 2:4]) * stride
+    scores = output[:, 4] * output[:, 5]
+    sure = scores > 0.1
+    return np.concatenate((centre - size / 2, size), axis=1)[sure], scores[sure]
+
+
+def ultralytics_track(video: Path, model: str) -> int:
+    from deploy.detectors.ultralytics import library
+
+    size = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()[0].shape[2:]
+    peer = library().YOLO(model, task="detect")
+    results = peer.track(
+        str(video), stream=True, verbose=False, tracker="bytetrack.yaml", conf=0.1, imgsz=size, device="cpu"
+    )
+    return sum(1 for _ in results)
+
+
+def measure(runner: str, video: Path, model: str) -> tuple[float, float]:
+    """Frames/s, start-up included, and peak memory in MiB, of one runner in a process of its own."""
+    command = [sys.executable, "-m", "bench.ingest", str(video), "--detector", model, "--only", runner]
+    begun = time.perf_counter()
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+    seconds = time.perf_counter() - begun
+    if run.returncode:
+        raise SystemExit(f"{runner} failed on {video}:\n{run.stderr[-2000:]}")
+    frames, peak = json.loads(run.stdout.splitlines()[-1])
+    return frames / seconds, peak
+
+
+def repeated(video: Path, times: int, folder: str) -> Path:
+    """The same packets, `times` over, in one file."""
+    target = Path(folder) / f"{video.stem}-x{times}{video.suffix}"
+    with av.open(str(video)) as source, av.open(str(target), "w") as sink:
+        stream = sink.add_stream_from_template(source.streams.video[0])
+        for packet in _packets(video, times):
+            packet.stream = stream
+            sink.mux(packet)
+    return target
+
+
+def _packets(video: Path, times: int) -> Iterator[av.Packet]:
+    offset = 0
+    for _ in range(times):
+        last = 0
+        with av.open(str(video)) as source:
+            for packet in source.demux(source.streams.video[0]):
+                if packet.dts is None:
+                    continue
+                last = max(last, packet.dts + (packet.duration or 1))
+                packet.pts = None if packet.pts is None else packet.pts + offset
+                packet.dts += offset
+                yield packet
+        offset += last
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("video", type=Path)
+    parser.add_argument("--detector", required=True, help="an ONNX detector, for us and for the naive loop")
+    parser.add_argument("--peer-model", help="an ONNX model that ultralytics' own tracking loop reads")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--times", type=int, default=10, help="how much longer the footage of the memory test is")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--only", choices=RUNNERS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.only is not None:
+        runner = {"sightline": sightline, "naive loop": naive_loop, "ultralytics track": ultralytics_track}
+        frames = runner[arguments.only](arguments.video, arguments.detector)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps([frames, peak]))
+        return
+    models = {"sightline": arguments.detector, "naive loop": arguments.detector}
+    if arguments.peer_model:
+        models |= {"sightline, peer's model": arguments.peer_model, "ultralytics track": arguments.peer_model}
+    speeds: dict[str, list[float]] = {name: [] for name in models}
+    peaks: dict[str, float] = {}
+    for _ in range(arguments.rounds):
+        for name, model in models.items():
+            speed, peaks[name] = measure(name.partition(",")[0], arguments.video, model)
+            speeds[name].append(speed)
+    with tempfile.TemporaryDirectory() as folder:
+        long = repeated(arguments.video, arguments.times, folder)
+        _, long_peak = measure("sightline", long, arguments.detector)
+    best = {name: max(values) for name, values in speeds.items()}
+    if arguments.json:
+        print(json.dumps({"frames_per_second": best, "peak_mib": peaks, "long_peak_mib": long_peak}))
+        return
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {arguments.video.name}\n")
+    print("| | frames/s | peak MiB |\n|---|---|---|")
+    for name in models:
+        print(f"| {name} | {best[name]:.1f} | {peaks[name]:.0f} |")
+    print(f"| sightline, {arguments.times} × as long | | {long_peak:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

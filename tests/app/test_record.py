@@ -1,0 +1,421 @@
+"""The record of a site: what is committed stays, whole, and nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.crops import Crop
+from app.footage import Camera, Footage
+from app.footage.fingerprint import fingerprint
+from app.record import Chunk, FootageRecord, Site, StorageError
+from tests.app.scenes import dump, segment, shards
+from trackers.tracklets import Kind, Segment
+
+SETTINGS: dict[str, Any] = {"detector": "shipped", "sha256": "ab", "tracker": "bytetrack", "every": 1, "fps": None}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Site.open_for_writing(tmp_path / "site") as opened:
+        yield opened
+
+
+def footage(tmp_path: Path, name: str, *, camera: str = "hall", content: bytes = b"", start: float = 100.0) -> Footage:
+    path = tmp_path / camera / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content or f"{camera} {name}".encode())
+    return Footage(camera, path, name, start, "name", path.stat().st_size, fingerprint(path))
+
+
+def crop(number: int, frame: int = 0) -> Crop:
+    jpeg = b"\xff\xd8" + f"picture {number} of frame {frame}".encode() * 3 + b"\xff\xd9"
+    return Crop(frame, frame / 25, (30.0, 20.0, 60.0, 100.0), 0.9, 0.1, 0.0, 50.0, 1.0, jpeg)
+
+
+def chunk(*segments: Segment, checkpoint: bytes = b"state", frames: int = 10, problems: tuple[str, ...] = ()) -> Chunk:
+    crops = {s.number: [crop(s.number, k) for k in range(3)] for s in segments if s.kind == Kind.TRACKLET}
+    return Chunk(list(segments), crops, checkpoint, frames, frames, 2 * frames, frames / 25, problems)
+
+
+def registered(site: Site, *pieces: Footage, **options: Any) -> list[tuple[FootageRecord, str | None]]:
+    (mine,) = site.register([Camera(pieces[0].camera, pieces)], SETTINGS, **options)
+    return mine
+
+
+def begun(site: Site, piece: Footage) -> FootageRecord:
+    ((record, objection),) = registered(site, piece)
+    assert objection is None
+    return site.begin(record, SETTINGS)
+
+
+# --- footage and its progress
+
+
+def test_new_footage_is_written_down_as_it_was_found(site: Site, tmp_path: Path) -> None:
+    piece = footage(tmp_path, "a.mp4", start=123.5)
+    camera = Camera("hall", (piece,), mask=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),), min_height=60.0, time_zone="UTC")
+    (((record, objection),),) = site.register([camera], SETTINGS)
+    assert objection is None
+    assert (record.camera, record.name, record.path, record.start) == ("hall", "a.mp4", piece.path, 123.5)
+    assert (record.size, record.fingerprint, record.start_source) == (piece.size, piece.fingerprint, "name")
+    assert (record.status, record.settings, record.frames, record.problems) == ("new", None, 0, [])
+    assert site.checkpoint(record.id) is None
+    assert site.footage() == site.footage("hall") == [record]
+    assert site.footage("other") == []
+
+
+def test_registering_again_changes_nothing(site: Site, tmp_path: Path) -> None:
+    pieces = [footage(tmp_path, "a.mp4"), footage(tmp_path, "b.mp4", start=200.0)]
+    first = registered(site, *pieces)
+    before = dump(site.path)
+    assert registered(site, *pieces) == first
+    assert dump(site.path) == before
+
+
+def test_a_cameras_settings_may_change(site: Site, tmp_path: Path) -> None:
+    piece = footage(tmp_path, "a.mp4")
+    site.register([Camera("hall", (piece,), min_height=60.0)], SETTINGS)
+    site.register([Camera("hall", (piece,), min_height=80.0, time_zone="Europe/Berlin")], SETTINGS)
+    (row,) = dump(site.path)["cameras"]
+    assert "('min_height', 80.0)" in row and "Europe/Berlin" in row
+
+
+def test_the_same_film_is_known_by_its_content(site: Site, tmp_path: Path) -> None:
+    original = footage(tmp_path, "a.mp4", content=b"one film")
+    ((first, _),) = registered(site, original)
+    ((renamed, _),) = registered(site, footage(tmp_path, "b.mp4", content=b"one film"))
+    ((elsewhere, _),) = registered(site, footage(tmp_path, "c.mp4", camera="yard", content=b"one film"))
+    assert renamed.id == elsewhere.id == first.id
+    assert elsewhere.camera == "hall"
+    assert len(site.footage()) == 1
+
+
+def test_empty_files_are_not_the_same_film(site: Site, tmp_path: Path) -> None:
+    empty = [replace(footage(tmp_path, name), size=0, fingerprint="e3b0") for name in ("a.mp4", "b.mp4")]
+    records = registered(site, *empty)
+    assert len({record.id for record, _ in records}) == 2
+
+
+def test_numbers_follow_all_that_the_camera_has(site: Site, tmp_path: Path) -> None:
+    first = begun(site, footage(tmp_path, "a.mp4"))
+    assert (first.first_track, first.first_segment, first.status) == (1, 1, "running")
+    assert first.settings == SETTINGS
+    site.commit(first, chunk(segment(1), segment(2, track=4), segment(3, track=2, kind=Kind.SHORT)), done=True)
+    second = begun(site, footage(tmp_path, "b.mp4", start=200.0))
+    assert (second.first_track, second.first_segment) == (5, 4)
+    assert site.begin(second, SETTINGS).first_track == 5  # what runs keeps its numbers
+    other = begun(site, footage(tmp_path, "c.mp4", camera="yard"))
+    assert (other.first_track, other.first_segment) == (1, 1)
+
+
+def test_what_is_committed_is_read_back(site: Site, tmp_path: Path) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4"))
+    walk = segment(1, track=3, frames=range(5, 25, 2), start=100.0, box=(1.5, 2.25, 30, 90))
+    beside = segment(2, track=4, start=100.2, cannot_link=[1])
+    short = segment(3, track=4, kind=Kind.SHORT, frames=[30])
+    part = chunk(walk, beside, short, checkpoint=b"go on here", frames=40, problems=("3 frames are damaged",))
+    site.commit(record, part, done=False)
+    now = site.footage_record(record.id)
+    assert (now.status, now.frames, now.source_frames, now.detections, now.seconds) == ("running", 40, 40, 80, 1.6)
+    assert now.problems == ["3 frames are damaged"]
+    assert site.checkpoint(record.id) == b"go on here"
+    segments = site.segments()
+    assert [(s.number, s.track, s.kind, s.cut, s.length, s.height) for s in segments] == [
+        (1, 3, "tracklet", "gap", 10, 87.75),
+        (2, 4, "tracklet", "gap", 10, 80.0),
+        (3, 4, "short", "gap", 1, 80.0),
+    ]
+    assert [s.number for s in site.segments("hall", kind=Kind.TRACKLET)] == [1, 2]
+    assert segments[0].id == (record.camera_id << 32) + 1
+    assert (segments[0].start, segments[0].end) == (walk.times[0], walk.times[-1])
+    boxes = site.boxes(segments[0].id)
+    for name in ("frames", "times", "boxes", "scores"):
+        assert np.array_equal(getattr(boxes, name), getattr(walk, name)), name
+    crops = site.crops(segments[0].id)
+    assert [(c.number, c.frame, c.box, c.score) for c in crops] == [
+        (k, k, (30.0, 20.0, 60.0, 100.0), 0.9) for k in range(3)
+    ]
+    assert [site.crop_jpeg(c) for c in crops] == [c.jpeg for c in part.crops[1]]
+    assert site.crops(segments[2].id) == []
+    assert site.cannot_link().tolist() == [[segments[0].id, segments[1].id]]
+    assert list(site.verify()) == []
+
+
+def test_cameras_are_counted(site: Site, tmp_path: Path) -> None:
+    first = begun(site, footage(tmp_path, "a.mp4"))
+    pieces = (segment(1), segment(2, track=2, kind=Kind.SHORT), segment(3, track=3, kind=Kind.SHORT, frames=[4]))
+    site.commit(first, chunk(*pieces, frames=90), done=True)
+    second = begun(site, footage(tmp_path, "b.mp4", start=200.0))
+    site.commit(second, chunk(frames=45, problems=("cut off",)), done=True)
+    (hall,) = site.cameras()
+    assert (hall.camera, hall.footage, hall.frames, hall.detections) == ("hall", 2, 135, 270)
+    assert (hall.tracks, hall.tracklets, hall.crops) == (2, 1, 3)  # one box alone was only tentative
+    assert hall.crop_bytes == sum(map(len, shards(site.path).values()))
+    assert (hall.start, hall.end, hall.hours) == (100.0, 201.8, pytest.approx(5.4 / 3600))
+    assert hall.errors == ["cut off"]
+
+
+def test_what_is_done_keeps_no_checkpoint(site: Site, tmp_path: Path) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4"))
+    site.commit(record, chunk(segment(1)), done=False)
+    site.commit(record, chunk(segment(2)), done=True)
+    assert site.checkpoint(record.id) is None
+    assert site.footage_record(record.id).status == "done"
+
+
+def test_failed_footage_keeps_what_was_committed(site: Site, tmp_path: Path) -> None:
+    nothing = begun(site, footage(tmp_path, "a.mp4"))
+    site.fail(nothing, "no video")
+    site.fail(nothing, "no video")
+    assert (site.footage_record(nothing.id).status, site.footage_record(nothing.id).problems) == (
+        "failed",
+        ["no video"],
+    )
+    something = begun(site, footage(tmp_path, "b.mp4"))
+    site.commit(something, chunk(segment(1), problems=("damaged",)), done=False)
+    site.fail(something, "the disk went away")
+    now = site.footage_record(something.id)
+    assert (now.status, now.problems) == ("running", ["damaged", "the disk went away"])
+    assert len(site.segments()) == 1 and site.checkpoint(something.id) == b"state"
+
+
+# --- objections and replacing
+
+
+def test_other_settings_are_objected_to_by_name(site: Site, tmp_path: Path) -> None:
+    piece = footage(tmp_path, "a.mp4")
+    begun(site, piece)
+    (((record, objection),),) = site.register([Camera("hall", (piece,))], SETTINGS | {"tracker": "sort", "fps": 5.0})
+    assert objection is not None
+    assert "a.mp4 was ingested with tracker bytetrack (now sort), fps None (now 5.0): run with --replace" in objection
+    assert record.status == "running"
+
+
+@pytest.mark.parametrize(
+    ("content", "how"), [(b"a film and more of it", "has grown"), (b"another", "has changed"), (b"a f", "has changed")]
+)
+def test_other_content_is_objected_to(site: Site, tmp_path: Path, content: bytes, how: str) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4", content=b"a film"))
+    site.commit(record, chunk(segment(1)), done=True)
+    before = dump(site.path), shards(site.path)
+    ((same, objection),) = registered(site, footage(tmp_path, "a.mp4", content=content))
+    assert objection is not None
+    assert f"a.mp4 {how} since it was ingested (6 bytes then, {len(content)} now): run with --replace" in objection
+    assert same.id == record.id
+    assert (dump(site.path), shards(site.path)) == before
+
+
+def test_footage_of_which_nothing_is_known_yet_may_change_freely(site: Site, tmp_path: Path) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4", content=b"broken"))
+    site.fail(record, "no video")
+    ((again, objection),) = registered(site, footage(tmp_path, "a.mp4", content=b"repaired"))
+    assert objection is None
+    assert (again.id, again.status, again.problems, again.size) == (record.id, "new", [], 8)
+
+
+def test_replacing_removes_all_that_came_from_the_footage_and_only_that(site: Site, tmp_path: Path) -> None:
+    kept = begun(site, footage(tmp_path, "a.mp4"))
+    site.commit(kept, chunk(segment(1), segment(2, track=2, cannot_link=[1])), done=True)
+    gone = begun(site, footage(tmp_path, "b.mp4", content=b"a film", start=200.0))
+    site.commit(gone, chunk(segment(3, track=3, start=200.0), segment(4, track=4, cannot_link=[3])), done=True)
+    secret = [site.crop_jpeg(c) for s in site.segments()[2:] for c in site.crops(s.id)]
+    boxes = [raw(site.path, "SELECT boxes FROM segments WHERE number = 3")]
+    files = [path.read_bytes() for path in site.path.rglob("*") if path.is_file()]
+    assert all(any(piece in file for file in files) for piece in (*secret, *boxes))
+    ((anew, objection),) = registered(site, footage(tmp_path, "b.mp4", content=b"another"), replace=True)
+    assert objection is None
+    assert (anew.id, anew.status, anew.frames, anew.shard_bytes, anew.settings) == (gone.id, "new", 0, 0, None)
+    assert [s.number for s in site.segments()] == [1, 2]
+    assert len(site.cannot_link()) == 1
+    assert list(shards(site.path)) == [f"crops/1/{kept.id}-000.shard"]
+    files = [path.read_bytes() for path in site.path.rglob("*") if path.is_file()]
+    assert not any(piece in file for file in files for piece in (*secret, *boxes))
+    assert list(site.verify()) == []
+
+
+def raw(site: Path, sql: str) -> bytes:
+    with closing(sqlite3.connect(site / "site.db")) as database:
+        return bytes(database.execute(sql).fetchone()[0])
+
+
+def test_shards_that_outlived_their_rows_are_removed(site: Site, tmp_path: Path) -> None:
+    piece = footage(tmp_path, "a.mp4")
+    ((record, _),) = registered(site, piece)
+    left = site.path / "crops" / "1" / f"{record.id}-000.shard"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"rows were removed, then the process died")
+    registered(site, piece)
+    assert not left.exists()
+
+
+def test_footage_that_others_have_overtaken_starts_anew(site: Site, tmp_path: Path) -> None:
+    first, second = footage(tmp_path, "a.mp4"), footage(tmp_path, "b.mp4", start=200.0)
+    record = begun(site, first)
+    site.commit(record, chunk(segment(1)), done=False)  # interrupted; then its file is out of reach for a while
+    site.commit(begun(site, second), chunk(segment(2, track=2)), done=True)
+    (anew, objection), _ = registered(site, first, second)
+    assert (objection, anew.id, anew.status) == (None, record.id, "new")
+    assert site.begin(anew, SETTINGS).first_segment == 3
+    site.commit(anew, chunk(segment(3, track=3), segment(4, track=3)), done=True)
+    assert [(s.number, s.footage_id) for s in site.segments()] == [(2, record.id + 1), (3, record.id), (4, record.id)]
+    assert list(site.verify()) == []
+
+
+# --- commits are whole or not at all
+
+
+def test_a_commit_that_the_record_refuses_leaves_no_trace(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4"))
+    site.commit(record, chunk(segment(1)), done=False)
+    before = dump(site.path), shards(site.path)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site._db, "execute_many", full)
+        with pytest.raises(StorageError, match=r"could not be written \(database or disk is full\).*make room"):
+            site.commit(record, chunk(segment(2)), done=False)
+    assert (dump(site.path), shards(site.path)) == before
+    site.commit(record, chunk(segment(2)), done=True)
+    assert len(site.segments()) == 2 and list(site.verify()) == []
+
+
+@pytest.mark.parametrize("step", ["register", "begin", "fail"])
+def test_a_full_disk_is_told_as_such_wherever_it_is_met(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    piece = footage(tmp_path, "a.mp4")
+    ((record, _),) = registered(site, piece)
+    before = dump(site.path)
+    execute = site._db.execute
+
+    def full(sql: str, *values: object) -> int:
+        if sql.split()[0] in ("INSERT", "UPDATE", "DELETE"):
+            raise sqlite3.OperationalError("database or disk is full")
+        return execute(sql, *values)
+
+    monkeypatch.setattr(site._db, "execute", full)
+    with pytest.raises(StorageError, match=r"could not be written .*make room"):
+        {
+            "register": lambda: registered(site, footage(tmp_path, "b.mp4")),
+            "begin": lambda: site.begin(record, SETTINGS),
+            "fail": lambda: site.fail(record, "no video"),
+        }[step]()
+    assert dump(site.path) == before
+
+
+def test_crops_that_the_disk_refuses_leave_no_trace(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4"))
+    site.commit(record, chunk(segment(1)), done=False)
+    before = dump(site.path), shards(site.path)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.shards.os.pwrite", full)
+        with pytest.raises(StorageError, match=r"\(No space left on device\)"):
+            site.commit(record, chunk(segment(2)), done=False)
+    assert (dump(site.path), shards(site.path)) == before
+
+
+def test_a_process_that_died_between_crops_and_rows_leaves_only_waste_that_is_cut_off(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4"))
+    site.commit(record, chunk(segment(1)), done=False)
+    committed = shards(site.path)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site._db, "execute_many", killed)
+        with pytest.raises(KeyboardInterrupt):
+            site.commit(record, chunk(segment(2)), done=False)
+    site.close()
+    assert shards(site.path) != committed
+    with Site.open_for_writing(site.path) as again:
+        assert list(again.verify()) == []
+        again.commit(again.footage_record(record.id), chunk(segment(2)), done=True)
+        assert list(again.verify()) == []
+        jpegs = [again.crop_jpeg(c) for s in again.segments() for c in again.crops(s.id)]
+    assert b"".join(jpegs) == b"".join(shards(site.path).values())
+
+
+# --- what --verify finds
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    with Site.open_for_writing(tmp_path / "site") as site:
+        record = begun(site, footage(tmp_path, "a.mp4"))
+        near, far = segment(1), segment(2, track=2, frames=range(100, 110))
+        site.commit(record, chunk(near, far, segment(3, track=3, kind=Kind.SHORT)), done=True)
+        assert list(site.verify()) == []
+    return tmp_path / "site"
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("UPDATE segments SET boxes = x'0011' WHERE number = 1", "tracklet 1 of camera hall: its boxes are damaged"),
+        ("UPDATE segments SET length = 9 WHERE number = 1", "tracklet 1 of camera hall: its boxes do not fit its row"),
+        (
+            "UPDATE segments SET boxes = (SELECT boxes FROM segments WHERE number = 3), length = 3 WHERE number = 1",
+            "tracklet 1 of camera hall: its boxes do not fit its row",
+        ),
+        ("DELETE FROM crops WHERE tracklet_id % 16 = 2", "tracklet 2 of camera hall has 0 crops"),
+        ("UPDATE segments SET kind = 'tracklet'", "tracklet 3 of camera hall has 0 crops"),
+        ("UPDATE segments SET kind = 'short' WHERE number = 2", "short 2 of camera hall has 3 crops"),
+        ("UPDATE crops SET offset = 1, number = 9 WHERE number = 0", "the crop at byte 1 is damaged"),
+        ("UPDATE footage SET shard_bytes = 1000000", "bytes of 1,000,000 that were committed"),
+        (
+            "INSERT INTO cannot_link SELECT min(id), max(id) FROM segments WHERE number < 3",
+            "camera hall: tracklets 1 and 2 cannot be linked, but were not seen together",
+        ),
+        ("DELETE FROM segments WHERE number = 1", "a row of crops names one of segments that does not exist"),
+    ],
+)
+def test_damaged_rows_are_named(sound: Path, sql: str, found: str) -> None:
+    with closing(sqlite3.connect(sound / "site.db")) as database:
+        database.execute(sql)
+        database.commit()
+    with Site.open(sound) as site:
+        damage = list(site.verify())
+    assert any(found in sentence for sentence in damage), damage
+
+
+def test_a_damaged_record_is_named(sound: Path) -> None:
+    path = sound / "site.db"
+    with closing(sqlite3.connect(path)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'segments'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 200)
+    with Site.open(sound) as site:
+        damage = list(site.verify())
+    assert damage and all(sentence.startswith("the record: ") for sentence in damage)
+
+
+def test_a_crop_that_is_no_jpeg_is_named(tmp_path: Path) -> None:
+    with Site.open_for_writing(tmp_path / "site") as site:
+        record = begun(site, footage(tmp_path, "a.mp4"))
+        whole = chunk(segment(1))
+        whole.crops[1][1] = replace(whole.crops[1][1], jpeg=b"not a picture")
+        site.commit(record, whole, done=True)
+        assert list(site.verify()) == ["tracklet 1 of camera hall: crop 1 is no JPEG"]

@@ -1,0 +1,87 @@
+"""The house stands as ARCHITECTURE describes it: a folder imports only those below it, and files make no circles."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BELOW = {
+    "trackers": set(),
+    "sample_videos": set(),
+    "reid": {"trackers"},
+    "deploy": {"reid", "trackers"},
+    "app": {"reid", "trackers", "deploy"},
+    "bench": {"reid", "trackers", "deploy", "app", "sample_videos"},
+}
+FLOORS = sorted(BELOW)
+ALLOWED_OUTSIDE = {"trackers": {"numpy", "lap", "filterpy", "scipy", "trackeval"}}
+UNWANTED = ("utils.py", "common", "core", "helpers.py")
+
+
+def modules(floor: str) -> dict[str, Path]:
+    """Module name → file, of all of a floor."""
+    found = {}
+    for path in sorted((ROOT / floor).rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def imports(path: Path, *, also_late: bool) -> set[str]:
+    """Full names of what a file imports; with `also_late`, inside of functions too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree) if also_late else tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_folder_imports_only_those_below_it(floor: str) -> None:
+    for name, path in modules(floor).items():
+        ours = {full.split(".")[0] for full in imports(path, also_late=True)} & set(FLOORS) - {floor}
+        # bench/peers.py runs in another environment, where `trackers` is Roboflow's package.
+        if name != "bench.peers":
+            assert ours <= BELOW[floor], f"{name} imports {sorted(ours - BELOW[floor])}"
+
+
+@pytest.mark.parametrize("floor", sorted(ALLOWED_OUTSIDE))
+def test_trackers_know_only_arrays(floor: str) -> None:
+    for name, path in modules(floor).items():
+        tops = {full.split(".")[0] for full in imports(path, also_late=True)}
+        outside = tops - set(sys.stdlib_module_names) - {floor}
+        assert outside <= ALLOWED_OUTSIDE[floor], f"{name} imports {sorted(outside - ALLOWED_OUTSIDE[floor])}"
+
+
+def test_no_circles_between_files() -> None:
+    files = {name: path for floor in FLOORS for name, path in modules(floor).items()}
+    needs: dict[str, set[str]] = {}
+    for name, path in files.items():
+        found = imports(path, also_late=False)
+        needs[name] = {full if full in files else full.rpartition(".")[0] for full in found} & set(files) - {name}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle: {' → '.join((*way, name))}"
+        if name not in done:
+            for other in sorted(needs[name]):
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in files:
+        visit(name, ())
+    assert done == set(files)
+
+
+def test_no_rooms_without_a_purpose() -> None:
+    for floor in FLOORS:
+        for path in (ROOT / floor).rglob("*"):
+            assert path.name not in UNWANTED, path

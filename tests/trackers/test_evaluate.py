@@ -1,0 +1,109 @@
+"""Figures equal those of MOTChallenge's own evaluator, and purity means what it says."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trackers.evaluate import combine, combine_purity, evaluate_purity, evaluate_sequence
+from trackers.motchallenge import Rows, read_rows
+
+PEDESTRIAN, CAR, STATIC = 1, 3, 7
+
+
+def rows(*people: tuple[int, float, range], considered: int = 1, kind: int = PEDESTRIAN) -> Rows:
+    """Rows of boxes 10 × 20 px: id, left edge, frames."""
+    listed = [(frame, id, x, 0, 10, 20, considered, kind, 1) for id, x, frames in people for frame in frames]
+    return np.array(sorted(listed), float).reshape(-1, 9)
+
+
+@pytest.mark.parametrize("tracker", ["BoostTrack", "BoostTrackPlus_post_gbi"])
+def test_figures_are_those_of_the_reference_evaluator(shared: Path, tracker: str) -> None:
+    """Two published trackers on four MOT17 sequences, distractors and ignored rows included."""
+    oracle = shared / "data" / "mot" / "metric-oracle"
+    with (oracle / tracker / "pedestrian_detailed.csv").open() as file:
+        expected = {line["seq"]: line for line in csv.DictReader(file)}
+    checked = 0
+    for path in sorted((oracle / tracker / "data").glob("*.txt")):
+        line = expected[path.stem]
+        found = evaluate_sequence(read_rows(oracle / "gt" / path.stem / "gt" / "gt.txt"), read_rows(path))
+        assert found.hota == pytest.approx(float(line["HOTA___AUC"]), abs=1e-6)
+        assert found.deta == pytest.approx(float(line["DetA___AUC"]), abs=1e-6)
+        assert found.assa == pytest.approx(float(line["AssA___AUC"]), abs=1e-6)
+        assert found.mota == pytest.approx(float(line["MOTA"]), abs=1e-12)
+        assert found.idf1 == pytest.approx(float(line["IDF1"]), abs=1e-12)
+        assert found.idsw == int(line["IDSW"])
+        assert (found.truth_boxes, found.result_boxes) == (int(line["GT_Dets"]), int(line["Dets"]))
+        checked += 1
+    assert checked == 4
+
+
+def test_perfect_results_are_perfect_and_nothing_is_nothing() -> None:
+    truth = rows((1, 0, range(1, 20)), (2, 100, range(1, 20)))
+    assert evaluate_sequence(truth, truth).hota == pytest.approx(1)
+    nothing = evaluate_sequence(truth, np.zeros((0, 7)))
+    assert (nothing.hota, nothing.mota, nothing.idf1, nothing.truth_boxes) == (0, 0, 0, 38)
+    assert evaluate_purity(truth, np.zeros((0, 7))).tracklets == 0
+    assert evaluate_sequence(np.zeros((0, 9)), np.zeros((0, 7))).truth_boxes == 0
+
+
+def test_distractors_neither_help_nor_hurt() -> None:
+    person, figure = rows((1, 0, range(1, 20))), rows((2, 100, range(1, 20)), considered=0, kind=STATIC)
+    car = rows((3, 200, range(1, 20)), considered=0, kind=CAR)
+    truth = np.concatenate([person, figure, car])
+    truth = truth[np.argsort(truth[:, 0], kind="stable")]
+    on_all = rows((1, 0, range(1, 20)), (2, 100, range(1, 20)), (3, 200, range(1, 20)))
+    found = evaluate_sequence(truth, on_all)
+    assert (found.truth_boxes, found.result_boxes) == (
+        19,
+        38,
+    )  # the box on the figure is dropped, that on the car is not
+    assert found.mota == pytest.approx(0)  # 19 found, 19 false
+    raw = evaluate_sequence(truth[truth[:, 7] == PEDESTRIAN], on_all, preprocess=False)
+    assert raw.result_boxes == 57
+
+
+def test_purity_counts_whose_boxes_a_tracklet_holds() -> None:
+    truth = rows((1, 0, range(1, 11)), (2, 100, range(1, 11)))
+    tracklets = np.concatenate(
+        [
+            rows((5, 0, range(1, 7))),  # six boxes of person 1…
+            rows((5, 100, range(7, 9))),  # …then two of person 2
+            rows((6, 100, range(1, 5))),  # pure
+            rows((7, 500, range(1, 5))),  # on nobody
+        ]
+    )
+    found = evaluate_purity(truth, tracklets[np.argsort(tracklets[:, 0], kind="stable")])
+    assert (found.tracklets, found.people) == (2, 2)
+    assert found.purity == pytest.approx(10 / 12)
+    assert found.mixed == pytest.approx(1 / 2)
+    assert found.tracklets_a_person == pytest.approx(3 / 2)
+    assert found.unmatched == pytest.approx(4 / 16)
+
+
+def test_a_passer_by_does_not_make_a_tracklet_mixed() -> None:
+    """A person walks by, closer to the tracklet's box for a moment than its own person: matched as CLEAR-MOT does."""
+    truth = rows((1, 0, range(1, 11)))
+    passing = np.array([(frame, 2, 3, 0, 10, 20, 1, 1, 1) for frame in (5, 6)], float)
+    tracklet = rows((9, 0, range(1, 11)))
+    tracklet[4:6, 2] = 2  # IoU 0.67 with its own person, 0.82 with the other
+    both = np.concatenate([truth, passing])
+    found = evaluate_purity(both[np.argsort(both[:, 0], kind="stable")], tracklet)
+    assert (found.purity, found.mixed) == (1, 0)
+
+
+def test_cameras_are_combined_by_counts() -> None:
+    long, short = rows((1, 0, range(1, 101))), rows((1, 0, range(1, 11)))
+    good, bad = evaluate_sequence(long, long), evaluate_sequence(short, rows((1, 400, range(1, 11))))
+    assert combine([good, bad]).mota == pytest.approx((100 - 10) / 110)
+    pure, mixed = (
+        evaluate_purity(long, long),
+        evaluate_purity(rows((1, 0, range(1, 6)), (2, 0, range(6, 11))), rows((1, 0, range(1, 11)))),
+    )
+    both = combine_purity([pure, mixed])
+    assert both.purity == pytest.approx(105 / 110)
+    assert both.mixed == pytest.approx(1 / 2)
+    assert both.tracklets == 2

@@ -1,0 +1,214 @@
+"""Tracks are cut where they may change from one person to another, and who stood beside whom is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from trackers.tracklets import Cut, CutRules, Kind, Placed, Segment, TrackletCutter
+
+RATE = 10.0
+WIDTH, HEIGHT = 40.0, 100.0
+Path = Callable[[int], tuple[float, float] | None]  # frame → left and top edge, or unseen
+
+
+def still(x: float, y: float = 100) -> Path:
+    return lambda frame: (x, y)
+
+
+def walk(
+    people: dict[int, Path],
+    frames: int,
+    *,
+    rules: CutRules | None = None,
+    looks: Callable[[int, int], NDArray] | None = None,
+    rate: float = RATE,
+    cutter: TrackletCutter | None = None,
+    first: int = 0,
+) -> tuple[list[Segment], list[Placed]]:
+    """Runs tracks through a cutter; looks: frame and track → appearance."""
+    cutter = cutter or TrackletCutter(rules or CutRules())
+    finished: list[Segment] = []
+    placed = []
+    for frame in range(first, first + frames):
+        here = {track: at for track, path in sorted(people.items()) if (at := path(frame)) is not None}
+        boxes = np.array([(x, y, x + WIDTH, y + HEIGHT) for x, y in here.values()], np.float32).reshape(-1, 4)
+        seen = None if looks is None else np.array([looks(frame, track) for track in here], np.float32).reshape(-1, 3)
+        ids = np.array(list(here), np.int64)
+        placed.append(cutter.update(frame, frame / rate, ids, boxes, np.full(len(ids), 0.9, np.float32), seen))
+        finished += placed[-1].finished
+    return finished + cutter.close(), placed
+
+
+def by_track(segments: list[Segment], track: int) -> list[Segment]:
+    return sorted((s for s in segments if s.track == track), key=lambda s: s.number)
+
+
+def test_one_person_makes_one_tracklet() -> None:
+    (segment,), placed = walk({1: still(0)}, 50)
+    assert (segment.kind, segment.cut, segment.track, segment.number) == (Kind.TRACKLET, Cut.END, 1, 1)
+    assert segment.frames.tolist() == list(range(50))
+    np.testing.assert_allclose(segment.times, np.arange(50) / RATE)
+    assert segment.boxes.dtype == segment.scores.dtype == np.float32
+    assert all(p.segments.tolist() == [1] for p in placed)
+
+
+def test_every_box_lands_in_exactly_one_segment() -> None:
+    rng = np.random.default_rng(3)
+    paths: dict[int, Path] = {}
+    for track in range(1, 13):
+        start, speed, hidden = rng.uniform(0, 900), rng.uniform(-8, 8), set(rng.integers(0, 200, 40).tolist())
+        paths[track] = lambda f, s=start, v=speed, h=hidden: None if f in h else (s + v * f, 100.0)  # type: ignore[misc]
+    segments, placed = walk(paths, 200)
+    given = {(track, f) for track, path in paths.items() for f in range(200) if path(f) is not None}
+    landed = [(s.track, int(f)) for s in segments for f in s.frames]
+    assert len(landed) == len(set(landed))
+    assert set(landed) == given
+    assert len({s.number for s in segments}) == len(segments)
+    assert sorted(s.number for s in segments) == list(range(1, len(segments) + 1))
+    assert {s.cut for s in segments} >= {Cut.GAP, Cut.CROSSING, Cut.APART, Cut.END}
+    for p in placed:
+        assert len(p.segments) == len(p.crossing) == len(p.cover)
+
+
+def test_a_gap_cuts_and_a_missed_frame_does_not() -> None:
+    segments, _ = walk({1: lambda f: None if 20 <= f < 22 or 40 <= f < 48 else (0, 100)}, 80)
+    assert [(s.cut, int(s.frames[0]), int(s.frames[-1])) for s in by_track(segments, 1)] == [
+        (Cut.GAP, 0, 39),
+        (Cut.END, 48, 79),
+    ]
+
+
+def test_gaps_are_seconds_at_high_and_frames_at_low_rates() -> None:
+    def missing(first: int, count: int) -> Path:
+        return lambda f: None if first <= f < first + count else (0, 100)
+
+    assert len(walk({1: missing(30, 4)}, 60, rate=30)[0]) == 1  # 5 intervals of 1/30 s: 0.17 s
+    assert len(walk({1: missing(30, 7)}, 60, rate=30)[0]) == 2
+    assert len(walk({1: missing(30, 2)}, 60, rate=2)[0]) == 1  # 3 intervals, though they last 1.5 s
+    assert len(walk({1: missing(30, 4)}, 60, rate=2)[0]) == 2
+
+
+def test_two_who_cross_are_cut_apart_and_the_crossing_is_no_tracklet() -> None:
+    segments, placed = walk({1: lambda f: (5.0 * f, 100), 2: lambda f: (500 - 5.0 * f, 100)}, 100)
+    for track in (1, 2):
+        before, during, after = by_track(segments, track)
+        assert (before.kind, before.cut) == (Kind.TRACKLET, Cut.CROSSING)
+        assert (during.kind, during.cut) == (Kind.CROSSING, Cut.APART)
+        assert (after.kind, after.cut) == (Kind.TRACKLET, Cut.END)
+        inside = slice(int(during.frames[0]), int(during.frames[-1]) + 1)
+        assert all(p.crossing.all() for p in placed[inside])
+
+
+def test_who_clearly_stands_in_front_stays_sure() -> None:
+    segments, _ = walk({1: still(0, 100), 2: lambda f: (200 - 2.0 * f, 60)}, 100)  # 2 walks behind 1, feet higher up
+    assert [s.kind for s in by_track(segments, 1)] == [Kind.TRACKLET]
+    assert [s.kind for s in by_track(segments, 2)] == [Kind.TRACKLET, Kind.CROSSING]
+
+
+def test_who_vanished_near_somebody_still_counts_as_crossing() -> None:
+    """Two walk into each other, one is no longer detected: what the other's box shows then is not sure."""
+    people: dict[int, Path] = {1: lambda f: (5.0 * f, 100), 2: lambda f: (320 - 5.0 * f, 100) if f < 28 else None}
+    segments, _ = walk(people, 60)
+    hidden = by_track(segments, 1)[1]
+    assert hidden.kind == Kind.CROSSING
+    assert hidden.frames[-1] > 30
+    unaware, _ = walk(people, 60, rules=CutRules(hidden_seconds=0))
+    assert [s.kind for s in by_track(unaware, 1)] == [Kind.TRACKLET]
+
+
+def test_a_jump_and_another_look_cut() -> None:
+    red, blue = np.array([1, 0, 0]), np.array([0, 0, 1])
+    jumped, _ = walk({1: lambda f: (0, 100) if f < 25 else (25, 100)}, 50)
+    assert [(s.cut, len(s.frames)) for s in jumped] == [(Cut.JUMP, 25), (Cut.END, 25)]
+    changed, _ = walk({1: still(0)}, 50, looks=lambda f, t: red if f < 30 else blue)
+    assert [(s.cut, len(s.frames)) for s in changed] == [(Cut.APPEARANCE, 30), (Cut.END, 20)]
+
+
+def test_long_tracks_are_cut_for_length_so_that_memory_is_bounded() -> None:
+    cutter = TrackletCutter(CutRules(max_seconds=5))
+    segments, _ = walk({1: still(0)}, 500, cutter=cutter)
+    assert {len(s.frames) for s in segments} == {50}
+    assert [s.cut for s in segments[:-1]] == [Cut.LENGTH] * 9
+
+
+@pytest.mark.parametrize(
+    ("frames", "size", "kind"), [(3, 1.0, Kind.SHORT), (20, 0.4, Kind.SMALL), (20, 1.0, Kind.TRACKLET)]
+)
+def test_short_and_small_ones_are_kept_as_tracks_only(frames: int, size: float, kind: Kind) -> None:
+    cutter = TrackletCutter()
+    box = np.array([[0, 0, WIDTH * size, HEIGHT * size]], np.float32)
+    for frame in range(frames):
+        cutter.update(frame, frame / RATE, np.array([1]), box, np.ones(1, np.float32))
+    (segment,) = cutter.close()
+    assert segment.kind == kind
+
+
+def test_people_seen_apart_cannot_be_linked() -> None:
+    people: dict[int, Path] = {1: still(0), 2: still(300), 3: lambda f: (600, 100) if f >= 60 else None}
+    people[4] = lambda f: (900, 100) if f < 30 else None
+    segments, _ = walk(people, 100)
+    names = {s.number: s.track for s in segments}
+    facts = {frozenset((names[s.number], names[int(o)])) for s in segments for o in s.cannot_link}
+    assert facts == {frozenset(pair) for pair in [(1, 2), (1, 3), (2, 3), (1, 4), (2, 4)]}  # 3 came after 4 had gone
+    told = [tuple(sorted((s.number, int(o)))) for s in segments for o in s.cannot_link]
+    assert len(told) == len(set(told))  # each once
+
+
+def test_one_person_detected_twice_makes_no_fact() -> None:
+    """A half body inside of a body: the boxes cover each other throughout."""
+    cutter = TrackletCutter(CutRules(crossing_cover=2, crossing_iou=2))  # even if it were not cut as a crossing
+    boxes = np.array([[0, 0, 40, 120], [0, 0, 40, 60]], np.float32)
+    segments = []
+    for frame in range(50):
+        segments += cutter.update(frame, frame / RATE, np.array([1, 2]), boxes, np.ones(2, np.float32)).finished
+    segments += cutter.close()
+    assert [s.kind for s in segments] == [Kind.TRACKLET] * 2
+    assert all(len(s.cannot_link) == 0 for s in segments)
+
+
+def test_pieces_that_are_no_tracklets_are_in_no_fact() -> None:
+    segments, _ = walk({1: still(0), 2: lambda f: (300, 100) if f % 10 < 3 else None}, 60)
+    assert {s.kind for s in by_track(segments, 2)} == {Kind.SHORT}
+    assert all(len(s.cannot_link) == 0 for s in segments)
+
+
+def test_a_restored_cutter_goes_on_exactly_alike() -> None:
+    rng = np.random.default_rng(0)
+    paths: dict[int, Path] = {
+        track: (lambda f, s=rng.uniform(0, 500), v=rng.uniform(-9, 9): None if f % 37 > 28 else (s + v * f, 100.0))  # type: ignore[misc]
+        for track in range(1, 8)
+    }
+
+    def look(frame: int, track: int) -> NDArray:
+        return np.eye(3)[(frame // 60 + track) % 3]
+
+    whole, _ = walk(paths, 150, looks=look)
+    for stop in range(1, 150, 7):
+        first = TrackletCutter()
+        begun = []
+        for frame in range(stop):
+            begun += _step(first, paths, frame, look)
+        second = TrackletCutter()
+        second.restore(first.state())
+        rest = []
+        for frame in range(stop, 150):
+            rest += _step(second, paths, frame, look)
+        resumed = begun + rest + second.close()
+        assert [_plain(s) for s in resumed] == [_plain(s) for s in whole]
+
+
+def _step(cutter: TrackletCutter, paths: dict[int, Path], frame: int, look: Callable) -> list[Segment]:
+    here = {track: at for track, path in sorted(paths.items()) if (at := path(frame)) is not None}
+    boxes = np.array([(x, y, x + WIDTH, y + HEIGHT) for x, y in here.values()], np.float32).reshape(-1, 4)
+    looks = np.array([look(frame, track) for track in here], np.float32).reshape(-1, 3)
+    ids = np.array(list(here), np.int64)
+    return cutter.update(frame, frame / RATE, ids, boxes, np.full(len(ids), 0.9, np.float32), looks).finished
+
+
+def _plain(segment: Segment) -> tuple:
+    arrays = (segment.frames, segment.times, segment.boxes, segment.scores, segment.cannot_link)
+    return (segment.number, segment.track, segment.kind, segment.cut, *(array.tolist() for array in arrays))
