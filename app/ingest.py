@@ -99,12 +99,7 @@ def ingest(
     cameras = discover(videos, settings_file, start)
     with Site.open_for_writing(site_path) as site:
         finder = load_detector(detector, download=download, site_default=settings_file.detector)
-        settings = {
-            "detector": finder.name,
-            "sha256": finder.sha256,
-            "tracker": tracker,
-            **dataclasses.asdict(thinning),
-        }
+        settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in cameras}
         reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
         jobs = _jobs(site, cameras, settings, replace, reports)
         with Progress([camera.name for camera in cameras]) as progress:
@@ -122,8 +117,24 @@ def ingest(
     return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
 
 
+def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinning) -> dict[str, Any]:
+    """All that a camera's tracklets depend on besides its footage, as plain JSON values."""
+    return {
+        "detector": detector.name,
+        "sha256": detector.sha256,
+        "tracker": tracker,
+        **dataclasses.asdict(thinning),
+        "mask": [[list(point) for point in polygon] for polygon in camera.mask],
+        "min_height": camera.min_height,
+    }
+
+
 def _jobs(
-    site: Site, cameras: list[Camera], settings: dict[str, Any], replace: bool, reports: dict[str, CameraReport]
+    site: Site,
+    cameras: list[Camera],
+    settings: dict[str, dict[str, Any]],
+    replace: bool,
+    reports: dict[str, CameraReport],
 ) -> list[list[_Job]]:
     """What is left to do, a list a camera; what stands in the way is written into the reports."""
     jobs: list[list[_Job]] = []
@@ -149,7 +160,7 @@ def _follow(
     site: Site,
     jobs: list[list[_Job]],
     detector: Detector,
-    settings: dict[str, Any],
+    settings: dict[str, dict[str, Any]],
     thinning: Thinning,
     progress: Progress,
 ) -> None:
@@ -166,9 +177,9 @@ def _follow(
                 continue
             mine = tracker.get(item.footage)
             if mine is None:  # only now is all that its numbers follow in the record
-                record = site.begin(job.record, settings)
+                record = site.begin(job.record, settings[job.camera.name])
                 mine = tracker[item.footage] = FootageTracker(
-                    job.camera, record, settings["tracker"], site.checkpoint(item.footage)
+                    job.camera, record, settings[job.camera.name]["tracker"], site.checkpoint(item.footage)
                 )
             if item.frame is not None:
                 mine.take(item.frame, found)

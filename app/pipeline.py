@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,14 +70,25 @@ def detections(sources: Sequence[Source], detector: Detector) -> Generator[tuple
 
     def detect() -> None:
         try:
-            for batch in _batches(ready, detector.batch, workers, stop):
-                frames = [item.frame for item in batch if item.frame is not None]
-                found = iter(detector.detect(frames) if frames else [])
-                _put(
-                    detected,
-                    [(item, next(found) if item.frame is not None else Detections.empty()) for item in batch],
-                    stop,
-                )
+            with ThreadPoolExecutor(detector.calls, thread_name_prefix="detect") as pool:
+                under_way: deque[tuple[list[Decoded], Future[list[Detections]] | None]] = deque()
+
+                def hand_on() -> None:
+                    batch, answer = under_way.popleft()
+                    found = iter(answer.result() if answer is not None else [])
+                    _put(
+                        detected,
+                        [(item, next(found) if item.frame is not None else Detections.empty()) for item in batch],
+                        stop,
+                    )
+
+                for batch in _batches(ready, detector.batch, workers, stop):
+                    frames = [item.frame for item in batch if item.frame is not None]
+                    under_way.append((batch, pool.submit(detector.detect, frames) if frames else None))
+                    if len(under_way) == detector.calls:
+                        hand_on()
+                while under_way:
+                    hand_on()
             _put(detected, None, stop)
         except _Stopped:
             pass

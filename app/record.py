@@ -10,9 +10,10 @@ that ids do not depend on which camera was faster.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -63,6 +64,9 @@ CREATE TABLE cannot_link (
   ) STRICT, WITHOUT ROWID;
 """
 _BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
+
+
+log = logging.getLogger("sightline")
 
 
 class StorageError(SiteError):
@@ -202,9 +206,11 @@ class Site:
     # --- footage and its progress
 
     def register(
-        self, cameras: Sequence[Camera], settings: dict[str, Any], *, replace: bool = False
+        self, cameras: Sequence[Camera], settings: Mapping[str, dict[str, Any]], *, replace: bool = False
     ) -> list[list[tuple[FootageRecord, str | None]]]:
         """Writes cameras and footage into the record; returns each camera's footage in the order given.
+
+        settings: what tracklets depend on, by camera name, as plain JSON values.
 
         Footage is known by its content: the same film is not added again, whatever its name now is. With each record
         comes an objection, where there is one: the file is not what it was when it was ingested, or it was ingested (or
@@ -214,7 +220,9 @@ class Site:
             known = []
             for camera in cameras:
                 camera_id = self._write_camera(camera)
-                known.append([self._register(camera_id, footage, settings, replace) for footage in camera.footage])
+                known.append(
+                    [self._register(camera_id, footage, settings[camera.name], replace) for footage in camera.footage]
+                )
         result = [[(self.footage_record(footage), objection) for footage, objection in mine] for mine in known]
         for record, _ in chain.from_iterable(result):
             if record.status == "new":  # rows went first: shards without rows are only waste, the reverse is damage
@@ -224,9 +232,14 @@ class Site:
                     shard.unlink()
         if replace:
             try:
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still holds what was removed
+                busy = self._db.one("PRAGMA wal_checkpoint(TRUNCATE)")["busy"]  # the log still holds what was removed
             except sqlite3.OperationalError as error:
                 raise self._no_more(str(error)) from error
+            if busy:
+                log.warning(
+                    "Another process reads the site at %s: what was removed leaves the disk when that one ends.",
+                    self.path,
+                )
         return result
 
     def begin(self, footage: FootageRecord, settings: dict[str, Any]) -> FootageRecord:

@@ -83,16 +83,17 @@ def cut(tracks: Rows, rate: float) -> Rows:
     cutter, segments = TrackletCutter(CutRules()), []
     tracks = tracks[np.lexsort((tracks[:, ID], tracks[:, FRAME]))]
     for number in range(1, int(tracks[:, FRAME].max(initial=0)) + 1):
-        here = tracks[slice(*np.searchsorted(tracks[:, FRAME], (number, number + 1)))]
+        first, last = np.searchsorted(tracks[:, FRAME], (number, number + 1))
+        here = tracks[first:last]
         ids, boxes, scores = here[:, ID].astype(np.int64), boxes_of(here), here[:, CONFIDENCE].astype(np.float32)
         segments += cutter.update(number, number / rate, ids, boxes, scores).finished
     segments += cutter.close()
-    rows = [
+    parts = [
         to_rows(s.frames, np.full(len(s.frames), s.number), s.boxes, s.scores)
         for s in segments
         if s.kind == Kind.TRACKLET
     ]
-    rows = np.concatenate([np.zeros((0, 7)), *rows])
+    rows = np.concatenate([np.zeros((0, 7)), *parts])
     return rows[np.argsort(rows[:, FRAME], kind="stable")]
 
 

@@ -30,6 +30,7 @@ class Detector(Protocol):
     name: str  # what --detector would name it by
     sha256: str | None  # of the weights file; None where there is no one file
     batch: int  # how many frames a call are best
+    calls: int  # how many calls may be under way at once, from several threads
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]: ...
 

@@ -32,8 +32,11 @@ class MotDetector:
                 f"There are no detections at {path}; give mot:FILE, or mot:FOLDER with <camera>/det/det.txt."
             )
         self.name = f"mot:{path}"
-        self.batch = 64
-        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        self.batch, self.calls = 8, 1
+        files = [path] if path.is_file() else sorted([*path.glob("*.txt"), *path.glob("*/det/det.txt")])
+        self.sha256: str | None = hashlib.sha256(
+            b"".join(file.read_bytes() for file in files)
+        ).hexdigest()  # of all, in this order
         self._path, self._score = path, score
         self._cameras: dict[str, tuple[NDArray[np.float64], Detections]] = {}
 

@@ -131,6 +131,7 @@ class OnnxDetector:
         if threads is None:
             threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(max(1, threads), "detect")
+        self.calls = 2  # while the last frames of one call are under way, threads begin with the next
         if self._cuda:
             self._chunk = self._fixed_batch or 16
             if self.head.kind == "nms" and "batch" in metadata:

@@ -82,6 +82,7 @@ class TorchvisionDetector:
         self._person = weights.meta["categories"].index("person")
         self._score = score
         self.name = name
+        self.calls = 1
         self.batch = 8 if self._device.type == "cuda" else 2
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:

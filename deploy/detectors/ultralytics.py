@@ -119,6 +119,7 @@ class UltralyticsDetector:
             raise DetectorError(f"ultralytics can't run {file} on {where}: {first_line(error)}") from error
         if threads:
             torch.set_num_threads(threads)  # after the library, which sets its own number
+        self.calls = 1  # the library's predictor keeps the batch in its own attributes
         self.batch = 16 if self._model.predictor.device.type == "cuda" else 4
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:

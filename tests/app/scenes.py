@@ -209,3 +209,8 @@ def segment(
         np.full(count, 0.9, np.float32),
         np.array(cannot_link, np.int64),
     )
+
+
+def said(stderr: str) -> list[str]:
+    """What a command said on stderr, without the line that names its detector."""
+    return [line for line in stderr.splitlines() if not line.startswith("detector ")]

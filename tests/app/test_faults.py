@@ -36,6 +36,7 @@ from tests.app.scenes import (
     ingest,
     people,
     run,
+    said,
     shards,
     write_detections,
 )
@@ -132,7 +133,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(world: World, expecte
     child.send_signal(signal.SIGINT)
     out, complaint = child.communicate(timeout=60)
     assert (child.returncode, out) == (130, "")
-    assert complaint == "Interrupted. What was finished is kept; the same command goes on from there.\n"
+    assert said(complaint) == ["Interrupted. What was finished is kept; the same command goes on from there."]
     assert 0 < frames_done(site) < 1000
     assert damage(site) == []
     assert run(*driver(world, site)).returncode == 0
@@ -366,9 +367,9 @@ def test_a_full_disk_is_named_and_with_room_the_same_command_goes_on(
         site = disk / "site"
         full = run(*driver(world, site, "--json"))
         assert (full.returncode, full.stdout) == (1, "")
-        assert full.stderr.startswith(f"Error: The site at {site} could not be written (")
+        assert said(full.stderr)[0].startswith(f"Error: The site at {site} could not be written (")
         assert "make room on the disk and run the same command again" in full.stderr
-        assert len(full.stderr.splitlines()) == 1
+        assert len(said(full.stderr)) == 1
         verified = run("-m", "app.site", "--site", site, "--verify", "--json")
         assert verified.returncode == 0, verified.stderr
         done = sum(camera["frames"] for camera in json.loads(verified.stdout)["cameras"])
@@ -392,8 +393,8 @@ def test_a_disk_that_is_full_from_the_start_is_named(world: World, uninterrupted
         for site in (new, known):
             done = ingest(world, site, "--replace", "--every", 2)
             assert done.returncode in (1, 2) and done.stdout == ""
-            assert done.stderr.startswith(f"Error: The site at {site} ") and "written (" in done.stderr
-            assert "disk" in done.stderr and len(done.stderr.splitlines()) == 1
+            assert said(done.stderr)[0].startswith(f"Error: The site at {site} ") and "written (" in done.stderr
+            assert "disk" in done.stderr and len(said(done.stderr)) == 1
         verified = run("-m", "app.site", "--site", known, "--verify")
         assert verified.returncode == 0, verified.stderr
         (disk / "filler").unlink()
@@ -408,8 +409,8 @@ def test_files_that_may_not_grow_are_a_full_disk_too(world: World, expected: Con
 
     full = run(*driver(world, site, "--json"), preexec_fn=limit)
     assert (full.returncode, full.stdout) == (1, "")
-    assert full.stderr.startswith(f"Error: The site at {site} could not be written (")
-    assert len(full.stderr.splitlines()) == 1
+    assert said(full.stderr)[0].startswith(f"Error: The site at {site} could not be written (")
+    assert len(said(full.stderr)) == 1
     assert 0 < frames_done(site) < 1000
     assert damage(site) == []
     assert run(*driver(world, site)).returncode == 0

@@ -24,7 +24,7 @@ class Detector:
     sha256: str | None = None
 
     def __init__(self, batch: int = 4, fails_at: int | None = None) -> None:
-        self.batch, self.fails_at = batch, fails_at
+        self.batch, self.calls, self.fails_at = batch, 1, fails_at
         self.batches: list[list[tuple[str, int]]] = []
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:

@@ -46,7 +46,7 @@ def chunk(*segments: Segment, checkpoint: bytes = b"state", frames: int = 10, pr
 
 
 def registered(site: Site, *pieces: Footage, **options: Any) -> list[tuple[FootageRecord, str | None]]:
-    (mine,) = site.register([Camera(pieces[0].camera, pieces)], SETTINGS, **options)
+    (mine,) = site.register([Camera(pieces[0].camera, pieces)], {pieces[0].camera: SETTINGS}, **options)
     return mine
 
 
@@ -62,7 +62,7 @@ def begun(site: Site, piece: Footage) -> FootageRecord:
 def test_new_footage_is_written_down_as_it_was_found(site: Site, tmp_path: Path) -> None:
     piece = footage(tmp_path, "a.mp4", start=123.5)
     camera = Camera("hall", (piece,), mask=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),), min_height=60.0, time_zone="UTC")
-    (((record, objection),),) = site.register([camera], SETTINGS)
+    (((record, objection),),) = site.register([camera], {camera.name: SETTINGS})
     assert objection is None
     assert (record.camera, record.name, record.path, record.start) == ("hall", "a.mp4", piece.path, 123.5)
     assert (record.size, record.fingerprint, record.start_source) == (piece.size, piece.fingerprint, "name")
@@ -82,8 +82,8 @@ def test_registering_again_changes_nothing(site: Site, tmp_path: Path) -> None:
 
 def test_a_cameras_settings_may_change(site: Site, tmp_path: Path) -> None:
     piece = footage(tmp_path, "a.mp4")
-    site.register([Camera("hall", (piece,), min_height=60.0)], SETTINGS)
-    site.register([Camera("hall", (piece,), min_height=80.0, time_zone="Europe/Berlin")], SETTINGS)
+    site.register([Camera("hall", (piece,), min_height=60.0)], {"hall": SETTINGS})
+    site.register([Camera("hall", (piece,), min_height=80.0, time_zone="Europe/Berlin")], {"hall": SETTINGS})
     (row,) = dump(site.path)["cameras"]
     assert "('min_height', 80.0)" in row and "Europe/Berlin" in row
 
@@ -193,7 +193,9 @@ def test_failed_footage_keeps_what_was_committed(site: Site, tmp_path: Path) -> 
 def test_other_settings_are_objected_to_by_name(site: Site, tmp_path: Path) -> None:
     piece = footage(tmp_path, "a.mp4")
     begun(site, piece)
-    (((record, objection),),) = site.register([Camera("hall", (piece,))], SETTINGS | {"tracker": "sort", "fps": 5.0})
+    (((record, objection),),) = site.register(
+        [Camera("hall", (piece,))], {"hall": SETTINGS | {"tracker": "sort", "fps": 5.0}}
+    )
     assert objection is not None
     assert "a.mp4 was ingested with tracker bytetrack (now sort), fps None (now 5.0): run with --replace" in objection
     assert record.status == "running"

@@ -47,7 +47,9 @@ def test_a_folder_serves_every_camera_in_it(tmp_path: Path) -> None:
     detector = MotDetector(tmp_path / "dets")
     found = detector.detect([frame(0, "gate"), frame(0, "yard")])
     assert [d.boxes[0, 0] for d in found] == [0, 5]
-    assert detector.sha256 is None
+    before = detector.sha256
+    (tmp_path / "dets" / "yard.txt").write_text("1,-1,5,5,10,11,1\n")
+    assert MotDetector(tmp_path / "dets").sha256 != before  # so that ingest notices other detections
     for camera in ("door", "../secret"):
         with pytest.raises(DetectorError, match=f"has no detections of camera {camera}"):
             detector.detect([frame(0, camera)])

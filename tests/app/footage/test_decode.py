@@ -260,7 +260,7 @@ def test_frames_expected(tmp_path: Path, options: dict[str, Any], expected: int)
     "options", [{"every": 0}, {"fps": 0.0}, {"fps": -1}, {"fps": float("nan")}, {"every": 2, "fps": 5}]
 )
 def test_senseless_thinning_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="keeps no frame|both thin"):
+    with pytest.raises(ValueError, match=r"keeps no frame|both thin"):
         open_footage(footage_of(render_clip(tmp_path / "a.mp4", 2).path), **options)
 
 
