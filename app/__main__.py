@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
 from app import contact_sheet, evaluate, export, ingest, site
-from app.terminal import run
+from app.terminal import group, run
 
-program = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Sightline: multi-camera video analytics. Footage becomes tracklets; everything stays on this machine.",
-)
+program = group("Sightline: multi-camera video analytics. Footage becomes tracklets; all stays on this machine.")
 program.command("ingest")(ingest.command)
 program.command("site")(site.command)
 program.command("contact_sheet")(contact_sheet.command)

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
 from app.export import track_rows, tracklet_rows
 from app.footage import FootageError
 from app.record import Site
-from app.terminal import JsonOption, output, print_json
+from app.terminal import JsonOption, group, output, print_json, table
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -24,13 +23,7 @@ from trackers.evaluate import (
 )
 from trackers.motchallenge import Rows, read_rows
 
-commands = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Measure results against ground truth.",
-)
+commands = group("Measure results against ground truth.")
 
 
 @commands.callback()
@@ -146,24 +139,11 @@ def tracking(
 
 
 def _print(report: TrackingReport) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in (
-        "camera",
-        "HOTA",
-        "DetA",
-        "AssA",
-        "MOTA",
-        "IDF1",
-        "IDSW",
-        "tracklets",
-        "purity",
-        "mixed",
-        "a person",
-        "kept",
-    ):
-        table.add_column(head, justify="left" if head == "camera" else "right")
+    shown = table(
+        "camera", "HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "tracklets", "purity", "mixed", "a person", "kept"
+    )
     for r in (*report.cameras, report.all):
-        table.add_row(
+        shown.add_row(
             r.camera,
             *(f"{100 * v:.2f}" for v in (r.HOTA, r.DetA, r.AssA, r.MOTA, r.IDF1)),
             str(r.IDSW),
@@ -173,7 +153,7 @@ def _print(report: TrackingReport) -> None:
             f"{r.tracklets_a_person:.2f}",
             f"{100 * r.kept:.1f}",
         )
-    output.print(table)
+    output.print(shown)
     for error in report.errors:
         output.print(error, markup=False, soft_wrap=True)
 

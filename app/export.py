@@ -10,17 +10,11 @@ import numpy as np
 import typer
 
 from app.record import Site
-from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json
 from trackers.motchallenge import Rows, to_rows, write_rows
 from trackers.tracklets import Kind
 
-commands = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Write what a site holds as files that other programs read.",
-)
+commands = group("Write what a site holds as files that other programs read.")
 
 
 @dataclass(frozen=True, slots=True)

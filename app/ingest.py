@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from app.draw import draw_camera
 from app.footage import Camera, Footage, FootageError, discover, open_footage, site_config
 from app.pipeline import Decoded, detections
 from app.progress import Progress
 from app.record import FootageRecord, Site
-from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+from app.terminal import SITE, JsonOption, SiteOption, output, print_errors, print_json, table
 from app.tracking import FootageTracker, resume_of
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
@@ -295,11 +294,9 @@ def _time(text: str | None, option: str) -> float | None:
 
 
 def _print(report: IngestReport) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors"):
-        table.add_column(head, justify="left" if head == "camera" else "right")
+    shown = table("camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors")
     for c in report.cameras:
-        table.add_row(
+        shown.add_row(
             c.camera,
             f"{c.frames:,}",
             f"{c.frames_per_second:.1f}" if c.frames_per_second else "–",
@@ -309,10 +306,9 @@ def _print(report: IngestReport) -> None:
             f"{c.crops:,}",
             str(len(c.errors)),
         )
-    output.print(table)
+    output.print(shown)
     for c in report.cameras:
-        for error in c.errors:
-            output.print(f"{c.camera}: {error}", markup=False, soft_wrap=True)
+        print_errors(c.camera, c.errors)
     output.print(f"Site {report.site}, {report.seconds:.1f} s", markup=False)
 
 

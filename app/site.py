@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from app.record import CameraSummary, Site
-from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+from app.terminal import SITE, JsonOption, SiteOption, output, print_errors, print_json, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +74,21 @@ def command(
 
 
 def _print(report: SiteReport) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("camera", "footage", "from (UTC)", "to", "hours", "tracks", "tracklets", "crops", "MB", "errors"):
-        table.add_column(head, justify="left" if head in ("camera", "from (UTC)", "to") else "right")
+    shown = table(
+        "camera",
+        "footage",
+        "from (UTC)",
+        "to",
+        "hours",
+        "tracks",
+        "tracklets",
+        "crops",
+        "MB",
+        "errors",
+        left=("camera", "from (UTC)", "to"),
+    )
     for c in report.cameras:
-        table.add_row(
+        shown.add_row(
             c.camera,
             str(c.footage),
             _moment(c.start),
@@ -91,10 +100,9 @@ def _print(report: SiteReport) -> None:
             f"{c.crop_bytes / 1e6:.1f}",
             str(len(c.errors)),
         )
-    output.print(table)
+    output.print(shown)
     for c in report.cameras:
-        for error in c.errors:
-            output.print(f"{c.camera}: {error}", markup=False, soft_wrap=True)
+        print_errors(c.camera, c.errors)
     output.print(
         f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people",
         markup=False,

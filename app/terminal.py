@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from app.database import SiteError
 from app.footage import FootageError, SiteConfigError
@@ -35,12 +36,33 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 SITE = Path("site")
 
 
+def group(help: str) -> typer.Typer:
+    """A program of several commands."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, help=help
+    )
+
+
+def table(*heads: str, left: tuple[str, ...] = ("camera",)) -> Table:
+    """A plain table whose columns are figures, but for those named in `left`."""
+    plain = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        plain.add_column(head, justify="left" if head in left else "right")
+    return plain
+
+
+def print_errors(camera: str, wrong: list[str]) -> None:
+    """What was wrong with a camera, a line each."""
+    for error in wrong:
+        output.print(f"{camera}: {error}", markup=False, soft_wrap=True)
+
+
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
     """Runs one command, or a group of them, as a program."""
     if isinstance(command, typer.Typer):
         program = command
     else:
-        program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        program = group(command.__doc__ or "")
         program.command()(command)
     logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
     logging.getLogger("sightline").setLevel(logging.INFO)

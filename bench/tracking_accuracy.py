@@ -109,7 +109,7 @@ def measure(
     """Contender → `(seeds, len(FIGURES))`, and contender, uncut and cut → `(seeds, len(PURITY))`."""
     figures: dict[str, list] = {label: [] for label in contenders}
     purity: dict[str, list] = {f"{label}, {how}": [] for label in contenders for how in ("uncut", "cut")}
-    for seed in range(seeds):
+    for seed in range(1, seeds + 1):  # 0 is for choosing parameters
         streams = [simulate_detections(sequence.truth, seed=seed) for sequence in sequences]
         for label, (name, options) in contenders.items():
             tracks = [track(name, options, stream, s.rate) for s, stream in zip(sequences, streams)]
