@@ -96,8 +96,8 @@ def ingest(
     began = time.monotonic()
     settings_file = site_config(videos, config)
     cameras = discover(videos, settings_file, start)
+    finder = load_detector(detector, download=download, site_default=settings_file.detector)
     with Site.open_for_writing(site_path) as site:
-        finder = load_detector(detector, download=download, site_default=settings_file.detector)
         settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in cameras}
         reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
         jobs = _jobs(site, cameras, settings, replace, reports)

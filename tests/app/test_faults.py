@@ -318,10 +318,10 @@ def test_a_folder_that_may_not_be_written_is_refused(broken: World, tmp_path: Pa
         "-m", "app.ingest", broken.videos / "sound.mp4", "--site", site, "--detector", broken.detector
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    assert said(done.stderr) == [
         f"Error: The site at {site} can't be written (Permission denied): check the disk and its permissions, or name "
-        "another folder with --site.\n"
-    )
+        "another folder with --site."
+    ]
     assert list(site.iterdir()) == []
 
 
