@@ -48,8 +48,8 @@ class FootageTracker:
         if checkpoint is not None:
             self._restore(checkpoint)
 
-    def take(self, frame: Frame, found: Detections) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Follows one frame. Returns the track ids `(M,)` and the boxes `(M, 4)` that they have in it."""
+    def take(self, frame: Frame, found: Detections) -> None:
+        """Follows one frame."""
         found = self._unmasked(found, frame.image.shape)
         self.detections += len(found)
         self.frames += 1
@@ -72,7 +72,6 @@ class FootageTracker:
             placed.cover[clear],
             sharpness[clear],
         )
-        return ids, boxes
 
     def finish(self) -> None:
         """The footage has no more frames."""

@@ -34,6 +34,7 @@ from tests.app.scenes import (
     ingest,
     people,
     run,
+    said,
     shards,
     three_cameras,
     write_detections,
@@ -532,7 +533,7 @@ def test_a_second_ingest_into_the_same_site_is_refused(world: World, tmp_path: P
         first.kill()
         first.communicate()
     assert (second.returncode, second.stdout) == (2, "")
-    assert second.stderr == f"Error: Another process is writing to the site at {site}: wait until it is done.\n"
+    assert said(second.stderr) == [f"Error: Another process is writing to the site at {site}: wait until it is done."]
     assert ingest(world, site).returncode == 0
 
 

@@ -61,8 +61,9 @@ def frames(truth: Truth) -> Iterator[Item]:
         yield Frame("hall", index, START + index / 25, image), Detections(jittered, scores)
 
 
-def follow(tracker: FootageTracker, items: Iterable[Item]) -> list[Any]:
-    return [tracker.take(*item)[0].tolist() for item in items]
+def follow(tracker: FootageTracker, items: Iterable[Item]) -> None:
+    for item in items:
+        tracker.take(*item)
 
 
 def plain(chunks: Sequence[Chunk]) -> list[Any]:
@@ -85,13 +86,13 @@ def plain(chunks: Sequence[Chunk]) -> list[Any]:
 def test_from_a_checkpoint_it_goes_on_identically_crops_included(name: str) -> None:
     items = list(frames(crowd(150, seed=3)))
     whole = FootageTracker(CAMERA, record(), name)
-    ids = follow(whole, items)
+    follow(whole, items)
     whole.finish()
     expected = [whole.chunk(None, ())]
     assert expected[0].crops and {s.kind for s in expected[0].segments} >= {Kind.TRACKLET, Kind.CROSSING}
     for cut in (1, 2, 13, 40, 77, 110, 149):
         first = FootageTracker(CAMERA, record(), name)
-        before = follow(first, items[:cut])
+        follow(first, items[:cut])
         stopped = first.chunk(Resume(cut - 1, cut, 7), ("one problem",))
         progress = record(
             frames=stopped.frames,
@@ -100,9 +101,8 @@ def test_from_a_checkpoint_it_goes_on_identically_crops_included(name: str) -> N
             seconds=stopped.seconds,
         )
         second = FootageTracker(CAMERA, progress, name, stopped.checkpoint)
-        after = follow(second, items[cut:])
+        follow(second, items[cut:])
         second.finish()
-        assert before + after == ids, cut
         assert plain([stopped, second.chunk(None, ())]) == plain(expected), cut
 
 
@@ -143,10 +143,9 @@ def test_a_checkpoint_says_where_to_go_on() -> None:
 
 def test_numbers_go_on_where_the_footage_before_ended() -> None:
     tracker = FootageTracker(CAMERA, record(first_track=11, first_segment=31), "bytetrack")
-    ids = follow(tracker, frames(people(30)))
+    follow(tracker, frames(people(30)))
     tracker.finish()
     chunk = tracker.chunk(None, ())
-    assert ids[-1] == [11, 12]
     assert [(s.number, s.track) for s in chunk.segments] == [(31, 11), (32, 12)]
 
 
