@@ -45,6 +45,12 @@ class Database:
                 _check_ours(connection, folder)
             except sqlite3.OperationalError:  # a read-only disk has no room for WAL's shared memory
                 connection.close()
+                log = folder / f"{FILE}-wal"
+                if log.exists() and log.stat().st_size:  # immutable would read past it
+                    raise SiteError(
+                        f"The site at {folder} can't be written, and its last changes still stand in {log.name}: run "
+                        "`python -m app.site` once where it can be."
+                    ) from None
                 connection = sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False)
                 _check_ours(connection, folder)
         except sqlite3.Error as error:
@@ -150,6 +156,8 @@ class Database:
 
 def _check_ours(connection: sqlite3.Connection, folder: Path) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            raise SiteError(f"The site at {folder} was never begun (its {FILE} is empty): ingest into it again.")
         raise SiteError(f"{folder / FILE} was not made by Sightline: name another folder with --site.")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != VERSION:

@@ -187,3 +187,12 @@ def test_a_site_opens_through_the_same_door(tmp_path: Path) -> None:
             Site.open_for_writing(tmp_path / "site")
     with Site.open(tmp_path / "site") as site:
         assert list(site.verify()) == []
+
+
+def test_a_site_that_was_never_begun_is_told_from_one_of_others(tmp_path: Path) -> None:
+    """Killed before the first commit: an empty database file."""
+    (tmp_path / FILE).touch()
+    with pytest.raises(SiteError, match="was never begun"):
+        Database.open(tmp_path)
+    Database.open_for_writing(tmp_path, SCHEMA).close()
+    Database.open(tmp_path).close()
