@@ -15,7 +15,7 @@ help:
 	@echo "make demo VIDEOS=DIR [DETECTOR=FILE.onnx] [SITE=DIR]   footage -> people, tracks, tracklets, a contact sheet"
 	@echo "make test                                             all tests"
 	@echo "make lint                                             ruff and mypy"
-	@echo "make clean                                            remove .venv and the demo's site"
+	@echo "make clean                                            remove .venv, the demo site and its picture"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "== Installing Sightline and what it needs into $(VENV) (a few minutes the first time)"
@@ -31,7 +31,7 @@ demo: $(VENV)/installed
 	@echo "== What is in the site"
 	$(RUN) -m app.site --site "$(SITE)"
 	@echo "== A contact sheet: each row should be one person"
-	$(RUN) -m app.contact_sheet "$(SITE)/contact-sheet.png" --site "$(SITE)"
+	$(RUN) -m app.contact_sheet "$(SITE).png" --site "$(SITE)"
 
 test: $(VENV)/installed
 	@echo "== All tests"
@@ -44,4 +44,4 @@ lint: $(VENV)/installed
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf "$(VENV)" demo-site
+	rm -rf "$(VENV)" demo-site demo-site.png
