@@ -80,6 +80,7 @@ def ingest(
     *,
     detector: str = "auto",
     download: bool = False,
+    device: str | None = None,
     tracker: str = "bytetrack",
     thinning: Thinning = Thinning(),
     start: float | None = None,
@@ -96,7 +97,7 @@ def ingest(
     began = time.monotonic()
     settings_file = site_config(videos, config)
     cameras = discover(videos, settings_file, start)
-    finder = load_detector(detector, download=download, site_default=settings_file.detector)
+    finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
     with Site.open_for_writing(site_path) as site:
         settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in cameras}
         reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
@@ -231,6 +232,9 @@ def command(
     download: Annotated[
         bool, typer.Option("--download", help="Allow the detector's library to download weights.")
     ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1; default: CUDA where it works.")
+    ] = None,
     tracker: Annotated[str, typer.Option(help=f"One of: {', '.join(TRACKERS)}.")] = "bytetrack",
     every: Annotated[int, typer.Option(help="Look at every N-th frame only.", min=1)] = 1,
     fps: Annotated[float | None, typer.Option(help="Look at F frames a second only (not with --every).")] = None,
@@ -267,6 +271,7 @@ def command(
         site,
         detector=detector,
         download=download,
+        device=device,
         tracker=tracker,
         thinning=thinning,
         start=_time(start, "--start"),

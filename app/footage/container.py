@@ -135,7 +135,7 @@ def announced_end(container: InputContainer, stream: VideoStream) -> tuple[Fract
     return None
 
 
-def length(container: InputContainer, stream: VideoStream) -> float | None:
+def length_of(container: InputContainer, stream: VideoStream) -> float | None:
     """Seconds from the start of the footage to its end, as announced or estimated; None when unknown."""
     announced = announced_end(container, stream)
     if announced is not None:

@@ -12,7 +12,7 @@ from datetime import tzinfo
 from pathlib import Path, PurePath
 from typing import Literal
 
-from app.footage.container import FootageError, length, open_container
+from app.footage.container import FootageError, length_of, open_container
 from app.footage.fingerprint import fingerprint, fingerprint_images, grown
 from app.footage.image_sequence import IMAGE_SUFFIXES, ImageSequence, image_folder, is_sequence, numbered_images
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of
@@ -239,7 +239,7 @@ def _length(path: Path) -> float:
     except FootageError:
         return 0.0
     with container:
-        return length(container, stream) or 0.0
+        return length_of(container, stream) or 0.0
 
 
 def _identity(path: Path) -> tuple[int, str, float]:

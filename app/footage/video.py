@@ -24,6 +24,7 @@ from app.footage.container import (
     announced_end,
     clock_origin,
     frame_rate,
+    length_of,
     open_container,
 )
 from app.footage.picture import Image, Picture, Resume, checksum
@@ -69,10 +70,7 @@ class Video:
     @property
     def length(self) -> float | None:
         """Seconds, as announced or estimated."""
-        announced = announced_end(self._container, self._stream)
-        if announced is not None:
-            return float(announced[0] - self._origin)
-        return self._container.duration / AV_TIME_BASE if self._container.duration else None
+        return length_of(self._container, self._stream)
 
     @property
     def frames(self) -> int | None:
