@@ -26,7 +26,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -39,24 +38,15 @@ from trackers.detections import Detections
 RUNNERS = ("sightline", "naive loop", "ultralytics track")
 
 
-def sightline(video: Path, model: str) -> list[float]:
+def sightline(video: Path, model: str) -> tuple[int, float]:
     from app.ingest import ingest
-    from app.tracking import FootageTracker
 
     with tempfile.TemporaryDirectory() as folder:
-        take = FootageTracker.take
-        done: list[float] = []
-
-        def counted(self: FootageTracker, *frame: Any) -> Any:
-            done.append(time.perf_counter())
-            return take(self, *frame)
-
-        setattr(FootageTracker, "take", counted)  # noqa: B010 - mypy knows no such assignment
-        ingest(video, Path(folder) / "site", detector=model)
-    return done
+        (camera,) = ingest(video, Path(folder) / "site", detector=model).cameras
+    return camera.frames, camera.frames_per_second
 
 
-def naive_loop(video: Path, model: str) -> list[float]:
+def naive_loop(video: Path, model: str) -> tuple[int, float]:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     name, (_, _, height, width) = session.get_inputs()[0].name, session.get_inputs()[0].shape
     tracker = make_tracker("sort")
@@ -66,7 +56,7 @@ def naive_loop(video: Path, model: str) -> list[float]:
     while True:
         read, image = capture.read()
         if not read:
-            return done
+            return running(done)
         scale = min(height / image.shape[0], width / image.shape[1])
         canvas = np.full((height, width, 3), 114, np.uint8)
         small = cv2.resize(image, None, fx=scale, fy=scale)
@@ -95,15 +85,20 @@ def decode_yolox(output: np.ndarray, height: int, width: int) -> tuple[np.ndarra
     return np.concatenate((centre - size / 2, size), axis=1)[sure], scores[sure]
 
 
-def ultralytics_track(video: Path, model: str) -> list[float]:
-    from deploy.detectors.ultralytics import library
+def ultralytics_track(video: Path, model: str) -> tuple[int, float]:
+    from deploy.detectors.ultralytics import load_ultralytics
 
     size = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()[0].shape[2:]
-    peer = library().YOLO(model, task="detect")
+    peer = load_ultralytics().YOLO(model, task="detect")
     results = peer.track(
         str(video), stream=True, verbose=False, tracker="bytetrack.yaml", conf=0.1, imgsz=size, device="cpu"
     )
-    return [time.perf_counter() for _ in results]
+    return running([time.perf_counter() for _ in results])
+
+
+def running(done: list[float]) -> tuple[int, float]:
+    """Frames, and frames/s from the first one on, of the moments at which frames were done."""
+    return len(done), (len(done) - 1) / (done[-1] - done[0])
 
 
 def measure(runner: str, video: Path, model: str) -> tuple[float, float, float]:
@@ -114,8 +109,8 @@ def measure(runner: str, video: Path, model: str) -> tuple[float, float, float]:
     seconds = time.perf_counter() - begun
     if run.returncode:
         raise SystemExit(f"{runner} failed on {video}:\n{run.stderr[-2000:]}")
-    frames, running, peak = json.loads(run.stdout.splitlines()[-1])
-    return frames / seconds, running, peak
+    frames, rate, peak = json.loads(run.stdout.splitlines()[-1])
+    return frames / seconds, rate, peak
 
 
 def repeated(video: Path, times: int, folder: str) -> Path:
@@ -156,9 +151,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.only is not None:
         runner = {"sightline": sightline, "naive loop": naive_loop, "ultralytics track": ultralytics_track}
-        done = runner[arguments.only](arguments.video, arguments.detector)
+        frames, rate = runner[arguments.only](arguments.video, arguments.detector)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps([len(done), (len(done) - 1) / (done[-1] - done[0]), peak]))
+        print(json.dumps([frames, rate, peak]))
         return
     models = {"sightline": arguments.detector, "naive loop": arguments.detector}
     if arguments.peer_model:
@@ -176,8 +171,8 @@ def main() -> None:
         return
     print(f"{platform.machine()}, {os.cpu_count()} cores, {arguments.video.name}\n")
     print("| | frames/s, whole | frames/s, running | peak MiB |\n|---|---|---|---|")
-    for name, (whole, running, peak) in best.items():
-        print(f"| {name} | {whole:.1f} | {running:.1f} | {peak:.0f} |")
+    for name, (whole, rate, peak) in best.items():
+        print(f"| {name} | {whole:.1f} | {rate:.1f} | {peak:.0f} |")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ NMS_IOU = 0.65  # the library's 0.7 leaves doubles in crowds
 MAX_PEOPLE = 1000  # a frame; the library's 300 cuts a crowd short
 
 
-def library() -> Any:
+def load_ultralytics() -> Any:
     """The `ultralytics` module, its ways to the network and to pip switched off. Raises DetectorError.
 
     Read in its source (8.4.190): these variables are looked at once, at import, so they are set before it.
@@ -74,7 +74,7 @@ def local_weights() -> list[Path]:
 
 def weights_folder() -> Path:
     """Where the library keeps downloaded weights."""
-    return Path(library().settings["weights_dir"])
+    return Path(load_ultralytics().settings["weights_dir"])
 
 
 class UltralyticsDetector:
@@ -94,7 +94,7 @@ class UltralyticsDetector:
         with file.open("rb") as stream:
             self.sha256: str | None = hashlib.file_digest(stream, "sha256").hexdigest()
         self.name = file.name if OFFICIAL.fullmatch(name) else str(file)
-        ultralytics = library()
+        ultralytics = load_ultralytics()
         import torch
 
         try:
@@ -151,7 +151,7 @@ def find_weights(name: str, download: bool) -> Path:
             f"The weights {name} are not on this machine (looked in {Path.cwd()} and {folder.resolve()}); "
             "add --download to fetch them."
         )
-    library()
+    load_ultralytics()
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
 
     if name not in GITHUB_ASSETS_NAMES:

@@ -48,7 +48,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ultralytics")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("YOLO_CONFIG_DIR", str(folder))  # where the library writes its settings at import
-        library = backend.library()
+        library = backend.load_ultralytics()
     recipe = folder / "tiny11n.yaml"
     library.utils.YAML.save(recipe, TINY)
     torch.manual_seed(0)
@@ -117,7 +117,7 @@ def test_exports_answer_as_the_model_does(weights: Path, tmp_path: Path, options
     pytest.importorskip("onnx")
     copy = tmp_path / "tiny.pt"
     copy.write_bytes(weights.read_bytes())
-    exported = backend.library().YOLO(copy).export(format="onnx", imgsz=SIDE, simplify=False, **options)
+    exported = backend.load_ultralytics().YOLO(copy).export(format="onnx", imgsz=SIDE, simplify=False, **options)
     reader = OnnxDetector(Path(exported), device="cpu", threads=2)
     assert reader.head[:1] + reader.head[2:4] == (kind, 2, 1)
     pictures = [noise(), noise(seed=1), noise(320, 320, seed=2)]
