@@ -8,7 +8,7 @@ SITE ?= demo-site
 DETECTOR ?= auto
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: help demo test lint clean
 .DEFAULT_GOAL := help
 
 help:

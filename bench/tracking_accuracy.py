@@ -58,7 +58,7 @@ def read_sequences(folder: Path, rate: float) -> list[Sequence]:
     sequences = []
     for path in sorted(folder.glob("*/gt/gt.txt")):
         info = path.parent.parent / "seqinfo.ini"
-        own_rate = read_sequence_info(info).frame_rate if info.exists() else rate
+        own_rate = float(read_sequence_info(info).frame_rate) if info.exists() else rate
         sequences.append(Sequence(path.parent.parent.name, read_rows(path), own_rate))
     if not sequences:
         raise SystemExit(f"no */gt/gt.txt in {folder}: give the folder that holds the sequences")

@@ -90,9 +90,9 @@ class _Matched:
         }
 
 
-def evaluate_sequence(truth: Rows, results: Rows, *, preprocess: bool = True) -> TrackingMetrics:
-    """Figures of one camera's results, both as MOTChallenge rows. `preprocess=False` asks for every considered row."""
-    data = _match(truth, results, preprocess).for_trackeval()
+def evaluate_sequence(truth: Rows, results: Rows) -> TrackingMetrics:
+    """Figures of one camera's results, both as MOTChallenge rows."""
+    data = _match(truth, results).for_trackeval()
     return _metrics({name: metric.eval_sequence(data) for name, metric in _METRICS.items()})
 
 
@@ -106,9 +106,9 @@ def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
     )
 
 
-def evaluate_purity(truth: Rows, tracklets: Rows, *, preprocess: bool = True) -> PurityMetrics:
+def evaluate_purity(truth: Rows, tracklets: Rows) -> PurityMetrics:
     """Purity of one camera's tracklets, both as MOTChallenge rows."""
-    data = _match(truth, tracklets, preprocess)
+    data = _match(truth, tracklets)
     pairs = []
     shows = np.full(_count(data.result_ids), -1)  # the person each tracklet showed last
     for truth_ids, result_ids, similarity in zip(data.truth_ids, data.result_ids, data.similarity, strict=True):
@@ -183,9 +183,9 @@ def _best_pairs(similarity: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDAr
     return rows[matched], columns[matched]
 
 
-def _match(truth: Rows, results: Rows, preprocess: bool) -> _Matched:
+def _match(truth: Rows, results: Rows) -> _Matched:
     classes = truth[:, CLASS] if truth.shape[1] > CLASS else np.full(len(truth), -1.0)
-    has_classes = preprocess and bool((classes > 0).any())
+    has_classes = bool((classes > 0).any())
     asked = truth[:, CONSIDERED] != 0
     if has_classes:
         asked &= classes == PEDESTRIAN

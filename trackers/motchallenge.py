@@ -9,6 +9,7 @@ import configparser
 import os
 import warnings
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,9 @@ class MotFormatError(ValueError):
 class SequenceInfo:
     """What a `seqinfo.ini` says of its image sequence."""
 
-    name: str
-    frame_rate: float  # frames/s
-    length: int  # frames
-    image_folder: str
-    image_suffix: str
+    frame_rate: Fraction  # frames/s, above 0
+    images: Path  # the folder of the pictures, inside the sequence's own
+    length: int  # frames; 0: not said
 
 
 def read_rows(path: Path) -> Rows:
@@ -71,20 +70,23 @@ def write_rows(path: Path, rows: Rows) -> None:
 
 
 def read_sequence_info(path: Path) -> SequenceInfo:
-    """Reads a `seqinfo.ini`. Raises MotFormatError where it is no such file."""
-    parser = configparser.ConfigParser()
+    """Reads a `seqinfo.ini`. Raises MotFormatError where it is no such file or points out of its folder."""
+    ini = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-        section = parser["Sequence"]
-        return SequenceInfo(
-            name=section.get("name", path.parent.name),
-            frame_rate=section.getfloat("frameRate", fallback=30.0),
-            length=section.getint("seqLength", fallback=0),
-            image_folder=section.get("imDir", "img1"),
-            image_suffix=section.get("imExt", ".jpg"),
-        )
-    except (configparser.Error, KeyError, ValueError) as error:
-        raise MotFormatError(f"{path} is not a MOTChallenge seqinfo.ini ({error}).") from error
+        ini.read_string(path.read_text(encoding="utf-8-sig"))
+        section = ini["Sequence"]
+        rate = Fraction(section["frameRate"])
+        length = int(section.get("seqLength", "0"))
+        images = path.parent / section.get("imDir", "img1")
+    except (OSError, configparser.Error, KeyError, ValueError, ZeroDivisionError) as error:
+        raise MotFormatError(
+            f"{path} is not a seqinfo.ini ({error}): it needs [Sequence] with frameRate= and imDir="
+        ) from error
+    if rate <= 0:
+        raise MotFormatError(f"{path} says frameRate={rate}: it must be above 0")
+    if not images.resolve().is_relative_to(path.parent.resolve()):
+        raise MotFormatError(f"{path} says imDir={section.get('imDir')}: it must be a folder inside {path.parent}")
+    return SequenceInfo(rate, images, length)
 
 
 def boxes_of(rows: Rows) -> NDArray[np.float32]:

@@ -13,12 +13,10 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from app.footage.container import FootageError, length_of, open_container
-from app.footage.fingerprint import fingerprint, fingerprint_images, grown
+from app.footage.fingerprint import fingerprint, fingerprint_images
 from app.footage.image_sequence import IMAGE_SUFFIXES, ImageSequence, image_folder, is_sequence, numbered_images
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of
 from app.footage.start_time import from_metadata, from_name
-
-__all__ = ["Camera", "Footage", "FootageError", "StartSource", "discover", "fingerprint", "grown"]
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from app.footage.image_sequence import image_folder, numbered_images
 
 BLOCK = 2**20  # bytes
 MIDDLE_BLOCKS = 6  # between the first and the last
-WHOLE = (MIDDLE_BLOCKS + 2) * BLOCK  # files up to this size are read whole
 
 
 def fingerprint(path: Path, size: int | None = None) -> str:

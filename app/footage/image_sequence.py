@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 from collections.abc import Iterator
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from app.footage.container import FootageError
 from app.footage.picture import Image, Picture, Resume, checksum
+from trackers.motchallenge import MotFormatError, SequenceInfo, read_sequence_info
 
 SEQINFO = "seqinfo.ini"
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
@@ -30,11 +29,12 @@ class ImageSequence:
         """Raises FootageError when `seqinfo.ini` can't be understood or there is no picture."""
         self.folder = folder
         self.problems: list[str] = []
-        self.rate, image_folder, self._announced = _read_seqinfo(folder / SEQINFO)
-        self.images = numbered_images(image_folder)
+        info = _info(folder)
+        self.rate, self._announced = info.frame_rate, info.length
+        self.images = numbered_images(info.images)
         if not self.images:
             raise FootageError(
-                f"{folder / SEQINFO} announces pictures in {image_folder}, but there are none: put them there"
+                f"{folder / SEQINFO} announces pictures in {info.images}, but there are none: put them there"
             )
         self._size: tuple[int, int] | None = None
         for path in self.images.values():
@@ -109,27 +109,14 @@ def numbered_images(folder: Path) -> dict[int, Path]:
 
 def image_folder(folder: Path) -> Path:
     """Where the pictures of the sequence `folder` lie; FootageError when `seqinfo.ini` can't be understood."""
-    return _read_seqinfo(folder / SEQINFO)[1]
+    return _info(folder).images
 
 
-def _read_seqinfo(path: Path) -> tuple[Fraction, Path, int]:
-    """Frames a second, the folder of the pictures, how many there should be (0: not said)."""
-    ini = configparser.ConfigParser(interpolation=None)
+def _info(folder: Path) -> SequenceInfo:
     try:
-        ini.read_string(path.read_text(encoding="utf-8-sig"))
-        sequence = ini["Sequence"]
-        rate = Fraction(sequence["frameRate"])
-        announced = int(sequence.get("seqLength", "0"))
-        images = path.parent / sequence.get("imDir", "img1")
-    except (OSError, configparser.Error, KeyError, ValueError, ZeroDivisionError) as error:
-        raise FootageError(
-            f"{path} is not a seqinfo.ini ({error}): it needs [Sequence] with frameRate= and imDir="
-        ) from error
-    if rate <= 0:
-        raise FootageError(f"{path} says frameRate={rate}: it must be above 0")
-    if not images.resolve().is_relative_to(path.parent.resolve()):
-        raise FootageError(f"{path} says imDir={sequence.get('imDir')}: it must be a folder inside {path.parent}")
-    return rate, images, announced
+        return read_sequence_info(folder / SEQINFO)
+    except MotFormatError as error:
+        raise FootageError(str(error)) from error
 
 
 def _read(path: Path) -> Image | None:

@@ -81,8 +81,8 @@ class Letterbox(NamedTuple):
 class OnnxDetector:
     """A detector in an ONNX file; see the module for the heads it understands.
 
-    On CPU several single-threaded runs at once beat one run over several threads (yolox_nano, 2 cores: 121 against 102
-    frames/s), so each frame is prepared, run and read in one of `threads` threads. On CUDA a batch is one run.
+    On CPU several single-threaded runs at once beat one run over several threads, so each frame is prepared, run and
+    read in one of `threads` threads. On CUDA a batch is one run.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class OnnxDetector:
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
         self._score, self._iou = score, iou
         self._session, self._cuda = open_session(data, path, device)
-        self._metadata = metadata = read_metadata(self._session.get_modelmeta().custom_metadata_map)
+        metadata = read_metadata(self._session.get_modelmeta().custom_metadata_map)
 
         inputs = self._session.get_inputs()
         dtypes = {"tensor(float)": np.float32, "tensor(float16)": np.float16}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,9 +119,9 @@ def as_lists(truth: Truth) -> list[list[list[float]]]:
     return [boxes.tolist() for boxes in truth]
 
 
-def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """`python -m …` or `python -c …` at the root of the repository, to its end."""
-    return subprocess.run(  # type: ignore[call-overload]
+    return subprocess.run(
         [sys.executable, *map(str, command)],
         cwd=ROOT,
         capture_output=True,
@@ -165,8 +166,8 @@ def dump(site: Path, *, without: Callable[[str, str], bool] = lambda table, colu
         database.row_factory = sqlite3.Row
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             rows[table] = sorted(
-                repr([(key, row[key]) for key in row.keys() if key != "path" and not without(table, key)])  # noqa: SIM118
-                for row in database.execute(f'SELECT * FROM "{table}"')
+                repr([(key, value) for key, value in row.items() if key != "path" and not without(table, key)])
+                for row in map(dict, database.execute(f'SELECT * FROM "{table}"'))
             )
     return rows
 

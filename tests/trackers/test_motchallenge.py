@@ -64,13 +64,19 @@ def test_sequence_info(tmp_path: Path) -> None:
     path = tmp_path / "seqinfo.ini"
     path.write_text("[Sequence]\nname=MOT-1\nimDir=img1\nframeRate=14\nseqLength=7\nimExt=.png\n")
     info = read_sequence_info(path)
-    assert (info.name, info.frame_rate, info.length, info.image_folder, info.image_suffix) == (
-        "MOT-1",
-        14.0,
-        7,
-        "img1",
-        ".png",
-    )
-    path.write_text("name=MOT-1\n")
-    with pytest.raises(MotFormatError, match=r"not a MOTChallenge seqinfo\.ini"):
-        read_sequence_info(path)
+    assert (info.frame_rate, info.images, info.length) == (14, tmp_path / "img1", 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name=MOT-1\n", r"not a seqinfo\.ini"),
+        ("[Sequence]\nimDir=img1\n", "frameRate"),
+        ("[Sequence]\nframeRate=0\n", "above 0"),
+        ("[Sequence]\nframeRate=25\nimDir=../elsewhere\n", "a folder inside"),
+    ],
+)
+def test_a_wrong_sequence_info_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "seqinfo.ini").write_text(text)
+    with pytest.raises(MotFormatError, match=said):
+        read_sequence_info(tmp_path / "seqinfo.ini")

@@ -19,6 +19,11 @@ def still(x: float, y: float = 100) -> Path:
     return lambda frame: (x, y)
 
 
+def walker(start: float, speed: float, hidden: set[int]) -> Path:
+    """Someone who walks evenly, px a frame, and is not seen in some frames."""
+    return lambda frame: None if frame in hidden else (start + speed * frame, 100.0)
+
+
 def walk(
     people: dict[int, Path],
     frames: int,
@@ -60,8 +65,8 @@ def test_every_box_lands_in_exactly_one_segment() -> None:
     rng = np.random.default_rng(3)
     paths: dict[int, Path] = {}
     for track in range(1, 13):
-        start, speed, hidden = rng.uniform(0, 900), rng.uniform(-8, 8), set(rng.integers(0, 200, 40).tolist())
-        paths[track] = lambda f, s=start, v=speed, h=hidden: None if f in h else (s + v * f, 100.0)  # type: ignore[misc]
+        hidden = set(rng.integers(0, 200, 40).tolist())
+        paths[track] = walker(rng.uniform(0, 900), rng.uniform(-8, 8), hidden)
     segments, placed = walk(paths, 200)
     given = {(track, f) for track, path in paths.items() for f in range(200) if path(f) is not None}
     landed = [(s.track, int(f)) for s in segments for f in s.frames]
@@ -178,10 +183,8 @@ def test_pieces_that_are_no_tracklets_are_in_no_fact() -> None:
 
 def test_a_restored_cutter_goes_on_exactly_alike() -> None:
     rng = np.random.default_rng(0)
-    paths: dict[int, Path] = {
-        track: (lambda f, s=rng.uniform(0, 500), v=rng.uniform(-9, 9): None if f % 37 > 28 else (s + v * f, 100.0))  # type: ignore[misc]
-        for track in range(1, 8)
-    }
+    hidden = {frame for frame in range(150) if frame % 37 > 28}
+    paths = {track: walker(rng.uniform(0, 500), rng.uniform(-9, 9), hidden) for track in range(1, 8)}
 
     def look(frame: int, track: int) -> NDArray:
         return np.eye(3)[(frame // 60 + track) % 3]

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.footage.discover import FootageError, discover, fingerprint, grown
+from app.footage import FootageError, discover, grown
+from app.footage.fingerprint import fingerprint
 from app.footage.site_toml import SiteConfig, SiteConfigError, read_site_toml
 from app.footage.start_time import from_metadata, from_name
 from tests.clips import render_clip, render_sequence
