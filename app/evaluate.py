@@ -59,7 +59,9 @@ class TrackingReport:
     errors: list[str]
 
 
-def evaluate_tracking(truth: Path, *, site: Path | None = None, results: Path | None = None) -> TrackingReport:
+def evaluate_tracking(
+    truth: Path, *, site: Path | None = None, results: Path | None = None, each_frame: bool = False
+) -> TrackingReport:
     """Compares a site, or the MOTChallenge files `results/<camera>.txt`, with `truth/<camera>/gt/gt.txt`.
 
     MOTChallenge's preprocessing is applied. Raises FootageError where there is no truth, SiteError where there is no
@@ -80,7 +82,7 @@ def evaluate_tracking(truth: Path, *, site: Path | None = None, results: Path | 
         people = read_rows(path)
         tracks, tracklets = found.get(name, (np.zeros((0, 7)), np.zeros((0, 7))))
         tracking.append(evaluate_sequence(people, tracks))
-        purity.append(evaluate_purity(people, tracklets))
+        purity.append(evaluate_purity(people, tracklets, each_frame=each_frame))
         kept.append((len(tracklets), len(tracks)))
         rows.append(_row(name, tracking[-1], purity[-1], *kept[-1]))
     every = _row("all", combine(tracking), combine_purity(purity), sum(a for a, _ in kept), sum(b for _, b in kept))
@@ -125,12 +127,15 @@ def tracking(
     truth: Annotated[Path, typer.Option(help="A folder with <camera>/gt/gt.txt in MOTChallenge columns.")],
     site: Annotated[Path | None, typer.Option(help="Measure this site's tracks and tracklets…")] = None,
     results: Annotated[Path | None, typer.Option(help="…or MOTChallenge files <camera>.txt in this folder.")] = None,
+    each_frame: Annotated[
+        bool, typer.Option("--each-frame", help="Purity with people matched afresh in every frame: stricter.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """HOTA, MOTA, IDF1, identity switches and tracklet purity, by camera."""
     if (site is None) == (results is None):
         raise typer.BadParameter("give either --site or --results.", param_hint="--site")
-    report = evaluate_tracking(truth, site=site, results=results)
+    report = evaluate_tracking(truth, site=site, results=results, each_frame=each_frame)
     if as_json:
         print_json(report)
     else:

@@ -36,6 +36,7 @@ CONTENDERS: dict[str, tuple[str, dict]] = {
     "sort, same buffer, all boxes": ("sort", {"timing": Timing(), "min_hits": 0}),
 }
 FIGURES = ("hota", "deta", "assa", "idf1", "mota", "idsw")
+HOW = ("uncut", "cut", "cut, matched in each frame")  # the last: people matched afresh in every frame, stricter
 PURITY = ("purity", "mixed", "kept", "a_person")
 
 
@@ -106,9 +107,9 @@ def purity_of(parts: list[PurityMetrics], boxes: int, of: int) -> list[float]:
 def measure(
     sequences: list[Sequence], contenders: dict[str, tuple[str, dict]], seeds: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Contender → `(seeds, len(FIGURES))`, and contender, uncut and cut → `(seeds, len(PURITY))`."""
+    """Contender → `(seeds, len(FIGURES))`, and contender with each of HOW → `(seeds, len(PURITY))`."""
     figures: dict[str, list] = {label: [] for label in contenders}
-    purity: dict[str, list] = {f"{label}, {how}": [] for label in contenders for how in ("uncut", "cut")}
+    purity: dict[str, list] = {f"{label}, {how}": [] for label in contenders for how in HOW}
     for seed in range(1, seeds + 1):  # 0 is for choosing parameters
         streams = [simulate_detections(sequence.truth, seed=seed) for sequence in sequences]
         for label, (name, options) in contenders.items():
@@ -116,8 +117,9 @@ def measure(
             tracklets = [cut(rows, s.rate) for s, rows in zip(sequences, tracks)]
             total = combine([evaluate_sequence(s.truth, rows) for s, rows in zip(sequences, tracks)])
             figures[label].append([getattr(total, figure) for figure in FIGURES])
-            for how, pieces in (("uncut", tracks), ("cut", tracklets)):
-                parts = [evaluate_purity(s.truth, rows) for s, rows in zip(sequences, pieces)]
+            for how, pieces in zip(HOW, (tracks, tracklets, tracklets), strict=True):
+                strict = how == HOW[-1]
+                parts = [evaluate_purity(s.truth, rows, each_frame=strict) for s, rows in zip(sequences, pieces)]
                 boxes, of = sum(map(len, pieces)), sum(map(len, tracks))
                 purity[f"{label}, {how}"].append(purity_of(parts, boxes, of))
     return {label: np.array(rows) for label, rows in figures.items()}, {k: np.array(rows) for k, rows in purity.items()}

@@ -106,14 +106,17 @@ def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
     )
 
 
-def evaluate_purity(truth: Rows, tracklets: Rows) -> PurityMetrics:
-    """Purity of one camera's tracklets, both as MOTChallenge rows."""
+def evaluate_purity(truth: Rows, tracklets: Rows, *, each_frame: bool = False) -> PurityMetrics:
+    """Purity of one camera's tracklets, both as MOTChallenge rows.
+
+    `each_frame` matches afresh in every frame: stricter, as a box on two people who overlap then changes sides.
+    """
     data = _match(truth, tracklets)
     pairs = []
     shows = np.full(_count(data.result_ids), -1)  # the person each tracklet showed last
     for truth_ids, result_ids, similarity in zip(data.truth_ids, data.result_ids, data.similarity, strict=True):
         goes_on = (shows[result_ids] == truth_ids[:, None]) & (similarity >= MATCH_IOU)
-        rows, columns = _best_pairs(similarity + GOES_ON * goes_on)
+        rows, columns = _best_pairs(similarity if each_frame else similarity + GOES_ON * goes_on)
         shows[result_ids[columns]] = truth_ids[rows]
         pairs.append(np.stack([result_ids[columns], truth_ids[rows]]))
     tracklet, person = np.concatenate(pairs, axis=1) if pairs else np.zeros((2, 0), np.int64)

@@ -91,6 +91,8 @@ def test_a_passer_by_does_not_make_a_tracklet_mixed() -> None:
     both = np.concatenate([truth, passing])
     found = evaluate_purity(both[np.argsort(both[:, 0], kind="stable")], tracklet)
     assert (found.purity, found.mixed) == (1, 0)
+    strict = evaluate_purity(both[np.argsort(both[:, 0], kind="stable")], tracklet, each_frame=True)
+    assert (strict.purity, strict.mixed) == (8 / 10, 1)
 
 
 def test_cameras_are_combined_by_counts() -> None:
