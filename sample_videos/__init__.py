@@ -1,1 +1,1 @@
-"""The sample films and the synthetic world that shoots them. Nothing here yet."""
+"""The sample films (`films`) and the synthetic world that shoots them (`world`)."""

@@ -13,7 +13,7 @@ BELOW = {
     "trackers": set(),
     "sample_videos": set(),
     "reid": {"trackers"},
-    "deploy": {"reid", "trackers"},
+    "deploy": {"reid", "trackers", "sample_videos"},
     "app": {"reid", "trackers", "deploy"},
     "bench": {"reid", "trackers", "deploy", "app", "sample_videos"},
 }

@@ -126,7 +126,7 @@ def test_ten_kills_leave_no_trace(world: World, expected: Contents, tmp_path: Pa
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(world: World, expected: Contents, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    child = begin(driver(world, site, "--json", pause=0.01))
+    child = begin(driver(world, site, "--json", pause=0.05))
     limit = time.monotonic() + 60
     while not frames_done(site) and child.poll() is None and time.monotonic() < limit:
         time.sleep(0.02)
