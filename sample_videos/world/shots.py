@@ -32,6 +32,7 @@ PEOPLE_A_GROUP = 64  # share their cameras in `write_crops`
 SPOTS = 600  # ground points tried in a view; people stand on the free ones
 SITTING, STANDING = 0.07, 0.25  # shares of people
 Progress = Callable[[int, int], None]  # told how many units of how many are done
+SIZES = 50, 420  # px, heights of people that are cropped
 LABELLED = 0.25  # least visibility of a labelled person…
 SMALLEST = 16  # …and least height, px
 
@@ -108,13 +109,22 @@ def write_crops_of_group(
     crops, labels = [], []
     for style in range(styles):
         view = random_view(rng, 960, 540)
-        stage, spots = Stage(view), free_spots(view, rng, SPOTS)
+        while not has_room(view, spots := free_spots(view, rng, SPOTS)):
+            view = random_view(rng, 960, 540)
+        stage = Stage(view)
         for index, number in enumerate(numbers):
             for _ in range(shots):
                 crops.append(take_crop(stage, view, spots, cast, index, rng, height, width))
                 labels.append((number, group * styles + style))
     save_array(folder / f"labels-{group:04d}.npy", np.array(labels, np.int32))
     save_array(folder / f"crops-{group:04d}.npy", np.stack(crops))
+
+
+def has_room(view: View, spots: NDArray[np.float64]) -> bool:
+    """Whether anybody, a child too, is of a useful size somewhere: `take_crop` tries until it succeeds."""
+    feet, heads = (project(view.camera, np.insert(spots, 1, height, axis=1))[:, 1] for height in (0.0, 1.6))
+    sizes = feet - heads
+    return int(((sizes > 1.5 * SIZES[0]) & (sizes < 0.8 * SIZES[1]) & (feet < view.camera.height)).sum()) >= 10
 
 
 def take_crop(
@@ -134,7 +144,9 @@ def take_crop(
         tall = cast[index][0].height
         feet, head = project(camera, np.array([(x, 0.0, z), (x, tall, z)]))
         size = feet[1] - head[1]
-        if not 50 <= size <= 420 or not (0 <= feet[0] < camera.width and size * 0.8 <= feet[1] < camera.height + 8):
+        if not SIZES[0] <= size <= SIZES[1] or not (
+            0 <= feet[0] < camera.width and size * 0.8 <= feet[1] < camera.height + 8
+        ):
             continue
         actors = [pose(cast[index], (x, z), rng)]
         if rng.random() < 0.3:  # someone else, mostly nearer to the camera
