@@ -1,0 +1,251 @@
+"""Which tracklets belong together: nearest neighbours across cameras, soft labels and thresholds, in bounded memory.
+
+A similarity matrix is only ever seen in blocks of `cells` entries (64 MiB of float32), so 100,000 tracklets against
+100,000 need no more memory than their features. Everything runs where the features are and gives the same whatever the
+order of the tracklets is, up to exact ties and rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+CELLS = 2**24  # entries of one block of a similarity matrix
+COLUMNS = 8192  # of one block, at most
+
+Metric = Literal["cosine", "euclidean"]
+Scope = Literal["pairwise", "pooled"]
+Similarity = Callable[[slice, slice], Tensor]  # rows, columns → their block of the matrix, which the caller may change
+
+
+def similarity_of(queries: Tensor, gallery: Tensor, metric: Metric) -> Similarity:
+    """Cosine, or minus the squared Euclidean distance, of (N, D) and (M, D) features, as blocks of an (N, M) matrix."""
+    if metric == "cosine":
+        a, b = functional.normalize(queries.float()), functional.normalize(gallery.float())
+        return lambda rows, columns: a[rows] @ b[columns].T
+    # |a|² + |b|² − 2ab loses its digits far from the origin; distances do not see a shift.
+    centre = gallery.float().mean(0)
+    a, b = queries.float() - centre, gallery.float() - centre
+    a2, b2 = a.square().sum(1), b.square().sum(1)
+    return lambda rows, columns: (a[rows] @ b[columns].T).mul_(2).sub_(a2[rows, None]).sub_(b2[columns]).clamp_(max=0.0)
+
+
+def blocks(rows: int, columns: int, cells: int) -> Iterator[tuple[slice, slice]]:
+    """The blocks of a (rows, columns) matrix, row by row."""
+    wide = max(1, min(columns, COLUMNS, cells))
+    high = max(1, cells // wide)
+    for top in range(0, rows, high):
+        for left in range(0, columns, wide):
+            yield slice(top, min(top + high, rows)), slice(left, min(left + wide, columns))
+
+
+def both_ways(similarity: Similarity, rows: int, columns: int, cells: int = CELLS) -> tuple[Tensor, ...]:
+    """Each row's best column and each column's best row of an (N, M) matrix, in one pass over it; N and M at least 1.
+
+    Returns best column (N,) int64, its similarity (N,) float32, best row (M,), its similarity (M,).
+    """
+    device = similarity(slice(0, 1), slice(0, 1)).device
+    value = [torch.full((n,), -torch.inf, device=device) for n in (rows, columns)]
+    index = [torch.zeros(n, dtype=torch.int64, device=device) for n in (rows, columns)]
+    for across, down in blocks(rows, columns, cells):
+        block = similarity(across, down)
+        for side, own, other in ((0, across, down), (1, down, across)):
+            found, at = block.max(1 - side)
+            better = found > value[side][own]
+            value[side][own] = torch.where(better, found, value[side][own])
+            index[side][own] = torch.where(better, at + other.start, index[side][own])
+    return index[0], value[0], index[1], value[1]
+
+
+def top_k(
+    similarity: Similarity,
+    rows: int,
+    columns: int,
+    k: int,
+    *,
+    forbidden: Tensor | None = None,
+    without_diagonal: bool = False,
+    cells: int = CELLS,
+) -> tuple[Tensor, Tensor]:
+    """The k best columns of each row of an (N, M) matrix, best first.
+
+    `forbidden` (P, 2) holds row, column of entries that may not be chosen. Returns similarity (N, k) float32 and column
+    (N, k) int64; where fewer than k columns are allowed, −∞ and −1.
+    """
+    device = similarity(slice(0, 1), slice(0, 1)).device
+    values = torch.full((rows, k), -torch.inf, device=device)
+    indices = torch.full((rows, k), -1, dtype=torch.int64, device=device)
+    if forbidden is not None:
+        forbidden = forbidden.to(device)
+        forbidden = forbidden[forbidden[:, 0].argsort(stable=True)]
+    for across, down in blocks(rows, columns, cells):
+        block = similarity(across, down)
+        if without_diagonal:
+            first = max(across.start, down.start)
+            same = torch.arange(first, max(first, min(across.stop, down.stop)), device=device)
+            block[same - across.start, same - down.start] = -torch.inf
+        if forbidden is not None and len(forbidden):
+            limits = torch.tensor([across.start, across.stop], device=device)
+            first, last = torch.searchsorted(forbidden[:, 0].contiguous(), limits).tolist()
+            row, column = forbidden[first:last].T
+            inside = (column >= down.start) & (column < down.stop)
+            block[row[inside] - across.start, column[inside] - down.start] = -torch.inf
+        found, at = block.topk(min(k, block.shape[1]), 1)
+        merged = torch.cat([values[across], found], 1)
+        values[across], chosen = merged.topk(k, 1)
+        indices[across] = torch.cat([indices[across], at + down.start], 1).gather(1, chosen)
+    return values, indices.masked_fill(values == -torch.inf, -1)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Of each tracklet, its nearest in each camera: `index` (T, C) int64, `similarity` (T, C) float32.
+
+    Where there is none (its own camera, an empty one, one that was ruled out): −1 and −∞.
+    """
+
+    index: Tensor
+    similarity: Tensor
+
+    def where(self, keep: Tensor) -> Neighbours:
+        """Those that `keep` (T, C) bool allows."""
+        keep = keep & (self.index >= 0)
+        return Neighbours(self.index.where(keep, -1), self.similarity.where(keep, -torch.inf))
+
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Associated pairs (P, 2) int64, each once and the lower index first, and their similarity (P,)."""
+        row, column = (self.index >= 0).nonzero(as_tuple=True)
+        other, similarity = self.index[row, column], self.similarity[row, column]
+        ends = torch.stack([torch.minimum(row, other), torch.maximum(row, other)], 1)
+        pairs, place = torch.unique(ends, dim=0, return_inverse=True)
+        merged = torch.empty(len(pairs), dtype=similarity.dtype, device=similarity.device)
+        merged[place] = similarity
+        return pairs, merged
+
+
+def nearest_per_camera(
+    features: Tensor, camera: Tensor, cameras: int, *, metric: Metric = "cosine", cells: int = CELLS
+) -> Neighbours:
+    """Of each of T tracklets (T, D), the nearest in every other camera; each pair of cameras is multiplied once."""
+    members = [(camera == number).nonzero()[:, 0] for number in range(cameras)]
+    index = torch.full((len(features), cameras), -1, dtype=torch.int64, device=features.device)
+    similarity = torch.full((len(features), cameras), -torch.inf, device=features.device)
+    for one in range(cameras):
+        for other in range(one + 1, cameras):
+            a, b = members[one], members[other]
+            if not len(a) or not len(b):
+                continue
+            block = similarity_of(features[a], features[b], metric)
+            column, right, row, left = both_ways(block, len(a), len(b), cells)
+            index[a, other], similarity[a, other] = b[column], right
+            index[b, one], similarity[b, one] = a[row], left
+    return Neighbours(index, similarity)
+
+
+def reciprocal(nearest: Neighbours, camera: Tensor, scope: Scope = "pairwise") -> Neighbours:
+    """Those neighbours that have each other as the nearest.
+
+    `pairwise`: of each two cameras on their own, so that a tracklet may have one in every other camera (UGA Eq. 4, EEA
+    Eq. 7, DAL Eq. 4). `pooled`: among the tracklets of all other cameras together, so at most one (UTAL Eq. 9).
+    """
+    if scope == "pooled":
+        best = nearest.similarity.argmax(1, keepdim=True)
+        nearest = nearest.where(torch.zeros_like(nearest.index, dtype=torch.bool).scatter_(1, best, True))
+    own = torch.arange(len(camera), device=camera.device)
+    back = nearest.index[nearest.index.clamp(min=0), camera[:, None]]  # of my neighbour in camera c, the one in mine
+    return nearest.where(back == own[:, None])
+
+
+def calibrated_threshold(similarity: Tensor, quantile: float) -> float:
+    """The `quantile` of the similarities (P,) of reciprocal pairs; 1 where there are none.
+
+    Absolute thresholds mean different things in different feature spaces: learned from random weights, the exemplars of
+    two cameras stay nearly orthogonal for a third of a run, and none would pass 0.5.
+    """
+    if not len(similarity):
+        return 1.0
+    rank = 1 + round(quantile * (len(similarity) - 1))
+    return float(similarity.float().kthvalue(rank).values)
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """Sparse label distributions over the tracklets of the same camera, K + 1 entries a row, the first the row's own.
+
+    `column` (T, K + 1) int64, tracklets; `weight` (T, K + 1) float32, rows summing to 1 (UTAL Eq. 6); `affinity`
+    (T, K + 1) float32 (UTAL Eq. 4), 1 for itself. Where there are fewer neighbours, the row's own comes again with 0.
+    """
+
+    column: Tensor
+    weight: Tensor
+    affinity: Tensor
+
+    def similarity(self, pairs: Tensor) -> Tensor:
+        """Cosine (P,) of the label vectors of pairs (P, 2) of tracklets: UTAL's pairwise similarity (its Fig. 4)."""
+        a, b = pairs.T
+        met = self.column[a][:, :, None] == self.column[b][:, None, :]
+        products = self.weight[a][:, :, None] * self.weight[b][:, None, :]
+        return (met * products).sum((1, 2)) / (self.weight[a].norm(dim=1) * self.weight[b].norm(dim=1))
+
+    def neighbour_pairs(self) -> Tensor:
+        """(P, 2): every tracklet with each tracklet that its label names beside itself."""
+        row, place = (self.affinity[:, 1:] > 0).nonzero(as_tuple=True)
+        return torch.stack([row, self.column[row, place + 1]], 1)
+
+
+def hard_labels(tracklets: int, device: torch.device) -> SoftLabels:
+    """Every tracklet its own class: K = 0."""
+    one = torch.ones((tracklets, 1), device=device)
+    return SoftLabels(torch.arange(tracklets, device=device)[:, None], one, one.clone())
+
+
+def soft_labels(
+    features: Tensor,
+    camera: Tensor,
+    cameras: int,
+    k: int,
+    *,
+    cannot_link: Tensor | None = None,
+    cells: int = CELLS,
+) -> SoftLabels:
+    """UTAL's soft tracklet labels from (T, D) features, each camera by itself (Eq. 4 to 6).
+
+    The paper does not say whether N(s) holds s; here the K neighbours are others, s itself is always added (affinity 1)
+    and σ² is the mean over the others, else a label would name its own tracklet least. `cannot_link` (P, 2) pairs of
+    tracklets are never each other's neighbours.
+    """
+    hard = hard_labels(len(features), features.device)
+    if k == 0:
+        return hard
+    column = hard.column.expand(-1, k + 1).clone()
+    affinity = torch.zeros(column.shape, device=features.device)
+    affinity[:, 0] = 1.0
+    for number in range(cameras):
+        members = (camera == number).nonzero()[:, 0]
+        if len(members) < 2:
+            continue
+        similarity = similarity_of(features[members], features[members], "euclidean")
+        forbidden = None if cannot_link is None else within(members, cannot_link, len(features))
+        nearest, place = top_k(
+            similarity, len(members), len(members), k, forbidden=forbidden, without_diagonal=True, cells=cells
+        )
+        found = place >= 0
+        squared = (-nearest).masked_fill(~found, 0.0)
+        sigma2 = squared.sum() / found.sum().clamp(min=1)  # Eq. 5
+        column[members, 1:] = torch.where(found, members[place.clamp(min=0)], members[:, None])
+        affinity[members, 1:] = torch.exp(-squared / sigma2.clamp(min=1e-12)) * found  # Eq. 4
+    return SoftLabels(column, affinity / affinity.sum(1, keepdim=True), affinity)  # Eq. 6
+
+
+def within(members: Tensor, pairs: Tensor, count: int) -> Tensor:
+    """Of pairs (P, 2) of `count` tracklets, those of two `members` (M,), both ways round, as places in `members`."""
+    place = torch.full((count,), -1, dtype=torch.int64, device=members.device)
+    place[members] = torch.arange(len(members), device=members.device)
+    local = place[pairs.to(members.device)]
+    local = local[(local >= 0).all(1)]
+    return torch.cat([local, local.flip(1)])

@@ -1,0 +1,267 @@
+"""What the unsupervised methods have in common; one paper a file beside this one.
+
+A method owns everything that it learns beside the encoder (classifiers, exemplars) or keeps (memories, anchors, soft
+labels), in parameters and buffers, so that `state_dict` resumes it. The engine calls, in this order:
+
+    method.start_epoch(epoch, encode)           # labels and associations afresh; `encode` runs the encoder over all
+    for each step:
+        sum(method.losses(batch).values()).backward()
+        optimiser.step()                        # over the encoder's and the method's parameters
+        method.after_step(batch)                # memories; never before backward, which still needs the old ones
+
+All of it is float32 whatever autocast is on around it, and no step reads a value back from the device. Losses are
+averages over the batch. With several ranks, give `losses` and `after_step` the gathered batch: memories stay equal.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Sampler = Literal["camera-even", "tracklet", "image", "identity"]
+Unit = Literal["tracklet", "image"]
+
+
+@dataclass(frozen=True)
+class Tracklets:
+    """What is known of T tracklets without any identity; their order must carry no information: shuffle at load."""
+
+    camera: Tensor
+    """(T,) int64, 0 … cameras − 1."""
+    cameras: int
+    image_tracklet: Tensor
+    """(I,) int64: the tracklet of each image."""
+    cannot_link: Tensor
+    """(P, 2) int64: tracklets seen apart in the same frames, so of different people."""
+
+    def __post_init__(self) -> None:
+        if not len(self.camera) or int(self.camera.min()) < 0 or int(self.camera.max()) >= self.cameras:
+            raise ValueError(f"tracklets: cameras must be 0 … {self.cameras - 1}, and there must be a tracklet")
+        for name, rows in (("image_tracklet", self.image_tracklet), ("cannot_link", self.cannot_link)):
+            if rows.numel() and not 0 <= int(rows.min()) <= int(rows.max()) < len(self.camera):
+                raise ValueError(f"tracklets: {name} names a tracklet outside 0 … {len(self.camera) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.camera)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step's B images, as the encoder gave them."""
+
+    embedding: Tensor
+    """(B, D): the head's output, not normalised unless the head does."""
+    tracklet: Tensor
+    """(B,) int64."""
+    camera: Tensor
+    """(B,) int64."""
+    image: Tensor
+    """(B,) int64."""
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The encoder's features of all training data without augmentation, in evaluation mode: R tracklets or images."""
+
+    embedding: Tensor
+    """(R, D): of a tracklet the mean of its images' head outputs."""
+    stripes: Tensor | None = None
+    """(R, 8, F), means of 8 horizontal stripes of the feature map, if the method `needs_stripes`."""
+
+
+Encode = Callable[[], Bank]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a method is trained: what the engine reads. Times are fractions of the epochs, so runs can be shorter."""
+
+    epochs: int
+    optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
+    learning_rate: float = 3.5e-4
+    drops: tuple[float, ...] = ()
+    """Fractions of a cycle after which the learning rate is `drop` times what it was."""
+    drop: float = 0.1
+    tail: float = 1.0
+    """The factor to which the rate falls exponentially in the second half of a cycle; 1: it does not."""
+    cycles: int = 1
+    """Times that the schedule runs and the optimiser starts afresh: UGA's two stages."""
+    momentum: float = 0.9
+    """Of sgd."""
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    """No paper tells it."""
+    backbone_rate: float = 1.0
+    """The backbone's share of the learning rate."""
+    clip_value: float | None = None
+    """Gradients are clipped to ± this."""
+    weight_average: float | None = None
+    """Decay of the moving average of the weights that is tested."""
+    batch: int = 60
+    """Images a step."""
+    frames: int = 4
+    """Images of each tracklet in a step."""
+    epoch: Literal["images", "tracklets", "smallest-camera"] = "images"
+    """What an epoch covers once: all images, `frames` of each tracklet, or those of the smallest camera."""
+    head: str = "embedding"
+    """Of the encoder: fc (UTAL's 2048), embedding (BN–Dropout–FC 1024–BN), embedding-l2, pooled."""
+    dropout: float = 0.5
+    """In the head."""
+    size: tuple[int, int] = (256, 128)
+    """Height and width of crops, px."""
+    augment: bool = True
+    camera_by_camera: bool = False
+    """Each camera's images go through the encoder by themselves, so that batch statistics are per camera."""
+    tracklet_pooling: Literal["mean", "max"] = "mean"
+    """Of frames, at test."""
+
+    def rate(self, progress: float) -> float:
+        """The learning rate at `progress` 0 … 1 of the run."""
+        within = min(progress, 1.0) * self.cycles
+        within -= min(int(within), self.cycles - 1)
+        factor = self.drop ** sum(within >= place for place in self.drops)
+        return self.learning_rate * factor * self.tail ** max(0.0, 2 * within - 1)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a method; the defaults are the paper's (`faithful`)."""
+
+    recipe: Recipe
+
+    @classmethod
+    def practical(cls) -> Config:
+        """With the deviations that make it work; each is an option that says why."""
+        return cls()  # type: ignore[call-arg]  # every paper gives its recipe as the default
+
+    @property
+    def needs_identities(self) -> bool:
+        """True of what is not unsupervised; nothing else is ever given identities."""
+        return False
+
+    def with_recipe(self, **changes: Any) -> Config:
+        return replace(self, recipe=replace(self.recipe, **changes))
+
+
+class Method(nn.Module, ABC):
+    """One way to learn an encoder from tracklets."""
+
+    sampler: Sampler = "camera-even"
+    bank_unit: Unit = "tracklet"
+    """The rows that `encode` gives."""
+    needs_stripes = False
+
+    camera: Tensor
+
+    def __init__(self, tracklets: Tracklets, epochs: int) -> None:
+        super().__init__()
+        self.register_buffer("camera", tracklets.camera.clone())
+        self.cameras = tracklets.cameras
+        self.epochs = epochs
+        self.epoch = 0
+
+    def start_epoch(self, epoch: int, encode: Encode) -> dict[str, float]:
+        """Refresh what changes once an epoch; the method's own curves (associations, thresholds), from no labels."""
+        self.epoch = epoch
+        with torch.no_grad(), torch.autocast(self.camera.device.type, enabled=False):
+            return self.refresh(encode)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Named parts () float32, already weighted: their sum is the loss."""
+        with torch.autocast(self.camera.device.type, enabled=False):
+            return self.parts(replace(batch, embedding=batch.embedding.float()))
+
+    def after_step(self, batch: Batch) -> None:
+        """Take the batch into the memories."""
+        with torch.no_grad(), torch.autocast(self.camera.device.type, enabled=False):
+            self.remember(replace(batch, embedding=batch.embedding.detach().float()))
+
+    def associations(self) -> Tensor:
+        """Pairs (P, 2) int64 of tracklets of different cameras that count as one person now."""
+        return torch.empty((0, 2), dtype=torch.int64, device=self.camera.device)
+
+    def refresh(self, encode: Encode) -> dict[str, float]:
+        return {}
+
+    @abstractmethod
+    def parts(self, batch: Batch) -> dict[str, Tensor]: ...
+
+    def remember(self, batch: Batch) -> None:
+        """Nothing, unless a method has a memory."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        return {"epoch": self.epoch}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        self.epoch = state["epoch"]
+
+
+def find(name: str) -> tuple[type[Method], type[Config]]:
+    """A method and its settings by name: utal, uga, eea, ssl, dal, single-task, supervised."""
+    from reid.methods import dal, eea, single_task, ssl, supervised, uga, utal
+
+    methods: dict[str, tuple[type[Method], type[Config]]] = {
+        "utal": (utal.UTAL, utal.UTALConfig),
+        "uga": (uga.UGA, uga.UGAConfig),
+        "eea": (eea.EEA, eea.EEAConfig),
+        "ssl": (ssl.SSL, ssl.SSLConfig),
+        "dal": (dal.DAL, dal.DALConfig),
+        "single-task": (single_task.SingleTask, single_task.SingleTaskConfig),
+        "supervised": (supervised.Supervised, supervised.SupervisedConfig),
+    }
+    if name not in methods:
+        raise ValueError(f"no method is called {name!r}; there are {', '.join(methods)}")
+    return methods[name]
+
+
+def make(
+    name: str,
+    tracklets: Tracklets,
+    width: int,
+    config: Config,
+    epochs: int,
+    seed: int,
+    identity: Tensor | None = None,
+) -> Method:
+    """A method for embeddings of `width`. `identity` (T,) reaches only what `config.needs_identities`."""
+    kind: Any = find(name)[0]
+    if config.needs_identities and identity is None:
+        raise ValueError(f"{name}: these settings need identities, and the data has none")
+    extra = (identity,) if config.needs_identities else ()
+    method: Method = kind(tracklets, width, config, epochs, seed, *extra)
+    return method
+
+
+def random_rows(rows: int, width: int, seed: int) -> Tensor:
+    """(rows, width) float32 of expected length 1: first weights and exemplars."""
+    values = np.random.default_rng([seed, rows, width]).standard_normal((rows, width), dtype=np.float32)
+    return torch.from_numpy(values / np.float32(np.sqrt(width)))
+
+
+def group_mean(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of rows of the same group, and one row to stand for each.
+
+    (B, D), (B,) → (B, D), the mean of the row's group; (B,) int64, the first row of the row's group. Rows of a group
+    may differ in the last bit: write `mean[first]` into a memory, so that it does not matter which of them comes last.
+    """
+    same = group[:, None] == group[None, :]
+    share = same / same.sum(1, keepdim=True)
+    return share @ values, same.to(torch.uint8).argmax(1)
+
+
+def distance(a: Tensor, b: Tensor, *, squared: bool = False) -> Tensor:
+    """Euclidean, between rows of (…, D) and (…, D) → (…). The floor keeps the gradient finite where they are equal."""
+    total = (a - b).square().sum(-1)
+    return total if squared else total.clamp(min=1e-12).sqrt()
+
+
+def normalised(x: Tensor) -> Tensor:
+    """ℓ2(·): rows of length 1; 0 stays 0."""
+    return functional.normalize(x, dim=-1)

@@ -1,0 +1,104 @@
+"""UGA: Unsupervised Graph Association (Wu, Yang, Liu, Liao, Lei, Li, ICCV 2019).
+
+Stage 1 teaches each camera's classifier its own tracklets. Stage 2 puts the tracklets' means into the classifiers and
+teaches each image also the classes that a graph over those rows links it to in the other cameras.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from reid.association import calibrated_threshold, nearest_per_camera, reciprocal
+from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, normalised
+from reid.methods.classifier import CameraClassifier
+
+# 80 epochs a stage, × 0.1 at 40 and 60 of each, Adam from the start in each. The paper's batch is 60 images, "the same
+# number from each camera"; frames of a tracklet, the dropout rate and augmentation it does not tell.
+RECIPE = Recipe(epochs=160, cycles=2, drops=(40 / 80, 60 / 80), batch=60, frames=1, head="embedding")
+
+
+@dataclass(frozen=True)
+class UGAConfig(Config):
+    recipe: Recipe = RECIPE
+    stage_one: float = 80 / 160
+    """The share of the epochs."""
+    threshold: float = 0.65
+    """λ, cosine."""
+    calibration: Literal["none", "quantile"] = "none"
+    """quantile: λ is that `quantile` of each epoch's reciprocal similarities: a number fits one feature space only."""
+    quantile: float = 0.3
+    self_term: bool = True
+    """Each image's own class beside the associated ones, with weight 1 (Eq. 8)."""
+    scale: float | None = None
+    """None: logits are cᵀφ as printed. Means of features that left a batch normalisation have a squared length of about
+    a thousand, so those saturate the softmax; else so many times the cosine."""
+
+    @classmethod
+    def practical(cls) -> UGAConfig:
+        return cls(calibration="quantile", scale=16.0)
+
+
+class UGA(Method):
+    sampler = "camera-even"
+
+    neighbour: Tensor  # (T, C) N(s), with itself in its own camera; −1 where there is none
+    edge: Tensor  # (T, C) e(c, c'), 0 where there is none
+
+    def __init__(self, tracklets: Tracklets, width: int, config: UGAConfig, epochs: int, seed: int) -> None:
+        super().__init__(tracklets, epochs)
+        self.config = config
+        self.first_of_stage_two = round(config.stage_one * epochs)
+        self.classifier = CameraClassifier(self.camera, self.cameras, width, config.scale, seed)
+        self.register_buffer("neighbour", torch.full((len(tracklets), self.cameras), -1))
+        self.register_buffer("edge", torch.zeros(len(tracklets), self.cameras))
+        self.link_to_itself()
+
+    def link_to_itself(self) -> None:
+        self.neighbour.fill_(-1).scatter_(
+            1, self.camera[:, None], torch.arange(len(self.camera)).to(self.camera)[:, None]
+        )
+        self.edge.zero_().scatter_(1, self.camera[:, None], 1.0)
+
+    def refresh(self, encode: Encode) -> dict[str, float]:
+        """Rebuilds the graph each epoch from the classifier's rows, which gradients have moved ("CVG's updating")."""
+        if self.epoch < self.first_of_stage_two:
+            return {}
+        nodes = self.classifier.weight
+        if self.epoch == self.first_of_stage_two:
+            mean = encode().embedding.to(nodes)  # Eq. 3
+            nodes.copy_(mean if self.config.scale is None else normalised(mean))
+        found = reciprocal(nearest_per_camera(nodes, self.camera, self.cameras), self.camera)  # Eq. 4, K = 1
+        threshold = self.config.threshold
+        if self.config.calibration == "quantile":
+            threshold = calibrated_threshold(found.pairs()[1], self.config.quantile)
+            # The pair at the quantile itself is in, and every tracklet with a weight of 0 or less out.
+            found = found.where((found.similarity >= threshold) & (found.similarity > 0))
+        else:
+            found = found.where(found.similarity > threshold)
+        self.link_to_itself()
+        linked = found.index >= 0
+        self.neighbour.copy_(found.index.where(linked, self.neighbour))
+        self.edge.copy_(found.similarity.where(linked, self.edge))  # Eq. 5; a constant to the gradient
+        return {"associations": float(len(self.associations())), "threshold": threshold}
+
+    def parts(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self.classifier(batch.embedding)
+        entropy = self.classifier.cross_entropy_per_camera(logits, self.neighbour[batch.tracklet])
+        weighted = (self.edge[batch.tracklet] * entropy).sum(1)  # Eq. 8
+        own = entropy.gather(1, batch.camera[:, None])[:, 0]
+        if self.epoch < self.first_of_stage_two:
+            return {"intra": own.mean()}  # Eq. 1, 2
+        parts = {"inter": (weighted - own).mean()}  # Eq. 9 without α l_ce(I, s)
+        if self.config.self_term:
+            parts["self"] = own.mean()
+        return parts
+
+    def associations(self) -> Tensor:
+        row, camera = (self.neighbour >= 0).nonzero(as_tuple=True)
+        pairs = torch.stack([row, self.neighbour[row, camera]], 1)
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        return pairs.sort(1).values.unique(dim=0)

@@ -1,0 +1,192 @@
+"""UTAL: Unsupervised Tracklet Association Learning (Li, Zhu, Gong: Unsupervised Tracklet Person Re-Identification).
+
+Each camera classifies its own tracklets, with labels softened over look-alikes since trackers break people into pieces;
+in the second half of training, mutual nearest neighbours of different cameras are pulled together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from reid.association import SoftLabels, hard_labels, nearest_per_camera, reciprocal, soft_labels
+from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, distance, group_mean, normalised
+from reid.methods.classifier import CameraClassifier
+
+# Adam at a constant rate as printed; weight decay, the epoch of the smallest camera's tracklets and the forward pass of
+# each camera by itself are silent in the paper and taken from the code of its predecessor, TAUDL.
+FAITHFUL = Recipe(
+    epochs=200, batch=384, frames=4, head="fc", epoch="smallest-camera", weight_decay=5e-4, camera_by_camera=True
+)
+
+
+@dataclass(frozen=True)
+class UTALConfig(Config):
+    recipe: Recipe = FAITHFUL
+    alpha: float = 1.0
+    """α of Eq. 3, how fast the memory follows."""
+    neighbours: int = 4
+    """K of Eq. 4 and 5; 0 gives hard labels, for tracklets that are not fragmented."""
+    ccta_weight: float = 10.0
+    """λ of Eq. 11."""
+    ccta: bool = True
+    """Cross-camera association at all."""
+    ccta_start: float = 0.5
+    """The share of the epochs before it."""
+    normalise: bool = False
+    """Features of length 1 in the memory, the affinity and CCTA; the classifier's logits stay Wᵀx. The paper says
+    nothing of it; 10 times the distance of raw 2048-dimensional features swamps the cross-entropy."""
+    cannot_link: bool = False
+    """Tracklets seen side by side never soften each other's label. The paper's data does not say which were."""
+    weakly_supervised: bool = False
+    """Identities are known within each camera (§4.3): hard labels, of those. Not unsupervised."""
+
+    @property
+    def needs_identities(self) -> bool:
+        return self.weakly_supervised
+
+    @classmethod
+    def practical(cls) -> UTALConfig:
+        # TAUDL's tail; an epoch of all tracklets, since a quiet camera would make it a handful of steps.
+        recipe = Recipe(epochs=200, batch=384, frames=4, head="fc", epoch="tracklets", tail=0.001)
+        return cls(recipe=recipe, normalise=True, cannot_link=True)
+
+
+class UTAL(Method):
+    """A class is a tracklet or, weakly supervised (§4.3), what one identity left in one camera."""
+
+    sampler = "camera-even"
+
+    class_of: Tensor  # (T,) class of each tracklet
+    class_camera: Tensor  # (U,)
+    first: Tensor  # (U,) a tracklet of each class
+    cannot_link: Tensor
+    memory: Tensor  # (U, D) s
+    column: Tensor
+    weight: Tensor
+    affinity: Tensor
+    partner: Tensor  # (U, C) R(s), −1 where there is none
+
+    def __init__(
+        self,
+        tracklets: Tracklets,
+        width: int,
+        config: UTALConfig,
+        epochs: int,
+        seed: int,
+        identity: Tensor | None = None,
+    ) -> None:
+        """`identity` (T,) int64, of the weakly supervised mode only: they hold within a camera, never across."""
+        super().__init__(tracklets, epochs)
+        if config.weakly_supervised != (identity is not None):
+            raise ValueError("utal: identities are for the weakly supervised mode, and it needs them")
+        self.config = config
+        self.neighbours = config.neighbours if identity is None else 0  # hard labels suffice for known identities
+        class_of = numbers = torch.arange(len(tracklets))
+        if identity is not None:
+            named = torch.stack([tracklets.camera.cpu(), identity.cpu()], 1)
+            class_of = torch.unique(named, dim=0, return_inverse=True)[1]
+        classes = int(class_of.max()) + 1
+        first = torch.full((classes,), len(numbers)).scatter_reduce(0, class_of, numbers, "amin")
+        camera = tracklets.camera.cpu()[first]
+        self.register_buffer("class_of", class_of)
+        self.register_buffer("class_camera", camera)
+        self.register_buffer("first", first)
+        self.register_buffer("cannot_link", tracklets.cannot_link.clone(), persistent=False)
+        self.register_buffer("memory", torch.zeros(classes, width))
+        labels = hard_labels(classes, torch.device("cpu"))
+        spread = (-1, self.neighbours + 1)
+        self.register_buffer("column", labels.column.expand(spread).clone())
+        self.register_buffer("weight", labels.weight.expand(spread) / (self.neighbours + 1))
+        self.register_buffer("affinity", labels.affinity.expand(spread).clone())
+        self.register_buffer("partner", torch.full((classes, tracklets.cameras), -1))
+        self.classifier = CameraClassifier(camera, tracklets.cameras, width, None, seed)
+
+    @property
+    def labels(self) -> SoftLabels:
+        """ŷ, of classes."""
+        return SoftLabels(self.column, self.weight, self.affinity)
+
+    @property
+    def associating(self) -> bool:
+        """Whether CCTA is on: only in the second half (§3.2.4)."""
+        return self.config.ccta and self.epoch >= self.config.ccta_start * self.epochs
+
+    def scaled(self, x: Tensor) -> Tensor:
+        return normalised(x) if self.config.normalise else x
+
+    def refresh(self, encode: Encode) -> dict[str, float]:
+        if self.epoch == 0:  # what s starts as, the paper does not say: one pass over the data
+            mean = torch.zeros_like(self.memory)
+            mean.index_add_(0, self.class_of, self.scaled(encode().embedding.to(mean)))
+            self.memory.copy_(self.scaled(mean / self.class_of.bincount()[:, None]))
+        curves: dict[str, float] = {}
+        if self.neighbours:
+            apart = self.cannot_link if self.config.cannot_link else None
+            labels = soft_labels(self.memory, self.class_camera, self.cameras, self.neighbours, cannot_link=apart)
+            self.column.copy_(labels.column)
+            self.weight.copy_(labels.weight)
+            self.affinity.copy_(labels.affinity)
+            pairs = labels.neighbour_pairs()
+            if len(pairs):
+                curves["soft_label_similarity"] = float(labels.similarity(pairs).mean())
+        self.partner.fill_(-1)
+        if self.associating:
+            nearest = nearest_per_camera(self.memory, self.class_camera, self.cameras, metric="euclidean")
+            found = reciprocal(nearest, self.class_camera, "pooled")  # Eq. 9; "the cross-camera NN" is one
+            self.partner.copy_(found.index)
+            curves["associations"] = float(len(found.pairs()[0]))
+        return curves
+
+    def fresh(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """s after this batch (B, D), with its features' gradient; class (B,); first row of the class (B,)."""
+        class_of = self.class_of[batch.tracklet]
+        mean, first = group_mean(self.scaled(batch.embedding), class_of)
+        alpha = self.config.alpha
+        return self.scaled((self.memory[class_of] + alpha * mean) / (1 + alpha)), class_of, first  # Eq. 3
+
+    def parts(self, batch: Batch) -> dict[str, Tensor]:
+        class_of = self.class_of[batch.tracklet]
+        logits = self.classifier(batch.embedding)
+        entropy = self.classifier.soft_cross_entropy(logits, class_of, batch.camera, self.labels)  # Eq. 7
+        parts = {"pctd": entropy.mean()}  # Eq. 8
+        if self.associating:
+            # The anchor carries the gradient through its batch mean; memory against memory would carry none at all.
+            anchor, class_of, first = self.fresh(batch)
+            partner = self.partner[class_of]  # (B, C)
+            apart = distance(anchor[:, None], self.memory[partner.clamp(min=0)])
+            pulled = apart.where(partner >= 0, 0.0).sum(1)  # Eq. 10
+            # The mean is over the batch's tracklets, with those that have no match: the more are found, the stronger.
+            once = first == torch.arange(len(first), device=first.device)
+            parts["ccta"] = self.config.ccta_weight * (pulled * once).sum() / once.sum()  # Eq. 11
+        return parts
+
+    def remember(self, batch: Batch) -> None:
+        fresh, class_of, first = self.fresh(batch)
+        self.memory[class_of] = fresh[first]
+
+    def associations(self) -> Tensor:
+        row, camera = (self.partner >= 0).nonzero(as_tuple=True)
+        pairs = torch.stack([self.first[row], self.first[self.partner[row, camera]]], 1)
+        return pairs.sort(1).values.unique(dim=0)
+
+    def pairwise_similarity(self, pairs: Tensor) -> float:
+        """MPS (Fig. 4): mean similarity of the labels of pairs (P, 2) of tracklets, to report where truth is known."""
+        return float(self.labels.similarity(self.class_of[pairs]).mean())
+
+    def trajectories(self, threshold: float = 0.5) -> Tensor:
+        """(T,) int64, equal where tracklets join into one trajectory: tracking refinement (§4.3, Table 6).
+
+        Edges where the affinity exceeds `threshold`. The graph of nearest neighbours is directed, and the paper cites
+        an algorithm for strongly connected components, so both directions must lead back.
+        """
+        row, place = (self.affinity > threshold).nonzero(as_tuple=True)
+        column = self.column[row, place]
+        size = len(self.class_camera)
+        edges = coo_array((torch.ones(len(row)).numpy(), (row.cpu().numpy(), column.cpu().numpy())), shape=(size, size))
+        _, component = connected_components(edges, connection="strong")
+        return torch.from_numpy(component).long().to(self.class_of.device)[self.class_of]
