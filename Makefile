@@ -5,17 +5,17 @@ PYTHON ?= python3
 VENV ?= .venv
 VIDEOS ?= sample_videos/films
 SITE ?= demo-site
-DETECTOR ?= auto
+DETECTOR ?= shipped
 RUN := $(VENV)/bin/python
 
 .PHONY: help demo test lint clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo VIDEOS=DIR [DETECTOR=FILE.onnx] [SITE=DIR]   footage -> people, tracks, tracklets, a contact sheet"
-	@echo "make test                                             all tests"
-	@echo "make lint                                             ruff and mypy"
-	@echo "make clean                                            remove .venv, the demo site and its picture"
+	@echo "make demo [VIDEOS=DIR] [DETECTOR=FILE.onnx] [SITE=DIR]   footage -> people, tracks, tracklets, a contact sheet"
+	@echo "make test                                               all tests"
+	@echo "make lint                                               ruff and mypy"
+	@echo "make clean                                              remove .venv, the demo site and its picture"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "== Installing Sightline and what it needs into $(VENV) (a few minutes the first time)"

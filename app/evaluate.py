@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
+from rich.progress import track
 
+import deploy.models
 from app.export import track_rows, tracklet_rows
 from app.footage import FootageError
 from app.record import Site
-from app.terminal import JsonOption, group, output, print_json, table
+from app.terminal import JsonOption, errors, group, output, print_json, table
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -23,12 +28,15 @@ from trackers.evaluate import (
 )
 from trackers.motchallenge import Rows, read_rows
 
+if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
+    import torch
+
+    from reid.encoder import OpenEncoder
+    from reid.evaluate import RetrievalScores
+    from reid.tracklets import TrackletDataset
+
+CROPS = 256  # embedded at once
 commands = group("Measure results against ground truth.")
-
-
-@commands.callback()
-def _group() -> None:
-    """Keeps `tracking` a sub-command while it is the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,118 @@ def _print(report: TrackingReport) -> None:
     output.print(shown)
     for error in report.errors:
         output.print(error, markup=False, soft_wrap=True)
+
+
+class Pooling(StrEnum):
+    """Of a tracklet's crops."""
+
+    mean = "mean"
+    max = "max"
+
+
+def evaluate_reid(
+    data: str, model: str, *, imagenet: bool = True, pooling: Pooling = Pooling.mean, rerank: bool = False
+) -> RetrievalScores:
+    """Scores of a model on the test part of a benchmark, by the benchmark's own protocol.
+
+    data: `SET:FOLDER` as `reid.benchmarks` has it; of sets with several splits all of them are averaged, unless one is
+    named. model: see `find_model`; imagenet: how a foreign ONNX file wants its pictures, see `OnnxEncoder`. Raises
+    BenchmarkError, DatasetError, EncoderError or EvaluationError.
+    """
+    import torch
+
+    from reid.benchmarks import open_benchmark
+    from reid.benchmarks.parts import BenchmarkError
+    from reid.encoder import open_encoder
+    from reid.evaluate import Embeddings, evaluate_retrieval, mean_scores, pool_tracklets
+    from reid.rerank import Reranking
+    from reid.tracklets import TrackletDataset
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encoder = open_encoder(find_model(model), imagenet=imagenet, device=device)
+    first = open_benchmark(data)
+    name, _, folder = data.partition(":")
+    others = range(1, first.splits) if "@" not in name else []
+    scores = []
+    for benchmark in (first, *(open_benchmark(f"{name}@{split}:{folder}") for split in others)):
+        if benchmark.truth is None or benchmark.query is None or benchmark.gallery is None:
+            raise BenchmarkError(f"{data} has no labels to test with")
+        parts = []
+        for what, source, labels in (
+            ("query", benchmark.query, benchmark.truth.query),
+            ("gallery", benchmark.gallery, benchmark.truth.gallery),
+        ):
+            assert labels is not None
+            with tempfile.TemporaryDirectory() as crops:
+                dataset = TrackletDataset.build(Path(crops) / what, source, *encoder.size)
+                rows = _embed(dataset, encoder, what)
+            whose, known = torch.from_numpy(dataset.tracklet), labels.of(dataset)
+            rows = pool_tracklets(rows, whose, len(dataset), pooling.value).to(device)
+            parts.append(Embeddings(rows, known.people, known.cameras))
+        again = Reranking() if rerank else None
+        scores.append(evaluate_retrieval(*parts, single_shot=benchmark.single_shot, rerank=again))
+    return mean_scores(scores)
+
+
+def find_model(name: str) -> Path:
+    """The file of a model: `base`, the folder of a site's model, or a safetensors or ONNX file itself."""
+    from reid.encoder import EncoderError
+
+    path = Path(name)
+    if name == "base":
+        path = Path(deploy.models.__path__[0]) / "base.safetensors"
+        if not path.is_file():
+            raise EncoderError(f"the base encoder is not at {path}: make it with `python -m deploy.models.base`")
+    elif path.is_dir():
+        files = [file for kind in ("safetensors", "onnx") for file in sorted(path.glob(f"*.{kind}"))]
+        if not files:
+            raise EncoderError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")
+        path = files[0]
+    return path
+
+
+def _embed(dataset: TrackletDataset, encoder: OpenEncoder, what: str) -> torch.Tensor:
+    """(N, D) of all crops."""
+    import torch
+
+    starts = range(0, len(dataset.crops), CROPS)
+    shown = track(starts, what, console=errors, transient=True, disable=not errors.is_terminal)
+    return torch.cat([encoder.embed(torch.from_numpy(dataset.crops[start : start + CROPS])) for start in shown])
+
+
+@commands.command()
+def reid(
+    data: Annotated[str, typer.Argument(help="A benchmark and where it is, as market1501:DIR or mars:DIR.")],
+    model: Annotated[
+        str, typer.Option(help="base, a .safetensors or .onnx file, or the folder of a site's model.")
+    ] = "base",
+    imagenet: Annotated[
+        bool,
+        typer.Option(help="Whether a foreign .onnx (float N×3×H×W) wants ImageNet's normalisation, or 0…1."),
+    ] = True,
+    pooling: Annotated[Pooling, typer.Option(help="What a tracklet has of its crops' embeddings.")] = Pooling.mean,
+    rerank: Annotated[bool, typer.Option("--rerank", help="With k-reciprocal re-ranking.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """How well a model finds people in other cameras: mAP, CMC and mINP of a labelled benchmark."""
+    from reid.benchmarks.parts import BenchmarkError
+    from reid.encoder import EncoderError
+    from reid.evaluate import EvaluationError
+    from reid.tracklets import DatasetError
+
+    try:
+        scores = evaluate_reid(data, model, imagenet=imagenet, pooling=pooling, rerank=rerank)
+    except (BenchmarkError, DatasetError, EncoderError, EvaluationError) as error:
+        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        sys.exit(2)
+    if as_json:
+        print_json(scores)
+        return
+    heads = ("mAP", "rank1", "rank5", "rank10", "rank20", "mINP")
+    shown = table(*heads, "queries", "gallery")
+    figures = [f"{100 * getattr(scores, head):.2f}" for head in heads]
+    shown.add_row(*figures, str(scores.queries), str(scores.gallery))
+    output.print(shown)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ COMMANDS = {
     "site": ["--site", "--verify", "--json"],
     "contact_sheet": ["--site", "--camera", "--rows", "--columns"],
     "export": ["tracks", "tracklets"],
-    "evaluate": ["tracking"],
+    "evaluate": ["tracking", "reid"],
 }
 
 

@@ -1,4 +1,4 @@
-"""`app.evaluate tracking`: the figures of the command are those of the evaluator, and what is missing is said."""
+"""`app.evaluate`: the figures of a command are those of the evaluator, and what is missing is said."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+from app.evaluate import Pooling, evaluate_reid, find_model
+from reid.encoder import EncoderConfig, EncoderError, new_encoder, save_encoder
 from trackers.motchallenge import write_rows
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "purity")
 
 
-def evaluate(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app.evaluate", "tracking", *map(str, words)]
+def evaluate(*words: object, what: str = "tracking") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "app.evaluate", what, *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -87,3 +92,88 @@ def test_the_command_gives_the_reference_figures(shared: Path) -> None:
         pytest.approx(0.5506457330969866),
         51,
     )
+
+
+COLOURS = {1: (200, 30, 30), 2: (30, 200, 30), 3: (30, 30, 200), 0: (90, 90, 90), -1: (200, 30, 30)}
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    """Three people of one colour each in two cameras, a distractor and a junk picture."""
+    names = {
+        "bounding_box_train": ["0009_c1s1_000001_01", "0009_c2s1_000001_01"],
+        "query": [f"{person:04d}_c1s1_000001_00" for person in (1, 2, 3)],
+        "bounding_box_test": [f"{person:04d}_c{camera}s1_000051_01" for person in (1, 2, 3) for camera in (1, 2)]
+        + ["0000_c2s1_000101_01", "-1_c2s1_000151_01"],
+    }
+    for part, files in names.items():
+        (tmp_path / part).mkdir()
+        for file in files:
+            picture = np.full((16, 8, 3), COLOURS.get(int(file.split("_")[0]), (0, 0, 0)), np.uint8)
+            cv2.imwrite(str(tmp_path / part / f"{file}.jpg"), picture)
+    return tmp_path
+
+
+@pytest.fixture
+def mean_colour(tmp_path: Path) -> Path:
+    """A foreign encoder: float N×3×16×8 → the mean of each colour."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["output"]),
+    ]
+    given = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 16, 8])]
+    found = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "mean", given, found), opset_imports=[helper.make_opsetid("", 17)], ir_version=10
+    )
+    onnx.save(model, tmp_path / "mean.onnx")
+    return tmp_path / "mean.onnx"
+
+
+def test_reid_scores_a_foreign_onnx_file(market: Path, mean_colour: Path) -> None:
+    done = evaluate(f"market1501:{market}", "--model", mean_colour, "--json", what="reid")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    ranks = {f"rank{k}": 1.0 for k in (1, 5, 10, 20)}
+    assert scores == {"mAP": 1.0, **ranks, "mINP": 1.0, "queries": 3, "gallery": 7}
+    shown = evaluate(f"market1501:{market}", "--model", mean_colour, "--rerank", what="reid")
+    assert shown.stdout.split()[:2] == ["mAP", "rank1"]
+    assert shown.stdout.split()[-2:] == ["3", "7"]
+
+
+def test_reid_scores_our_files(market: Path, tmp_path: Path) -> None:
+    config = EncoderConfig(backbone="osnet_x0_25", head="pooled", height=32, width=16)
+    folder = tmp_path / "models" / "first"
+    folder.mkdir(parents=True)
+    save_encoder(new_encoder(config, seed=0), folder / "model.safetensors")
+    assert find_model(str(folder)) == folder / "model.safetensors"
+    scores = evaluate_reid(f"market1501:{market}", str(folder), pooling=Pooling.max)
+    assert (scores.queries, scores.gallery, scores.rank10) == (3, 7, 1.0)
+    with pytest.raises(EncoderError, match="holds no model"):
+        find_model(str(tmp_path / "query"))
+
+
+def test_reid_averages_all_splits(tmp_path: Path, mean_colour: Path) -> None:
+    """PRID2011 with two splits: of people whom their colours tell apart, and of two who swap theirs."""
+    colours = {"cam_a": [40, 200, 40, 200], "cam_b": [40, 200, 200, 40]}
+    for camera, values in colours.items():
+        for number, value in enumerate(values, 1):
+            folder = tmp_path / "multi_shot" / camera / f"person_{number:04d}"
+            folder.mkdir(parents=True)
+            for frame in range(27):
+                cv2.imwrite(str(folder / f"{frame + 1:04d}.png"), np.full((16, 8, 3), (20, value, 120), np.uint8))
+    people = [f"person_{number:04d}" for number in (1, 2, 3, 4)]
+    splits = [{"train": people[2:], "test": people[:2]}, {"train": people[:2], "test": people[2:]}]
+    (tmp_path / "splits_prid2011.json").write_text(json.dumps(splits))
+    every = evaluate_reid(f"prid2011:{tmp_path}", str(mean_colour))
+    assert (every.mAP, every.rank1, every.queries, every.gallery) == (0.75, 0.5, 4, 4)
+    assert evaluate_reid(f"prid2011@1:{tmp_path}", str(mean_colour)).mAP == 0.5
+
+
+def test_reid_says_what_is_missing(market: Path, tmp_path: Path) -> None:
+    done = evaluate(f"market1501:{tmp_path}", "--model", tmp_path / "none.onnx", what="reid")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no model" in done.stderr
+    assert "Traceback" not in done.stderr
+    with pytest.raises(EncoderError, match="is no encoder of this version"):
+        evaluate_reid(f"market1501:{market}", str(market / "query" / "0001_c1s1_000001_00.jpg"))

@@ -1,0 +1,1 @@
+"""The models that the project ships, their cards, and the commands that make them."""

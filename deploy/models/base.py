@@ -1,0 +1,461 @@
+"""Makes the base encoder: `python -m deploy.models.base --out RUN [--recipe cpu|full] [--seed 0] [--install]`.
+
+Renders people (`sample_videos.world.shots`), trains the light encoder on their free labels from random weights, and
+writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN. No real picture is used, neither to train nor
+to choose anything: the last epoch's weights are kept, and validation is on rendered people that were held out. The same
+command continues where it was stopped, to the same result. Nobody is told from people of another group: each group has
+cameras of its own, so the background would give the answer away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reid.augment import augment
+from reid.encoder import Encoder, EncoderConfig, export_onnx, load_encoder, new_encoder, save_encoder
+from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
+
+SCALE = 16.0  # of the cosines in the identity softmax
+SMOOTHING = 0.1  # of its labels
+TEMPERATURE = 0.1  # τ of the contrastive loss
+CHECKPOINT_SECONDS = 60.0
+LOG_EVERY = 50  # steps
+STORED = (160, 80)  # px, height and width of the rendered crops; larger than the encoder's, to reframe without loss
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How much is rendered and how it is trained on."""
+
+    people: int  # rendered, the held-out ones among them
+    held_out: int  # at least so many of the last people validate; whole groups
+    styles: int  # cameras that see each person
+    shots: int  # crops in each camera
+    epochs: int  # each shows every crop once
+    people_a_batch: int
+    crops_a_person: int = 4  # in a batch, from different cameras where it can be
+    groups_a_batch: int = 2
+    learning_rate: float = 2e-3
+    warm_up: float = 0.04  # share of all steps
+    weight_decay: float = 0.02
+    fast: bool = False  # bfloat16 and compiled; results then vary a little between machines
+
+
+RECIPES = {
+    "cpu": Recipe(people=1600, held_out=64, styles=6, shots=4, epochs=11, people_a_batch=24),
+    "full": Recipe(
+        people=8064,
+        held_out=128,
+        styles=8,
+        shots=4,
+        epochs=24,
+        people_a_batch=128,
+        groups_a_batch=8,
+        learning_rate=4e-3,
+        fast=True,
+    ),
+}
+
+
+class Crops:
+    """The shards that `write_crops` made; pictures stay on disk until they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        labels = sorted(folder.glob("labels-*.npy"))
+        self.shards = [np.load(path.with_name(path.name.replace("labels", "crops")), mmap_mode="r") for path in labels]
+        both = np.concatenate([np.load(path) for path in labels])
+        self.people, self.cameras = both[:, 0].astype(np.int64), both[:, 1].astype(np.int64)
+        self.starts = np.cumsum([0] + [len(shard) for shard in self.shards])
+        self.groups = groups_of(self.people, self.cameras)  # of each crop
+
+    def take(self, index: NDArray[np.int64]) -> Tensor:
+        """(len(index), H, W, 3) uint8."""
+        shards = np.searchsorted(self.starts, index, side="right") - 1
+        return torch.from_numpy(np.stack([self.shards[s][i - self.starts[s]] for s, i in zip(shards, index)]))
+
+
+def groups_of(people: NDArray[np.int64], cameras: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) for each crop, which set of people it belongs to that are linked through cameras; counted from 0."""
+    group = people.copy()
+    while True:
+        before = group.copy()
+        for linked in (cameras, people):
+            least = np.full(linked.max() + 1, np.iinfo(np.int64).max)
+            np.minimum.at(least, linked, group)
+            group = least[linked]
+        if np.array_equal(group, before):
+            return np.unique(group, return_inverse=True)[1]
+
+
+def batches(
+    crops: Crops, training: NDArray[np.int64], recipe: Recipe, seed: int, epoch: int
+) -> Iterator[NDArray[np.int64]]:
+    """Crop numbers, a batch at a time, that show every training crop once an epoch (but for the last, too few ones).
+
+    Each person's crops are dealt into hands of `crops_a_person`, each from as many cameras as it can be; a batch holds
+    hands of several people from a few groups.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    people_a_part = recipe.people_a_batch // recipe.groups_a_batch
+    parts = []
+    for group in np.unique(crops.groups[training]):
+        members = training[crops.groups[training] == group]
+        hands: list[NDArray[np.int64]] = []
+        for person in np.unique(crops.people[members]):
+            own = rng.permutation(members[crops.people[members] == person])
+            turn = np.zeros(len(own), np.int64)  # how many of the camera came before
+            for camera in np.unique(crops.cameras[own]):
+                seen = crops.cameras[own] == camera
+                turn[seen] = np.arange(seen.sum())
+            own = own[np.argsort(turn, kind="stable")]
+            hands += [own[k : k + recipe.crops_a_person] for k in range(0, len(own), recipe.crops_a_person)]
+        dealt = [hands[k] for k in rng.permutation(len(hands))]
+        parts += [dealt[k : k + people_a_part] for k in range(0, len(dealt) - people_a_part + 1, people_a_part)]
+    order = rng.permutation(len(parts))
+    for k in range(0, len(order) - recipe.groups_a_batch + 1, recipe.groups_a_batch):
+        yield np.concatenate([hand for part in order[k : k + recipe.groups_a_batch] for hand in parts[part]])
+
+
+def identity_loss(cosines: Tensor, people: Tensor, rivals: Tensor) -> Tensor:
+    """Softmax over who it is, labels smoothed, among the people of the same group only.
+
+    cosines (B, P) of embeddings and people's prototypes, people (B,), rivals (B, P) bool: who is in the group.
+    """
+    logits = (SCALE * cosines.float()).masked_fill(~rivals, -torch.inf)
+    log_shares = logits - logits.logsumexp(1, keepdim=True)
+    true = log_shares.gather(1, people[:, None])[:, 0]
+    even = log_shares.masked_fill(~rivals, 0.0).sum(1) / rivals.sum(1)
+    return -((1 - SMOOTHING) * true + SMOOTHING * even).mean()
+
+
+def contrastive_loss(embeddings: Tensor, people: Tensor, cameras: Tensor, groups: Tensor) -> Tensor:
+    """Supervised contrastive loss (Khosla et al., 2020, eq. 2) across cameras.
+
+    embeddings (B, D) of length 1, the rest (B,). Attracted is the same person in other cameras, repelled are other
+    people of the group; the same person in the same camera is neither, which the evaluation leaves out too.
+    """
+    logits = (embeddings.float() @ embeddings.float().T) / TEMPERATURE
+    same = people[:, None] == people
+    positive = same & (cameras[:, None] != cameras)
+    matches = positive.sum(1)
+    counted = (~same & (groups[:, None] == groups)) | positive | (matches == 0)[:, None]  # the last: no row is empty
+    log_shares = logits - logits.masked_fill(~counted, -torch.inf).logsumexp(1, keepdim=True)
+    each = -log_shares.masked_fill(~positive, 0.0).sum(1) / matches.clamp(min=1)
+    return each.sum() / (matches > 0).sum().clamp(min=1)
+
+
+class Training(nn.Module):
+    """What learns: the encoder and a prototype of each person."""
+
+    def __init__(self, config: EncoderConfig, people: int, seed: int) -> None:
+        super().__init__()
+        self.encoder = new_encoder(config, seed=seed)
+        generator = torch.Generator().manual_seed(seed)
+        self.prototypes = nn.Parameter(torch.randn(people, config.dimensions, generator=generator))
+
+
+def train(crops: Crops, out: Path, recipe: Recipe, seed: int, config: EncoderConfig | None = None) -> Encoder:
+    """Trains on all but the last groups of `crops`, from the checkpoint in `out` where there is one.
+
+    Writes `checkpoint.pt` every minute and `log.jsonl`, a line every 50 steps and every epoch.
+    """
+    config = config or EncoderConfig()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    validating = held_out(crops, recipe)
+    training = np.flatnonzero(~validating)
+    network = Training(config, int(crops.people.max()) + 1, seed).to(device)
+    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=recipe.learning_rate,
+    )
+    people = torch.from_numpy(crops.people).to(device)
+    cameras = torch.from_numpy(crops.cameras).to(device)
+    groups = torch.from_numpy(crops.groups).to(device)
+    group_of_person = torch.full((len(network.prototypes),), -1, device=device).scatter(0, people, groups)
+    steps_an_epoch = sum(1 for _ in batches(crops, training, recipe, seed, 0))
+    steps = steps_an_epoch * recipe.epochs
+    forward: Any = torch.compile(network.encoder) if recipe.fast else network.encoder
+
+    fixed = dataclasses.asdict(recipe) | {
+        "seed": seed,
+        "config": dataclasses.asdict(config),
+        "crops": len(crops.people),
+    }
+    done, seconds = load_checkpoint(out, network, optimiser, fixed)
+    log = open_log(out / "log.jsonl", done)
+    if not done:
+        machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
+        write_line(log, {"step": 0, "machine": f"{machine}, torch {torch.__version__}"})
+    saved = logged = time.monotonic()
+    begun, shown = saved - seconds, 0
+    with progress(steps, done) as show:
+        for epoch in range(done // steps_an_epoch, recipe.epochs):
+            network.train()
+            first = epoch * steps_an_epoch
+            for step, batch in enumerate(batches(crops, training, recipe, seed, epoch), first):
+                if step < done:
+                    continue
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(recipe, step, steps)
+                dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+                pictures = augment(crops.take(batch).to(device, non_blocking=True), config.height, config.width, dice)
+                chosen = torch.from_numpy(batch).to(device)
+                who, where, whose = people[chosen], cameras[chosen], groups[chosen]
+                with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fast):
+                    embeddings = forward(pictures)
+                cosines = embeddings.float() @ functional.normalize(network.prototypes).T
+                identity = identity_loss(cosines, who, whose[:, None] == group_of_person)
+                contrast = contrastive_loss(embeddings, who, where, whose)
+                optimiser.zero_grad(set_to_none=True)
+                (identity + contrast).backward()
+                optimiser.step()
+                done, shown = step + 1, shown + len(batch)
+                show(done)
+                if done % LOG_EVERY == 0:
+                    now = time.monotonic()
+                    losses = {"identity": round(identity.item(), 4), "contrast": round(contrast.item(), 4)}
+                    if not math.isfinite(sum(losses.values())):
+                        raise FloatingPointError(f"the loss is no number at step {done}: start anew with a lower rate")
+                    line = {"step": done, "of": steps, **losses, "images_per_second": round(shown / (now - logged), 1)}
+                    write_line(log, line | {"seconds": round(now - begun)})
+                    logged, shown = now, 0
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
+                    saved = time.monotonic()
+            scores = validate(network.encoder, crops, validating)
+            write_line(
+                log, {"step": done, "epoch": epoch + 1, "mAP": round(scores.mAP, 4), "rank1": round(scores.rank1, 4)}
+            )
+            logged, shown = time.monotonic(), 0
+    save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
+    return network.encoder.cpu().eval()
+
+
+def held_out(crops: Crops, recipe: Recipe) -> NDArray[np.bool_]:
+    """(N,) which crops are of the last groups, that together have `held_out` people or more."""
+    kept = np.zeros(len(crops.people), bool)
+    for group in reversed(range(int(crops.groups.max()) + 1)):
+        if len(np.unique(crops.people[kept])) >= recipe.held_out:
+            break
+        kept |= crops.groups == group
+    return kept
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to nothing."""
+    warm = max(1, round(recipe.warm_up * steps))
+    if step < warm:
+        return recipe.learning_rate * (step + 1) / warm
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def validate(encoder: Encoder, crops: Crops, validating: NDArray[np.bool_]) -> RetrievalScores:
+    """Held-out rendered people against each other, across cameras."""
+    index = np.flatnonzero(validating)
+    parts = [resized(crops.take(index[k : k + 256]), encoder.config) for k in range(0, len(index), 256)]
+    rows = encoder.embed(torch.cat(parts))
+    encoder.train()
+    found = Embeddings(rows, crops.people[index], crops.cameras[index])
+    return evaluate_retrieval(found, found)
+
+
+def resized(crops: Tensor, config: EncoderConfig) -> Tensor:
+    """(N, H, W, 3) uint8 → the encoder's size."""
+    size = (config.height, config.width)
+    images = functional.interpolate(crops.permute(0, 3, 1, 2).float(), size=size, mode="area")
+    return images.round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def save_checkpoint(
+    out: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fixed: dict[str, Any], done: int, seconds: float
+) -> None:
+    """All that the next step needs; randomness is drawn afresh from seed and step."""
+    state = {
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "fixed": fixed,
+        "done": done,
+        "seconds": seconds,
+    }
+    torch.save(state, out / "checkpoint.pt.part")
+    os.replace(out / "checkpoint.pt.part", out / "checkpoint.pt")
+
+
+def load_checkpoint(
+    out: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fixed: dict[str, Any]
+) -> tuple[int, float]:
+    """Steps done and seconds spent; 0 where nothing was saved."""
+    path = out / "checkpoint.pt"
+    if not path.is_file():
+        return 0, 0.0
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    if json.dumps(state["fixed"]) != json.dumps(fixed):
+        raise SystemExit(
+            f"{path} is of another recipe, seed or encoder: give another --out, or remove it to start anew"
+        )
+    network.load_state_dict(state["network"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["done"]), float(state["seconds"])
+
+
+def open_log(path: Path, done: int) -> Path:
+    """Forgets what was logged after the last checkpoint: it will be done again."""
+    lines = path.read_text(encoding="utf-8").splitlines() if done and path.is_file() else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= done]
+    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    return path
+
+
+def write_line(path: Path, values: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(values) + "\n")
+
+
+@contextlib.contextmanager
+def progress(steps: int, done: int) -> Iterator[Callable[[int], None]]:
+    """A bar of steps; none where rich is not installed, the log has it all."""
+    try:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        yield lambda now: None
+        return
+    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task("training", total=steps, completed=done)
+        yield lambda now: bar.update(task, completed=now)
+
+
+def export(out: Path, recipe: str, seed: int) -> None:
+    """`base.safetensors` → `base.onnx`, checked against it, and the card."""
+    encoder = load_encoder(out / "base.safetensors")
+    export_onnx(encoder, out / "base.onnx")
+    config = encoder.config
+    crops = np.random.default_rng(0).integers(0, 256, (7, config.height, config.width, 3), np.uint8)
+    session = onnxruntime.InferenceSession(out / "base.onnx", providers=["CPUExecutionProvider"])
+    worst = float(np.abs(session.run(None, {"crops": crops})[0] - encoder.embed(torch.from_numpy(crops)).numpy()).max())
+    if worst > 1e-3:
+        raise SystemExit(f"{out / 'base.onnx'} differs from the trained network by {worst:.2g}: not installed")
+    (out / "base.md").write_text(card(out, recipe, seed, worst), encoding="utf-8")
+
+
+def card(out: Path, recipe: str, seed: int, worst: float) -> str:
+    """What base.md says. `figures.md` in `out`, which `bench.encoder` prints, becomes a part of it."""
+    encoder = load_encoder(out / "base.safetensors")
+    used, config = RECIPES[recipe], encoder.config
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    scores = [line for line in lines if "mAP" in line][-1]
+    steps = [line for line in lines if "seconds" in line]
+    speed = np.median([line["images_per_second"] for line in steps])
+    machine = lines[0]["machine"]
+    figures = out / "figures.md"
+    bench = figures.read_text(encoding="utf-8").strip() if figures.is_file() else "See `python -m bench.encoder`."
+    files = [out / name for name in ("base.safetensors", "base.onnx")]
+    sums = [f"| `{f.name}` | {f.stat().st_size:,} | `{hashlib.sha256(f.read_bytes()).hexdigest()}` |" for f in files]
+    return f"""# Base encoder
+
+Turns a crop of a person into a vector by which the same person is found in other cameras. It is named `base` wherever a
+model is asked for, and the starting point of every adaptation.
+
+- **In**: `crops`, (batch, {config.height}, {config.width}, 3) uint8 RGB, as cut; preprocessing is part of the graph.
+- **Out**: `embedding`, (batch, {config.dimensions}) float32, rows of length 1; their dot product is the affinity.
+- **Network**: `reid/encoder`, {parameters(encoder):,} parameters.
+- **Data**: {used.people:,} people rendered by `sample_videos/world`, each in {used.styles} random cameras,
+  {used.shots} crops in each; {used.held_out} or more of them only to validate. No real picture, no label by hand.
+- **Recipe**: `{recipe}`: {used.epochs} epochs; a batch has {used.people_a_batch} × {used.crops_a_person} crops;
+  identity softmax and supervised contrastive loss across cameras, both among people who share cameras; heavy
+  augmentation (`reid/augment.py`); AdamW, cosine schedule; the last epoch's weights.
+- **Command**: `python -m deploy.models.base --out RUN --recipe {recipe} --seed {seed} --install`
+- **Machine**: {machine}, {steps[-1]["seconds"] / 60:.0f} minutes at {speed:.0f} images/s.
+- **Licence**: that of this repository.
+
+## Figures
+
+Rendered people who were held out, across cameras: mAP {scores["mAP"]:.3f}, rank-1 {scores["rank1"]:.3f}.
+The ONNX file's rows differ from torch's by at most {worst:.1e}.
+
+{bench}
+
+## Files
+
+| file | bytes | SHA-256 |
+|---|---|---|
+{chr(10).join(sums)}
+"""
+
+
+def parameters(encoder: Encoder) -> int:
+    return sum(parameter.numel() for parameter in encoder.parameters())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: crops, checkpoint, log, results")
+    parser.add_argument(
+        "--recipe", choices=RECIPES, default="cpu", help="cpu: about 70 minutes on one core; full: a GPU"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes that render (default: all cores)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of training on the CPU; another number, another result")
+    parser.add_argument("--install", action="store_true", help="copy the results beside this file")
+    arguments = parser.parse_args()
+    out, recipe = arguments.out, RECIPES[arguments.recipe]
+    torch.set_num_threads(arguments.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "base.safetensors").is_file():
+        render(out / "crops", recipe, arguments.seed, arguments.workers)
+        encoder = train(Crops(out / "crops"), out, recipe, arguments.seed)
+        save_encoder(encoder, out / "base.safetensors")
+    try:
+        export(out, arguments.recipe, arguments.seed)
+    except ImportError as error:
+        raise SystemExit(
+            f"{error}: base.safetensors is done; the same command exports it where onnxscript is"
+        ) from error
+    if arguments.install:
+        for name in ("base.safetensors", "base.onnx", "base.md"):
+            shutil.copyfile(out / name, Path(__file__).with_name(name))
+
+
+def render(folder: Path, recipe: Recipe, seed: int, workers: int) -> None:
+    """All crops, or those that are still missing."""
+    from sample_videos.world.shots import write_crops  # numba, which nothing else here needs
+
+    height, width = STORED
+    write_crops(
+        folder,
+        recipe.people,
+        seed,
+        styles=recipe.styles,
+        shots=recipe.shots,
+        height=height,
+        width=width,
+        workers=workers,
+    )
+
+
+if __name__ == "__main__":
+    main()

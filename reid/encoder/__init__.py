@@ -1,0 +1,38 @@
+"""From a crop of a person to an embedding.
+
+An encoder takes crops as they are cut, (N, height, width, 3) uint8 RGB, and gives (N, dimensions) float32 rows, whose
+dot product, once they have length 1, is the affinity of two crops. All preprocessing is part of the network, and never
+wrong.
+"""
+
+from reid.encoder.network import (
+    Backbone,
+    Encoder,
+    EncoderConfig,
+    EncoderError,
+    Features,
+    Head,
+    Pooling,
+    export_onnx,
+    load_encoder,
+    new_encoder,
+    save_encoder,
+)
+from reid.encoder.opened import OnnxEncoder, OpenEncoder, open_encoder
+
+__all__ = [
+    "Backbone",
+    "Encoder",
+    "EncoderConfig",
+    "EncoderError",
+    "Features",
+    "Head",
+    "OnnxEncoder",
+    "OpenEncoder",
+    "Pooling",
+    "export_onnx",
+    "load_encoder",
+    "new_encoder",
+    "open_encoder",
+    "save_encoder",
+]

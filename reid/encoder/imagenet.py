@@ -1,0 +1,51 @@
+"""Backbones that take pictures as ImageNet's do: Torchvision's networks without their classifier, and OSNet."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reid.encoder.osnet import osnet
+
+MEAN = (0.485, 0.456, 0.406)  # RGB of 0…1
+SPREAD = (0.229, 0.224, 0.225)
+TORCHVISION = {"resnet50": 2048, "resnet18": 512, "densenet121": 1024, "mobilenet_v3_small": 576}  # channels
+OSNET = {"osnet_x1_0": 512, "osnet_x0_25": 128}
+
+
+class ImageNetBackbone(nn.Module):
+    """ImageNet's normalisation, then a network: (N, 3, H, W) of 0…255 → (N, C, h, w)."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, name: str, last_stride: int) -> None:
+        super().__init__()
+        self.layers = osnet(name) if name in OSNET else torchvision_layers(name, last_stride)
+        mean, spread = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(SPREAD).view(1, 3, 1, 1)
+        self.register_buffer("scale", 1 / (255 * spread), persistent=False)
+        self.register_buffer("shift", -mean / spread, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.layers(images * self.scale + self.shift)
+        return out
+
+
+def torchvision_layers(name: str, last_stride: int, weights: str | None = None) -> nn.Sequential:
+    """A Torchvision network up to its last map; with `weights`, its own of that name, which are fetched if need be."""
+    from torchvision import models  # only who uses one of these waits for it
+
+    network: Any = getattr(models, name)(weights=weights)
+    if name.startswith("resnet"):
+        if last_stride == 1:
+            first = network.layer4[0]
+            (first.conv2 if name == "resnet50" else first.conv1).stride = (1, 1)
+            first.downsample[0].stride = (1, 1)
+        return nn.Sequential(OrderedDict((n, m) for n, m in network.named_children() if n not in ("avgpool", "fc")))
+    if name.startswith("densenet"):
+        return nn.Sequential(OrderedDict([*network.features.named_children(), ("relu", nn.ReLU(inplace=True))]))
+    layers: nn.Sequential = network.features
+    return layers

@@ -1,0 +1,286 @@
+"""The encoder itself: what it is made of, its first weights, its file on disk and its export to ONNX."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reid.encoder.ghost import with_ghost_norm
+from reid.encoder.heads import GeneralisedMean, Mean, PooledHead, StripeHead, embedding_block, fc
+from reid.encoder.imagenet import OSNET, TORCHVISION, ImageNetBackbone, torchvision_layers
+from reid.encoder.light import LightBackbone
+
+Backbone = Literal["light", "resnet50", "resnet18", "densenet121", "mobilenet_v3_small", "osnet_x1_0", "osnet_x0_25"]
+Head = Literal["stripes", "fc", "embedding", "embedding-l2", "pooled"]
+Pooling = Literal["mean", "gem"]
+DIMENSIONS = {"stripes": 512, "fc": 2048, "embedding": 1024, "embedding-l2": 1024}
+
+
+class EncoderError(ValueError):
+    """An encoder that can't be made as asked, or a file that is none of ours; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The shape of an encoder; stored beside its weights. The defaults are the base encoder that we ship.
+
+    Raises EncoderError where there is no such encoder.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 64, 128, 192)
+    """Of the light backbone's two stem convolutions, the second also of its stage 1, …"""
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    """In each of its stages; stages 2 and 3 halve the map, the last does not."""
+    stripes: int = 4
+    """Of the head `stripes`: horizontal parts that are pooled on their own."""
+    dimensions: int = 0
+    """Of the embedding; 0 becomes what the head has by itself."""
+    height: int = 128
+    """px, of the crops it is made for."""
+    width: int = 64
+    """px."""
+    backbone: Backbone = "light"
+    head: Head = "stripes"
+    """stripes (the base encoder's), fc (UTAL), embedding (UGA), embedding-l2 (EEA), or pooled: nothing to learn."""
+    pooling: Pooling = "mean"
+    """Of the map, in all heads but `stripes`."""
+    last_stride: int = 2
+    """Of a ResNet's last stage; 1 keeps its map twice as fine, for half as much work again."""
+    dropout: float = 0.5
+    """In the embedding block; no paper tells it."""
+    ghost: int = 0
+    """Images that are batch normalised together in training, see `GhostNorm`; 0: the whole batch."""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("backbone", self.backbone, get_args(Backbone)),
+            ("head", self.head, get_args(Head)),
+            ("pooling", self.pooling, get_args(Pooling)),
+            ("last stride", self.last_stride, (1, 2)),
+        ):
+            if value not in known:
+                raise EncoderError(f"there is no {name} {value!r}: it is one of {', '.join(map(str, known))}")
+        if self.ghost in (1, 2, 3) or self.ghost < 0:
+            raise EncoderError(f"ghost batch normalisation needs groups of at least 4 images, not {self.ghost}")
+        own = DIMENSIONS.get(self.head, self.features)
+        if self.head == "pooled" and self.dimensions not in (0, own):
+            raise EncoderError(f"{self.backbone}, pooled, gives {own} dimensions, not {self.dimensions}")
+        object.__setattr__(self, "dimensions", self.dimensions or own)
+
+    @property
+    def features(self) -> int:
+        """Channels of the backbone's map."""
+        return self.channels[-1] if self.backbone == "light" else (TORCHVISION | OSNET)[self.backbone]
+
+    def with_head(self, head: Head) -> EncoderConfig:
+        """The same with another head, of the dimensions that this has by itself."""
+        return dataclasses.replace(self, head=head, dimensions=0)
+
+
+class Features(NamedTuple):
+    """Of N crops, float32."""
+
+    embedding: Tensor
+    """(N, D), the head's output; rows of length 1 if the head says so."""
+    pooled: Tensor
+    """(N, F), the backbone's map, pooled."""
+    stripes: Tensor | None
+    """(N, stripes, F), means of horizontal stripes of the map, from top to bottom."""
+
+
+class Encoder(nn.Module):
+    """Backbone and head."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        # Random numbers are drawn in this order: the seed of new_encoder decides the weights.
+        self.backbone: nn.Module = (
+            LightBackbone(config.channels, config.blocks)
+            if config.backbone == "light"
+            else ImageNetBackbone(config.backbone, config.last_stride)
+        )
+        self.head = _head(config)
+        if config.ghost:
+            with_ghost_norm(self, config.ghost)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of crops, px."""
+        return self.config.height, self.config.width
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, height, width, 3) RGB, uint8 or float of 0…255 → (N, dimensions) float32, as the head gives them."""
+        out: Tensor = self.head(self._map(crops))
+        return out.float()
+
+    def features(self, crops: Tensor, stripes: int | None = None) -> Features:
+        """What the methods learn from: (N, height, width, 3) RGB, uint8 or float of 0…255."""
+        mapped = self._map(crops)
+        pooled = self.head.pool(mapped)
+        parts = None
+        if stripes is not None:
+            parts = functional.adaptive_avg_pool2d(mapped.float(), (stripes, 1)).squeeze(3).transpose(1, 2)
+        return Features(self.head(mapped, pooled).float(), pooled, parts)
+
+    def _map(self, crops: Tensor) -> Tensor:
+        images = crops.permute(0, 3, 1, 2).float()  # NHWC seen as NCHW is channels-last: no copy
+        mapped: Tensor = self.backbone(images)
+        return mapped
+
+    @torch.inference_mode()
+    def embed(self, crops: Tensor, *, batch: int = 256) -> Tensor:
+        """(N, height, width, 3) uint8 on the CPU, any number → (N, dimensions) on the CPU, rows of length 1.
+
+        Sets evaluation mode.
+        """
+        self.eval()
+        device = next(self.parameters()).device
+        rows = [self(part.to(device)).cpu() for part in crops.split(batch)]
+        found = torch.cat(rows) if rows else torch.zeros(0, self.config.dimensions)
+        return found if self.head.normalises else functional.normalize(found)
+
+
+def _head(config: EncoderConfig) -> StripeHead | PooledHead:
+    if config.head == "stripes":
+        return StripeHead(config.features, config.stripes, config.dimensions)
+    layers: nn.Module = nn.Identity()
+    if config.head == "fc":
+        layers = fc(config.features, config.dimensions)
+    elif config.head != "pooled":
+        layers = embedding_block(config.features, config.dimensions, config.dropout)
+    pool = GeneralisedMean() if config.pooling == "gem" else Mean()
+    return PooledHead(pool, layers, normalises=config.head == "embedding-l2")
+
+
+def new_encoder(
+    config: EncoderConfig | None = None, *, seed: int, init: Literal["random", "imagenet"] | Path = "random"
+) -> Encoder:
+    """An encoder with its first weights: random ones, the same for the same seed, then what `init` has.
+
+    init: `imagenet` for Torchvision's weights of the backbone; or a file of ours, of which the backbone is taken, and
+    the head where it is of the same shape. Raises EncoderError where there are no such weights.
+    """
+    config = config or EncoderConfig()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        encoder = Encoder(config)
+        for module in encoder.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if init == "imagenet":
+        _take_imagenet(encoder)
+    elif isinstance(init, Path):
+        _take_weights(encoder, init)
+    elif init != "random":
+        raise EncoderError(f"there are no first weights {init!r}: they are random, imagenet or a path")
+    return encoder.to(memory_format=torch.channels_last)
+
+
+def _take_imagenet(encoder: Encoder) -> None:
+    name = encoder.config.backbone
+    if name not in TORCHVISION:
+        raise EncoderError(f"Torchvision has no ImageNet weights for {name}, only for {', '.join(TORCHVISION)}")
+    try:
+        pretrained = torchvision_layers(name, encoder.config.last_stride, "IMAGENET1K_V1")
+    except (ImportError, OSError, RuntimeError) as error:  # URLError is an OSError; a cut download a RuntimeError
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise EncoderError(
+            f"the ImageNet weights of {name} can't be had ({error}): put Torchvision's file into {folder}, "
+            "or start from base or random weights"
+        ) from error
+    encoder.backbone.layers.load_state_dict(pretrained.state_dict())  # type: ignore[union-attr]
+
+
+def _take_weights(encoder: Encoder, path: Path) -> None:
+    given, wanted = load_encoder(path), encoder.config
+
+    def same(*names: str) -> bool:
+        return all(getattr(given.config, name) == getattr(wanted, name) for name in names)
+
+    if not same("backbone", "features") or (wanted.backbone == "light" and not same("channels", "blocks")):
+        raise EncoderError(
+            f"{path} has the backbone {given.config.backbone}, which is not the {wanted.backbone} asked for"
+        )
+    encoder.backbone.load_state_dict(given.backbone.state_dict())
+    if same("head", "dimensions") and (same("stripes") if wanted.head == "stripes" else same("pooling")):
+        encoder.head.load_state_dict(given.head.state_dict())
+
+
+def save_encoder(encoder: Encoder, path: Path) -> None:
+    """Weights and configuration as safetensors, whole or not at all."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    temporary = path.with_name(path.name + ".part")
+    safetensors.torch.save_file(weights, temporary, {"encoder": json.dumps(dataclasses.asdict(encoder.config))})
+    os.replace(temporary, path)
+
+
+def load_encoder(path: Path) -> Encoder:
+    """What `save_encoder` wrote, in evaluation mode. Raises EncoderError where the file is missing or none of ours."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            written = json.loads((file.metadata() or {})["encoder"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        channels, blocks = tuple(written.pop("channels")), tuple(written.pop("blocks"))
+        encoder = Encoder(EncoderConfig(channels, blocks, **written))
+        encoder.load_state_dict(weights)
+    except OSError as error:
+        raise EncoderError(f"{path} can't be read: {error}") from error
+    except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise EncoderError(f"{path} is no encoder of this version: {error}") from error
+    return encoder.to(memory_format=torch.channels_last).eval()
+
+
+class _Embedding(nn.Module):
+    """What an ONNX file holds: rows of length 1, whatever the head."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return functional.normalize(self.encoder(crops))
+
+
+def export_onnx(encoder: Encoder, path: Path) -> None:
+    """Writes input `crops` (batch, height, width, 3) uint8 → output `embedding` (batch, dimensions) float32."""
+    config = encoder.config
+    # Dense NCHW weights: the exporter writes them as they lie. Two crops, because one would be taken for a constant.
+    plain = Encoder(config)
+    plain.load_state_dict(encoder.state_dict())
+    crops = torch.zeros(2, config.height, config.width, 3, dtype=torch.uint8)
+    temporary = path.with_name(path.name + ".part")
+    torch.onnx.export(
+        (plain if plain.head.normalises else _Embedding(plain)).eval(),
+        (crops,),
+        temporary,
+        input_names=["crops"],
+        output_names=["embedding"],
+        dynamic_shapes={"crops": {0: torch.export.Dim("batch")}},
+        external_data=False,
+        verbose=False,
+    )
+    forget_origin(temporary)
+    os.replace(temporary, path)
+
+
+def forget_origin(path: Path) -> None:
+    """Takes out what the exporter notes of every node: the lines and folders of the code that made it."""
+    import onnx  # the exporter needs it, nothing else here
+
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)

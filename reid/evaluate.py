@@ -1,0 +1,235 @@
+"""How well embeddings find people again: mAP, CMC and mINP as the field computes them; and how well groups fit people.
+
+Retrieval is single-query (Zheng et al., "Scalable Person Re-identification", ICCV 2015): each query ranks the whole
+gallery by affinity; the same person in the query's own camera is left out, other people there are not, and junk is
+nowhere. Queries whose person is in no other camera do not count. That is how Market-1501, MSMT17, CUHK03's new
+protocol, MARS (whose gallery holds the queries too), PRID2011, iLIDS-VID and both DukeMTMC sets are scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from reid.rerank import Reranked, Reranking, ragged
+
+JUNK = -1  # Market-1501's person of boxes that show nobody well: left out of every ranking
+CELLS = 2**21  # affinities at once; they need about 20 bytes each
+BINS = 4096  # of affinities, a query, at most
+DRAWS = 100  # of single-shot galleries
+
+
+class EvaluationError(ValueError):
+    """Nothing to evaluate; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalScores:
+    """All 0…1 except counts."""
+
+    mAP: float
+    rank1: float
+    rank5: float
+    rank10: float
+    rank20: float
+    mINP: float  # mean inverse negative penalty: matches / rank of the last one (Ye et al., 2021)
+    queries: int  # that have a match
+    gallery: int
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What a set of crops is made of: rows of length 1, who they show and where."""
+
+    rows: Tensor  # (N, D) float32
+    people: NDArray[np.integer]  # (N,)
+    cameras: NDArray[np.integer]  # (N,)
+
+    def where(self, kept: NDArray[np.bool_]) -> Embeddings:
+        return Embeddings(self.rows[torch.from_numpy(kept)], self.people[kept], self.cameras[kept])
+
+
+def pool_tracklets(rows: Tensor, tracklet: Tensor, count: int, pooling: Literal["mean", "max"] = "mean") -> Tensor:
+    """(N, D) features of crops and (N,) whose they are → (count, D) the tracklets', rows of length 1."""
+    how = "amax" if pooling == "max" else "mean"
+    index = tracklet.to(rows.device)[:, None].expand_as(rows)
+    pooled = torch.zeros((count, rows.shape[1]), device=rows.device)
+    return functional.normalize(pooled.scatter_reduce(0, index, rows.float(), how, include_self=False))
+
+
+def evaluate_retrieval(
+    query: Embeddings,
+    gallery: Embeddings,
+    *,
+    single_shot: bool = False,
+    rerank: Reranking | None = None,
+    chunk: int | None = None,
+) -> RetrievalScores:
+    """Scores of `query` against `gallery`, on the device of the embeddings.
+
+    The same set may be both: a crop is in its own camera, so it never finds itself. Equal affinities rank in the order
+    of the gallery. single_shot: the gallery holds one random picture of each person, in DRAWS draws that are averaged
+    (CUHK03's first protocol). chunk: queries at a time, by default as bounded memory allows. Raises EvaluationError
+    where no query has anything to find.
+    """
+    gallery = gallery.where(gallery.people != JUNK)
+    device = query.rows.device
+    affinity: Callable[[slice], Tensor]
+    if rerank is not None:
+        affinity = Reranked(query.rows, gallery.rows, rerank)
+    else:
+
+        def affinity(part: slice) -> Tensor:
+            return query.rows[part].float() @ gallery.rows.float().T
+
+    who, where = (torch.from_numpy(np.asarray(x, np.int64)).to(device) for x in (query.people, query.cameras))
+    people, cameras = (torch.from_numpy(np.asarray(x, np.int64)).to(device) for x in (gallery.people, gallery.cameras))
+    by_person = people.argsort(stable=True)
+    first, last = (torch.searchsorted(people[by_person], who, side=side) for side in ("left", "right"))
+    precisions, firsts, penalties, count = [], [], [], 0
+    chunk = chunk or max(1, CELLS // max(1, len(people)))
+    for start in range(0, len(who), chunk):
+        part = slice(start, min(start + chunk, len(who)))
+        row, place = ragged(first[part], (last - first)[part])  # all of each query's person
+        column = by_person[place]
+        other_camera = where[part][row] != cameras[column]
+        out = (row * len(people) + column)[~other_camera]
+        row, column = row[other_camera], column[other_camera]  # matches, by query
+        if not len(row):
+            continue
+        _, matches = row.unique_consecutive(return_counts=True)
+        count += len(matches)
+        if single_shot:
+            for rank in _single_shot_ranks(affinity(part), row, column, people):
+                precisions.append((1 / rank.double()).cpu())
+                firsts.append(rank.cpu())
+            continue
+        rank = _ranks(affinity(part), row, column, out)
+        rank = ((row << 32) + rank).sort().values & 0xFFFFFFFF  # a query's best match first
+        ends = matches.cumsum(0)
+        nth = torch.arange(1, len(row) + 1, device=device) - (ends - matches).repeat_interleave(matches)
+        sums = torch.zeros(len(matches), dtype=torch.float64, device=device)
+        sums.index_add_(0, torch.arange(len(matches), device=device).repeat_interleave(matches), nth / rank.double())
+        precisions.append((sums / matches).cpu())
+        firsts.append(rank[ends - matches].cpu())
+        penalties.append((matches / rank[ends - 1].double()).cpu())
+    if single_shot:
+        penalties = precisions  # of one match, both are 1 / its rank
+    if not count:
+        raise EvaluationError("no query shows a person who is in another camera of the gallery")
+    average, best, penalty = (torch.cat(parts).double() for parts in (precisions, firsts, penalties))
+    rank1, rank5, rank10, rank20 = (float((best <= k).double().mean()) for k in (1, 5, 10, 20))
+    return RetrievalScores(
+        float(average.mean()), rank1, rank5, rank10, rank20, float(penalty.mean()), count, len(people)
+    )
+
+
+def mean_scores(scores: Sequence[RetrievalScores]) -> RetrievalScores:
+    """Of several splits, each counting the same; queries and gallery are those of all of them."""
+    mean = {
+        entry.name: float(np.mean([getattr(one, entry.name) for one in scores])) for entry in fields(RetrievalScores)
+    }
+    total = {name: sum(getattr(one, name) for one in scores) for name in ("queries", "gallery")}
+    return RetrievalScores(**mean | total)
+
+
+def _ranks(affinity: Tensor, row: Tensor, column: Tensor, out: Tensor) -> Tensor:
+    """(M,) rank, 1 the best, of some entries of (Q, G) affinities among their row's; entries `out` are below all.
+
+    Rows are not sorted: a histogram counts what is far above an entry, and only what falls into a bin that holds a
+    wanted entry is put in order.
+    """
+    count, gallery = affinity.shape
+    bins = max(1, min(BINS, gallery // 4))
+    least, most = (float(x) for x in affinity.aminmax())
+    if not np.isfinite(most - least):
+        raise EvaluationError("the embeddings hold values that are no numbers")
+    scale = (bins - 1) / max(most - least, 1e-30)
+    binned = affinity.sub(least).mul_(scale).to(torch.int32)  # rising with affinity, as rounding never turns an order
+    binned.view(-1)[out] = 0
+    affinity.view(-1)[out] = -torch.inf
+    binned += torch.arange(0, count * bins, bins, dtype=torch.int32, device=affinity.device)[:, None]
+    where = row * gallery + column
+    wanted = torch.zeros(count * bins, dtype=torch.bool, device=affinity.device)
+    wanted[binned.view(-1)[where]] = True
+    histogram = torch.bincount(binned.view(-1), minlength=count * bins).masked_fill_(wanted, 0).view(count, bins)
+    above = histogram.flip(1).cumsum(1).flip(1).view(-1)[binned.view(-1)[where]]
+    near = wanted.index_select(0, binned.view(-1)).nonzero()[:, 0]  # indexing would copy `binned` to int64
+    bits = (affinity.view(-1)[near].float() + 0.0).view(torch.int32)  # + 0.0: −0 becomes 0
+    bits ^= (bits >> 31) & 0x7FFFFFFF  # now they order as the floats
+    near_row = near // gallery
+    order = ((near_row << 32) - bits).argsort(stable=True)  # by row, from the best, equal ones by column
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)
+    within = place - torch.searchsorted(near_row, near_row)  # `near` goes by rows
+    return 1 + above + within[torch.searchsorted(near, where)]
+
+
+def _single_shot_ranks(affinity: Tensor, row: Tensor, column: Tensor, people: Tensor) -> Iterator[Tensor]:
+    """(q,) ranks of the queries that have a match, DRAWS times; a match's picture is drawn from the other cameras'."""
+    query, which = row.unique_consecutive(return_inverse=True)
+    _, person = people.unique(return_inverse=True)
+    asked = torch.empty_like(query).index_put_((which,), person[column])
+    index = torch.arange(len(query), device=query.device)
+    for draw in range(DRAWS):
+        lot = torch.from_numpy(np.random.default_rng([0, draw]).permutation(len(people))).to(query.device)
+        picture = lot.argsort()  # by lot
+        drawn = picture[_largest(lot, person)]  # of each person
+        own = picture[_largest(lot[column], which)]
+        shown = affinity[query[:, None], drawn]
+        shown[index, asked] = affinity[query, own]
+        yield _ranks(shown, index, asked, index[:0])
+
+
+def _largest(values: Tensor, group: Tensor) -> Tensor:
+    """Of each group 0 …, of which none is empty."""
+    empty = torch.zeros(int(group.max()) + 1, dtype=values.dtype, device=values.device)
+    return empty.scatter_reduce(0, group, values, "amax", include_self=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringScores:
+    """All 0…1, but the Rand index, which is 0 for chance."""
+
+    nmi: float  # mutual information over the mean of the two entropies
+    ari: float  # the Rand index, adjusted for chance (Hubert & Arabie, 1985)
+    precision: float  # of pairs that are together, how many belong together
+    recall: float  # of pairs that belong together, how many are
+    f1: float
+
+
+def evaluate_clustering(truth: ArrayLike, found: ArrayLike) -> ClusteringScores:
+    """How well groups fit people: two labels (N,) of the same things, whatever the labels are called."""
+    _, a = np.unique(np.asarray(truth), return_inverse=True)
+    _, b = np.unique(np.asarray(found), return_inverse=True)
+    if len(a) != len(b) or not len(a):
+        raise EvaluationError(f"{len(a)} true labels and {len(b)} found ones can't be compared")
+    _, cells = np.unique(a * (b.max() + 1) + b, return_counts=True)
+    sizes = (np.bincount(a), np.bincount(b))
+
+    def entropy(counts: NDArray[np.int64]) -> float:
+        share = counts / len(a)
+        return float(-(share * np.log(share)).sum())
+
+    def pairs(counts: NDArray[np.int64]) -> int:
+        return int((counts * (counts - 1) // 2).sum())
+
+    (h_truth, h_found), h_both = (entropy(counts) for counts in sizes), entropy(cells)
+    together = pairs(cells)
+    belong, are = (pairs(counts) for counts in sizes)
+    expected = belong * are / max(1, pairs(np.array([len(a)])))
+    most = (belong + are) / 2
+    return ClusteringScores(
+        nmi=max(0.0, h_truth + h_found - h_both) / ((h_truth + h_found) / 2) if h_truth + h_found > 0 else 1.0,
+        ari=(together - expected) / (most - expected) if most != expected else 1.0,
+        precision=together / are if are else 1.0,
+        recall=together / belong if belong else 1.0,
+        f1=together / most if most else 1.0,
+    )
