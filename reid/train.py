@@ -1,0 +1,982 @@
+"""Learns an encoder from tracklets: `python -m reid.train --data market1501:DIR --method eea --out RUN [--json]`.
+
+One loop for all methods. The run's folder holds `settings.json`, `checkpoint.pt`, `log.jsonl` (a line every 50 steps
+and every epoch), TensorBoard's files, `model.safetensors` (the last epoch's, never the best on test) and `result.json`.
+The same command goes on where it was stopped and ends in the same weights; on the CPU, to the last bit, given the same
+number of threads. Started with `torchrun --nproc-per-node N -m reid.train …`, N ranks share each batch and end in what
+one rank alone would, up to the order of sums.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import copy
+import dataclasses
+import hashlib
+import json
+import logging
+import math
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, distributed, nn
+
+from reid.augment import augment
+from reid.benchmarks import open_benchmark
+from reid.benchmarks.parts import PROTOCOLS, RAW, BenchmarkError, Labels
+from reid.encoder import Encoder, EncoderConfig, EncoderError, load_encoder, new_encoder, save_encoder
+from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval, pool_tracklets
+from reid.methods import Bank, Batch, Config, Method, Recipe, Tracklets, find, make
+from reid.methods.utal import UTAL
+from reid.samplers import Sampler
+from reid.tracklets import DatasetError, TrackletDataset
+
+log = logging.getLogger("sightline")
+errors = Console(stderr=True, highlight=False)
+
+BASE = Path(__file__).parents[1] / "deploy" / "models" / "base.safetensors"  # a file, so no floor is imported
+LOG_EVERY = 50  # steps between two looks at the losses, the only times that a step waits for the device
+CHECKPOINT_SECONDS = 60.0
+LINE_SECONDS = 30.0  # between progress lines where there is no terminal
+BANK_BYTES = 4 * 2**30  # features of all data; larger ones lie in main memory, in half precision
+EVALUATE = 256  # crops at once
+STRIPES = 8  # of the map, for the methods that compare parts
+CPU = torch.device("cpu")
+AHEAD = 3  # batches that are read while the device works
+
+
+class TrainingError(ValueError):
+    """A run that can't start as asked; the message says why and what to do."""
+
+
+class Diverged(ArithmeticError):
+    """The loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides what a run ends in; a run's folder belongs to one of these."""
+
+    method: str
+    data: str
+    """`market1501:DIR`, or how a site is called."""
+    protocol: str = RAW
+    preset: Literal["practical", "faithful"] = "practical"
+    """Of the method: as it works, or as the paper has it."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Of the preset: fields of the method's settings, of its recipe as `recipe.batch`, of EncoderConfig as
+    `encoder.ghost`."""
+    epochs: int | None = None
+    """None: the recipe's."""
+    seed: int = 0
+    init: str = "base"
+    """base (the shipped encoder), random, imagenet (the backbone's weights of Torchvision), or a safetensors file."""
+    backbone: str | None = None
+    """None: that of the weights, else `light`."""
+    head: str | None = None
+    """None: that of the weights, so that nothing learned is thrown away; without such, the recipe's."""
+    size: tuple[int, int] | None = None
+    """Height and width of crops, px; None: those of the weights, else the recipe's."""
+    accumulate: int = 1
+    """Parts in which a batch goes through the encoder, for want of memory."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: bf16 on CUDA."""
+    compile: bool = False
+
+    def config(self) -> Config:
+        """The method's settings with all changes. Raises TrainingError where one of them does not exist."""
+        try:
+            kind = find(self.method)[1]
+        except ValueError as error:
+            raise TrainingError(str(error)) from error
+        for name in self.changes:
+            if name.rpartition(".")[0] not in ("", "recipe", "encoder"):
+                raise TrainingError(f"{name!r} is no setting: it is NAME, recipe.NAME or encoder.NAME")
+        config = kind.practical() if self.preset == "practical" else kind()  # type: ignore[call-arg]
+        recipe = replace(config.recipe, **self.changed(config.recipe, "recipe"))
+        return replace(config, recipe=recipe, **self.changed(config, ""))
+
+    def changed(self, target: Any, part: str) -> dict[str, Any]:
+        """Of `changes`, those of a part: fields of `target`. Raises TrainingError where they are not."""
+        known = {entry.name: getattr(target, entry.name) for entry in dataclasses.fields(target)}
+        known.pop("recipe", None)
+        found = {}
+        for name, value in self.changes.items():
+            of, _, inner = name.rpartition(".")
+            if of == part:
+                if inner not in known:
+                    raise TrainingError(f"{self.method} has no setting {name!r}; there are {', '.join(known)}")
+                if not _fits(value, known[inner]):
+                    raise TrainingError(f"{name} is {known[inner]!r} by default and can't be {value!r}")
+                found[inner] = value
+        return found
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value is of the kind of the one that it replaces; None may become a number and the other way round."""
+    if default is None or value is None:
+        return value is None or isinstance(value, int | float)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Labelled queries and a gallery, as crops of the encoder's size."""
+
+    query: TrackletDataset
+    query_labels: Labels
+    """In the order of the dataset."""
+    gallery: TrackletDataset
+    gallery_labels: Labels
+    single_shot: bool = False
+
+    __test__ = False  # for pytest: no test
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    method: str
+    protocol: str
+    epochs: int
+    seconds: float
+    """Training with all that it needs, without tests; over all interruptions."""
+    images_per_second: float
+    """Of the training steps alone."""
+    start: dict[str, float] | None
+    """Scores before the first step; None: the data has nothing to test with."""
+    final: dict[str, float] | None
+    model: str
+    """The file."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Several ranks. Each sees its share of a batch's tracklets; embeddings are put together, so every rank has the loss of
+# the whole batch, of which it takes its part: gradients then sum over the ranks to what one rank would have.
+
+
+def rank() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def ranks() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over ranks; what each rank's loss asks of it is summed on the way back."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        x = x.clone()
+        distributed.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        gradient = gradients[0].contiguous().clone()
+        distributed.all_reduce(gradient)
+        return gradient
+
+
+def from_all_ranks(x: Tensor) -> Tensor:
+    """(…) of each rank → (ranks, …), with gradient."""
+    everything = torch.zeros((ranks(), *x.shape), dtype=x.dtype, device=x.device)
+    everything[rank()] = x  # a copy that autograd follows
+    gathered: Tensor = _Sum.apply(everything)
+    return gathered
+
+
+class RankNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch normalisation over the batches of all ranks, which are equally large. (SyncBatchNorm runs on CUDA only.)"""
+
+    def _check_input_dim(self, input: Tensor) -> None: ...
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        x = input.float()
+        over, shape = [0, *range(2, x.ndim)], (1, -1, *[1] * (x.ndim - 2))
+        means, variances = from_all_ranks(torch.stack([x.mean(over), x.var(over, correction=0)])).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            count = x.numel() / x.shape[1] * ranks()
+            momentum = 0.1 if self.momentum is None else self.momentum
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, momentum)
+                self.running_var.lerp_(variance * (count / max(1.0, count - 1)), momentum)
+        x = (x - mean.view(shape)) * (variance.view(shape) + self.eps).rsqrt()
+        if self.affine:
+            x = x * self.weight.view(shape) + self.bias.view(shape)
+        return x.to(input.dtype)
+
+
+class RankDropout(nn.Dropout):
+    """Draws the mask of the whole batch, as one rank would, and takes this rank's rows."""
+
+    def __init__(self, p: float, frames: int) -> None:
+        super().__init__(p)
+        self.frames = frames
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return input
+        every = (len(input) // self.frames, ranks(), self.frames, *input.shape[1:])
+        mask = torch.empty(every, device=input.device).bernoulli_(1 - self.p)[:, rank()].flatten(0, 1)
+        return input * mask.to(input.dtype) / (1 - self.p)
+
+
+def over_ranks(module: nn.Module, frames: int) -> nn.Module:
+    """The same with batch normalisation and dropout of the whole batch; ghost groups stay as they are, in a rank."""
+    for name, child in module.named_children():
+        if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d) and ranks() > 1:
+            new: nn.Module = RankNorm(child.num_features, child.eps, child.momentum, child.affine)  # type: ignore[arg-type]
+            new.load_state_dict(child.state_dict())
+        elif type(child) is nn.Dropout:
+            new = RankDropout(child.p, frames)
+        else:
+            new = over_ranks(child, frames)
+        setattr(module, name, new)
+    return module
+
+
+def sum_gradients(parameters: list[nn.Parameter]) -> None:
+    """Over ranks, in one piece."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    for gradient, piece in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
+        gradient.copy_(piece.view_as(gradient))
+
+
+def wait_for_ranks() -> None:
+    if ranks() > 1:
+        distributed.barrier()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Encoder and data, as the loop wants them.
+
+
+def make_encoder(settings: Settings, recipe: Recipe) -> Encoder:
+    """With the weights that `init` names. Raises TrainingError or EncoderError."""
+    if settings.init in ("random", "imagenet"):
+        source: Any = settings.init
+        given = EncoderConfig(head=cast("Any", recipe.head), dropout=recipe.dropout)
+        given = replace(given, height=recipe.size[0], width=recipe.size[1])
+    else:
+        source = BASE if settings.init == "base" else Path(settings.init)
+        if not source.is_file() and settings.init == "base":
+            raise TrainingError(f"the base encoder is not at {BASE}: make it with `python -m deploy.models.base`")
+        if not source.is_file():
+            raise TrainingError(f"--init {source}: there is no such file, and it is none of base, random, imagenet")
+        given = load_encoder(source).config
+    asked: dict[str, Any] = settings.changed(given, "encoder")
+    if settings.backbone is not None:
+        asked["backbone"] = settings.backbone
+    if settings.size is not None:
+        asked |= {"height": settings.size[0], "width": settings.size[1]}
+    if settings.head is not None:
+        asked |= {"head": settings.head, "dropout": recipe.dropout}
+    # Dimensions that nobody asked for are those of the new head or backbone.
+    if {"head", "backbone", "channels"} & {name for name in asked if asked[name] != getattr(given, name)}:
+        asked = {"dimensions": 0} | asked
+    encoder = new_encoder(replace(given, **asked), seed=settings.seed, init=source)
+    try:
+        encoder.embed(torch.zeros((1, *encoder.size, 3), dtype=torch.uint8))
+    except RuntimeError as error:
+        height, width = encoder.size
+        raise TrainingError(f"crops of {height}x{width} px don't go through this encoder: {error}") from error
+    return encoder
+
+
+class Batches:
+    """Which crops a method sees in which step, and as what number."""
+
+    def __init__(self, dataset: TrackletDataset, method: Method, recipe: Recipe, seed: int, people: Tensor | None):
+        cameras = len(dataset.camera_names)
+        self.dataset = dataset
+        self.order: NDArray[np.int64] | None = None
+        tracklets = max(1, recipe.batch // recipe.frames)
+        # An "image" with company is one of a random tracklet's: what a batch mean needs.
+        if method.sampler == "camera-even":
+            sampler = Sampler.camera_even(dataset, max(1, tracklets // cameras), recipe.frames, seed=seed)
+        elif method.sampler == "identity":
+            assert people is not None
+            sampler = self._by_identity(people.numpy(), tracklets, recipe.frames, seed)
+        elif method.sampler == "image" and recipe.frames == 1:
+            sampler = Sampler.by_image(dataset, recipe.batch, seed=seed)
+        else:
+            sampler = Sampler.by_tracklet(dataset, tracklets, recipe.frames, seed=seed)
+        smallest = np.bincount(dataset.tracklet_camera, minlength=cameras)
+        steps = {
+            "images": len(dataset.crops) // sampler.batch,
+            "tracklets": len(dataset) * recipe.frames // sampler.batch,
+            "smallest-camera": int(smallest[smallest > 0].min()) * cameras * recipe.frames // sampler.batch,
+        }[recipe.epoch]
+        self.sampler = replace(sampler, steps=max(1, steps))
+        self.steps = self.sampler.steps
+        self.groups = len(sampler.groups)
+        self.tracklets = self.groups * sampler.per_group
+
+    def _by_identity(self, people: NDArray[np.int64], batch: int, frames: int, seed: int) -> Sampler:
+        """An identity counts as one tracklet, whatever its cameras."""
+        who = people[self.dataset.tracklet]
+        self.order = np.argsort(who, kind="stable")
+        length = np.unique(who, return_counts=True)[1]
+        identities = replace(
+            self.dataset,
+            start=np.cumsum(length) - length,
+            length=length,
+            tracklet_camera=np.zeros(len(length), np.int64),
+            source_tracklet=np.arange(len(length)),
+            cannot_link=np.zeros((0, 2), np.int64),
+        )
+        return Sampler.by_tracklet(identities, min(batch, len(length)), frames, seed=seed)
+
+    def epoch(self, epoch: int, first: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """From step `first` on: rows (P, K) of the dataset, K of each of P tracklets, and crops (P · K, H, W, 3)."""
+        rows = self.sampler.epoch(epoch)
+        if self.order is not None:
+            rows = self.order[rows]
+        waiting: deque[Future[Tensor]] = deque()
+        with ThreadPoolExecutor(1) as pool:
+            for step in range(first, len(rows)):
+                while len(waiting) < AHEAD and step + len(waiting) < len(rows):
+                    waiting.append(pool.submit(self.crops, rows[step + len(waiting)].ravel()))
+                yield rows[step], waiting.popleft().result()
+
+    def crops(self, rows: NDArray[np.int64]) -> Tensor:
+        crops = self.dataset.gather(rows).permute(0, 2, 3, 1)
+        return crops.pin_memory() if torch.cuda.is_available() else crops
+
+
+def to(device: torch.device, values: NDArray[np.int64]) -> Tensor:
+    """Onto the device without waiting for it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+@torch.no_grad()
+def encode_all(
+    encoder: Encoder, dataset: TrackletDataset, method: Method, number: NDArray[np.int64], autocast: Callable[[], Any]
+) -> Bank:
+    """Features of all crops as the method wants them; the ranks share the work."""
+    encoder.eval()
+    device = method.camera.device
+    images = method.bank_unit == "image"
+    place = number if images else dataset.tracklet
+    rows = len(dataset.crops) if images else len(dataset)
+    sums: list[Tensor] = []  # embeddings and, where they are wanted, stripes
+    share = np.array_split(np.arange(len(dataset.crops)), ranks())[rank()]
+    for start in range(0, max(1, len(share)), EVALUATE):  # once even with nothing, to know the shapes
+        part = share[start : start + EVALUATE]
+        with autocast():
+            crops = dataset.gather(part).permute(0, 2, 3, 1).to(device)
+            found = encoder.features(crops, STRIPES if method.needs_stripes else None)
+        wanted = [some for some in (found.embedding, found.stripes) if some is not None]
+        if not sums:
+            large = rows * sum(some[0].numel() for some in wanted) * 4 > BANK_BYTES
+            kind, home = (torch.float16, CPU) if large else (torch.float32, device)
+            sums = [torch.zeros((rows, *some.shape[1:]), dtype=kind, device=home) for some in wanted]
+        for total, some in zip(sums, wanted):
+            total.index_add_(0, torch.from_numpy(place[part]).to(total.device), some.to(total))
+    for total in sums:
+        if ranks() > 1:
+            distributed.all_reduce(total)
+        if not images:
+            total /= torch.from_numpy(dataset.length).to(total).view(-1, *[1] * (total.ndim - 1))
+    encoder.train()
+    return Bank(*sums)
+
+
+def embed(encoder: Encoder, dataset: TrackletDataset, pooling: Literal["mean", "max"], device: torch.device) -> Tensor:
+    """(T, D) rows of length 1 of the tracklets."""
+    every = np.arange(len(dataset.crops))
+    starts = range(0, len(every), EVALUATE)
+    rows = [encoder.embed(dataset.gather(every[k : k + EVALUATE]).permute(0, 2, 3, 1)) for k in starts]
+    return pool_tracklets(torch.cat(rows).to(device), torch.from_numpy(dataset.tracklet), len(dataset), pooling)
+
+
+def score(encoder: Encoder, test: TestSet, recipe: Recipe, device: torch.device) -> dict[str, float]:
+    """The field's scores of an encoder, in full precision; on the first rank, the others get them from it."""
+    scores: list[Any] = [None]
+    if rank() == 0:
+        training = encoder.training
+        query, gallery = (
+            Embeddings(embed(encoder, part, recipe.tracklet_pooling, device), labels.people, labels.cameras)
+            for part, labels in ((test.query, test.query_labels), (test.gallery, test.gallery_labels))
+        )
+        scores = [dataclasses.asdict(evaluate_retrieval(query, gallery, single_shot=test.single_shot))]
+        encoder.train(training)
+    if ranks() > 1:
+        distributed.broadcast_object_list(scores)
+    return dict(scores[0])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The loop.
+
+
+def train(
+    dataset: TrackletDataset,
+    settings: Settings,
+    out: Path,
+    *,
+    people: NDArray[np.int64] | None = None,
+    test: TestSet | None = None,
+    test_every: int = 0,
+) -> Result:
+    """Trains on `dataset` into the folder `out`, from its checkpoint where there is one.
+
+    people (T,): who each tracklet shows, if somebody knows; only reports see it, and what says of itself that it is
+    supervised. test: scores before and after, and every `test_every` epochs; nothing is ever chosen by them. Raises
+    TrainingError where a setting is wrong or `out` is of another run, Diverged where the loss is no number any more.
+    """
+    # -- what is asked for
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else CPU
+    if settings.precision == "auto":
+        settings = replace(settings, precision="bf16" if device.type == "cuda" else "fp32")
+    config = settings.config()
+    recipe, seed = config.recipe, settings.seed
+    epochs = recipe.epochs if settings.epochs is None else settings.epochs
+    if min(epochs, settings.accumulate, recipe.batch, recipe.frames) < 1:
+        raise TrainingError("epochs, parts, batch and frames must be at least 1")
+    settings = replace(settings, epochs=epochs)
+    claim(out, {**dataclasses.asdict(settings), "crops": digest(dataset)})
+    if (out / "result.json").is_file():
+        return Result(**json.loads((out / "result.json").read_text(encoding="utf-8")))
+
+    # -- encoder, method, batches, optimiser
+    encoder = make_encoder(settings, recipe).to(device)
+    height, width = encoder.size
+    if dataset.crops.shape[1:3] != encoder.size:
+        raise TrainingError(f"the crops are {dataset.crops.shape[1:3]} px, the encoder takes {encoder.size}")
+    # Images get numbers at random too: files of one person follow each other.
+    number = np.random.default_rng([seed, len(dataset.crops)]).permutation(len(dataset.crops))
+    image_tracklet = np.empty(len(number), np.int64)
+    image_tracklet[number] = dataset.tracklet
+    tracklets = Tracklets(
+        torch.from_numpy(dataset.tracklet_camera),
+        len(dataset.camera_names),
+        torch.from_numpy(image_tracklet),
+        torch.from_numpy(dataset.cannot_link),
+    )
+    identity = torch.from_numpy(people) if people is not None and config.needs_identities else None
+    try:
+        method = make(settings.method, tracklets, encoder.config.dimensions, config, epochs, seed, identity).to(device)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    batches = Batches(dataset, method, recipe, seed, identity)
+    shares = settings.accumulate * ranks()
+    if (batches.tracklets // (batches.groups if recipe.camera_by_camera else 1)) % shares:
+        raise TrainingError(f"a batch of {batches.tracklets} tracklets can't be shared by {shares} parts and ranks")
+    if settings.precision == "fp16" and recipe.optimiser == "rmsprop":
+        raise TrainingError("rmsprop can't skip a step of fp16 that overflowed: use --precision bf16")
+    averaged = copy.deepcopy(encoder) if recipe.weight_average else None
+    over_ranks(encoder, recipe.frames)
+    optimiser = make_optimiser(encoder, method, recipe)
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16" and device.type == "cuda")
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(settings.precision, torch.float32)
+    forward: Any = torch.compile(encoder) if settings.compile else encoder
+    generator = torch.Generator(device)
+
+    def autocast() -> Any:
+        return torch.autocast(device.type, kind, enabled=settings.precision != "fp32")
+
+    def encode() -> Bank:
+        return encode_all(encoder, dataset, method, number, autocast)
+
+    # -- what was done before
+    state = State()
+    saved_as: dict[str, Any] = {"encoder": encoder, "method": method, "optimiser": optimiser, "scaler": scaler}
+    if averaged is not None:
+        saved_as["averaged"] = averaged
+    load_checkpoint(out, saved_as, state, device)
+    steps = batches.steps * epochs
+    restarts = {round(cycle / recipe.cycles * epochs) for cycle in range(1, recipe.cycles)} - {0}
+    final = encoder if averaged is None else averaged
+    if state.step == 0 and test is not None:
+        state.start = score(encoder, test, recipe, device)
+    parameters = [p for module in (encoder, method) for p in module.parameters()]
+    losses: dict[str, Tensor] = {}  # sums since the last look, on the device
+
+    def look() -> None:
+        """Takes the losses since the last look into the epoch's mean; here the device is waited for."""
+        values = dict(zip(losses, torch.stack(list(losses.values())).tolist()))
+        if not math.isfinite(sum(values.values())):
+            raise Diverged(
+                f"the loss is no number any more before step {state.step}: lower recipe.learning_rate with --set, "
+                f"and another --out; the last good state is in {out / 'checkpoint.pt'}"
+            )
+        done = (state.step - 1) % batches.steps + 1  # steps of this epoch
+        for name, value in values.items():
+            state.losses[name] = (state.losses.get(name, 0.0) * (done - state.unread) + value) / done
+        losses.clear()
+        state.unread = 0
+
+    with Journal(out, state.step, steps) as journal:
+        saved = time.monotonic()
+        for epoch in range(state.step // batches.steps, epochs):
+            clock = time.monotonic()
+            if state.step % batches.steps == 0:  # else it goes on in the middle of an epoch
+                if epoch in restarts:
+                    saved_as["optimiser"] = optimiser = make_optimiser(encoder, method, recipe)
+                torch.manual_seed(random_seed(seed, epoch, 1))
+                state.curves = method.start_epoch(epoch, encode)
+                if ranks() > 1:  # a near tie must not fall differently on another rank
+                    for tensor in (*method.parameters(), *method.buffers()):
+                        distributed.broadcast(tensor.detach(), 0)
+                state.curves |= hindsight(method, people)
+                state.losses = {}
+            encoder.train()
+            method.train()
+            state.seconds += time.monotonic() - clock
+            clock = time.monotonic()
+            for rows, crops in batches.epoch(epoch, state.step % batches.steps):
+                rate = recipe.rate(state.step / steps)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate * group["share"]
+                # Randomness follows from the step alone, so a run goes on as if it had never been stopped.
+                torch.manual_seed(random_seed(seed, state.step, 2))
+                generator.manual_seed(random_seed(seed, state.step, 3))
+                crops = crops.to(device, non_blocking=True)
+                # Each rank does this for the whole batch: so its draws are those of one rank.
+                images = augment(crops, height, width, generator) if recipe.augment else crops
+                images = images.unflatten(0, rows.shape)  # tracklets, frames, H, W, 3
+                optimiser.zero_grad(set_to_none=True)
+                seen = []
+                for part in range(settings.accumulate):
+                    mine = images[part :: settings.accumulate][rank() :: ranks()].flatten(0, 1)
+                    with autocast():
+                        if recipe.camera_by_camera:
+                            embedding = torch.cat([forward(some) for some in mine.chunk(batches.groups)])
+                        else:
+                            embedding = forward(mine)
+                    if ranks() > 1:  # ranks took turns in the tracklets; put them into the batch's order
+                        every = from_all_ranks(embedding.float()).unflatten(1, (-1, rows.shape[1]))
+                        embedding = every.transpose(0, 1).flatten(0, 2)
+                    batch = labelled(embedding, rows[part :: settings.accumulate].ravel(), dataset, number)
+                    parts = method.losses(batch)
+                    total = torch.stack(list(parts.values())).sum() / shares
+                    scaler.scale(total).backward()
+                    seen.append(embedding.detach().unflatten(0, (-1, rows.shape[1])))
+                    for name, value in parts.items():
+                        losses[name] = losses.get(name, 0.0) + value.detach() / settings.accumulate
+                if ranks() > 1:
+                    sum_gradients(parameters)
+                if recipe.clip_value is not None:
+                    scaler.unscale_(optimiser)
+                    nn.utils.clip_grad_value_(parameters, recipe.clip_value)
+                scaler.step(optimiser)
+                scaler.update()
+                method.after_step(labelled(torch.stack(seen, 1).flatten(0, 2), rows.ravel(), dataset, number))
+                if averaged is not None and recipe.weight_average is not None:
+                    follow(averaged, encoder, min(recipe.weight_average, (1 + state.step) / (10 + state.step)))
+                state.step, state.unread, state.images = state.step + 1, state.unread + 1, state.images + rows.size
+                journal.show(state.step, epoch)
+
+                ends = state.step % batches.steps == 0
+                due = time.monotonic() - saved > CHECKPOINT_SECONDS
+                if ends or due or state.step % LOG_EVERY == 0:
+                    look()
+                    now = time.monotonic()
+                    state.seconds, state.training = state.seconds + now - clock, state.training + now - clock
+                    if state.step % LOG_EVERY == 0 and not ends:
+                        journal.write(state, {"losses": state.losses, "learning_rate": rate})
+                    if due and not ends:
+                        save_checkpoint(out, saved_as, state)
+                        saved = time.monotonic()
+                    clock = time.monotonic()
+            line = {"epoch": epoch + 1, "losses": state.losses, **state.curves, "learning_rate": rate}
+            if test is not None and ((test_every and (epoch + 1) % test_every == 0) or epoch + 1 == epochs):
+                state.final = score(final, test, recipe, device)
+                line |= state.final
+            journal.write(state, line)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS or epoch + 1 == epochs:
+                save_checkpoint(out, saved_as, state)
+                saved = time.monotonic()
+    result = Result(
+        method=settings.method,
+        protocol=settings.protocol,
+        epochs=epochs,
+        seconds=round(state.seconds, 2),
+        images_per_second=round(state.images / state.training, 1),
+        start=state.start,
+        final=state.final,
+        model=str(out / "model.safetensors"),
+    )
+    if rank() == 0:
+        save_encoder(final, out / "model.safetensors")
+        write_whole(out / "result.json", json.dumps(dataclasses.asdict(result), indent=2) + "\n")
+    wait_for_ranks()
+    return result
+
+
+@dataclass
+class State:
+    """How far a run is; with the weights, all that a checkpoint holds."""
+
+    step: int = 0
+    unread: int = 0
+    """Steps whose losses are still on the device."""
+    images: int = 0
+    seconds: float = 0.0
+    training: float = 0.0
+    """Seconds of the steps alone."""
+    start: dict[str, float] | None = None
+    final: dict[str, float] | None = None
+    curves: dict[str, float] = field(default_factory=dict)
+    """Of this epoch: what the method told at its start."""
+    losses: dict[str, float] = field(default_factory=dict)
+    """Of this epoch, the mean up to this step."""
+
+
+def random_seed(*numbers: int) -> int:
+    return int(np.random.default_rng(numbers).integers(2**62))
+
+
+def labelled(embedding: Tensor, rows: NDArray[np.int64], dataset: TrackletDataset, number: NDArray[np.int64]) -> Batch:
+    """Embeddings (B, D) of crops `rows` (B,) with what the methods may know of them."""
+    device = embedding.device
+    tracklet = dataset.tracklet[rows]
+    camera = dataset.tracklet_camera[tracklet]
+    return Batch(embedding, to(device, tracklet), to(device, camera), to(device, number[rows]))
+
+
+def make_optimiser(encoder: Encoder, method: Method, recipe: Recipe) -> torch.optim.Optimizer:
+    """Groups have a `share` of the learning rate. Fused on CUDA, where fp16 then needs no look at the device either."""
+    backbone = list(encoder.backbone.parameters())
+    others = [*encoder.head.parameters(), *method.parameters()]
+    groups = [
+        {"params": backbone, "share": recipe.backbone_rate},
+        {"params": others, "share": 1.0},
+    ]
+    rate, decay, fused = recipe.learning_rate, recipe.weight_decay, backbone[0].is_cuda
+    if recipe.optimiser == "adam":
+        return torch.optim.Adam(groups, rate, weight_decay=decay, fused=fused)
+    if recipe.optimiser == "sgd":
+        nesterov, momentum = recipe.nesterov, recipe.momentum
+        return torch.optim.SGD(groups, rate, momentum, weight_decay=decay, nesterov=nesterov, fused=fused)
+    # The constants of TF-Slim, on which DAL's authors trained: 0.045 is a rate for an ε of 1.
+    return torch.optim.RMSprop(groups, rate, alpha=0.9, eps=1.0, weight_decay=decay, momentum=recipe.momentum)
+
+
+@torch.no_grad()
+def follow(averaged: nn.Module, encoder: nn.Module, decay: float) -> None:
+    """The moving average of weights and statistics; `decay` starts low, as TensorFlow's does, or short runs stand."""
+    for old, new in zip(averaged.state_dict().values(), encoder.state_dict().values()):
+        if old.is_floating_point():
+            old.lerp_(new, 1 - decay)
+
+
+def hindsight(method: Method, people: NDArray[np.int64] | None) -> dict[str, float]:
+    """What only truth tells of an epoch's associations; nothing that trains sees it."""
+    if people is None:
+        return {}
+    found = {}
+    pairs = method.associations().cpu().numpy()
+    if len(pairs):
+        found["association_precision"] = float((people[pairs[:, 0]] == people[pairs[:, 1]]).mean())
+    if isinstance(method, UTAL):
+        camera = method.camera.cpu().numpy()
+        order = np.lexsort((camera, people))
+        one, other = order[:-1], order[1:]  # of the pieces of a person in a camera, each with the next
+        same = (people[one] == people[other]) & (camera[one] == camera[other])
+        if same.any():
+            pieces = torch.from_numpy(np.stack([one, other], 1)[same]).to(method.camera.device)
+            found["fragment_similarity"] = method.pairwise_similarity(pieces)  # MPS
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The run's folder.
+
+
+def digest(dataset: TrackletDataset) -> str:
+    """Changes with the tracklets, their crops' number, size and times."""
+    found = hashlib.sha256(str((dataset.crops.shape, dataset.camera_names)).encode())
+    for part in (dataset.time, dataset.start, dataset.length, dataset.tracklet_camera, dataset.cannot_link):
+        found.update(np.ascontiguousarray(part).tobytes())
+    return found.hexdigest()[:16]
+
+
+def claim(out: Path, settings: dict[str, Any]) -> None:
+    """Makes `out` the folder of a run with these settings. Raises TrainingError where it is of another."""
+    path = out / "settings.json"
+    wanted = json.loads(json.dumps(settings))
+    try:
+        if path.is_file():
+            have = json.loads(path.read_text(encoding="utf-8"))
+            for name, value in wanted.items():
+                if name not in have or have[name] != value:
+                    raise TrainingError(
+                        f"{out} is of another run: {name} is {have.get(name)!r} there and {value!r} here; give another "
+                        "--out, or remove it"
+                    )
+        elif rank() == 0:
+            out.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(wanted, indent=2) + "\n")
+    except (OSError, json.JSONDecodeError) as error:
+        raise TrainingError(f"{path} can't be read or written ({error})") from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def save_checkpoint(out: Path, parts: dict[str, Any], state: State) -> None:
+    """All that the next step needs, whole or not at all; never weights that are no numbers."""
+    if rank():
+        return
+    weights = [p for part in parts.values() if isinstance(part, nn.Module) for p in part.parameters()]
+    if not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
+        raise Diverged(f"weights are no numbers any more at step {state.step}: lower recipe.learning_rate with --set")
+    written = {name: part.state_dict() for name, part in parts.items()}
+    with (out / "checkpoint.pt.part").open("wb") as file:
+        torch.save({**written, "state": dataclasses.asdict(state)}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(out / "checkpoint.pt.part", out / "checkpoint.pt")
+
+
+def load_checkpoint(out: Path, parts: dict[str, Any], state: State, device: torch.device) -> None:
+    """Puts what was saved into `parts` and `state`; leaves them where nothing was."""
+    path = out / "checkpoint.pt"
+    if not path.is_file():
+        return
+    written = torch.load(path, weights_only=True, map_location=device)
+    for name, part in parts.items():
+        part.load_state_dict(written[name])
+    for name, value in written["state"].items():
+        setattr(state, name, value)
+    log.info("going on at step %s", f"{state.step:,}")
+
+
+class Journal:
+    """What a run tells as it goes: `log.jsonl`, TensorBoard's files, and a bar on a terminal or a line now and then."""
+
+    def __init__(self, out: Path, step: int, steps: int) -> None:
+        self.steps, self.first = steps, rank() == 0
+        self.path = out / "log.jsonl"
+        self.board: Any = None
+        self.next_line, self.text = time.monotonic() + LINE_SECONDS, ""
+        if not self.first:
+            return
+        # What was told after the checkpoint will be done, and told, again.
+        lines = self.path.read_text(encoding="utf-8").splitlines() if step and self.path.is_file() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        write_whole(self.path, "".join(line + "\n" for line in kept))
+        with contextlib.suppress(ImportError):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True)
+        self.task = self.bar.add_task("training", total=steps, completed=step)
+
+    def __enter__(self) -> Journal:
+        if self.first:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.first:
+            self.bar.stop()
+            if self.board is not None:
+                self.board.close()
+
+    def show(self, step: int, epoch: int) -> None:
+        if not self.first:
+            return
+        self.bar.update(self.task, completed=step, description=f"epoch {epoch + 1}{self.text}")
+        if self.bar.disable and time.monotonic() > self.next_line:
+            self.next_line = time.monotonic() + LINE_SECONDS
+            log.info("epoch %d, step %s of %s%s", epoch + 1, f"{step:,}", f"{self.steps:,}", self.text)
+
+    def write(self, state: State, values: dict[str, Any]) -> None:
+        if not self.first:
+            return
+        speed = state.images / max(state.training, 1e-9)
+        flat = {name: value for name, value in values.items() if name != "losses"}
+        flat |= {f"loss/{name}": value for name, value in values["losses"].items()}
+        line = {"step": state.step, "seconds": round(state.seconds, 2), "images_per_second": round(speed, 1), **flat}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.board is not None:
+            for name, value in flat.items():
+                self.board.add_scalar(name, value, state.step)
+        self.text = f", loss {sum(values['losses'].values()):.3f}, {speed:.0f} images/s"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The command.
+
+
+def train_benchmark(settings: Settings, out: Path, *, crops: Path | None = None, test_every: int = 0) -> Result:
+    """Reads the benchmark that `settings.data` names and trains on it.
+
+    crops: folder for the datasets, which runs may share; by default in `out`. Raises besides what `train` does
+    BenchmarkError, DatasetError and EncoderError.
+    """
+    recipe = settings.config().recipe
+    benchmark = open_benchmark(settings.data, settings.protocol)
+    config = make_encoder(settings, recipe).config
+    named = {key: value for key, value in dataclasses.asdict(settings).items() if value not in (None, "auto")}
+    if (out / "settings.json").is_file():  # before hours go into crops
+        claim(out, named)
+    crops = crops or out / "crops"
+    if rank():
+        wait_for_ranks()  # the first one writes the crops
+
+    def build(part: str, source: Any) -> TrackletDataset:
+        folder = crops / f"{settings.protocol}-{part}-{config.height}x{config.width}"
+        return TrackletDataset.build(folder, source, config.height, config.width)
+
+    dataset, truth, test = build("train", benchmark.train), benchmark.truth, None
+    if benchmark.query is not None and benchmark.gallery is not None and truth is not None:
+        query, gallery = build("query", benchmark.query), build("gallery", benchmark.gallery)
+        assert truth.query is not None and truth.gallery is not None
+        test = TestSet(query, truth.query.of(query), gallery, truth.gallery.of(gallery), benchmark.single_shot)
+    if not rank():
+        wait_for_ranks()
+    people = truth.train.of(dataset).people if truth is not None else None
+    return train(dataset, settings, out, people=people, test=test, test_every=test_every)
+
+
+def change(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE` of `--set`."""
+    name, found, value = text.partition("=")
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """`HEIGHTxWIDTH` of `--size`."""
+    try:
+        height, width = map(int, text.split("x"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, as 256x128") from error
+    return height, width
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that training and comparing have in common."""
+    parser.add_argument("--data", required=True, help="SET:FOLDER, as market1501:DIR or folder-of-tracklets:DIR")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default=RAW, help=f"(default {RAW})")
+    parser.add_argument(
+        "--preset",
+        choices=("practical", "faithful"),
+        default="practical",
+        help="the method as it works (default), or as printed",
+    )
+    parser.add_argument("--init", default="base", help="base (default), random, imagenet, or a safetensors file")
+    parser.add_argument("--backbone", help="where weights don't tell it (default light)")
+    parser.add_argument("--head", help="a new one instead of the weights' own")
+    parser.add_argument("--size", type=pixels, help="HEIGHTxWIDTH of crops (default: what the weights are for)")
+    parser.add_argument("--epochs", type=int, help="(default: the method's recipe)")
+    parser.add_argument(
+        "--set",
+        type=change,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="changes",
+        help="a field of the method's settings, recipe.FIELD or encoder.FIELD; may be repeated",
+    )
+    parser.add_argument("--accumulate", type=int, default=1, help="parts in which a batch goes through the encoder")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile")
+    parser.add_argument(
+        "--test-every", type=int, default=0, metavar="N", help="scores every N epochs, for the log only"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder; the same command goes on in it")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def settings_of(arguments: argparse.Namespace, **others: Any) -> Settings:
+    names = {entry.name for entry in dataclasses.fields(Settings)}
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    return Settings(**(given | {"changes": dict(arguments.changes)} | others))
+
+
+def run(program: Callable[[], None]) -> None:
+    """A command: logs on stderr; what can't start, in one sentence and with exit code 2; what broke, with 1."""
+    logging.basicConfig(
+        format="%(message)s", handlers=[RichHandler(console=errors, show_time=False, show_level=False, show_path=False)]
+    )
+    try:
+        if "TORCHELASTIC_RUN_ID" in os.environ:  # by torchrun
+            if torch.cuda.is_available():
+                torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            # One rank may test, or write crops, for long.
+            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            distributed.init_process_group(backend, timeout=timedelta(hours=6))
+        log.setLevel(logging.INFO if rank() == 0 else logging.ERROR)
+        program()
+    except (TrainingError, BenchmarkError, DatasetError, EncoderError, EvaluationError) as error:
+        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        sys.exit(2)
+    except Diverged as error:
+        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Interrupted: the same command goes on from the last checkpoint.")
+        sys.exit(130)
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", required=True, help="utal, uga, eea, ssl, dal, single-task or supervised")
+    parser.add_argument("--seed", type=int, default=0)
+    add_arguments(parser)
+    arguments = parser.parse_args()
+
+    def program() -> None:
+        result = train_benchmark(settings_of(arguments), arguments.out, test_every=arguments.test_every)
+        if rank():
+            return
+        if arguments.json:
+            print(json.dumps(dataclasses.asdict(result)))
+            return
+        print(f"{result.method}: {result.epochs} epochs in {result.seconds:.0f} s")
+        if result.start and result.final:
+            for name in ("mAP", "rank1"):
+                print(f"{name} {100 * result.start[name]:.1f} → {100 * result.final[name]:.1f} %")
+        print(result.model)
+
+    run(program)
+
+
+if __name__ == "__main__":
+    main()
