@@ -412,9 +412,7 @@ def parameters(encoder: Encoder) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: crops, checkpoint, log, results")
-    parser.add_argument(
-        "--recipe", choices=RECIPES, default="cpu", help="cpu: about 70 minutes on one core; full: a GPU"
-    )
+    parser.add_argument("--recipe", choices=RECIPES, default="cpu", help="cpu: about an hour on one core; full: a GPU")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count(), help="processes that render (default: all cores)"

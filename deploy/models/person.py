@@ -2,8 +2,8 @@
 
 Renders frames of random places (`sample_videos.world.shots`), trains the network of `person.yaml` on crops of them from
 random weights, and writes `person.onnx` with its card `person.md` into RUN. Started again, it goes on where it was.
-The network, its loss and the average of its weights are ultralytics'; the loop is our own, because the library's spends
-on one core about as long on mosaics and resizing as on a network this small.
+The network, its loss and the average of its weights are ultralytics'; the loop is our own, so that a crop depends on
+its number alone and a killed training ends in the same weights.
 """
 
 from __future__ import annotations

@@ -146,9 +146,6 @@ class Config:
         """True of what is not unsupervised; nothing else is ever given identities."""
         return False
 
-    def with_recipe(self, **changes: Any) -> Config:
-        return replace(self, recipe=replace(self.recipe, **changes))
-
 
 class Method(nn.Module, ABC):
     """One way to learn an encoder from tracklets."""

@@ -37,7 +37,7 @@ CELL = 0.018  # m, of the people's meshes
 FRAMES_A_TASK = 15
 LATEST_START = 4  # s that a camera may start after the first one
 MOST_PEOPLE = 999  # seeds of films' people are seed × 1000 + number, and those of training people a million and up
-CRF = 29  # four films of a minute at 960x540 take 7 MB
+CRF = 29  # four films of a minute at 960x540 take 5 MB
 TASK = "world.json"  # what was asked for; the sign that a folder holds films of ours
 
 Image = NDArray[np.uint8]

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sample_videos.world.body import ARM_ANGLE, PARENTS, TROLLEY_REACH, skeleton
+from sample_videos.world.body import ARM_ANGLE, TROLLEY_REACH, skeleton
 from sample_videos.world.people import Arms, Person
 
 REST_HEIGHT = 1.75  # m
@@ -43,7 +43,6 @@ ARMS: dict[Arms, tuple[float, float, float, float, float, float]] = {
     "behind": (-0.45, 0.10, 0.75, 1.00, 0.0, 0.0),
 }
 LAP: tuple[float, ...] = (0.42, 0.10, 0.95, 0.30, 0.0, 0.0)  # hands on the thighs
-PARENT = np.array(PARENTS, np.int64)
 
 
 def stride(someone: Person) -> float:

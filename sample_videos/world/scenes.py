@@ -14,19 +14,13 @@ from sample_videos.world.cameras import Camera, Sensor
 from sample_videos.world.materials import Surface
 from sample_videos.world.places import (
     Colour,
-    Footprints,
     Lamp,
     Light,
     Place,
-    Point,
     Rest,
     Shape,
-    Solid,
     View,
-    free_spot,
-    in_sight,
 )
-from sample_videos.world.random_places import random_view
 from sample_videos.world.things import (
     DARK,
     WHITE,
@@ -50,24 +44,6 @@ from sample_videos.world.things import (
     van,
     wall,
 )
-
-__all__ = [
-    "SITES",
-    "VIEWS",
-    "Colour",
-    "Footprints",
-    "Lamp",
-    "Light",
-    "Place",
-    "Point",
-    "Rest",
-    "Shape",
-    "Solid",
-    "View",
-    "free_spot",
-    "in_sight",
-    "random_view",
-]
 
 # --- site "station" ---------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sample_videos.world.cameras import project
+from sample_videos.world.cameras import Camera, project
 from sample_videos.world.materials import Surface
 from sample_videos.world.places import Footprints, Light, Place, Shape, Solid, View, free_spot, in_sight
-from sample_videos.world.scenes import SITES, VIEWS, Camera, random_view
+from sample_videos.world.random_places import random_view
+from sample_videos.world.scenes import SITES, VIEWS
 from sample_videos.world.things import bench, wall
 
 DARK = Light((0, 1, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0))
