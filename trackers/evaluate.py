@@ -75,6 +75,10 @@ class _Matched:
     result_ids: list[NDArray[np.int64]]
     similarity: list[NDArray[np.float64]]
     confidences: list[NDArray[np.float64]]
+    people: NDArray[np.int64]
+    """What truth calls number 0, 1, 2…"""
+    tracks: NDArray[np.int64]
+    """What the results call number 0, 1, 2…"""
 
     def for_trackeval(self) -> dict[str, Any]:
         return {
@@ -112,17 +116,8 @@ def evaluate_purity(truth: Rows, tracklets: Rows, *, each_frame: bool = False) -
     `each_frame` matches afresh in every frame: stricter, as a box on two people who overlap then changes sides.
     """
     data = _match(truth, tracklets)
-    pairs = []
-    shows = np.full(_count(data.result_ids), -1)  # the person each tracklet showed last
-    for truth_ids, result_ids, similarity in zip(data.truth_ids, data.result_ids, data.similarity, strict=True):
-        goes_on = (shows[result_ids] == truth_ids[:, None]) & (similarity >= MATCH_IOU)
-        rows, columns = _best_pairs(similarity if each_frame else similarity + GOES_ON * goes_on)
-        shows[result_ids[columns]] = truth_ids[rows]
-        pairs.append(np.stack([result_ids[columns], truth_ids[rows]]))
-    tracklet, person = np.concatenate(pairs, axis=1) if pairs else np.zeros((2, 0), np.int64)
-    shown, boxes = np.unique(np.stack([tracklet, person]), axis=1, return_counts=True)  # one column an appearance
-    order = np.lexsort((-boxes, shown[0]))
-    first = np.unique(shown[0, order], return_index=True)[1]  # each tracklet's main person comes first
+    tracklet, person = _appearances(data, each_frame)
+    shown, boxes, order, first = _main_people(tracklet, person)
     people_of = np.bincount(shown[0])
     return _purity(
         main=int(boxes[order][first].sum()),
@@ -133,6 +128,37 @@ def evaluate_purity(truth: Rows, tracklets: Rows, *, each_frame: bool = False) -
         people=len(np.unique(person)),
         appearances=shown.shape[1],
     )
+
+
+def people_of(truth: Rows, tracklets: Rows) -> dict[int, int]:
+    """The person that each of one camera's tracklets shows most, by id; those that are on nobody are left out."""
+    data = _match(truth, tracklets)
+    shown, _, order, first = _main_people(*_appearances(data, each_frame=False))
+    main = shown[:, order][:, first]
+    return dict(zip(data.tracks[main[0]].tolist(), data.people[main[1]].tolist(), strict=True))
+
+
+def _appearances(data: _Matched, each_frame: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tracklet and person of every matched box."""
+    pairs = []
+    shows = np.full(_count(data.result_ids), -1)  # the person each tracklet showed last
+    for truth_ids, result_ids, similarity in zip(data.truth_ids, data.result_ids, data.similarity, strict=True):
+        goes_on = (shows[result_ids] == truth_ids[:, None]) & (similarity >= MATCH_IOU)
+        rows, columns = _best_pairs(similarity if each_frame else similarity + GOES_ON * goes_on)
+        shows[result_ids[columns]] = truth_ids[rows]
+        pairs.append(np.stack([result_ids[columns], truth_ids[rows]]))
+    tracklet, person = np.concatenate(pairs, axis=1) if pairs else np.zeros((2, 0), np.int64)
+    return tracklet, person
+
+
+def _main_people(
+    tracklet: NDArray[np.int64], person: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
+    """Each pair that ever matched (2, A), its boxes (A,), an order, and in it the places of tracklets' main people."""
+    shown, boxes = np.unique(np.stack([tracklet, person]), axis=1, return_counts=True)  # one column an appearance
+    order = np.lexsort((-boxes, shown[0]))
+    first = np.unique(shown[0, order], return_index=True)[1]  # each tracklet's main person comes first
+    return shown, boxes, order, first
 
 
 def combine_purity(sequences: Sequence[PurityMetrics]) -> PurityMetrics:
@@ -212,7 +238,13 @@ def _match(truth: Rows, results: Rows) -> _Matched:
         result_ids=_renumber(results[:, ID], kept_results),
         similarity=similarities,
         confidences=[results[kept, CONFIDENCE] for kept in kept_results],
+        people=_named(truth[:, ID], kept_truth),
+        tracks=_named(results[:, ID], kept_results),
     )
+
+
+def _named(ids: NDArray[np.float64], kept: list[NDArray[np.intp]]) -> NDArray[np.int64]:
+    return np.unique(ids[np.concatenate(kept)] if kept else ids[:0]).astype(np.int64)
 
 
 def _renumber(ids: NDArray[np.float64], kept: list[NDArray[np.intp]]) -> list[NDArray[np.int64]]:

@@ -7,6 +7,7 @@ in the second half of training, mutual nearest neighbours of different cameras a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from scipy.sparse import coo_array
@@ -42,6 +43,11 @@ class UTALConfig(Config):
     nothing of it; 10 times the distance of raw 2048-dimensional features swamps the cross-entropy."""
     cannot_link: bool = False
     """Tracklets seen side by side never soften each other's label. The paper's data does not say which were."""
+    scale: float | None = None
+    """Of the cosine in the classifiers. None: logits are Wᵀx, as printed."""
+    classifiers: Literal["random", "features"] = "random"
+    """What they start as. features: the first memory; in a short run random rows spend it on finding their tracklets.
+    The paper trains 200 epochs."""
     weakly_supervised: bool = False
     """Identities are known within each camera (§4.3): hard labels, of those. Not unsupervised."""
 
@@ -51,9 +57,10 @@ class UTALConfig(Config):
 
     @classmethod
     def practical(cls) -> UTALConfig:
-        # TAUDL's tail; an epoch of all tracklets, since a quiet camera would make it a handful of steps.
-        recipe = Recipe(epochs=200, batch=384, frames=4, head="fc", epoch="tracklets", tail=0.001)
-        return cls(recipe=recipe, normalise=True, cannot_link=True)
+        # TAUDL's tail; an epoch of all tracklets, since a quiet camera would make it a handful of steps; small batches,
+        # as the other methods have, since short runs need steps.
+        recipe = Recipe(epochs=80, batch=96, frames=4, head="fc", epoch="tracklets", tail=0.01)
+        return cls(recipe=recipe, normalise=True, cannot_link=True, scale=16.0, classifiers="features")
 
 
 class UTAL(Method):
@@ -104,7 +111,7 @@ class UTAL(Method):
         self.register_buffer("weight", labels.weight.expand(spread) / (self.neighbours + 1))
         self.register_buffer("affinity", labels.affinity.expand(spread).clone())
         self.register_buffer("partner", torch.full((classes, tracklets.cameras), -1))
-        self.classifier = CameraClassifier(camera, tracklets.cameras, width, None, seed)
+        self.classifier = CameraClassifier(camera, tracklets.cameras, width, config.scale, seed)
 
     @property
     def labels(self) -> SoftLabels:
@@ -124,6 +131,8 @@ class UTAL(Method):
             mean = torch.zeros_like(self.memory)
             mean.index_add_(0, self.class_of, self.scaled(encode().embedding.to(mean)))
             self.memory.copy_(self.scaled(mean / self.class_of.bincount()[:, None]))
+            if self.config.classifiers == "features":
+                self.classifier.weight.copy_(normalised(self.memory))
         curves: dict[str, float] = {}
         if self.neighbours:
             apart = self.cannot_link if self.config.cannot_link else None

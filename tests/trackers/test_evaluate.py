@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trackers.evaluate import combine, combine_purity, evaluate_purity, evaluate_sequence
+from trackers.evaluate import combine, combine_purity, evaluate_purity, evaluate_sequence, people_of
 from trackers.motchallenge import Rows, read_rows
 
 PEDESTRIAN, CAR, STATIC = 1, 3, 7
@@ -107,3 +107,13 @@ def test_cameras_are_combined_by_counts() -> None:
     assert both.purity == pytest.approx(105 / 110)
     assert both.mixed == pytest.approx(1 / 2)
     assert both.tracklets == 2
+
+
+def test_people_of_tracklets_by_their_own_numbers() -> None:
+    box = [10.0, 10.0, 20.0, 60.0]
+    other = [200.0, 10.0, 20.0, 60.0]
+    truth = np.array([[f, 40 + k, *b, 1] for f in range(1, 6) for k, b in enumerate((box, other))], float)
+    rows = [[f, 7, *box, 1] for f in (1, 2, 3)] + [[f, 7, *other, 1] for f in (4, 5)]
+    rows += [[1, 3, 500, 500, 20, 60, 1], [2, 90, *other, 1]]
+    assert people_of(truth, np.array(sorted(rows), float)) == {7: 40, 90: 41}
+    assert people_of(truth, np.zeros((0, 7))) == {}
