@@ -8,11 +8,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 FILE, LOCK = "site.db", "lock"
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x51_67_68_74  # marks the file as ours
 
 
@@ -31,20 +32,29 @@ class Database:
         self._mutex = threading.RLock()
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Opens an existing site's database to read. Raises SiteError."""
+    def open(cls, folder: Path, *, append: bool = False) -> Self:
+        """Opens an existing site's database to read; with `append` also to add rows beside a writer."""
         if not (folder / FILE).is_file():
             raise SiteError(
                 f"There is no site at {folder} (no {FILE} in it): make one with `python -m app.ingest VIDEOS "
                 f"--site {folder}`, or name another with --site."
             )
-        uri = f"{(folder / FILE).resolve().as_uri()}?mode=ro"
+        uri = f"{(folder / FILE).resolve().as_uri()}?mode={'rw' if append else 'ro'}"
         try:
-            connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
+            connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10, isolation_level=None)
             try:
                 _check_ours(connection, folder)
-            except sqlite3.OperationalError:  # a read-only disk has no room for WAL's shared memory
+                if append:
+                    connection.execute("PRAGMA synchronous = FULL")
+                    connection.execute("BEGIN IMMEDIATE")  # fails now, not after the answer
+                    connection.execute("ROLLBACK")
+            except sqlite3.OperationalError as error:  # a read-only disk has no room for WAL's shared memory
                 connection.close()
+                if append:
+                    raise SiteError(
+                        f"The site at {folder} can't be written ({error}), and who asks must be noted in it: make it "
+                        "writable for you."
+                    ) from error
                 log = folder / f"{FILE}-wal"
                 if log.exists() and log.stat().st_size:  # immutable would read past it
                     raise SiteError(
@@ -58,8 +68,11 @@ class Database:
         return cls(folder, connection, None)
 
     @classmethod
-    def open_for_writing(cls, folder: Path, schema: str) -> Self:
-        """Opens a site's database to write, or makes a new one; refuses while another does. Raises SiteError."""
+    def open_for_writing(cls, folder: Path, schema: tuple[str, ...]) -> Self:
+        """Opens a site's database to write, or makes a new one; refuses while another does. Raises SiteError.
+
+        schema: what each format added, from the first on; a site of an older format gets what it lacks.
+        """
         if folder.exists() and not folder.is_dir():
             raise SiteError(f"{folder} is a file, not a site folder: name a folder with --site.")
         if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in (FILE, LOCK)):
@@ -89,15 +102,16 @@ class Database:
             ) from error
         return database
 
-    def _prepare(self, folder: Path, schema: str) -> None:
+    def _prepare(self, folder: Path, schema: tuple[str, ...]) -> None:
         new = self.one("SELECT count(*) FROM sqlite_master")[0] == 0
         if not new:  # before anything is changed
-            _check_ours(self._connection, folder)
+            _check_ours(self._connection, folder, older=True)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             self.execute(f"PRAGMA {pragma}")
         with self.transaction():  # fails here, rather than an hour later, where nothing can be written
-            if new:
-                for statement in _statements(schema):
+            have = 0 if new else self.one("PRAGMA user_version")[0]
+            if have < VERSION:
+                for statement in chain.from_iterable(map(_statements, schema[have:])):
                     self.execute(statement)
                 self.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self.execute(f"PRAGMA user_version = {VERSION}")
@@ -154,13 +168,18 @@ class Database:
                 ) from error
 
 
-def _check_ours(connection: sqlite3.Connection, folder: Path) -> None:
+def _check_ours(connection: sqlite3.Connection, folder: Path, *, older: bool = False) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             raise SiteError(f"The site at {folder} was never begun (its {FILE} is empty): ingest into it again.")
         raise SiteError(f"{folder / FILE} was not made by Sightline: name another folder with --site.")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    if version < VERSION and not older:
+        raise SiteError(
+            f"The site at {folder} has format {version}, this program reads {VERSION}: run `python -m app.models "
+            f"--site {folder}` once, which brings it up to date."
+        )
+    if version > VERSION:
         raise SiteError(
             f"The site at {folder} has format {version}, this program reads {VERSION}: use the version of Sightline "
             "that made it."

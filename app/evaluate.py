@@ -14,10 +14,11 @@ import typer
 from rich.progress import track
 
 import deploy.models
+from app.evaluate_site import evaluate_site
 from app.export import track_rows, tracklet_rows
 from app.footage import FootageError
 from app.record import Site
-from app.terminal import JsonOption, errors, group, output, print_json, table
+from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, table
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -281,6 +282,47 @@ def reid(
     figures = [f"{100 * getattr(scores, head):.2f}" for head in heads]
     shown.add_row(*figures, str(scores.queries), str(scores.gallery))
     output.print(shown)
+
+
+@commands.command("site")
+def site_command(
+    truth: Annotated[
+        Path, typer.Option(help="A folder with <camera>/gt/gt.txt; people numbered alike in all cameras.")
+    ],
+    site: SiteOption = SITE,
+    as_json: JsonOption = False,
+) -> None:
+    """How well a site's trajectories, identities and queries fit true people."""
+    with Site.open(site) as opened:
+        scores = evaluate_site(opened, truth)
+    if as_json:
+        print_json(scores)
+        return
+    output.print(
+        f"{scores.tracklets:,} tracklets of {scores.people} people in {len(scores.cameras)} cameras "
+        f"({scores.strangers} more are on nobody), model {scores.model}",
+        markup=False,
+    )
+    shown = table("", "NMI", "ARI", "precision", "recall", "F1", "groups", "a person", left=("",))
+    for name, groups in (
+        ("tracklets", scores.before),
+        ("trajectories", scores.trajectories),
+        ("identities", scores.identities),
+    ):
+        if groups is not None:
+            figures = (groups.nmi, groups.ari, groups.precision, groups.recall, groups.f1)
+            percents = [f"{100 * figure:.1f}" for figure in figures]
+            shown.add_row(name, *percents, str(groups.groups), f"{groups.fragments:.2f}")
+    output.print(shown)
+    if scores.idf1 is not None:
+        output.print(f"identities over all cameras: IDF1 {100 * scores.idf1:.1f}", markup=False)
+    if scores.query is not None:
+        q = scores.query
+        output.print(
+            f"each tracklet searched in the other cameras: mAP {100 * q.mAP:.1f}, rank-1 {100 * q.rank1:.1f} "
+            f"({q.queries:,} queries, {q.gallery:,} tracklets)",
+            markup=False,
+        )
 
 
 if __name__ == "__main__":

@@ -7,20 +7,22 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.draw import draw_camera
+from app.embed import Embedder
 from app.footage import Camera, Footage, FootageError, discover, open_footage, site_config
+from app.models import bring_up_to_date, drop_embeddings, open_model, store_of, with_base
 from app.pipeline import Decoded, detections
 from app.progress import Progress
-from app.record import FootageRecord, Site
-from app.terminal import SITE, JsonOption, SiteOption, output, print_errors, print_json, table
+from app.record import Chunk, FootageRecord, Site, segment_id
+from app.terminal import SITE, JsonOption, SiteOption, moment, output, print_errors, print_json, table
 from app.tracking import FootageTracker, resume_of
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
@@ -98,14 +100,20 @@ def ingest(
     settings_file = site_config(videos, config)
     cameras = discover(videos, settings_file, start)
     finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
-    with Site.open_for_writing(site_path) as site:
+    with Site.open_for_writing(site_path) as site, _embedder(site) as embedder:
         settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in cameras}
         reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
         jobs = _jobs(site, cameras, settings, replace, reports)
+        for job in chain.from_iterable(jobs):
+            if job.record.status == "new":  # its numbers may once have been others'
+                drop_embeddings(site, job.record.id)
         with Progress([camera.name for camera in cameras]) as progress:
-            _follow(site, jobs, finder, settings, thinning, progress)
+            _follow(site, jobs, finder, settings, thinning, progress, embedder)
             for name, seconds in progress.seconds.items():
                 reports[name].frames_per_second = round(progress.frames[name] / seconds, 1) if seconds else 0.0
+        with site.writing():
+            embedder.close()
+            bring_up_to_date(site)
         for summary in site.cameras():
             if (report := reports.get(summary.camera)) is not None:
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
@@ -115,6 +123,19 @@ def ingest(
             for camera in cameras:
                 draw_camera(site, camera, draw)
     return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
+
+
+@contextmanager
+def _embedder(site: Site) -> Iterator[Embedder]:
+    """Embeds with the site's model; a new site gets the shipped one."""
+    with site.writing():
+        model = with_base(site)
+    embedder = Embedder(store_of(site, model.name), lambda: open_model(site, model))
+    try:
+        yield embedder
+    except BaseException:
+        embedder.abandon()
+        raise
 
 
 def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinning) -> dict[str, Any]:
@@ -163,8 +184,18 @@ def _follow(
     settings: dict[str, dict[str, Any]],
     thinning: Thinning,
     progress: Progress,
+    embedder: Embedder,
 ) -> None:
     """Takes all jobs through decoding, detection and tracking, committing a chunk every CHUNK frames of a camera."""
+
+    def commit(job: _Job, chunk: Chunk, *, done: bool) -> None:
+        site.commit(job.record, chunk, done=done)
+        for number, crops in chunk.crops.items():
+            tracklet = segment_id(job.record.camera_id, number)
+            embedder.take(job.record.id, tracklet, [crop.jpeg for crop in crops])
+        if done:
+            embedder.finish(job.record.id)
+
     by_footage = {job.record.id: job for camera in jobs for job in camera}
     tracker: dict[int, FootageTracker] = {}
     sources = [lambda mine=mine: _decode(site, mine, thinning, progress) for mine in jobs]
@@ -185,10 +216,10 @@ def _follow(
                 mine.take(item.frame, found)
                 progress.advance(job.camera.name)
                 if item.resume is not None:
-                    site.commit(job.record, mine.chunk(item.resume, item.problems), done=False)
+                    commit(job, mine.chunk(item.resume, item.problems), done=False)
             else:
                 mine.finish()
-                site.commit(job.record, mine.chunk(None, item.problems), done=True)
+                commit(job, mine.chunk(None, item.problems), done=True)
                 del tracker[item.footage]
 
 
@@ -265,7 +296,7 @@ def command(
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
     if fps is not None and (every > 1 or not 0 < fps < math.inf):
         raise typer.BadParameter("must be above 0, and not given together with --every.", param_hint="--fps")
-    thinning = Thinning(every, fps, _time(begin, "--from"), _time(end, "--to"))
+    thinning = Thinning(every, fps, moment(begin, "--from"), moment(end, "--to"))
     report = ingest(
         videos,
         site,
@@ -274,7 +305,7 @@ def command(
         device=device,
         tracker=tracker,
         thinning=thinning,
-        start=_time(start, "--start"),
+        start=moment(start, "--start"),
         config=config,
         replace=replace,
         draw=draw,
@@ -284,18 +315,6 @@ def command(
     else:
         _print(report)
     raise typer.Exit(1 if any(camera.errors for camera in report.cameras) else 0)
-
-
-def _time(text: str | None, option: str) -> float | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"{text!r} is no time like 2026-11-20T14:30:05 or …+01:00.", param_hint=option
-        ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _print(report: IngestReport) -> None:

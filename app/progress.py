@@ -1,9 +1,11 @@
-"""How far ingest is: a bar a camera on a terminal, a plain line now and then elsewhere; always on stderr."""
+"""How far a command is: bars on a terminal, a plain line now and then elsewhere; always on stderr."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +15,25 @@ from rich.progress import Progress as Bars
 from app.terminal import errors
 
 LINE_SECONDS = 10.0
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar, or a line now and then, for one count: call what this gives with how many are done, and of how many."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars = Bars(*columns, console=errors, disable=not errors.is_terminal, transient=True)
+    task = bars.add_task(what, total=None)
+    next_line = time.monotonic() + LINE_SECONDS
+
+    def show(done: int, total: int) -> None:
+        nonlocal next_line
+        bars.update(task, completed=done, total=total)
+        if bars.disable and time.monotonic() >= next_line:
+            next_line = time.monotonic() + LINE_SECONDS
+            errors.print(f"{done:,} of {total:,} {what}", markup=False, soft_wrap=True)
+
+    with bars:
+        yield show
 
 
 class Progress:

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.crops import Crop
-from app.database import Database, SiteError
+from app.database import FILE, Database, SiteError
 from app.footage import Camera, Footage, grown
-from app.shards import Place, ShardWriter, read_crop, shard_path
+from app.shards import Place, ShardWriter, erase, read_crop, shard_path
 from trackers.tracklets import Kind, Segment
 
 _SCHEMA = """
@@ -62,6 +62,29 @@ CREATE TABLE crops (
 CREATE TABLE cannot_link (
   a INTEGER NOT NULL REFERENCES segments, b INTEGER NOT NULL REFERENCES segments, PRIMARY KEY (a, b)
   ) STRICT, WITHOUT ROWID;
+"""
+# Format 2: models, what merging found, corrections, who asked what, bytes that are still to be erased.
+_SCHEMA_2 = """
+CREATE TABLE models (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, made REAL NOT NULL, sha256 TEXT NOT NULL,
+  status TEXT NOT NULL, reason TEXT NOT NULL, summary TEXT NOT NULL, calibration TEXT,
+  serving INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE UNIQUE INDEX one_model_serves ON models (serving) WHERE serving = 1;
+CREATE TABLE merges (
+  id INTEGER PRIMARY KEY, made REAL NOT NULL, model TEXT NOT NULL,
+  settings TEXT NOT NULL, summary TEXT NOT NULL) STRICT;
+CREATE TABLE members (
+  merge_id INTEGER NOT NULL REFERENCES merges, tracklet_id INTEGER NOT NULL REFERENCES segments,
+  trajectory INTEGER NOT NULL, identity INTEGER NOT NULL, PRIMARY KEY (merge_id, tracklet_id)) STRICT, WITHOUT ROWID;
+CREATE INDEX members_by_tracklet ON members (tracklet_id);
+CREATE TABLE corrections (
+  id INTEGER PRIMARY KEY, made REAL NOT NULL, who TEXT NOT NULL, kind TEXT NOT NULL,
+  a INTEGER NOT NULL REFERENCES segments, b INTEGER NOT NULL REFERENCES segments) STRICT;
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY, time REAL NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, details TEXT NOT NULL) STRICT;
+CREATE TABLE erasures (
+  tracklet_id INTEGER NOT NULL, camera_id INTEGER NOT NULL, footage_id INTEGER NOT NULL,
+  shard INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL) STRICT;
 """
 _BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
 
@@ -159,6 +182,68 @@ class CropRecord:
     place: Place
 
 
+@dataclass(frozen=True, eq=False)
+class TrackletTable:
+    """All tracklets of a site as columns `(T,)`, by id."""
+
+    ids: NDArray[np.int64]
+    cameras: NDArray[np.int64]  # place in `names`
+    footage: NDArray[np.int64]  # ids
+    start: NDArray[np.float64]  # UTC seconds
+    end: NDArray[np.float64]
+    names: tuple[str, ...]  # of the cameras
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What the record says of one version of the site's encoder."""
+
+    name: str  # base, v1, v2, …
+    made: float  # UTC seconds
+    sha256: str  # of its ONNX file
+    status: str  # deployed: it serves, or did; refused: kept, but the gate did not let it serve
+    reason: str  # what the gate said, a sentence
+    summary: dict[str, Any]  # of its training
+    calibration: dict[str, Any] | None  # similarity → probability
+    serving: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Merge:
+    """What one merging found: rows of tracklets that belong together have the same numbers."""
+
+    id: int
+    made: float  # UTC seconds
+    model: str
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    ids: NDArray[np.int64]  # (T,) tracklets, rising
+    trajectories: NDArray[np.int64]  # (T,)
+    identities: NDArray[np.int64]  # (T,)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person said of two tracklets: `join`, they show one person, or `split`, two."""
+
+    kind: str
+    a: int
+    b: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what with the site's pictures of people."""
+
+    time: float  # UTC seconds
+    who: str
+    action: str
+    details: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What ingest adds to a footage in one commit. Counts are totals since the footage began."""
@@ -171,6 +256,11 @@ class Chunk:
     detections: int
     seconds: float
     problems: Sequence[str] = ()
+
+
+def segment_id(camera_id: int, number: int) -> int:
+    """The id of a camera's segment of that number."""
+    return (camera_id << 32) + number
 
 
 class Site:
@@ -187,9 +277,23 @@ class Site:
         return cls(path, Database.open(path))
 
     @classmethod
+    def open_existing(cls, path: Path) -> Self:
+        """Opens a site to write, but makes no new one; one of an older format is brought up to date."""
+        if not (path / FILE).is_file():
+            Database.open(path)  # says so
+        return cls.open_for_writing(path)
+
+    @classmethod
+    def open_to_ask(cls, path: Path) -> Self:
+        """Opens an existing site to read and to note who asked, while another process may write. Raises SiteError."""
+        return cls(path, Database.open(path, append=True))
+
+    @classmethod
     def open_for_writing(cls, path: Path) -> Self:
         """Opens a site to write, or makes a new one. Raises SiteError where it can't, or while another process does."""
-        return cls(path, Database.open_for_writing(path, _SCHEMA))
+        site = cls(path, Database.open_for_writing(path, (_SCHEMA, _SCHEMA_2)))
+        site._erase()  # what an interrupted `forget` left
+        return site
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +306,14 @@ class Site:
             writer.close()
         self._writers.clear()
         self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Around what writes files of the site beside the record. Raises StorageError where the disk takes no more."""
+        try:
+            yield
+        except OSError as error:
+            raise self._no_more(error.strerror or str(error)) from error
 
     # --- footage and its progress
 
@@ -231,15 +343,7 @@ class Site:
                 for shard in self._crop_folder(record.camera_id).glob(f"{record.id}-*.shard"):
                     shard.unlink()
         if replace:
-            try:
-                busy = self._db.one("PRAGMA wal_checkpoint(TRUNCATE)")["busy"]  # the log still holds what was removed
-            except sqlite3.OperationalError as error:
-                raise self._no_more(str(error)) from error
-            if busy:
-                log.warning(
-                    "Another process reads the site at %s: what was removed leaves the disk when that one ends.",
-                    self.path,
-                )
+            self._truncate_log()
         return result
 
     def begin(self, footage: FootageRecord, settings: dict[str, Any]) -> FootageRecord:
@@ -372,6 +476,202 @@ class Site:
         pairs = [tuple(row) for row in self._db.all("SELECT a, b FROM cannot_link ORDER BY a, b")]
         return np.array(pairs, np.int64).reshape(-1, 2)
 
+    def tracklet_table(self) -> TrackletTable:
+        """All tracklets at once."""
+        names = {row["id"]: row["name"] for row in self._db.all("SELECT id, name FROM cameras ORDER BY id")}
+        rows = self._db.all('SELECT id, camera_id, footage_id, start, "end" FROM tracklets ORDER BY id')
+        columns = list(zip(*map(tuple, rows))) or [()] * 5
+        ids, cameras, footage = (np.array(column, np.int64) for column in columns[:3])
+        start, end = (np.array(column, np.float64) for column in columns[3:])
+        places = np.searchsorted(np.array(list(names), np.int64), cameras)
+        return TrackletTable(ids, places, footage, start, end, tuple(names.values()))
+
+    def first_and_last_boxes(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Where segments began and ended, `(n, 4)` px each."""
+        first, last = np.zeros((len(ids), 4), np.float32), np.zeros((len(ids), 4), np.float32)
+        place = {int(one): k for k, one in enumerate(ids)}
+        for row in self._db.all("SELECT id, boxes FROM tracklets ORDER BY id"):
+            if (k := place.get(row["id"])) is not None:
+                boxes = np.frombuffer(zlib.decompress(row["boxes"]), _BOX)["box"]
+                first[k], last[k] = boxes[0], boxes[-1]
+        return first, last
+
+    # --- models
+
+    def models(self) -> list[ModelRecord]:
+        """Every version, oldest first."""
+        rows = self._db.all(
+            "SELECT name, made, sha256, status, reason, summary, calibration, serving FROM models ORDER BY id"
+        )
+        return [
+            ModelRecord(
+                *(row["name"], row["made"], row["sha256"], row["status"], row["reason"]),
+                summary=json.loads(row["summary"]),
+                calibration=json.loads(row["calibration"] or "null"),
+                serving=bool(row["serving"]),
+            )
+            for row in rows
+        ]
+
+    def add_model(self, model: ModelRecord) -> None:
+        """Writes a version into the record, or writes it again."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO models (name, made, sha256, status, reason, summary, calibration) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET made = excluded.made, sha256 = excluded.sha256, "
+                "status = excluded.status, reason = excluded.reason, summary = excluded.summary, "
+                "calibration = excluded.calibration",
+                *(model.name, model.made, model.sha256, model.status, model.reason, json.dumps(model.summary)),
+                None if model.calibration is None else json.dumps(model.calibration),
+            )
+            if model.serving:
+                self._serve(model.name)
+
+    def set_calibration(self, name: str, calibration: dict[str, Any]) -> None:
+        """How a version's similarities become probabilities."""
+        with self._transaction():
+            self._db.execute("UPDATE models SET calibration = ? WHERE name = ?", json.dumps(calibration), name)
+
+    def serve(self, name: str) -> None:
+        """From now on this version embeds and answers."""
+        with self._transaction():
+            self._serve(name)
+
+    def _serve(self, name: str) -> None:
+        self._db.execute("UPDATE models SET serving = 0 WHERE serving = 1 AND name <> ?", name)
+        self._db.execute("UPDATE models SET serving = 1, status = 'deployed' WHERE name = ?", name)
+
+    # --- trajectories and identities
+
+    def merge(self) -> Merge | None:
+        """The latest merging."""
+        row = self._db.one("SELECT * FROM merges ORDER BY id DESC LIMIT 1")
+        if row is None:
+            return None
+        members = self._db.all(
+            "SELECT tracklet_id, trajectory, identity FROM members WHERE merge_id = ? ORDER BY tracklet_id", row["id"]
+        )
+        table = np.array([tuple(member) for member in members], np.int64).reshape(-1, 3)
+        settings, summary = json.loads(row["settings"]), json.loads(row["summary"])
+        return Merge(row["id"], row["made"], row["model"], settings, summary, *table.T)
+
+    def add_merge(self, merge: Merge, *, keep: int) -> int:
+        """Adds what a merging found (its id is given here) and forgets all but the latest `keep`."""
+        with self._transaction():
+            number = self._db.execute(
+                "INSERT INTO merges (made, model, settings, summary) VALUES (?, ?, ?, ?)",
+                *(merge.made, merge.model, json.dumps(merge.settings), json.dumps(merge.summary)),
+            )
+            columns = (merge.ids.tolist(), merge.trajectories.tolist(), merge.identities.tolist())
+            self._db.execute_many(
+                "INSERT INTO members VALUES (?, ?, ?, ?)", [(number, *row) for row in zip(*columns, strict=True)]
+            )
+            old = "(SELECT id FROM merges ORDER BY id DESC LIMIT -1 OFFSET ?1)"
+            self._db.execute(f"DELETE FROM members WHERE merge_id IN {old}", keep)
+            self._db.execute(f"DELETE FROM merges WHERE id IN {old}", keep)
+        return number
+
+    def undo_merge(self) -> bool:
+        """Takes back the latest merging; False where there is none."""
+        with self._transaction():
+            row = self._db.one("SELECT max(id) AS id FROM merges")
+            if row["id"] is None:
+                return False
+            self._db.execute("DELETE FROM members WHERE merge_id = ?", row["id"])
+            self._db.execute("DELETE FROM merges WHERE id = ?", row["id"])
+        return True
+
+    def corrections(self) -> list[Correction]:
+        """What people said of pairs of tracklets, oldest first."""
+        return [Correction(*row) for row in self._db.all("SELECT kind, a, b FROM corrections ORDER BY id")]
+
+    def correct(self, corrections: Sequence[Correction], who: str, time: float) -> None:
+        """Adds what a person said; it replaces what was said of the same pairs before."""
+        with self._transaction():
+            for c in corrections:
+                a, b = sorted((c.a, c.b))
+                self._db.execute("DELETE FROM corrections WHERE a = ? AND b = ?", a, b)
+                self._db.execute(
+                    "INSERT INTO corrections (made, who, kind, a, b) VALUES (?, ?, ?, ?, ?)", time, who, c.kind, a, b
+                )
+
+    # --- who asked, and what is forgotten
+
+    def note(self, entry: AuditEntry) -> None:
+        """Adds to the audit; also from a site opened by `open_to_ask`."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO audit (time, who, action, details) VALUES (?, ?, ?, ?)",
+                *(entry.time, entry.who, entry.action, json.dumps(entry.details)),
+            )
+
+    def audit(self) -> list[AuditEntry]:
+        """All that was noted, oldest first."""
+        rows = self._db.all("SELECT time, who, action, details FROM audit ORDER BY id")
+        return [AuditEntry(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
+
+    def segments_before(self, time: float) -> list[int]:
+        """Ids of all pieces of tracks that ended before a time, UTC seconds."""
+        return [row[0] for row in self._db.all('SELECT id FROM segments WHERE "end" < ? ORDER BY id', time)]
+
+    def forget(self, ids: Sequence[int]) -> list[int]:
+        """Removes segments for good: rows, then the bytes of their crops. Returns the tracklets among them.
+
+        The caller erases what derives from them (embeddings, indexes), which it can do again at any time, and then
+        calls `forgotten`. A process that dies in between leaves the rest to the next that opens the site to write.
+        """
+        with self._transaction():
+            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS leaving (id INTEGER PRIMARY KEY)")
+            self._db.execute("DELETE FROM leaving")
+            self._db.execute_many("INSERT OR IGNORE INTO leaving VALUES (?)", [(int(one),) for one in ids])
+            mine = "(SELECT id FROM leaving)"
+            self._db.execute(
+                f"""INSERT INTO erasures SELECT p.tracklet_id, s.camera_id, s.footage_id, p.shard, p.offset, p.length
+                FROM crops p JOIN segments s ON s.id = p.tracklet_id WHERE p.tracklet_id IN {mine}"""
+            )
+            self._db.execute(f"DELETE FROM cannot_link WHERE a IN {mine} OR b IN {mine}")
+            self._db.execute(f"DELETE FROM corrections WHERE a IN {mine} OR b IN {mine}")
+            self._db.execute(f"DELETE FROM members WHERE tracklet_id IN {mine}")
+            self._db.execute(f"DELETE FROM crops WHERE tracklet_id IN {mine}")
+            self._db.execute(f"DELETE FROM segments WHERE id IN {mine}")
+        self._erase()
+        return self.erasures()
+
+    def erasures(self) -> list[int]:
+        """Tracklets whose rows and crops are gone, and of which derived data may still be there."""
+        return [row[0] for row in self._db.all("SELECT DISTINCT tracklet_id FROM erasures ORDER BY tracklet_id")]
+
+    def forgotten(self) -> None:
+        """Nothing is left of those in `erasures`."""
+        with self._transaction():
+            self._db.execute("DELETE FROM erasures")
+        self._truncate_log()
+
+    def _erase(self) -> None:
+        """Overwrites the bytes of crops whose rows are gone."""
+        places = self._db.all("SELECT * FROM erasures ORDER BY camera_id, footage_id, shard, offset")
+        for (camera, footage, shard), mine in groupby(
+            places, key=lambda row: (row["camera_id"], row["footage_id"], row["shard"])
+        ):
+            try:
+                erase(self._crop_folder(camera), footage, shard, [(row["offset"], row["length"]) for row in mine])
+            except OSError as error:
+                raise self._no_more(error.strerror or str(error)) from error
+        if places:
+            self._truncate_log()
+
+    def _truncate_log(self) -> None:
+        """The write-ahead log still holds the pages that were removed."""
+        try:
+            busy = self._db.one("PRAGMA wal_checkpoint(TRUNCATE)")["busy"]
+        except sqlite3.OperationalError as error:
+            raise self._no_more(str(error)) from error
+        if busy:
+            log.warning(
+                "Another process reads the site at %s: what was removed leaves the disk when that one ends.", self.path
+            )
+
     def verify(self) -> Iterator[str]:
         """Every row and crop that is not as it should be, as a sentence each."""
         try:
@@ -472,6 +772,8 @@ class Site:
         """Removes all rows that came from a footage and leaves it as if it were new."""
         mine = "(SELECT id FROM segments WHERE footage_id = ?1)"
         self._db.execute(f"DELETE FROM cannot_link WHERE a IN {mine} OR b IN {mine}", record.id)
+        self._db.execute(f"DELETE FROM corrections WHERE a IN {mine} OR b IN {mine}", record.id)
+        self._db.execute(f"DELETE FROM members WHERE tracklet_id IN {mine}", record.id)
         self._db.execute(f"DELETE FROM crops WHERE tracklet_id IN {mine}", record.id)
         self._db.execute("DELETE FROM segments WHERE footage_id = ?", record.id)
         self._db.execute(
@@ -482,7 +784,7 @@ class Site:
         )
 
     def _insert(self, footage: FootageRecord, chunk: Chunk, places: list[Place]) -> None:
-        base = footage.camera_id << 32
+        base = segment_id(footage.camera_id, 0)
         self._db.execute_many(
             "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [

@@ -96,3 +96,18 @@ def read_crop(folder: Path, footage: int, place: Place) -> bytes:
     if len(data) != place.length or zlib.crc32(data) != place.crc32:
         raise ValueError(f"{path}: the crop at byte {place.offset} is damaged")
     return data
+
+
+def erase(folder: Path, footage: int, shard: int, places: Iterable[tuple[int, int]]) -> None:
+    """Overwrites `(offset, length)` ranges of a shard with zeros, durably; of a shard that is gone, nothing."""
+    try:
+        file = os.open(shard_path(folder, footage, shard), os.O_WRONLY)
+    except FileNotFoundError:
+        return
+    try:
+        end = os.fstat(file).st_size
+        for offset, length in places:
+            os.pwrite(file, bytes(max(0, min(length, end - offset))), offset)
+        os.fsync(file)
+    finally:
+        os.close(file)

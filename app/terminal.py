@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,6 +19,7 @@ from rich.table import Table
 from app.database import SiteError
 from app.footage import FootageError, SiteConfigError
 from app.record import StorageError
+from app.still import StillError
 from deploy.detectors import DetectorError
 from trackers.motchallenge import MotFormatError
 
@@ -27,6 +29,7 @@ EXPECTED = (
     SiteError,
     DetectorError,
     MotFormatError,
+    StillError,
 )  # one exception type a boundary; each says what to do
 errors = Console(stderr=True, highlight=False)
 output = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -80,6 +83,19 @@ def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
         sys.stderr.close()
         sys.exit(1)
     sys.exit(0)
+
+
+def moment(text: str | None, option: str) -> float | None:
+    """An option's ISO 8601 time as UTC seconds; UTC unless it has an offset."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no time like 2026-11-20T14:30:05 or …+01:00.", param_hint=option
+        ) from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def print_json(result: Any) -> None:

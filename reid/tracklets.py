@@ -12,8 +12,6 @@ import json
 import logging
 import os
 import shutil
-import sys
-import time as clock
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,16 +26,15 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
+
+from reid.progress import Bar
 
 log = logging.getLogger("sightline")
 
 _FORMAT = 1  # of the folder; another one is built again
 _PIECE = 32  # crops a decoding thread takes at once
 _AHEAD = 4  # pieces a thread that may wait to be written: what bounds the memory (200 MB at 256 × 128 px, 16 threads)
-_LINE_SECONDS = 30.0  # between log lines where there is no terminal
 
 
 class DatasetError(ValueError):
@@ -50,7 +47,9 @@ class PictureArray(Protocol):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.uint8]: ...
 
 
-Picture = str | os.PathLike[str] | bytes | PictureArray  # a file, its bytes (JPEG, PNG, …), or pixels as RGB
+Picture = (
+    str | os.PathLike[str] | bytes | PictureArray | NDArray[np.uint8]
+)  # a file, its bytes (JPEG, PNG, …), or pixels as RGB
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,18 +338,8 @@ def _decoded(source: TrackletSource, shape: tuple[int, int, int]) -> Iterator[tu
     """Pieces of tracklets with where in the tracklet they begin, in the source's order, decoded in threads."""
     threads = min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     waiting: deque[tuple[Tracklet, int, Future[_Piece]]] = deque()
-    bars = Progress(
-        TextColumn("crops"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
-    done, next_line = 0, clock.monotonic() + _LINE_SECONDS
-    with bars, ThreadPoolExecutor(threads) as pool:
-        bar = bars.add_task("crops", total=source.pictures)
+    done = 0
+    with Bar("crops", source.pictures) as bar, ThreadPoolExecutor(threads) as pool:
         try:
             for entry in chain(_pieces(source), [None]):
                 if entry is not None:
@@ -362,10 +351,7 @@ def _decoded(source: TrackletSource, shape: tuple[int, int, int]) -> Iterator[tu
                     piece = future.result()
                     yield tracklet, offset, piece
                     done += len(piece.kept) + len(piece.problems)
-                    bars.update(bar, completed=done)
-                    if bars.disable and clock.monotonic() > next_line:
-                        next_line = clock.monotonic() + _LINE_SECONDS
-                        log.info("%s of %s crops", f"{done:,}", f"{source.pictures:,}" if source.pictures else "?")
+                    bar.show(done)
         finally:
             for _, _, future in waiting:
                 future.cancel()
@@ -387,7 +373,7 @@ def _decode_piece(pictures: Sequence[Picture], shape: tuple[int, int, int]) -> _
     problems: list[str] = []
     for i, picture in enumerate(pictures):
         try:
-            crops[len(kept)] = _resized(_decode(picture), shape[0], shape[1])
+            crops[len(kept)] = _resized(decode_picture(picture), shape[0], shape[1])
             kept.append(i)
         except (OSError, ValueError, cv2.error) as error:
             named = os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"picture {i}"
@@ -395,7 +381,12 @@ def _decode_piece(pictures: Sequence[Picture], shape: tuple[int, int, int]) -> _
     return _Piece(crops[: len(kept)], np.array(kept, np.int64), problems)
 
 
-def _decode(picture: Picture) -> NDArray[np.uint8]:
+def decode_crops(pictures: Sequence[Picture], height: int, width: int) -> NDArray[np.uint8]:
+    """`(n, height, width, 3)` RGB of those that can be decoded, in their order."""
+    return _decode_piece(pictures, (height, width, 3)).crops
+
+
+def decode_picture(picture: Picture) -> NDArray[np.uint8]:
     """`(h, w, 3)` RGB. Raises OSError or ValueError where there is no whole picture."""
     if isinstance(picture, str | os.PathLike):
         picture = Path(picture).read_bytes()

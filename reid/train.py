@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import copy
 import dataclasses
-import hashlib
 import json
 import logging
 import math
@@ -32,9 +30,6 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, distributed, nn
 
 from reid.augment import augment
@@ -45,29 +40,30 @@ from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval, pool_
 from reid.methods import Bank, Batch, Config, Method, Recipe, Tracklets, find, make
 from reid.methods.utal import UTAL
 from reid.ranks import from_all_ranks, over_ranks, rank, ranks, sum_gradients, wait_for_ranks
+from reid.run import (
+    Diverged,
+    Journal,
+    State,
+    TrainingError,
+    claim,
+    digest,
+    load_checkpoint,
+    save_checkpoint,
+    write_whole,
+)
 from reid.samplers import Sampler
 from reid.tracklets import DatasetError, TrackletDataset
 
 log = logging.getLogger("sightline")
-errors = Console(stderr=True, highlight=False)
 
 BASE = Path(__file__).parents[1] / "deploy" / "models" / "base.safetensors"  # a file, so no floor is imported
 LOG_EVERY = 50  # steps between two looks at the losses, the only times that a step waits for the device
 CHECKPOINT_SECONDS = 60.0
-LINE_SECONDS = 30.0  # between progress lines where there is no terminal
 BANK_BYTES = 4 * 2**30  # features of all data; larger ones lie in main memory, in half precision
 EVALUATE = 256  # crops at once
 STRIPES = 8  # of the map, for the methods that compare parts
 CPU = torch.device("cpu")
 AHEAD = 3  # batches that are read while the device works
-
-
-class TrainingError(ValueError):
-    """A run that can't start as asked; the message says why and what to do."""
-
-
-class Diverged(ArithmeticError):
-    """The loss is no number any more."""
 
 
 @dataclass(frozen=True)
@@ -342,15 +338,18 @@ def train(
     people: NDArray[np.int64] | None = None,
     test: TestSet | None = None,
     test_every: int = 0,
+    device: torch.device | None = None,
 ) -> Result:
     """Trains on `dataset` into the folder `out`, from its checkpoint where there is one.
 
     people (T,): who each tracklet shows, if somebody knows; only reports see it, and what says of itself that it is
-    supervised. test: scores before and after, and every `test_every` epochs; nothing is ever chosen by them. Raises
-    TrainingError where a setting is wrong or `out` is of another run, Diverged where the loss is no number any more.
+    supervised. test: scores before and after, and every `test_every` epochs; nothing is ever chosen by them. device:
+    None for CUDA where it works. Raises TrainingError where a setting is wrong or `out` is of another run, Diverged
+    where the loss is no number any more.
     """
     # -- what is asked for
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else CPU
+    if device is None:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else CPU
     if settings.precision == "auto":
         settings = replace(settings, precision="bf16" if device.type == "cuda" else "fp32")
     config = settings.config()
@@ -529,25 +528,6 @@ def train(
     return result
 
 
-@dataclass
-class State:
-    """How far a run is; with the weights, all that a checkpoint holds."""
-
-    step: int = 0
-    unread: int = 0
-    """Steps whose losses are still on the device."""
-    images: int = 0
-    seconds: float = 0.0
-    training: float = 0.0
-    """Seconds of the steps alone."""
-    start: dict[str, float] | None = None
-    final: dict[str, float] | None = None
-    curves: dict[str, float] = field(default_factory=dict)
-    """Of this epoch: what the method told at its start."""
-    losses: dict[str, float] = field(default_factory=dict)
-    """Of this epoch, the mean up to this step."""
-
-
 def random_seed(*numbers: int) -> int:
     return int(np.random.default_rng(numbers).integers(2**62))
 
@@ -603,128 +583,6 @@ def hindsight(method: Method, people: NDArray[np.int64] | None) -> dict[str, flo
             pieces = torch.from_numpy(np.stack([one, other], 1)[same]).to(method.camera.device)
             found["fragment_similarity"] = method.pairwise_similarity(pieces)  # MPS
     return found
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The run's folder.
-
-
-def digest(dataset: TrackletDataset) -> str:
-    """Changes with the tracklets, their crops' number, size and times."""
-    found = hashlib.sha256(str((dataset.crops.shape, dataset.camera_names)).encode())
-    for part in (dataset.time, dataset.start, dataset.length, dataset.tracklet_camera, dataset.cannot_link):
-        found.update(np.ascontiguousarray(part).tobytes())
-    return found.hexdigest()[:16]
-
-
-def claim(out: Path, settings: dict[str, Any]) -> None:
-    """Makes `out` the folder of a run with these settings. Raises TrainingError where it is of another."""
-    path = out / "settings.json"
-    wanted = json.loads(json.dumps(settings))
-    try:
-        if path.is_file():
-            have = json.loads(path.read_text(encoding="utf-8"))
-            for name, value in wanted.items():
-                if name not in have or have[name] != value:
-                    raise TrainingError(
-                        f"{out} is of another run: {name} is {have.get(name)!r} there and {value!r} here; give another "
-                        "--out, or remove it"
-                    )
-        elif rank() == 0:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(wanted, indent=2) + "\n")
-    except (OSError, json.JSONDecodeError) as error:
-        raise TrainingError(f"{path} can't be read or written ({error})") from error
-
-
-def write_whole(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
-def save_checkpoint(out: Path, parts: dict[str, Any], state: State) -> None:
-    """All that the next step needs, whole or not at all; never weights that are no numbers."""
-    if rank():
-        return
-    weights = [p for part in parts.values() if isinstance(part, nn.Module) for p in part.parameters()]
-    if not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
-        raise Diverged(f"weights are no numbers any more at step {state.step}: lower recipe.learning_rate with --set")
-    written = {name: part.state_dict() for name, part in parts.items()}
-    with (out / "checkpoint.pt.part").open("wb") as file:
-        torch.save({**written, "state": dataclasses.asdict(state)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(out / "checkpoint.pt.part", out / "checkpoint.pt")
-
-
-def load_checkpoint(out: Path, parts: dict[str, Any], state: State, device: torch.device) -> None:
-    """Puts what was saved into `parts` and `state`; leaves them where nothing was."""
-    path = out / "checkpoint.pt"
-    if not path.is_file():
-        return
-    written = torch.load(path, weights_only=True, map_location=device)
-    for name, part in parts.items():
-        part.load_state_dict(written[name])
-    for name, value in written["state"].items():
-        setattr(state, name, value)
-    log.info("going on at step %s", f"{state.step:,}")
-
-
-class Journal:
-    """What a run tells as it goes: `log.jsonl`, TensorBoard's files, and a bar on a terminal or a line now and then."""
-
-    def __init__(self, out: Path, step: int, steps: int) -> None:
-        self.steps, self.first = steps, rank() == 0
-        self.path = out / "log.jsonl"
-        self.board: Any = None
-        self.next_line, self.text = time.monotonic() + LINE_SECONDS, ""
-        if not self.first:
-            return
-        # What was told after the checkpoint will be done, and told, again.
-        lines = self.path.read_text(encoding="utf-8").splitlines() if step and self.path.is_file() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        write_whole(self.path, "".join(line + "\n" for line in kept))
-        with contextlib.suppress(ImportError):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True)
-        self.task = self.bar.add_task("training", total=steps, completed=step)
-
-    def __enter__(self) -> Journal:
-        if self.first:
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.first:
-            self.bar.stop()
-            if self.board is not None:
-                self.board.close()
-
-    def show(self, step: int, epoch: int) -> None:
-        if not self.first:
-            return
-        self.bar.update(self.task, completed=step, description=f"epoch {epoch + 1}{self.text}")
-        if self.bar.disable and time.monotonic() > self.next_line:
-            self.next_line = time.monotonic() + LINE_SECONDS
-            log.info("epoch %d, step %s of %s%s", epoch + 1, f"{step:,}", f"{self.steps:,}", self.text)
-
-    def write(self, state: State, values: dict[str, Any]) -> None:
-        if not self.first:
-            return
-        speed = state.images / max(state.training, 1e-9)
-        flat = {name: value for name, value in values.items() if name != "losses"}
-        flat |= {f"loss/{name}": value for name, value in values["losses"].items()}
-        line = {"step": state.step, "seconds": round(state.seconds, 2), "images_per_second": round(speed, 1), **flat}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        if self.board is not None:
-            for name, value in flat.items():
-                self.board.add_scalar(name, value, state.step)
-        self.text = f", loss {sum(values['losses'].values()):.3f}, {speed:.0f} images/s"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -824,9 +682,7 @@ def settings_of(arguments: argparse.Namespace, **others: Any) -> Settings:
 
 def run(program: Callable[[], None]) -> None:
     """A command: logs on stderr; what can't start, in one sentence and with exit code 2; what broke, with 1."""
-    logging.basicConfig(
-        format="%(message)s", handlers=[RichHandler(console=errors, show_time=False, show_level=False, show_path=False)]
-    )
+    logging.basicConfig(format="%(message)s")
     try:
         if "TORCHELASTIC_RUN_ID" in os.environ:  # by torchrun
             if torch.cuda.is_available():
@@ -837,13 +693,13 @@ def run(program: Callable[[], None]) -> None:
         log.setLevel(logging.INFO if rank() == 0 else logging.ERROR)
         program()
     except (TrainingError, BenchmarkError, DatasetError, EncoderError, EvaluationError) as error:
-        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
     except Diverged as error:
-        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        errors.print("Interrupted: the same command goes on from the last checkpoint.")
+        print("Interrupted: the same command goes on from the last checkpoint.", file=sys.stderr)
         sys.exit(130)
     finally:
         if distributed.is_initialized():

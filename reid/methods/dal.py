@@ -49,10 +49,6 @@ class DALConfig(Config):
     """η of Eq. 1."""
     cross_weight: float = 1.0
     """λ of Eq. 7."""
-    negative: Literal["mean", "nearest"] = "mean"
-    """What a frame whose own anchor ranks first is compared with. mean: the camera's mean rank-1 distance in the batch,
-    as the authors' code. Where all rank right, the gradients of that cancel: Σ (own − mean) is 0 whatever the features.
-    nearest: the nearest anchor of another tracklet, as in every other frame."""
     intra: bool = True
     cross: bool = True
     anchors: Literal["means", "zero"] = "means"
@@ -68,7 +64,7 @@ class DALConfig(Config):
         # Its authors' code for all that the paper leaves open, but the means: a zero anchor is as near to every frame.
         # Adam, augmentation and the length of the run are those of the other methods, to compare with.
         recipe = Recipe(epochs=80, drops=(0.5,), batch=64, frames=2, head="embedding-l2", clip_value=2.0)
-        return cls(recipe=recipe, margin=0.5, squared=True, cross_start=0.1, ranking="pooled", negative="nearest")
+        return cls(recipe=recipe, margin=0.5, squared=True, cross_start=0.1, ranking="pooled")
 
 
 class DAL(Method):
@@ -93,21 +89,18 @@ class DAL(Method):
         pairs = self.associations()
         return {"associations": float(len(pairs)), "association_rate": float((self.partner >= 0).float().mean())}
 
-    def ranked_first(self, frames: Tensor, camera: Tensor, without: Tensor | None = None) -> Tensor:
-        """(B,) the nearest anchor of each frame's own camera (Eq. 2), but for those in `without` (B,)."""
+    def ranked_first(self, frames: Tensor, camera: Tensor) -> Tensor:
+        """(B,) the nearest anchor of each frame's own camera (Eq. 2)."""
         anchors = normalised(self.anchor)
         # |a|² stands here since an anchor may still be 0, not of length 1.
         similarity = 2 * frames @ anchors.T - anchors.square().sum(1)
-        if without is not None:
-            similarity.scatter_(1, without[:, None], -torch.inf)
         return self.by_camera.best(similarity)[1].gather(1, camera[:, None])[:, 0]
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
         squared, margin = self.config.squared, self.config.margin
         frames = normalised(batch.embedding)
         with torch.no_grad():
-            other = batch.tracklet if self.config.negative == "nearest" else None
-            first = self.ranked_first(frames, batch.camera, other)
+            first = self.ranked_first(frames, batch.camera)
         to_first = distance(frames, normalised(self.anchor[first]), squared=squared)  # D_{p,t}
         same = batch.camera[:, None] == batch.camera
         mean_first = (same / same.sum(1, keepdim=True)) @ to_first  # of the M frames of the camera in the batch

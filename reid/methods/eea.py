@@ -57,7 +57,7 @@ class EEAConfig(Config):
 
     @classmethod
     def practical(cls) -> EEAConfig:
-        return cls(threshold="quantile", scale=16.0, exemplars="features", cannot_link=True)
+        return cls(threshold="quantile", scale=16.0, exemplars="features", neighbours=4, cannot_link=True)
 
 
 class EEA(Method):

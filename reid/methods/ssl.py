@@ -69,6 +69,9 @@ class SSLConfig(Config):
     """On v, in training; after the normalisation, as in BUC."""
     table: Literal["zero", "features"] = "zero"
     """What V starts as: zero as in BUC, or one pass over the data. Each round refills it, as in BUC."""
+    reciprocal: bool = False
+    """Only classes that have each other among their k share labels. The paper takes all k, of which on fragments nearly
+    half show somebody else."""
     cannot_link: bool = False
     """Tracklets seen side by side are never alike."""
 
@@ -78,9 +81,24 @@ class SSLConfig(Config):
 
     @classmethod
     def practical(cls) -> SSLConfig:
-        # Tracklets are what a site has; as single images, a tracklet's own frames fill most of the k places.
-        recipe = replace(IMAGES, batch=64, frames=4)
-        return cls(recipe=recipe, unit="tracklet", table="features", cannot_link=True)
+        # Tracklets are what a site has; as single images, a tracklet's own frames fill most of the k places. From an
+        # encoder that has learned something, labels are shared at once, and Adam at one rate does as for the others.
+        recipe = replace(
+            IMAGES, optimiser="adam", learning_rate=3.5e-4, backbone_rate=1.0, drops=(), batch=64, frames=4
+        )
+        return cls(
+            recipe=recipe,
+            unit="tracklet",
+            temperature=0.06,
+            own=0.3,
+            reliable=6,
+            first_phase=0.0,
+            rounds=1000,
+            dropout=0.0,
+            table="features",
+            reciprocal=True,
+            cannot_link=True,
+        )
 
 
 class SSL(Method):
@@ -140,6 +158,9 @@ class SSL(Method):
                     self.config.reliable,
                     without_diagonal=True,
                 )
+                if self.config.reciprocal:
+                    own = torch.arange(size, device=alike.device)[:, None, None]
+                    alike = alike.where((alike[alike.clamp(min=0)] == own).any(2), -1)
                 self.alike.copy_(alike)
         across = self.class_camera[self.alike.clamp(min=0)] != self.class_camera[:, None]
         found = (self.alike >= 0).sum()

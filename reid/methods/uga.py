@@ -6,7 +6,7 @@ teaches each image also the classes that a graph over those rows links it to in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -39,7 +39,9 @@ class UGAConfig(Config):
 
     @classmethod
     def practical(cls) -> UGAConfig:
-        return cls(calibration="quantile", scale=16.0)
+        # From an encoder that has learned something, a shorter first stage at one rate does.
+        recipe = replace(RECIPE, cycles=1, drops=())
+        return cls(recipe=recipe, calibration="quantile", scale=16.0, stage_one=0.25)
 
 
 class UGA(Method):

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from reid.association import SoftLabels, hard_labels, nearest_per_camera, reciprocal, soft_labels
@@ -60,7 +58,7 @@ class UTALConfig(Config):
         # TAUDL's tail; an epoch of all tracklets, since a quiet camera would make it a handful of steps; small batches,
         # as the other methods have, since short runs need steps.
         recipe = Recipe(epochs=80, batch=96, frames=4, head="fc", epoch="tracklets", tail=0.01)
-        return cls(recipe=recipe, normalise=True, cannot_link=True, scale=16.0, classifiers="features")
+        return cls(recipe=recipe, normalise=True, cannot_link=True, scale=16.0, classifiers="features", ccta_start=0.25)
 
 
 class UTAL(Method):
@@ -186,16 +184,3 @@ class UTAL(Method):
     def pairwise_similarity(self, pairs: Tensor) -> float:
         """MPS (Fig. 4): mean similarity of the labels of pairs (P, 2) of tracklets, to report where truth is known."""
         return float(self.labels.similarity(self.class_of[pairs]).mean())
-
-    def trajectories(self, threshold: float = 0.5) -> Tensor:
-        """(T,) int64, equal where tracklets join into one trajectory: tracking refinement (§4.3, Table 6).
-
-        Edges where the affinity exceeds `threshold`. The graph of nearest neighbours is directed, and the paper cites
-        an algorithm for strongly connected components, so both directions must lead back.
-        """
-        row, place = (self.affinity > threshold).nonzero(as_tuple=True)
-        column = self.column[row, place]
-        size = len(self.class_camera)
-        edges = coo_array((torch.ones(len(row)).numpy(), (row.cpu().numpy(), column.cpu().numpy())), shape=(size, size))
-        _, component = connected_components(edges, connection="strong")
-        return torch.from_numpy(component).long().to(self.class_of.device)[self.class_of]

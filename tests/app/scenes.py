@@ -160,13 +160,19 @@ def _env() -> dict[str, str]:
 
 
 def dump(site: Path, *, without: Callable[[str, str], bool] = lambda table, column: False) -> dict[str, list[str]]:
-    """Every row of every table of a site's record as text, sorted; where footage lies is left out."""
+    """Every row of every table of a site's record as text, sorted; where footage lies, and when, is left out."""
     rows: dict[str, list[str]] = {}
     with closing(sqlite3.connect(site / "site.db")) as database:
         database.row_factory = sqlite3.Row
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             rows[table] = sorted(
-                repr([(key, value) for key, value in row.items() if key != "path" and not without(table, key)])
+                repr(
+                    [
+                        (key, value)
+                        for key, value in row.items()
+                        if key not in ("path", "made") and not without(table, key)
+                    ]
+                )
                 for row in map(dict, database.execute(f'SELECT * FROM "{table}"'))
             )
     return rows

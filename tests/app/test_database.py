@@ -11,13 +11,16 @@ import pytest
 from app.database import FILE, LOCK, VERSION, Database, SiteError
 from app.record import Site
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE things (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE) STRICT;
 -- a comment; with a semicolon
 CREATE VIEW names AS SELECT name FROM things;
-"""
+""",
+    "CREATE TABLE later (id INTEGER PRIMARY KEY);\n",
+)
 
 
 @pytest.fixture
@@ -175,7 +178,7 @@ def test_a_transaction_is_whole_or_not_at_all(folder: Path) -> None:
 
 def test_a_schema_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     with pytest.raises(SiteError, match="can't be written"):
-        Database.open_for_writing(tmp_path / "site", SCHEMA + "CREATE TABLE things (id INTEGER);\n")
+        Database.open_for_writing(tmp_path / "site", (*SCHEMA, "CREATE TABLE things (id INTEGER);\n"))
     with closing(Database.open_for_writing(tmp_path / "site", SCHEMA)) as database:
         assert database.one("SELECT count(*) FROM things")[0] == 0
 
@@ -196,3 +199,22 @@ def test_a_site_that_was_never_begun_is_told_from_one_of_others(tmp_path: Path) 
         Database.open(tmp_path)
     Database.open_for_writing(tmp_path, SCHEMA).close()
     Database.open(tmp_path).close()
+
+
+def test_a_site_of_an_older_format_gets_what_it_lacks_when_it_is_opened_to_write(tmp_path: Path) -> None:
+    with closing(Database.open_for_writing(tmp_path, (SCHEMA[0],))) as database:
+        database.execute("INSERT INTO things (name) VALUES ('kept')")
+        database.execute("PRAGMA user_version = 1")
+    with pytest.raises(SiteError, match=r"has format 1.*brings it up to date"):
+        Database.open(tmp_path)
+    with closing(Database.open_for_writing(tmp_path, SCHEMA)) as database:
+        assert database.one("SELECT name FROM things")[0] == "kept"
+        assert database.one("SELECT count(*) FROM later")[0] == 0
+    Database.open(tmp_path).close()
+
+
+def test_rows_can_be_added_beside_a_writer(tmp_path: Path) -> None:
+    with closing(Database.open_for_writing(tmp_path, SCHEMA)) as writer:
+        with closing(Database.open(tmp_path, append=True)) as other, other.transaction():
+            other.execute("INSERT INTO things (name) VALUES ('note')")
+        assert writer.one("SELECT name FROM things")[0] == "note"

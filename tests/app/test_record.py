@@ -15,7 +15,7 @@ import pytest
 from app.crops import Crop
 from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
-from app.record import Chunk, FootageRecord, Site, StorageError
+from app.record import AuditEntry, Chunk, Correction, FootageRecord, Merge, ModelRecord, Site, StorageError
 from tests.app.scenes import dump, segment, shards
 from trackers.tracklets import Kind, Segment
 
@@ -421,3 +421,129 @@ def test_a_crop_that_is_no_jpeg_is_named(tmp_path: Path) -> None:
         whole.crops[1][1] = replace(whole.crops[1][1], jpeg=b"not a picture")
         site.commit(record, whole, done=True)
         assert list(site.verify()) == ["tracklet 1 of camera hall: crop 1 is no JPEG"]
+
+
+# --- models, merging, audit
+
+
+def model(name: str, *, serving: bool = False) -> ModelRecord:
+    return ModelRecord(name, 5.0, "ab" * 32, "candidate", "it is new", {"epochs": 3}, None, serving)
+
+
+def test_one_version_serves(site: Site) -> None:
+    site.add_model(model("base", serving=True))
+    site.add_model(model("v1"))
+    assert [(m.name, m.serving, m.status) for m in site.models()] == [
+        ("base", True, "deployed"),
+        ("v1", False, "candidate"),
+    ]
+    site.serve("v1")
+    site.set_calibration("v1", {"slope": 2.0})
+    assert [m.serving for m in site.models()] == [False, True]
+    assert site.models()[1].calibration == {"slope": 2.0}
+    site.add_model(replace(model("v1"), reason="written again"))
+    assert site.models()[1].reason == "written again"
+    assert site.models()[1].serving
+
+
+def filled(site: Site, tmp_path: Path) -> list[int]:
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    pieces = [segment(1), segment(2, track=2, cannot_link=[1]), segment(3, track=3), segment(4, kind=Kind.SHORT)]
+    site.commit(record, chunk(*pieces), done=True)
+    return [one.id for one in site.segments()]
+
+
+def test_the_table_of_tracklets(site: Site, tmp_path: Path) -> None:
+    ids = filled(site, tmp_path)
+    table = site.tracklet_table()
+    assert table.ids.tolist() == ids[:3]
+    assert len(table) == 3
+    assert table.names == ("hall",)
+    assert table.cameras.tolist() == [0, 0, 0]
+    assert (table.end > table.start).all()
+    first, last = site.first_and_last_boxes(table.ids[1:])
+    assert first.tolist() == last.tolist() == [[30, 20, 60, 100]] * 2
+
+
+def merging(ids: list[int], trajectories: list[int], identities: list[int]) -> Merge:
+    rows = (np.array(column, np.int64) for column in (ids, trajectories, identities))
+    return Merge(0, 7.0, "base", {"method": "utal"}, {"transits": []}, *rows)
+
+
+def test_mergings_follow_each_other_and_are_undone(site: Site, tmp_path: Path) -> None:
+    ids = filled(site, tmp_path)[:3]
+    assert site.merge() is None
+    for k in range(4):
+        site.add_merge(merging(ids, [1, 1, 2 + k], [1, 1, 1]), keep=2)
+    latest = site.merge()
+    assert latest is not None
+    assert latest.trajectories.tolist() == [1, 1, 5]
+    assert site.undo_merge()
+    now = site.merge()
+    assert now is not None
+    assert now.trajectories.tolist() == [1, 1, 4]
+    assert now.settings == {"method": "utal"}
+    assert site.undo_merge()
+    assert not site.undo_merge()  # only two were kept
+    assert len(site.tracklet_table()) == 3
+
+
+def test_the_last_word_on_a_pair_counts(site: Site, tmp_path: Path) -> None:
+    a, b, c, _ = filled(site, tmp_path)
+    site.correct([Correction("join", b, a), Correction("join", a, c)], "me", 1.0)
+    site.correct([Correction("split", a, b)], "me", 2.0)
+    assert site.corrections() == [Correction("join", a, c), Correction("split", a, b)]
+
+
+def test_notes_are_taken_beside_a_writer(site: Site) -> None:
+    entry = AuditEntry(3.0, "me", "query", {"results": [1, 2]})
+    with Site.open_to_ask(site.path) as other:
+        other.note(entry)
+    assert site.audit() == [entry]
+
+
+def bytes_of(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file())
+
+
+def test_what_is_forgotten_leaves_no_bytes(site: Site, tmp_path: Path) -> None:
+    a, b, c, _ = filled(site, tmp_path)
+    site.add_merge(merging([a, b, c], [1, 1, 2], [1, 1, 2]), keep=5)
+    site.correct([Correction("join", a, c)], "me", 1.0)
+    pictures = {one: [site.crop_jpeg(crop) for crop in site.crops(one)] for one in (a, b, c)}
+    assert all(jpeg in bytes_of(site.path) for jpeg in pictures[a])
+
+    assert site.forget([a]) == [a]
+    assert not any(jpeg in bytes_of(site.path) for jpeg in pictures[a])
+    assert [site.crop_jpeg(crop) for crop in site.crops(b)] == pictures[b]
+    assert site.tracklet_table().ids.tolist() == [b, c]
+    assert not len(site.cannot_link())
+    assert site.corrections() == []
+    merge = site.merge()
+    assert merge is not None
+    assert merge.ids.tolist() == [b, c]
+    assert list(site.verify()) == []
+    assert site.erasures() == [a]  # until the caller has erased what derives from it
+    site.forgotten()
+    assert site.erasures() == []
+
+
+def test_who_opens_next_erases_what_a_dead_process_left(site: Site, tmp_path: Path, monkeypatch: Any) -> None:
+    a, *_ = filled(site, tmp_path)
+    jpeg = site.crop_jpeg(site.crops(a)[0])
+    with monkeypatch.context() as patched:
+        patched.setattr("app.record.erase", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            site.forget([a])
+    site.close()
+    assert jpeg in bytes_of(tmp_path / "site")
+    with Site.open_for_writing(tmp_path / "site") as again:
+        assert jpeg not in bytes_of(tmp_path / "site")
+        assert again.erasures() == [a]
+
+
+def test_all_pieces_before_a_time(site: Site, tmp_path: Path) -> None:
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    site.commit(record, chunk(segment(1), segment(2, kind=Kind.SHORT), segment(3, start=100.0)), done=True)
+    ids = [one.id for one in site.segments()]
+    assert site.segments_before(50.0) == ids[:2]

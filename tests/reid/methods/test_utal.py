@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from reid.merging import joined
 from reid.methods.utal import UTAL, UTALConfig
 from tests.reid.methods import scenes
 
@@ -160,8 +161,8 @@ def test_trajectories_and_label_similarity() -> None:
     place = 10 * np.eye(4)[person] + np.random.default_rng(1).normal(0, 0.1, (12, 4))
     method = UTAL(of, 4, UTALConfig(), 10, seed=0)
     method.start_epoch(0, lambda: scenes.Bank(torch.from_numpy(place).float()))
-    joined = method.trajectories().numpy()
-    assert ((joined[:, None] == joined) == (person[:, None] == person)).all()
+    same = joined(method.labels).numpy()
+    assert ((same[:, None] == same) == (person[:, None] == person)).all()
     assert method.pairwise_similarity(torch.tensor([[0, 1], [3, 5]])) > 0.9
     assert method.pairwise_similarity(torch.tensor([[0, 3], [5, 9]])) < 0.5
 

@@ -1,0 +1,434 @@
+"""A site teaches itself its own appearance: unsupervised training on its tracklets, a gate without labels, and a switch
+that leaves the old model serving until the new one is ready in every part."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from app.database import SiteError
+from app.embed import read_crops, spread
+from app.models import WEIGHTS, bring_up_to_date, deploy_model, folder_of, next_name, serving, store_of
+from app.models import find as find_model
+from app.progress import counting
+from app.record import ModelRecord, Site, TrackletTable
+from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+
+if TYPE_CHECKING:  # they bring torch
+    import torch
+
+    from reid.encoder import Encoder
+    from reid.gate import GateScore
+    from reid.tracklets import TrackletDataset, TrackletSource
+
+log = logging.getLogger("sightline")
+
+STILL = "the model that serves goes on serving, query and merge work with it"
+LEAST_TRACKLETS = 40  # to learn from and to be judged by
+BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
+MOST_HELD = 1500  # tracklets
+MOST_CROPS = 16  # of a tracklet, to learn from
+PROBE_SECONDS = 4.0
+REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
+SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
+
+
+class Method(StrEnum):
+    """Each is a file in `reid/methods`."""
+
+    eea = "eea"
+    utal = "utal"
+    uga = "uga"
+    ssl = "ssl"
+    dal = "dal"
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptReport:
+    """What an adaptation came to."""
+
+    model: str
+    method: str
+    started_from: str
+    tracklets: int  # learned from
+    held_back: int  # judged by
+    crops: int
+    epochs: int
+    images_per_second: float
+    gate: dict[str, Any]  # of the candidate
+    gate_before: dict[str, Any]  # of the model that served
+    deployed: bool
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, on what; written down, so that an interrupted adaptation goes on as it began."""
+
+    model: str
+    method: str
+    started_from: str
+    epochs: int
+    batch: int
+    rate: float  # images/s, expected
+    learn: list[int]  # tracklet ids
+    asked: dict[str, Any]  # method, minutes, epochs, seed
+
+
+def adapt(
+    path: Path,
+    *,
+    method: str = "eea",
+    minutes: float = 30.0,
+    epochs: int | None = None,
+    device: str | None = None,
+    force: bool = False,
+    seed: int = 0,
+) -> AdaptReport:
+    """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
+
+    epochs: None for as many as fit `minutes`. Going on where it was interrupted. Raises SiteError where there is too
+    little to learn from, TrainingError or Diverged where training fails.
+    """
+    from reid.encoder import load_encoder
+    from reid.gate import better
+    from reid.train import Diverged, TrainingError, train
+
+    began = time.monotonic()
+    place = _device(device)
+    with Site.open_existing(path) as site:
+        asked = {"method": method, "minutes": None if epochs else minutes, "epochs": epochs, "seed": seed}
+        if (done := _finished(site, asked)) is not None:
+            return done
+        table = site.tracklet_table()
+        _check(site, table)
+        bring_up_to_date(site)
+        now = serving(site)
+        if _one_person(site, now):
+            raise SiteError(
+                f"All tracklets of {path} look like one person, who teaches nothing about others: ingest footage with "
+                f"more people; {STILL}."
+            )
+        held = _held_back(site, table)
+        plan = _plan(site, table, held, now, asked, place)
+        run = site.path / "adapt" / plan.model
+        start = folder_of(site, plan.started_from) / WEIGHTS
+        dataset = _dataset(site, plan.learn, run / "crops", load_encoder(start).size)
+        try:
+            result = train(dataset, _settings(plan, start, seed), run / "training", device=place)
+        except (TrainingError, Diverged) as error:
+            raise SiteError(f"{error} ({run} holds the run: remove it to begin again)") from error
+        candidate = load_encoder(Path(result.model))
+        log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
+        before = _judge(site, load_encoder(start).to(place), table, held)
+        after = _judge(site, candidate.to(place), table, held)
+        passed, reason = better(after, before)
+        if force and not passed:
+            reason = f"forced, though {reason}"
+        summary = {
+            "method": method,
+            "started_from": plan.started_from,
+            "tracklets": len(plan.learn),
+            "held_back": len(held),
+            "crops": len(dataset.crops),
+            "epochs": plan.epochs,
+            "images_per_second": result.images_per_second,
+            "gate": after.plain(),
+            "gate_before": before.plain(),
+        }
+        model = _export(site, candidate.to("cpu"), plan.model, summary, reason, dataset)
+        if passed or force:
+            with counting("tracklets embedded with the new model") as progress:
+                deploy_model(site, model, progress)
+        else:
+            site.add_model(dataclasses.replace(model, status="refused"))
+        shutil.rmtree(run)  # crops of people: not kept twice
+        return _report(find_model(site, plan.model), time.monotonic() - began)
+
+
+def _report(model: ModelRecord, seconds: float) -> AdaptReport:
+    return AdaptReport(
+        model=model.name,
+        seconds=round(seconds, 1),
+        deployed=model.status == "deployed",
+        reason=model.reason,
+        **{key: value for key, value in model.summary.items() if key != "export"},
+    )
+
+
+def _finished(site: Site, asked: dict[str, Any]) -> AdaptReport | None:
+    """What an adaptation came to that was killed after all was done but tidying up; that is done here."""
+    known = {model.name: model for model in site.models() if model.status != "candidate"}
+    for path in sorted((site.path / "adapt").glob("v*")):
+        if path.name in known:
+            plan = path / "plan.json"
+            mine = plan.is_file() and json.loads(plan.read_text(encoding="utf-8"))["asked"] == asked
+            shutil.rmtree(path)
+            if mine:
+                return _report(known[path.name], 0.0)
+    return None
+
+
+def _export(
+    site: Site, encoder: Encoder, name: str, summary: dict[str, Any], reason: str, dataset: TrackletDataset
+) -> ModelRecord:
+    """Writes a version's files, checks them against each other, and adds it to the record: nothing serves yet."""
+    from deploy.export import CHECKED, ExportError, export_model
+    from reid.encoder import save_encoder
+
+    folder = folder_of(site, name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    save_encoder(encoder, folder / WEIGHTS)
+    crops = dataset.crops[np.linspace(0, len(dataset.crops) - 1, CHECKED).round().astype(int)]
+    try:
+        exported = export_model(encoder, folder, {"model": name, **summary}, crops)
+    except ExportError as error:
+        raise SiteError(f"{error}; the model that served goes on serving.") from error
+    assert exported.checked is not None
+    summary = {**summary, "export": {"opset": exported.opset, "max_difference": exported.checked.max_difference}}
+    model = ModelRecord(name, time.time(), exported.sha256, "candidate", reason, summary, None, False)
+    site.add_model(model)
+    return model
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(name)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise SiteError(
+            f"there is no device {name!r} here ({str(error).splitlines()[0]}): use cpu, cuda or cuda:1."
+        ) from error
+    return place
+
+
+def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
+    """Ids of the tracklets that no version ever learns from, whole stretches of time; new ones get theirs by and by.
+
+    Stretches, because people who were seen side by side are evidence only if both are held back.
+    """
+    path = site.path / "adapt" / "held-back.json"
+    known: dict[str, list[int]] = json.loads(path.read_text()) if path.is_file() else {"seen": [], "held": []}
+    new = ~np.isin(table.ids, np.array(known["seen"], np.int64))
+    order = np.flatnonzero(new)[np.argsort(table.start[new], kind="stable")]
+    chosen = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2
+    if len(order):
+        ids = table.ids[order]
+        known = {
+            "seen": sorted([*known["seen"], *ids.tolist()]),
+            "held": sorted([*known["held"], *ids[chosen].tolist()]),
+        }
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        _write_whole(path, json.dumps(known))
+    held = np.intersect1d(table.ids, np.array(known["held"], np.int64))
+    return held[-MOST_HELD:]
+
+
+def _check(site: Site, table: TrackletTable) -> None:
+    """Raises SiteError, saying what still can be done, where there is too little to learn from."""
+    if not len(table):
+        raise SiteError(f"The site at {site.path} has no tracklets: ingest footage with people in it first.")
+    if len(table) < LEAST_TRACKLETS:
+        raise SiteError(
+            f"The site at {site.path} has {len(table)} tracklets and adapting needs {LEAST_TRACKLETS}: ingest more "
+            f"footage; {STILL}."
+        )
+    if len(np.unique(table.cameras)) < 2:
+        raise SiteError(
+            f"All tracklets of {site.path} are of one camera ({table.names[table.cameras[0]]}), and what is learned is "
+            f"how people look in others: ingest footage of another camera; {STILL}."
+        )
+
+
+def _one_person(site: Site, now: ModelRecord) -> bool:
+    """Whether tracklets are as alike as the halves of one, and nobody was ever seen beside another."""
+    if len(site.cannot_link()):
+        return False
+    halves = store_of(site, now.name).load()[1].astype(np.float32)
+    within = np.einsum("td,td->t", halves[:, 0], halves[:, 1])
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, len(halves), (2, 5000))
+    between = np.einsum("td,td->t", halves[one, 0], halves[other, 1])[one != other]
+    return bool(np.median(between) >= np.quantile(within, 0.25))
+
+
+def _plan(
+    site: Site, table: TrackletTable, held: NDArray[np.int64], now: ModelRecord, asked: dict[str, Any], device: Any
+) -> Plan:
+    """What was begun with the same wishes and is not finished, else a new plan."""
+    learn = np.setdiff1d(table.ids, held)
+    for path in sorted((site.path / "adapt").glob("v*/plan.json")):
+        plan = Plan(**json.loads(path.read_text()))
+        if plan.asked == asked and plan.learn == learn.tolist() and plan.started_from == now.name:
+            log.info("Going on with %s", plan.model)
+            return plan
+        log.info("What was begun for %s was for other tracklets or wishes: it begins again", plan.model)
+        shutil.rmtree(path.parent)
+    name = next_name(site)
+    run = site.path / "adapt" / name
+    shutil.rmtree(run, ignore_errors=True)
+    start = folder_of(site, now.name) / WEIGHTS
+    plan = Plan(name, asked["method"], now.name, 1, 1, 0.0, learn.tolist(), asked)
+    settings = _settings(plan, start, asked["seed"])
+    config = settings.config()
+    from reid.encoder import load_encoder
+
+    encoder = load_encoder(start)
+    dataset = _dataset(site, plan.learn, run / "crops", encoder.size)
+    rate = _probe(encoder.to(device), dataset, config.recipe.batch)
+    seconds = len(dataset.crops) / rate * REST
+    epochs = asked["epochs"] or max(1, round(SPARE * 60 * asked["minutes"] / seconds))
+    plan = dataclasses.replace(plan, epochs=epochs, batch=config.recipe.batch, rate=rate)
+    _write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
+    height, width = encoder.size
+    log.info(
+        "%s: %s on %d tracklets (%d crops, %d held back), backbone %s at %d×%d px from %s, batches of %d, %d epochs, "
+        "about %.0f minutes at %.0f images/s on %s",
+        *(name, plan.method, len(plan.learn), len(dataset.crops), len(held), encoder.config.backbone, height, width),
+        *(now.name, plan.batch, epochs, epochs * seconds / 60, rate, device),
+    )
+    return plan
+
+
+def _settings(plan: Plan, start: Path, seed: int) -> Any:
+    from reid.train import Settings
+
+    return Settings(
+        method=plan.method,
+        data=f"site, {len(plan.learn)} tracklets",
+        protocol="raw-tracklets",
+        epochs=plan.epochs,
+        seed=seed,
+        init=str(start),
+        changes={"recipe.epoch": "images"},
+    )
+
+
+def _probe(encoder: Encoder, dataset: TrackletDataset, batch: int) -> float:
+    """Images a second of training steps on this machine."""
+    import copy
+
+    import torch
+
+    copied = copy.deepcopy(encoder).train()
+    crops = torch.from_numpy(dataset.crops[: max(8, min(batch, len(dataset.crops)))])
+    optimiser = torch.optim.Adam(copied.parameters(), 1e-4)
+    began, steps = time.monotonic(), 0
+    while steps < 2 or time.monotonic() - began < PROBE_SECONDS:
+        if steps == 1:  # the first one is slow
+            began = time.monotonic()
+        optimiser.zero_grad()
+        copied(crops.to(next(copied.parameters()).device)).square().mean().backward()
+        optimiser.step()
+        steps += 1
+    return (steps - 1) * len(crops) / (time.monotonic() - began)
+
+
+def _dataset(site: Site, learn: list[int], folder: Path, size: tuple[int, int]) -> TrackletDataset:
+    """Crops of the tracklets to learn from, as the engine takes them."""
+    from reid.tracklets import TrackletDataset
+
+    return TrackletDataset.build(folder, _source(site, learn), *size)
+
+
+def _source(site: Site, learn: list[int]) -> TrackletSource:
+    from reid.tracklets import Tracklet, TrackletSource
+
+    table = site.tracklet_table()
+    camera = dict(zip(table.ids.tolist(), (table.names[c] for c in table.cameras)))
+    pairs = site.cannot_link()
+    pairs = pairs[np.isin(pairs, learn).all(1)]
+
+    def tracklets() -> Iterator[Tracklet]:
+        for number in learn:
+            crops = site.crops(number)
+            crops = [crops[k] for k in spread(len(crops), MOST_CROPS)] if crops else []
+            if crops:
+                pictures = [site.crop_jpeg(crop) for crop in crops]
+                yield Tracklet(number, camera[number], np.array([crop.time for crop in crops]), pictures)
+
+    named = hashlib.sha256(json.dumps([learn, pairs.tolist(), MOST_CROPS]).encode()).hexdigest()
+    return TrackletSource(tracklets(), named, cannot_link=pairs)
+
+
+def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.int64]) -> GateScore:
+    """What the gate says of an encoder on the tracklets that were held back."""
+    import torch
+
+    from reid.gate import judge
+    from reid.tracklets import decode_crops
+
+    rows: list[NDArray[np.float32]] = []
+    whose: list[NDArray[np.int64]] = []
+    kept: list[int] = []
+    for number, jpegs in read_crops(site, held):
+        crops = decode_crops(jpegs, *encoder.size)
+        if len(crops):
+            rows.append(encoder.embed(torch.from_numpy(crops)).numpy())
+            whose.append(np.full(len(crops), len(kept)))
+            kept.append(number)
+    ids = np.array(kept, np.int64)
+    at = np.searchsorted(table.ids, ids)
+    pairs = site.cannot_link()
+    pairs = np.searchsorted(ids, pairs[np.isin(pairs, ids).all(1)])
+    return judge(np.concatenate(rows), np.concatenate(whose), table.cameras[at], table.start[at], table.end[at], pairs)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def command(
+    site: SiteOption = SITE,
+    method: Annotated[Method, typer.Option(help="How it learns.")] = Method.eea,
+    minutes: Annotated[float, typer.Option(help="As long as this, about, on this machine…", min=0.1)] = 30.0,
+    epochs: Annotated[int | None, typer.Option(help="…or so many times through all crops.", min=1)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA where it works.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let the new model serve whatever the gate says.")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn the site's own appearance from its tracklets, without labels. Safe to interrupt."""
+    report = adapt(site, method=method, minutes=minutes, epochs=epochs, device=device, force=force, seed=seed)
+    if as_json:
+        print_json(report)
+        return
+    output.print(
+        f"{report.model} ({report.method} from {report.started_from}): {report.epochs} epochs of "
+        f"{report.crops:,} crops of {report.tracklets:,} tracklets in {report.seconds / 60:.1f} minutes",
+        markup=False,
+    )
+    output.print(f"gate {report.gate_before['score']:.3f} → {report.gate['score']:.3f}: {report.reason}", markup=False)
+    output.print(
+        f"{report.model} serves now."
+        if report.deployed
+        else f"{report.started_from} goes on serving; --force overrides.",
+        markup=False,
+    )
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(command)

@@ -1,0 +1,45 @@
+"""Who searched or erased what: every query and every erasure leaves a row that `python -m app.audit` shows."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from app.record import Site
+from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
+
+
+def asker() -> str:
+    """Who runs this program, as the system knows it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"user {os.getuid()}"
+
+
+def command(
+    site: SiteOption = SITE,
+    last: Annotated[int, typer.Option(help="Only the latest so many.", min=1)] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who searched this site for whom, and what was erased."""
+    with Site.open(site) as opened:
+        entries = opened.audit()[-last:]
+    if as_json:
+        print_json([{"time": e.time, "who": e.who, "action": e.action, **e.details} for e in entries])
+        return
+    shown = table("time (UTC)", "who", "action", "details", left=("time (UTC)", "who", "action", "details"))
+    for e in entries:
+        told = ", ".join(f"{name} {value}" for name, value in e.details.items() if value not in (None, [], {}))
+        shown.add_row(f"{datetime.fromtimestamp(e.time, UTC):%Y-%m-%d %H:%M:%S}", e.who, e.action, told)
+    output.print(shown)
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(command)

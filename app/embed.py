@@ -1,0 +1,180 @@
+"""Tracklets to embeddings with the site's serving model: beside detection while footage is ingested, or afterwards.
+
+What is embedded is derived from the record: `update` compares both and does what is missing, footage by footage, so it
+may be interrupted anywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.embeddings import Embeddings, pool
+from app.record import Site
+from reid.encoder import OpenEncoder
+from reid.tracklets import decode_crops
+
+log = logging.getLogger("sightline")
+
+CROPS = 16  # of a tracklet, spread over its time: twice as many change little
+BATCH = 32  # crops at once
+_WAITING = 64  # tracklets that may wait while ingest goes on
+
+
+def spread(count: int, most: int = CROPS) -> NDArray[np.int64]:
+    """Which of `count` crops are embedded: at most `most`, evenly over their order."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def embed(
+    tracklets: Iterable[tuple[int, Sequence[bytes]]], encoder: OpenEncoder
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Ids and JPEG crops in the order of time → ids and halves `(2, D)`, the means of the earlier and later crops.
+
+    A tracklet none of whose crops can be decoded is left out.
+    """
+    import torch
+
+    held: list[tuple[int, NDArray[np.uint8]]] = []
+
+    def flush() -> Iterator[tuple[int, NDArray[np.float32]]]:
+        rows = encoder.embed(torch.from_numpy(np.concatenate([crops for _, crops in held])), batch=BATCH).numpy()
+        whose = np.repeat(np.arange(len(held)), [len(crops) for _, crops in held])
+        yield from zip([number for number, _ in held], pool(rows, whose), strict=True)
+        held.clear()
+
+    for number, jpegs in tracklets:
+        crops = decode_crops([jpegs[k] for k in spread(len(jpegs))], *encoder.size) if len(jpegs) else None
+        if crops is None or not len(crops):
+            log.warning("tracklet %d has no crop that can be read: it is not embedded", number)
+            continue
+        held.append((number, crops))
+        if sum(len(crops) for _, crops in held) >= BATCH:
+            yield from flush()
+    if held:
+        yield from flush()
+
+
+def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes]]]:
+    """Ids and JPEG crops from the site's shards; damaged crops are left out."""
+    for number in ids:
+        crops = site.crops(int(number))
+        jpegs = []
+        for k in spread(len(crops)) if crops else ():
+            with suppress(ValueError):  # `app.site --verify` tells of them
+                jpegs.append(site.crop_jpeg(crops[k]))
+        yield int(number), jpegs
+
+
+def update(
+    site: Site,
+    store: Embeddings,
+    open_encoder: Callable[[], OpenEncoder],
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Makes the store hold just the site's tracklets; returns how many were embedded. progress: done, in all."""
+    table = site.tracklet_table()
+    have = {footage: store.read(footage)[0] for footage in store.footages()}
+    wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
+    for footage in have.keys() - wanted.keys():
+        store.drop(footage)
+    missing = {f: np.setdiff1d(ids, have[f]) if f in have else ids for f, ids in wanted.items()}
+    total, done = sum(map(len, missing.values())), 0
+    encoder = open_encoder() if total else None
+    for footage, ids in wanted.items():
+        kept_ids, kept = store.read(footage) if footage in have else (ids[:0], None)
+        still = np.isin(kept_ids, ids)
+        if not len(missing[footage]) and still.all():
+            continue
+        rows: list[tuple[int, NDArray[np.float32]]] = []
+        for row in embed(read_crops(site, missing[footage]), encoder) if encoder else ():
+            rows.append(row)
+            if progress is not None:
+                progress(done + len(rows), total)
+        done += len(missing[footage])
+        new_ids = np.concatenate([kept_ids[still], np.array([number for number, _ in rows], np.int64)])
+        parts = [kept[still].astype(np.float32)] if kept is not None and still.any() else []
+        parts += [np.stack([halves for _, halves in rows])] if rows else []
+        if not parts:
+            store.drop(footage)
+            continue
+        order = np.argsort(new_ids)
+        store.write(footage, new_ids[order], np.concatenate(parts)[order])
+    return total
+
+
+class Embedder:
+    """Embeds what ingest commits, in a thread of its own.
+
+    What it had not written when ingest was stopped, `update` does later.
+    """
+
+    def __init__(self, store: Embeddings, open_encoder: Callable[[], OpenEncoder]) -> None:
+        """`open_encoder` is called in the thread: what it imports and loads does not hold up detection."""
+        self._store = store
+        self._open = open_encoder
+        self._queue: queue.Queue[tuple[int, int, Sequence[bytes]] | int | None] = queue.Queue(_WAITING)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="embed", daemon=True)
+        self._thread.start()
+
+    def take(self, footage: int, tracklet: int, jpegs: Sequence[bytes]) -> None:
+        """One tracklet that is committed."""
+        self._put((footage, tracklet, [jpegs[k] for k in spread(len(jpegs))]))
+
+    def finish(self, footage: int) -> None:
+        """A footage has no more tracklets: its embeddings are written."""
+        self._put(footage)
+
+    def close(self) -> None:
+        """Waits for what is under way. Raises what went wrong."""
+        self._put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def abandon(self) -> None:
+        """Stops without waiting for what is queued."""
+        with suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+        self._put(None)
+        self._thread.join()
+
+    def _put(self, item: tuple[int, int, Sequence[bytes]] | int | None) -> None:
+        while self._thread.is_alive():
+            with suppress(queue.Full):
+                self._queue.put(item, timeout=0.1)
+                return
+
+    def _run(self) -> None:
+        try:
+            encoder = self._open()
+            found: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+            waiting: list[tuple[int, int, Sequence[bytes]]] = []
+
+            def flush() -> None:
+                whose = {tracklet: footage for footage, tracklet, _ in waiting}
+                for tracklet, halves in embed([(tracklet, jpegs) for _, tracklet, jpegs in waiting], encoder):
+                    found.setdefault(whose[tracklet], []).append((tracklet, halves))
+                waiting.clear()
+
+            while (item := self._queue.get()) is not None:
+                if not isinstance(item, int):
+                    waiting.append(item)
+                    if sum(len(jpegs) for _, _, jpegs in waiting) >= BATCH:
+                        flush()
+                    continue
+                flush()
+                rows = sorted(found.pop(item, []), key=lambda row: row[0])
+                if rows:
+                    ids = np.array([tracklet for tracklet, _ in rows], np.int64)
+                    self._store.write(item, ids, np.stack([halves for _, halves in rows]))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that calls close
+            self._error = error

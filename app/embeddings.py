@@ -1,0 +1,240 @@
+"""Embeddings on disk: derived from the crops by one model, `embeddings/<model>/<footage id>.npy`, a file per footage.
+
+A file is a NumPy array of records: a tracklet's id and two rows, the mean embeddings of the earlier and of the later
+half of its crops. Two views of the same person, taken apart in time, are what a model's probabilities are calibrated
+with; their sum is the tracklet's embedding. Files are written whole or not at all, and one that is damaged counts as
+missing: what is derived comes back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import tempfile
+import tokenize
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from app.database import SiteError
+
+log = logging.getLogger("sightline")
+
+_PART = ".part"
+_UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, tokenize.TokenError)  # what a damaged header can raise
+
+
+class Embeddings:
+    """What one model made of a site's tracklets. The folder comes into being with the first file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def footages(self) -> set[int]:
+        """Ids of the footages that are embedded, those without a tracklet included; damaged files are left out."""
+        return {footage for footage in self._files() if self._shape(footage) is not None}
+
+    def write(self, footage: int, ids: ArrayLike, halves: ArrayLike) -> None:
+        """Replaces what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`, normalised here."""
+        ids, rows = np.asarray(ids, np.int64), np.asarray(halves, np.float32)
+        if ids.ndim != 1 or rows.ndim != 3 or rows.shape[:2] != (len(ids), 2):
+            raise ValueError(f"halves are (n, 2, D), one for each of n ids: {rows.shape} for {ids.shape}")
+        if not np.isfinite(rows).all():
+            raise ValueError(f"embeddings of footage {footage} aren't finite")
+        order = np.argsort(ids, kind="stable")
+        records = np.empty(len(ids), _record(rows.shape[2]))
+        records["id"], records["halves"] = ids[order], normalised(rows[order])
+        self._save(footage, records)
+
+    def read(self, footage: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids `(n,)`, ascending, and halves `(n, 2, D)` of a footage; none where it is missing or damaged."""
+        records = self._read(footage)
+        return records["id"].copy(), np.ascontiguousarray(records["halves"])
+
+    def load(self, footages: Iterable[int] | None = None) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids `(T,)`, ascending, and halves `(T, 2, D)` of some footages, or of all."""
+        parts = [self.read(footage) for footage in (self._files() if footages is None else sorted(set(footages)))]
+        return self._by_id(parts, (2,))
+
+    def load_whole(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids `(T,)`, ascending, and embeddings `(T, D)` of all tracklets: half the memory of `load`."""
+        parts = []
+        for footage in self._files():
+            ids, halves = self.read(footage)
+            parts.append((ids, whole(halves).astype(np.float16)))
+        return self._by_id(parts, ())
+
+    def remove(self, ids: Collection[int] | NDArray[np.int64]) -> int:
+        """Takes tracklets' bytes off the disk; returns how many there were. May be repeated.
+
+        A footage that has none left stays embedded. A damaged file is removed, as it may hold one of them.
+        """
+        leaving = np.array(sorted(ids), np.int64)
+        removed = 0
+        sweep(self.folder)
+        for footage in self._files():
+            if self._shape(footage) is None:
+                self.drop(footage)
+                continue
+            records = self._read(footage)
+            kept = records[~np.isin(records["id"], leaving)]
+            if len(kept) < len(records):
+                self._save(footage, kept)
+                removed += len(records) - len(kept)
+        return removed
+
+    def drop(self, footage: int) -> None:
+        """A footage is no longer embedded."""
+        sweep(self.folder)
+        self._path(footage).unlink(missing_ok=True)
+        if self.folder.is_dir():
+            sync_folder(self.folder)
+
+    def _path(self, footage: int) -> Path:
+        return self.folder / f"{footage}.npy"
+
+    def _files(self) -> list[int]:
+        """Footages that have a file, sound or not."""
+        return sorted(int(path.stem) for path in self.folder.glob("*.npy") if path.stem.isdecimal())
+
+    def _shape(self, footage: int) -> tuple[int, int] | None:
+        """Tracklets and width by a file's header; None where the file is missing, damaged or not of that size."""
+        path = self._path(footage)
+        try:
+            with path.open("rb") as file:
+                if np.lib.format.read_magic(file) != (1, 0):
+                    raise ValueError("of another version")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                rest = os.fstat(file.fileno()).st_size - file.tell()
+            width = (dtype.itemsize - 8) // 4
+            if len(shape) != 1 or width < 0 or dtype != _record(width) or rest != shape[0] * dtype.itemsize:
+                raise ValueError("of another size or kind")
+        except FileNotFoundError:
+            return None
+        except _UNREADABLE as error:
+            self._tell(path, error)
+            return None
+        return shape[0], width
+
+    def _read(self, footage: int) -> NDArray[np.void]:
+        """A footage's records. The header is checked before memory is taken for what it promises."""
+        shape = self._shape(footage)
+        if shape is None:
+            return np.empty(0, _record(0))
+        count, width = shape
+        path = self._path(footage)
+        try:
+            with path.open("rb") as file:
+                file.seek(-count * _record(width).itemsize, os.SEEK_END)
+                records = np.fromfile(file, _record(width), count)
+            if len(records) != count or not np.isfinite(records["halves"]).all():
+                raise ValueError("not all of its numbers can be read")
+        except _UNREADABLE as error:
+            self._tell(path, error)
+            return np.empty(0, _record(0))
+        return records
+
+    def _tell(self, path: Path, error: Exception) -> None:
+        log.warning("%s is damaged (%s) and counts as missing: its tracklets are embedded again", path, error)
+
+    def _save(self, footage: int, records: NDArray[np.void]) -> None:
+        make_folder(self.folder)
+        sweep(self.folder)
+        with replacing(self._path(footage)) as file:
+            np.lib.format.write_array(file, records, version=(1, 0), allow_pickle=False)
+
+    def _by_id(
+        self, parts: list[tuple[NDArray[np.int64], NDArray[np.float16]]], inner: tuple[int, ...]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        parts = [part for part in parts if len(part[0])]
+        widths = {rows.shape[-1] for _, rows in parts}
+        if len(widths) > 1:
+            raise SiteError(
+                f"{self.folder} holds embeddings of different widths ({', '.join(map(str, sorted(widths)))}): remove "
+                "that folder; embeddings come back."
+            )
+        if not parts:
+            return np.empty(0, np.int64), np.empty((0, *inner, 0), np.float16)
+        ids = np.concatenate([part for part, _ in parts])
+        place = np.empty(len(ids), np.int64)
+        place[np.argsort(ids, kind="stable")] = np.arange(len(ids))
+        rows = np.empty((len(ids), *parts[0][1].shape[1:]), np.float16)
+        start = 0
+        for _, part in parts:  # straight to its place: sorting afterwards would hold everything a third time
+            rows[place[start : start + len(part)]] = part
+            start += len(part)
+        return np.sort(ids), rows
+
+
+def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of length 1 along the last axis; a row of zeros stays one."""
+    length = np.sqrt(np.square(rows).sum(-1, keepdims=True))
+    return (rows / np.maximum(length, 1e-12)).astype(np.float32, copy=False)
+
+
+def whole(halves: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Halves `(n, 2, D)` → the tracklets' embeddings `(n, D)`."""
+    return normalised(halves.astype(np.float32).sum(1))
+
+
+def pool(crops: NDArray[np.float32], tracklets: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Embeddings of crops `(n, D)`, in the order of time within ascending tracklets `(n,)` → halves `(T, 2, D)`.
+
+    The middle crop of an odd number belongs to the later half; a single crop is both halves.
+    """
+    if not len(crops):
+        return np.empty((0, 2, crops.shape[1]), np.float32)
+    first = np.flatnonzero(np.r_[True, tracklets[1:] != tracklets[:-1]])
+    middle = first + np.diff(np.r_[first, len(crops)]) // 2
+    # Where two bounds are equal (one crop), reduceat gives the row at the bound: just what is wanted.
+    bounds = np.stack([first, middle], 1).reshape(-1)
+    return normalised(np.add.reduceat(crops, bounds, 0).reshape(len(first), 2, -1))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file (mode 0600) that takes another's place when it is complete and durable, or leaves nothing behind."""
+    handle, name = tempfile.mkstemp(_PART, f"{path.name}.", path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # tells `sweep` that its writer lives
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(part, path)
+        sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers left that died: it may hold what has been removed since."""
+    for part in folder.glob(f"*{_PART}"):
+        with suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """A folder and those above it that are missing, for nobody else's eyes."""
+    for missing in [f for f in (*reversed(folder.parents), folder) if not f.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes what was renamed or removed in a folder durable: old bytes don't come back with the power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _record(width: int) -> np.dtype[np.void]:
+    return np.dtype([("id", "<i8"), ("halves", "<f2", (2, width))])

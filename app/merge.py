@@ -1,0 +1,200 @@
+"""Tracklets become trajectories within a camera, and trajectories identities across cameras."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from app.audit import asker
+from app.database import SiteError
+from app.models import bring_up_to_date, calibration_of, serving, store_of
+from app.record import AuditEntry, Correction, Merge, Site
+from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
+
+KEPT = 5  # mergings that can be undone
+
+
+class Method(StrEnum):
+    """How tracklets join within a camera."""
+
+    constrained = "constrained"
+    utal = "utal"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeReport:
+    """What a merging found."""
+
+    tracklets: int
+    trajectories: int
+    identities: int
+    across: int  # identities that were in two cameras or more
+    changed: bool  # from the merging before
+    method: str
+    transits: list[dict[str, Any]]  # from, to, count and seconds: how long people took, learned
+    seconds: float
+
+
+def merge(site: Site, *, method: str = "constrained") -> MergeReport:
+    """Joins all tracklets of the site afresh; what has not changed keeps its numbers.
+
+    Nothing is destroyed: tracklets stay, and the last few mergings can be undone. Raises SiteError where there is
+    nothing to merge, or corrections contradict each other.
+    """
+    from reid.merging import MergeError, MergeRules, identities, trajectories
+
+    began = time.monotonic()
+    bring_up_to_date(site)
+    model, before = serving(site), site.merge()
+    try:
+        seen, names = _seen(site, model.name)
+        if not len(seen):
+            raise SiteError(
+                f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
+            )
+        known, rules = calibration_of(model), MergeRules()
+        earlier = (None, None) if before is None else _earlier(before, seen.ids)
+        within = trajectories(seen, rules, lambda s: known.probability(s, across=False), method, earlier[0])
+        across = identities(seen, within, rules, lambda s: known.probability(s, across=True), earlier[1])
+    except MergeError as error:
+        raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
+    transits = [
+        {
+            "from": names[t.origin],
+            "to": names[t.destination],
+            "count": t.count,
+            "median": t.median,
+            "p10": t.p10,
+            "p90": t.p90,
+        }
+        for t in across.transit
+    ]
+    overlapping = [[names[a], names[b]] for a, b in across.overlapping]
+    summary = {"transits": transits, "overlapping": overlapping}
+    found = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
+    changed = before is None or not _same(before, found)
+    if changed:
+        site.add_merge(found, keep=KEPT)
+    return MergeReport(
+        tracklets=len(seen.ids),
+        trajectories=len(np.unique(within)),
+        identities=len(np.unique(across.labels)),
+        across=_across(across.labels, seen.camera),
+        changed=changed,
+        method=method,
+        transits=transits,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
+    """All embedded tracklets of the site as merging takes them, and the cameras' names."""
+    from reid.merging import Seen
+
+    table = site.tracklet_table()
+    ids, rows = store_of(site, model).load_whole()
+    known = np.isin(ids, table.ids)
+    ids, rows = ids[known], rows[known].astype(np.float32)
+    at = np.searchsorted(table.ids, ids)
+    first, last = site.first_and_last_boxes(ids)
+
+    def pairs(listed: NDArray[np.int64]) -> NDArray[np.int64]:
+        listed = listed.reshape(-1, 2)
+        return np.searchsorted(ids, listed[np.isin(listed, ids).all(1)])
+
+    said = {
+        kind: np.array([(c.a, c.b) for c in site.corrections() if c.kind == kind], np.int64)
+        for kind in ("join", "split")
+    }
+    seen = Seen(
+        ids=ids,
+        camera=table.cameras[at],
+        start=table.start[at],
+        end=table.end[at],
+        first_box=first,
+        last_box=last,
+        embedding=rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12),
+        cannot_link=pairs(site.cannot_link()),
+        must_link=pairs(said["join"]),
+        apart=pairs(said["split"]),
+    )
+    return seen, table.names
+
+
+def _earlier(before: Merge, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Trajectories and identities that tracklets had; -1 of new ones."""
+    if not len(before.ids):
+        return np.full(len(ids), -1), np.full(len(ids), -1)
+    at = np.searchsorted(before.ids, ids).clip(max=len(before.ids) - 1)
+    known = before.ids[at] == ids
+    return np.where(known, before.trajectories[at], -1), np.where(known, before.identities[at], -1)
+
+
+def _same(one: Merge, other: Merge) -> bool:
+    return one.settings == other.settings and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "trajectories", "identities")
+    )
+
+
+def _across(identity: NDArray[np.int64], camera: NDArray[np.int64]) -> int:
+    """How many identities were in two cameras or more."""
+    pairs = np.unique(np.stack([identity, camera], 1), axis=0)
+    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+
+
+def command(
+    site: SiteOption = SITE,
+    method: Annotated[
+        Method, typer.Option(help="Within a camera: ours, or UTAL's connected components.")
+    ] = Method.constrained,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back the latest merging.")] = False,
+    join: Annotated[
+        tuple[int, int] | None, typer.Option(help="Two tracklets show one person: kept, and merged again.")
+    ] = None,
+    split: Annotated[
+        tuple[int, int] | None, typer.Option(help="Two tracklets show two people: kept, and merged again.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Join tracklets into trajectories within a camera and identities across cameras. Nothing is destroyed."""
+    with Site.open_existing(site) as opened:
+        if undo:
+            if not opened.undo_merge():
+                raise SiteError(f"The site at {site} has no merging to undo.")
+            opened.note(AuditEntry(time.time(), asker(), "merge undone", {}))
+            now = opened.merge()
+            output.print("The latest merging is undone; " + ("the one before holds." if now else "none is left."))
+            return
+        said = [Correction(kind, *pair) for kind, pair in (("join", join), ("split", split)) if pair is not None]
+        known = set(opened.tracklet_table().ids.tolist())
+        for one in said:
+            if one.a == one.b or not {one.a, one.b} <= known:
+                raise SiteError(f"{one.a} and {one.b} are not two tracklets of the site at {site}.")
+        if said:
+            opened.correct(said, asker(), time.time())
+        report = merge(opened, method=method)
+    if as_json:
+        print_json(report)
+        return
+    output.print(
+        f"{report.tracklets:,} tracklets → {report.trajectories:,} trajectories → {report.identities:,} identities, "
+        f"{report.across:,} of them in two cameras or more" + ("" if report.changed else " (as before)"),
+        markup=False,
+    )
+    if report.transits:
+        shown = table("from", "to", "people", "median s", "10 %", "90 %", left=("from", "to"))
+        for t in report.transits:
+            shown.add_row(t["from"], t["to"], str(t["count"]), *(f"{t[key]:.1f}" for key in ("median", "p10", "p90")))
+        output.print(shown)
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(command)

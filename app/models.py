@@ -1,0 +1,240 @@
+"""The versions of a site's encoder: which there are, which one serves, and how another one comes to serve."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+import deploy.models
+from app import embed
+from app.database import SiteError
+from app.embeddings import Embeddings
+from app.progress import counting
+from app.record import ModelRecord, Site
+from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json, table
+
+if TYPE_CHECKING:  # they bring torch
+    from reid.calibration import Calibration
+
+    from reid.encoder import OpenEncoder
+
+ONNX, WEIGHTS = "model.onnx", "model.safetensors"
+BASE = "base"
+
+commands = group("List the versions of a site's encoder, or let another one serve.")
+
+
+def folder_of(site: Site, name: str) -> Path:
+    """Where a version's files are."""
+    return site.path / "models" / name
+
+
+def store_of(site: Site, name: str) -> Embeddings:
+    """The embeddings that a version made."""
+    return Embeddings(site.path / "embeddings" / name)
+
+
+def find(site: Site, name: str) -> ModelRecord:
+    """A version by its name. Raises SiteError where there is none."""
+    known = {model.name: model for model in site.models()}
+    if name not in known:
+        raise SiteError(
+            f"The site at {site.path} has no model {name!r}; it has {', '.join(known) or 'none: ingest footage first'}."
+        )
+    return known[name]
+
+
+def serving(site: Site) -> ModelRecord:
+    """The version that embeds and answers. Raises SiteError where the site has none yet."""
+    for model in site.models():
+        if model.serving:
+            return model
+    raise SiteError(
+        f"The site at {site.path} has no model yet: `python -m app.ingest VIDEOS --site {site.path}` first."
+    )
+
+
+def with_base(site: Site) -> ModelRecord:
+    """The version that serves; of a site that has none, the shipped base, whose files are copied into the site."""
+    known = site.models()
+    if known:
+        return serving(site)
+    shipped = Path(deploy.models.__path__[0])
+    folder = folder_of(site, BASE)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for source, name in ((shipped / "base.onnx", ONNX), (shipped / "base.safetensors", WEIGHTS)):
+        if not source.is_file():
+            raise SiteError(f"the base encoder is not at {source}: make it with `python -m deploy.models.base`.")
+        part = folder / f"{name}.part"
+        shutil.copyfile(source, part)
+        os.replace(part, folder / name)
+    site.add_model(
+        ModelRecord(
+            name=BASE,
+            made=time.time(),
+            sha256=digest(folder / ONNX),
+            status="deployed",
+            reason="the encoder that is shipped",
+            summary={"method": "supervised on rendered people"},
+            calibration=None,
+            serving=True,
+        )
+    )
+    return serving(site)
+
+
+def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
+    """Its ONNX file, which must be the one that the record knows. Raises SiteError."""
+    from reid.encoder import EncoderError, open_encoder
+
+    path = folder_of(site, model.name) / ONNX
+    if not path.is_file() or digest(path) != model.sha256:
+        what = "is missing" if not path.is_file() else "is not the file that was deployed"
+        raise SiteError(
+            f"{path} {what}: let another version serve, `python -m app.models use NAME --site {site.path}`."
+        )
+    try:
+        return open_encoder(path)
+    except EncoderError as error:
+        raise SiteError(str(error)) from error
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def calibrate(site: Site, model: ModelRecord) -> Calibration:
+    """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets."""
+    from reid.calibration import Calibration
+
+    table = site.tracklet_table()
+    ids, halves = store_of(site, model.name).load()
+    place = np.searchsorted(table.ids, ids)
+    known = place < len(table)
+    known[known] = table.ids[place[known]] == ids[known]
+    ids, halves, place = ids[known], halves[known], place[known]
+    pairs = np.searchsorted(ids, site.cannot_link())
+    inside = np.isin(site.cannot_link(), ids).all(1)
+    return Calibration.fit(halves.astype(np.float32), table.cameras[place], pairs[inside])
+
+
+def calibration_of(model: ModelRecord) -> Calibration:
+    """How its similarities become probabilities. Raises SiteError where nobody has said so yet."""
+    from reid.calibration import Calibration
+
+    if model.calibration is None:
+        raise SiteError(
+            f"The model {model.name} is not calibrated: `python -m app.ingest` again, it goes on from there."
+        )
+    return Calibration.from_json(model.calibration)
+
+
+def bring_up_to_date(site: Site) -> None:
+    """Embeds what the serving version has not embedded yet, and calibrates it on all that there is now."""
+    model = serving(site)
+    with counting("tracklets embedded") as progress:
+        embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    site.set_calibration(model.name, calibrate(site, model).to_json())
+
+
+def drop_embeddings(site: Site, footage: int) -> None:
+    """Removes what any version made of a footage."""
+    for folder in (site.path / "embeddings").glob("*"):
+        Embeddings(folder).drop(footage)
+
+
+def deploy_model(site: Site, model: ModelRecord, progress: Callable[[int, int], None] | None = None) -> ModelRecord:
+    """Embeds all tracklets with a version, calibrates it, and only then lets it serve."""
+    embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    ready = replace(model, calibration=calibrate(site, model).to_json(), status="deployed", serving=True)
+    site.add_model(ready)
+    return find(site, model.name)
+
+
+def next_name(site: Site) -> str:
+    """v1, v2, …: one more than the latest, whatever became of it."""
+    numbers = [int(found[1]) for model in site.models() if (found := re.fullmatch(r"v(\d+)", model.name))]
+    return f"v{max(numbers, default=0) + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Which version served before, and which does now."""
+
+    before: str
+    now: str
+    embedded: int  # tracklets that it had not embedded yet
+
+
+def use(site: Site, name: str, progress: Callable[[int, int], None] | None = None) -> Use:
+    """Lets a version serve, an older one too. Raises SiteError where there is no such version."""
+    model, before = find(site, name), serving(site)
+    counted: list[int] = [0]
+
+    def told(done: int, total: int) -> None:
+        counted[0] = total
+        if progress is not None:
+            progress(done, total)
+
+    deploy_model(site, model, told)
+    return Use(before.name, name, counted[0])
+
+
+@commands.callback(invoke_without_command=True)
+def listing(context: typer.Context, site: SiteOption = SITE, as_json: JsonOption = False) -> None:
+    """List the versions with their figures; `use NAME` lets another one serve."""
+    if context.invoked_subcommand is not None:
+        return
+    with Site.open_existing(site) as opened:  # brings a site of an older format up to date
+        models = opened.models()
+    if as_json:
+        print_json([{**_plain(model)} for model in models])
+        return
+    shown = table("", "model", "made (UTC)", "method", "gate", "why", left=("", "model", "made (UTC)", "method", "why"))
+    for model in models:
+        shown.add_row(
+            "→" if model.serving else "",
+            model.name,
+            f"{datetime.fromtimestamp(model.made, UTC):%Y-%m-%d %H:%M}",
+            str(model.summary.get("method", "")),
+            f"{model.summary['gate']['score']:.3f}" if "gate" in model.summary else "–",
+            model.reason if model.status != "refused" else f"not deployed: {model.reason}",
+        )
+    output.print(shown)
+
+
+@commands.command("use")
+def use_command(
+    name: Annotated[str, typer.Argument(help="base, v1, v2, …")],
+    site: SiteOption = SITE,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a version serve. What it has not embedded yet is embedded first; till then the old one serves."""
+    with Site.open_existing(site) as opened, counting("tracklets embedded") as progress:
+        done = use(opened, name, progress)
+    if as_json:
+        print_json(done)
+    else:
+        output.print(f"{done.now} serves now, {done.before} did before; {done.embedded:,} tracklets embedded")
+
+
+def _plain(model: ModelRecord) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in ModelRecord.__slots__}
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(commands)

@@ -1,0 +1,397 @@
+"""From the cosine of two tracklets to the probability that they show one person; learned from a site without a label.
+
+What is at hand is biased, each kind of evidence in its own way:
+
+* The two halves of a tracklet show one person, but in one camera and seconds apart: far more alike than the same
+  person seen again. They stand for pairs within a camera.
+* Reciprocal nearest neighbours of two cameras show one person more often than not, but they were chosen for being
+  alike: the same person in another pose, half hidden, is not among them. They stand for pairs across cameras.
+* Random pairs mostly show two people; tracklets seen side by side surely do, but in one camera only.
+
+So a logistic curve is fitted to each, and then corrected for what its positives lack: it is made flatter and its middle
+moved towards the negatives by constants in units of the negatives' spread. Where people are known (the synthetic site
+world-a and Market-1501's training part, with the base encoder) the uncorrected curves are 1.3 to 2.4 times as steep as
+those that the truth gives, and the constants below are the means of the two; `python -m bench.gate` measures what is
+left. A mixture of two Gaussians on the reciprocal pairs' similarities (to keep the right ones only) was tried: it keeps
+the easy ones and is worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, NamedTuple, Self, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+NEIGHBOURS = 2  # reciprocal nearest that count as positives, of each two cameras
+LEAST_PAIRS = 40  # positives (and negatives) below which nothing is fitted
+MOST_TRACKLETS = 6000  # looked at; a random choice of more
+MOST_PAIRS = 100_000  # random negatives, of each kind
+FLATTER_WITHIN, FLATTER_ACROSS = 0.72, 0.44  # true slope / fitted slope: 0.67 and 0.78, 0.46 and 0.42 (see above)
+TOWARDS = 0.6  # negatives' standard deviations by which the middle moves down: 0.8 and 0.4, 0.55 and 0.66
+LEAST_SPREAD = 1e-4  # of negatives' similarities; below it, all embeddings are alike
+FAR = (0.01, 0.1)  # false alarm rates that are reported
+
+
+class CalibrationError(ValueError):
+    """Arrays that do not fit together, or a stored calibration that is none; the message says what was expected."""
+
+
+class Curve(NamedTuple):
+    """P(same person) = 1 / (1 + exp(−slope · (similarity − middle))) at equal prior odds."""
+
+    slope: float  # above 0
+    middle: float  # similarity at which both are equally likely
+
+
+class Tail(NamedTuple):
+    """Of similarities of different people: their Fisher transform artanh(s) is about normal."""
+
+    mean: float
+    spread: float  # standard deviation
+
+
+DEFAULT_WITHIN, DEFAULT_ACROSS = Curve(10.0, 0.44), Curve(9.4, 0.375)  # by truth, means of the two sets above
+DEFAULT_TAIL = Tail(0.21, 0.24)
+DEFAULT_SHARE = 0.01
+DEFAULT = "default: the base encoder's, from sets with known people"
+SITE = "this site's tracklets, without labels"
+SIDE_BY_SIDE, RANDOM = "people seen side by side", "random pairs, which makes thresholds too low"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What one encoder's similarities mean at one site. Create it with `fit`, or without arguments: the default."""
+
+    within: Curve = DEFAULT_WITHIN
+    across: Curve = DEFAULT_ACROSS
+    tail: Tail = DEFAULT_TAIL
+    share: float = (
+        DEFAULT_SHARE  # of random pairs across cameras, how many show one person; found too low, see bench.gate
+    )
+    source_within: str = DEFAULT
+    source_across: str = DEFAULT
+    source_tail: str = DEFAULT
+    positives_within: int = 0  # pairs that the curves were fitted to
+    positives_across: int = 0
+
+    @property
+    def source(self) -> str:
+        """Where the curves come from, a sentence's part."""
+        if self.source_within == self.source_across:
+            return self.source_within
+        return f"within a camera {self.source_within}; across cameras {self.source_across}"
+
+    @overload
+    def probability(self, similarity: float, across: bool, prior: float = 0.5) -> float: ...
+    @overload
+    def probability(self, similarity: ArrayLike, across: ArrayLike, prior: float = 0.5) -> Any: ...
+    def probability(self, similarity: ArrayLike, across: ArrayLike, prior: float = 0.5) -> Any:
+        """That two tracklets show one person: a float, or an array of the arguments' shape.
+
+        across: whether they are of two cameras. prior: how likely that was before anybody looked; `share` for a
+        random pair, 0.5 where similarity alone shall speak.
+        """
+        evidence = self.evidence(similarity, across) + _logit(prior)
+        found = _sigmoid(evidence)
+        return float(found) if found.ndim == 0 else found
+
+    def evidence(self, similarity: ArrayLike, across: ArrayLike) -> Floats:
+        """log P(similarity | one person) / P(similarity | two people), of any shape."""
+        s, apart = np.asarray(similarity, np.float64), np.asarray(across, bool)
+        slope, middle = (np.where(apart, y, x) for x, y in zip(self.within, self.across))
+        return slope * (s - middle)
+
+    def seen(self, similarity: ArrayLike, across: ArrayLike, prior: float = 0.5) -> float:
+        """P(any of a gallery shows the person), from the similarities (G,) of a query with all of it.
+
+        One tracklet of the gallery is the match, each as likely as the others, or none is: then the odds grow by the
+        mean likelihood ratio. A person's further tracklets make it a little too sure.
+        """
+        evidence = self.evidence(similarity, across).ravel()
+        if not len(evidence):
+            return 0.0
+        most = float(evidence.max())
+        mean = most + math.log(float(np.exp(evidence - most).mean()))
+        return float(_sigmoid(mean + _logit(prior)))
+
+    def threshold(self, gallery: int, false_alarms: float = 0.1) -> float:
+        """Similarity that the best match in a gallery of so many tracklets exceeds with this chance if nobody fits.
+
+        The best of G independent strangers exceeds t with 1 − (1 − P(s > t))^G, where P is extrapolated from the people
+        who were seen side by side. It is a guide, not a guarantee: on world-a and Market-1501's training part, with
+        four encoders, 10 % became 2 % to 28 % (an exponential or a generalised Pareto tail: 0 % to 13 %, a threshold
+        above 1 among them; the same from random pairs: up to 72 %).
+        """
+        if gallery < 1 or not 0 < false_alarms < 1:
+            raise CalibrationError(
+                f"a threshold is for at least 1 tracklet and a rate between 0 and 1, not {gallery} and {false_alarms}"
+            )
+        one = -math.expm1(math.log1p(-false_alarms) / gallery)  # of a single stranger
+        return math.tanh(self.tail.mean - self.tail.spread * NormalDist().inv_cdf(one))
+
+    def is_seen(self, best: float, gallery: int, false_alarms: float = 0.1) -> bool:
+        """Whether the best match, of this similarity, is more than chance would find in a gallery of that size."""
+        return best >= self.threshold(gallery, false_alarms)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain fields; `from_json` takes them back."""
+        return {name: list(x) if isinstance(x, tuple) else x for name, x in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Raises CalibrationError where these are not a calibration's fields."""
+        try:
+            kinds: dict[str, Any] = {"within": Curve, "across": Curve, "tail": Tail}
+            plain: dict[str, Any] = dict(fields)
+            found = cls(**{name: kinds[name](*map(float, x)) if name in kinds else x for name, x in plain.items()})
+        except (TypeError, ValueError) as error:
+            raise CalibrationError(f"these are not the fields of a calibration: {error}") from error
+        numbers = (*found.within, *found.across, *found.tail, found.share)
+        if not np.isfinite(numbers).all() or min(found.within.slope, found.across.slope, found.tail.spread) <= 0:
+            raise CalibrationError(f"a calibration's slopes are above 0 and its numbers finite, not {numbers}")
+        return found
+
+    @classmethod
+    def fit(cls, halves: ArrayLike, cameras: ArrayLike, cannot_link: ArrayLike, *, seed: int = 0) -> Self:
+        """Learns from T tracklets of one site, without labels.
+
+        halves: (T, 2, D), mean embeddings of the earlier and the later crops of each; equal for a tracklet of one
+        crop, which then tells nothing. cameras: (T,). cannot_link: (P, 2) places of tracklets that were seen side by
+        side. What there is too little of for a fit stays the default's; `source` says so.
+        """
+        half, camera = np.asarray(halves, np.float32), np.asarray(cameras)
+        pairs = np.asarray(cannot_link, np.int64).reshape(-1, 2)
+        if half.ndim != 3 or half.shape[1] != 2 or camera.shape != half.shape[:1]:
+            raise CalibrationError(f"halves are (T, 2, D) and cameras (T,), not {half.shape} and {camera.shape}")
+        if pairs.size and not 0 <= pairs.min() <= pairs.max() < len(half):
+            raise CalibrationError(f"cannot-link pairs name tracklets outside 0 … {len(half) - 1}")
+        if not np.isfinite(half).all():
+            raise CalibrationError("the embeddings hold values that are no numbers")
+        rng = np.random.default_rng([seed, len(half)])
+        half, camera, pairs = _some(half, camera, pairs, rng)
+        half = _unit(half)
+        rows = _unit(half.sum(1))
+        own = np.einsum("td,td->t", half[:, 0], half[:, 1]).astype(np.float64)
+        own = own[(half[:, 0] != half[:, 1]).any(1)]
+        apart = np.einsum("pd,pd->p", rows[pairs[:, 0]], rows[pairs[:, 1]]).astype(np.float64)
+        inside, outside = _random_pairs(rows, camera, rng)
+        found = _reciprocal(rows, camera)
+        fields: dict[str, Any] = {}
+        strangers = np.concatenate([inside, apart])
+        within = _corrected(own, strangers, FLATTER_WITHIN)
+        if within is not None:
+            fields |= {"within": within, "source_within": SITE, "positives_within": len(own)}
+        across = _corrected(found, outside, FLATTER_ACROSS)
+        if across is not None:
+            share = _share(outside, fit_curve(found, outside))  # the corrected curve is too flat to count by
+            fields |= {"across": across, "share": share, "source_across": SITE, "positives_across": len(found)}
+        sure = apart if len(apart) >= LEAST_PAIRS else np.concatenate([inside, outside])
+        least = LEAST_PAIRS if sure is apart else 10 * LEAST_PAIRS  # most of these tell the same
+        if len(sure) >= least and sure.std() >= LEAST_SPREAD:
+            transformed = np.arctanh(sure.clip(-0.999, 0.999))
+            fields |= {
+                "tail": Tail(float(transformed.mean()), float(transformed.std())),
+                "source_tail": SIDE_BY_SIDE if sure is apart else RANDOM,
+            }
+        return cls(**fields)
+
+
+def _some(half: NDArray, camera: NDArray, pairs: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+    """At most MOST_TRACKLETS, and the pairs among them."""
+    if len(half) <= MOST_TRACKLETS:
+        return half, camera, pairs
+    kept = np.sort(rng.choice(len(half), MOST_TRACKLETS, replace=False))
+    place = np.full(len(half), -1)
+    place[kept] = np.arange(len(kept))
+    pairs = place[pairs]
+    return half[kept], camera[kept], pairs[(pairs >= 0).all(1)]
+
+
+def _unit(rows: NDArray) -> NDArray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True).clip(1e-12)
+
+
+def _random_pairs(rows: NDArray, camera: NDArray, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Similarities of random pairs within a camera and across cameras."""
+    count = len(rows)
+    if count < 2:
+        return np.zeros(0), np.zeros(0)
+    wanted = min(2 * MOST_PAIRS, count * (count - 1) // 2)
+    one = rng.integers(0, count, wanted)
+    other = (one + rng.integers(1, count, wanted)) % count  # never itself
+    similarity = np.concatenate(
+        [np.einsum("pd,pd->p", rows[a], rows[b]) for a, b in zip(np.array_split(one, 32), np.array_split(other, 32))]
+    ).astype(np.float64)
+    alike = camera[one] == camera[other]
+    return similarity[alike], similarity[~alike]
+
+
+def _reciprocal(rows: NDArray, camera: NDArray) -> Floats:
+    """Similarities of pairs of which each is among the other's NEIGHBOURS nearest in its camera."""
+    members = [np.flatnonzero(camera == c) for c in np.unique(camera)]
+    found = [np.zeros(0)]
+    for i, one in enumerate(members):
+        for other in members[i + 1 :]:
+            block = rows[one] @ rows[other].T
+            of_rows = block >= _kth(block, 1)
+            of_columns = block >= _kth(block, 0)
+            found.append(block[of_rows & of_columns].astype(np.float64))
+    return np.concatenate(found)
+
+
+def _kth(block: NDArray, axis: int) -> NDArray:
+    """The NEIGHBOURS-th largest along an axis, which stays, with one entry."""
+    k = max(block.shape[axis] - NEIGHBOURS, 0)
+    return np.take(np.partition(block, k, axis), [k], axis)
+
+
+def _corrected(same: Floats, different: Floats, flatter: float) -> Curve | None:
+    """The fitted curve, corrected for what its positives lack; None where it can't be told from no curve at all."""
+    if min(len(same), len(different)) < LEAST_PAIRS:
+        return None
+    spread = float(different.std())
+    if spread < LEAST_SPREAD or np.median(same) <= np.median(different):  # all embeddings alike, or of no use
+        return None
+    fitted = fit_curve(same, different)
+    return Curve(flatter * fitted.slope, fitted.middle - TOWARDS * spread)
+
+
+def fit_curve(same: ArrayLike, different: ArrayLike, steps: int = 50) -> Curve:
+    """The logistic curve of greatest likelihood, each kind of pair weighing as much as the other.
+
+    Newton's method in units of the similarities' spread, with a little ridge (1e-5 on the slope), so that kinds that
+    do not overlap give a steep curve and no infinite one. The slope is at least 1e-3 in those units: a curve never
+    falls.
+    """
+    positive, negative = np.asarray(same, np.float64), np.asarray(different, np.float64)
+    s = np.concatenate([positive, negative])
+    centre, scale = float(s.mean()), max(float(s.std()), 1e-9)
+    x = (s - centre) / scale
+    y = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
+    weight = np.concatenate([np.full(len(positive), 0.5 / len(positive)), np.full(len(negative), 0.5 / len(negative))])
+    design = np.stack([x, np.ones_like(x)], 1)
+    ridge = np.diag([1e-5, 1e-8])
+    t = np.zeros(2)
+    for _ in range(steps):
+        p = _sigmoid(design @ t)
+        gradient = design.T @ (weight * (p - y)) + ridge @ t
+        curvature = (design * (weight * p * (1 - p))[:, None]).T @ design + ridge
+        step = np.linalg.solve(curvature, gradient)
+        t -= step * min(1.0, 4.0 / max(float(np.abs(step).max()), 1e-12))  # far from the end Newton overshoots
+        if np.abs(step).max() < 1e-9:
+            break
+    slope = max(float(t[0]), 1e-3)
+    return Curve(slope / scale, centre - scale * float(t[1]) / slope)
+
+
+def _share(similarity: Floats, curve: Curve, rounds: int = 100) -> float:
+    """The share of one-person pairs among random ones that fits the curve best (Saerens et al., 2002), 1e-4 or more."""
+    ratio = np.exp(np.clip(curve.slope * (similarity - curve.middle), -50, 50))
+    share = DEFAULT_SHARE
+    for _ in range(rounds):
+        share = float((share * ratio / (share * ratio + 1 - share)).mean())
+    return min(max(share, 1e-4), 0.5)
+
+
+def _logit(p: float) -> float:
+    if not 0 < p < 1:
+        raise CalibrationError(f"a prior is between 0 and 1, not {p}")
+    return math.log(p / (1 - p))
+
+
+def _sigmoid(x: ArrayLike) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(np.asarray(x, np.float64), -500, 500))))
+
+
+# --- measured against truth, for reports only
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reliability:
+    """Predicted probability against what was observed, in `bins` of equal width; empty ones are left out."""
+
+    predicted: Floats  # (B,) mean
+    observed: Floats  # (B,) share of one-person pairs
+    count: Floats  # (B,) pairs, or their weight
+    error: float  # expected calibration error: mean |predicted − observed| by count (Naeini et al., 2015)
+
+
+def reliability(
+    probability: ArrayLike, same: ArrayLike, *, bins: int = 10, weight: ArrayLike | None = None
+) -> Reliability:
+    """Of N pairs: what was said, (N,) 0…1, and whether they show one person, (N,) bool; weight: (N,), default 1."""
+    said, truth = np.asarray(probability, np.float64), np.asarray(same, np.float64)
+    if said.shape != truth.shape or said.ndim != 1 or not len(said):
+        raise CalibrationError(f"probabilities and truth are (N,) each, not {said.shape} and {truth.shape}")
+    weights = np.ones(len(said)) if weight is None else np.asarray(weight, np.float64)
+    place = np.minimum((said * bins).astype(np.int64), bins - 1)
+    sums = [np.bincount(place, weights * x, bins).astype(np.float64) for x in (np.ones(len(said)), said, truth)]
+    kept = sums[0] > 0
+    count = sums[0][kept]
+    predicted, observed = sums[1][kept] / count, sums[2][kept] / count
+    return Reliability(predicted, observed, count, float((count * np.abs(predicted - observed)).sum() / count.sum()))
+
+
+def even_weights(same: ArrayLike) -> Floats:
+    """(N,) weights with which pairs of one person and of two weigh the same: equal prior odds."""
+    truth = np.asarray(same, bool)
+    return np.where(truth, 0.5 / max(int(truth.sum()), 1), 0.5 / max(int((~truth).sum()), 1))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSetScores:
+    """How well somebody is found who is there, when hardly anybody is found who is not."""
+
+    detected: dict[float, float]  # DIR by false alarm rate, 0…1
+    threshold: dict[float, float]  # of the best match's similarity
+    known: int  # searches for people who are there
+    unknown: int
+
+
+def open_set(known: ArrayLike, right: ArrayLike, unknown: ArrayLike, rates: Sequence[float] = FAR) -> OpenSetScores:
+    """Detection and identification rates at false alarm rates (Phillips et al., "Evaluation methods in face
+    recognition", 2011).
+
+    known: (K,) similarity of the best match of searches for people who are in the gallery, and right: (K,) whether it
+    is them; unknown: (U,) the same of searches for people who are not. The threshold is the lowest at which at most a
+    share `rate` of the unknown are above it; who is known counts where the best match is right and above it.
+    """
+    best, is_right, alarms = np.asarray(known, np.float64), np.asarray(right, bool), np.asarray(unknown, np.float64)
+    if best.shape != is_right.shape or not len(best) or not len(alarms):
+        raise CalibrationError("an open-set test needs searches for people who are there and for others")
+    falling = np.sort(alarms)[::-1]
+    allowed = {rate: min(math.floor(rate * len(falling) + 1e-9), len(falling) - 1) for rate in rates}
+    threshold = {rate: float(falling[k]) for rate, k in allowed.items()}
+    detected = {rate: float((is_right & (best > t)).mean()) for rate, t in threshold.items()}
+    return OpenSetScores(detected, threshold, len(best), len(alarms))
+
+
+def searches(
+    query: ArrayLike, gallery: ArrayLike, people: tuple[ArrayLike, ArrayLike], cameras: tuple[ArrayLike, ArrayLike]
+) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """`open_set`'s arguments from (Q, D) and (G, D) unit rows and the people and cameras of both, (Q,) and (G,).
+
+    Each query whose person is in another camera of the gallery is searched twice: as it is, without the person in the
+    query's own camera, and with the person taken out of the gallery.
+    """
+    q, g = np.asarray(query, np.float32), np.asarray(gallery, np.float32)
+    (who, people_), (where, cameras_) = (tuple(map(np.asarray, pair)) for pair in (people, cameras))
+    known, right, unknown = [], [], []
+    for part in np.array_split(np.arange(len(q)), max(1, len(q) * len(g) // 2**22)):
+        similarity = q[part] @ g.T
+        same = who[part][:, None] == people_[None]
+        there = same & (where[part][:, None] != cameras_[None])
+        counts = there.any(1) & (~same).any(1)
+        mine = np.where(there, similarity, -np.inf).max(1)[counts]
+        others = np.where(same, -np.inf, similarity).max(1)[counts]
+        known.append(np.maximum(mine, others))
+        right.append(mine > others)
+        unknown.append(others)
+    return np.concatenate(known).astype(np.float64), np.concatenate(right), np.concatenate(unknown).astype(np.float64)

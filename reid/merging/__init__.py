@@ -1,0 +1,26 @@
+"""Joins tracklets: within a camera to trajectories, across cameras to identities. Arrays in, labels out.
+
+    probability = …                                   # cosine similarity → P(same person), calibrated elsewhere
+    rules = MergeRules()
+    trajectory = trajectories(seen, rules, probability, previous=before)
+    found = identities(seen, trajectory, rules, probability, previous=known)
+
+What a user said is absolute, what the tracker saw nearly so, time and place rule out what nobody can do, and only the
+rest is left to looks. The same tracklets give the same labels in whatever order they come.
+"""
+
+from reid.merging.identities import Identities, identities
+from reid.merging.seen import MergeError, MergeRules, Seen
+from reid.merging.trajectories import joined, trajectories
+from reid.merging.transit import TransitTime
+
+__all__ = [
+    "Identities",
+    "MergeError",
+    "MergeRules",
+    "Seen",
+    "TransitTime",
+    "identities",
+    "joined",
+    "trajectories",
+]

@@ -1,0 +1,103 @@
+"""Agglomerative clustering under constraints: the best pair of groups is joined first, never across a constraint.
+
+Two groups' linkage is the log-odds of the average similarity of all their pairs, which the sums of their embeddings
+give exactly, plus the best evidence that one of their candidate pairs carries. Only candidates are looked at, so the
+memory is that of the embeddings and the candidates, not T × T.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.merging.seen import LogOdds
+
+Together = Callable[[NDArray[np.int64], NDArray[np.int64]], bool]
+
+
+def agglomerate(
+    embedding: NDArray[np.float32],
+    group: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    evidence: NDArray[np.float64],
+    cannot_link: NDArray[np.int64],
+    together: Together,
+    log_odds: LogOdds,
+    least: float,
+) -> NDArray[np.int64]:
+    """(T,) labels of T rows: the least row of each cluster.
+
+    embedding: (T, D), rows of length 1. group: (T,) which belong together from the start. pairs: (E, 2) candidate rows,
+    evidence: (E,) log-odds beside their looks. cannot_link: (P, 2) rows that stay apart, unless `group` joins them.
+    together: whether two groups of rows may be one; must not become true again when either grows. least: linkage above
+    which groups are joined.
+    """
+    rows = np.arange(len(group))
+    _, first, group = np.unique(group, return_index=True, return_inverse=True)
+    number = first[group]  # a cluster is called by its first row
+    order = np.argsort(number, kind="stable")
+    heads, begins = np.unique(number[order], return_index=True)
+    members = dict(zip(heads.tolist(), np.split(order, begins[1:])))
+    total = np.zeros_like(embedding)
+    np.add.at(total, number, embedding)
+    size = np.bincount(number, minlength=len(rows)).astype(np.float64)
+
+    forbidden: dict[int, set[int]] = {}
+    for a, b in number[cannot_link].tolist():
+        if a != b:
+            forbidden.setdefault(a, set()).add(b)
+            forbidden.setdefault(b, set()).add(a)
+
+    near: dict[int, dict[int, float]] = {}
+    for (a, b), worth in zip(number[pairs].tolist(), evidence.tolist()):
+        if a != b:
+            worth = max(worth, near.get(a, {}).get(b, -np.inf))
+            near.setdefault(a, {})[b] = worth
+            near.setdefault(b, {})[a] = worth
+
+    version = [0] * len(rows)
+    heap: list[tuple[float, float, int, int, int, int]] = []
+
+    def propose(a: int, others: list[int]) -> None:
+        """Queues the links of `a` to `others` that are worth it; equal ones by similarity, then by number."""
+        similarity = (total[others] @ total[a]).astype(np.float64) / (size[others] * size[a])
+        linkage = log_odds(similarity) + [near[a][b] for b in others]
+        for k in np.nonzero(linkage > least)[0].tolist():
+            low, high = min(a, others[k]), max(a, others[k])
+            entry = (-float(linkage[k]), -float(similarity[k]), low, high, version[low], version[high])
+            heapq.heappush(heap, entry)
+
+    for a, links in sorted(near.items()):
+        upwards = sorted(b for b in links if b > a)
+        if upwards:
+            propose(a, upwards)
+
+    while heap:
+        _, _, a, b, *age = heapq.heappop(heap)
+        if [version[a], version[b]] != age:
+            continue
+        if b in forbidden.get(a, ()) or not together(members[a], members[b]):
+            near[a].pop(b)
+            near[b].pop(a)
+            continue
+        total[a] += total[b]
+        size[a] += size[b]
+        members[a] = np.concatenate([members[a], members.pop(b)])
+        version[a], version[b] = version[a] + 1, -1
+        for c in forbidden.pop(b, ()):
+            forbidden[c].discard(b)
+            forbidden[c].add(a)
+            forbidden.setdefault(a, set()).add(c)
+        for c, worth in near.pop(b).items():
+            near[c].pop(b)
+            if c != a:
+                near[a][c] = near[c][a] = max(worth, near[a].get(c, -np.inf))
+        if near[a]:
+            propose(a, sorted(near[a]))
+
+    for head, mine in members.items():
+        number[mine] = head
+    return number

@@ -1,0 +1,98 @@
+"""Within each camera: tracklets that show one person, joined to trajectories."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from reid.association import SoftLabels, similarity_of, soft_labels, top_k
+from reid.merging.clustering import agglomerate
+from reid.merging.motion import Motion
+from reid.merging.seen import LogOdds, MergeError, MergeRules, Probability, Seen, logit, renamed, tabulated
+
+UTAL_NEIGHBOURS = 4  # K of UTAL's Eq. 4
+UTAL_AFFINITY = 0.5  # of tracking refinement, its §4.3
+_CHUNK = 2**15  # pairs whose embeddings are fetched at once
+
+
+def trajectories(
+    seen: Seen,
+    rules: MergeRules,
+    probability: Probability,
+    method: str = "constrained",
+    previous: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
+    """(T,) int64, equal where tracklets of one camera are one person's trajectory.
+
+    `constrained`: agglomerative clustering on looks, time and place, under constraints. `utal`: the tracking refinement
+    of UTAL (§4.3), which knows looks alone: neither facts nor corrections. previous: (T,) labels of an earlier run, −1
+    for new tracklets; trajectories keep the number of the one they share most tracklets with.
+    """
+    ordered, order = seen.by_id()
+    if method == "utal":
+        features = torch.from_numpy(ordered.embedding)
+        camera = torch.from_numpy(np.unique(ordered.camera, return_inverse=True)[1])
+        cameras = int(camera.max()) + 1 if len(camera) else 0
+        found = joined(soft_labels(features, camera, cameras, UTAL_NEIGHBOURS), UTAL_AFFINITY).numpy()
+    elif method == "constrained":
+        found = _constrained(ordered, rules, tabulated(probability))
+    else:
+        raise MergeError(f"there is no method {method!r}: trajectories are made by `constrained` or `utal`")
+    labels = np.empty_like(found)
+    labels[order] = renamed(found, None if previous is None else np.asarray(previous, np.int64)[order])
+    return labels
+
+
+def joined(labels: SoftLabels, threshold: float = UTAL_AFFINITY) -> Tensor:
+    """(T,) int64, equal where tracklets join into one trajectory: UTAL's tracking refinement (§4.3, Table 6).
+
+    Edges where the affinity (Eq. 4) exceeds `threshold`. The graph of nearest neighbours is directed, and the paper
+    cites an algorithm for strongly connected components, so both directions must lead back.
+    """
+    row, place = (labels.affinity > threshold).nonzero(as_tuple=True)
+    column = labels.column[row, place]
+    size = len(labels.column)
+    edges = coo_array((np.ones(len(row)), (row.cpu().numpy(), column.cpu().numpy())), shape=(size, size))
+    return torch.from_numpy(connected_components(edges, connection="strong")[1]).long().to(row.device)
+
+
+def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np.int64]:
+    motion = Motion.of(seen, rules)
+    least = logit(rules.certainty) - logit(rules.prior_within)
+    pairs = np.concatenate([look_alikes(seen, motion.camera, rules.neighbours), motion.successors(rules.neighbours)])
+    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    kept, worth = [pairs[:0]], [np.zeros(0)]
+    for first in range(0, len(pairs), _CHUNK):
+        part = pairs[first : first + _CHUNK]
+        part = part[motion.possible(*part.T)]
+        looks = log_odds(np.einsum("pd,pd->p", seen.embedding[part[:, 0]], seen.embedding[part[:, 1]]))
+        part = part[looks + np.log(rules.continuity) > least]  # others cannot carry a join
+        kept.append(part)
+        worth.append(motion.continuity(*part.T))
+    facts = np.concatenate([seen.cannot_link, seen.apart])
+    facts = facts[motion.possible(*facts.T)]  # else time or place keeps them apart anyway
+    # What corrections join across cameras grows as one here, too: else two cameras could each join what is apart.
+    found = agglomerate(
+        *(seen.embedding, seen.linked, np.concatenate(kept), np.concatenate(worth)),
+        *(facts, motion.together, log_odds, least),
+    )
+    return np.unique(np.stack([found, motion.camera]), axis=1, return_inverse=True)[1].ravel()
+
+
+def look_alikes(seen: Seen, camera: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """(P, 2) each tracklet with the `most` of its own camera that look most like it."""
+    found = [np.zeros((0, 2), np.int64)]
+    features = torch.from_numpy(seen.embedding)
+    for number in range(int(camera.max(initial=-1)) + 1):
+        members = torch.from_numpy(np.nonzero(camera == number)[0])
+        if len(members) < 2:
+            continue
+        mine = similarity_of(features[members], features[members], "cosine")
+        _, place = top_k(mine, len(members), len(members), most, without_diagonal=True)
+        row, column = (place >= 0).nonzero(as_tuple=True)
+        found.append(torch.stack([members[row], members[place[row, column]]], 1).numpy())
+    return np.concatenate(found)

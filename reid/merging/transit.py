@@ -1,0 +1,128 @@
+"""How long people take from one camera to another, learned from matches that nobody labelled.
+
+For each ordered pair of cameras: the density of the time from leaving one to appearing in the other among confident
+matches, against the density among all pairs of people. Times are compared on a scale that is even near 0 and
+logarithmic far off, as a second more matters after three and not after a thousand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GRID = 512  # points of a density
+_FEWEST = 8  # matches from which on times are evidence: fewer would mostly confirm themselves
+_DOUBT = 20.0  # matches at which the learned density counts as much as not knowing
+_MOST = 1000  # visits of a camera that the background is estimated from
+_NARROWEST = 0.15  # bandwidth on the scale: 15 % of a long time
+_SMOOTH = 0.3  # the background's
+_FLOOR = 0.02  # of the background density, where hardly anybody could be compared
+
+
+@dataclass(frozen=True, slots=True)
+class TransitTime:
+    """What was learned of the way from one camera to another. Negative times: views that overlap."""
+
+    origin: int  # camera, as the caller numbers them
+    destination: int
+    count: int  # of confident matches
+    median: float  # s
+    p10: float  # s, 10th percentile
+    p90: float
+
+
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """V trajectories as stays in front of a camera."""
+
+    camera: NDArray[np.int64]  # (V,) 0 … C − 1
+    start: NDArray[np.float64]  # (V,) s; NaN: unknown
+    end: NDArray[np.float64]
+
+    def way(
+        self, a: NDArray[np.int64], b: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Of visits a and b (P,): the camera of the earlier, of the later, and the s from leaving to appearing."""
+        swap = self.start[b] < self.start[a]
+        first, second = np.where(swap, b, a), np.where(swap, a, b)
+        return self.camera[first], self.camera[second], self.start[second] - self.end[first]
+
+
+@dataclass(frozen=True, eq=False)
+class Transits:
+    """Log-odds that transit times add; 0 between cameras of which nothing is known."""
+
+    times: tuple[TransitTime, ...]  # `origin` and `destination` 0 … C − 1
+    grid: NDArray[np.float64]  # (G,) on the scale
+    log_odds: dict[tuple[int, int], NDArray[np.float64]]  # (G,)
+
+    def evidence(self, visits: Visits, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(P,) of pairs of visits in different cameras."""
+        origin, destination, seconds = visits.way(a, b)
+        found = np.zeros(len(a))
+        for (one, other), table in self.log_odds.items():
+            mine = (origin == one) & (destination == other) & np.isfinite(seconds)
+            found[mine] = np.interp(_scaled(seconds[mine]), self.grid, table)
+        return found
+
+
+NOTHING = Transits((), np.zeros(1), {})
+
+
+def learned(visits: Visits, a: NDArray[np.int64], b: NDArray[np.int64], clock_slack: float) -> Transits:
+    """Transit times from matches: pairs (P,) of visits, in different cameras, one right after the other.
+
+    The learned density is mixed with the background, the less the more matches there are, so that no time ever becomes
+    impossible. The background is that of all pairs of visits of the two cameras that do not come at once.
+    """
+    origin, destination, seconds = visits.way(a, b)
+    known = np.isfinite(seconds)
+    if not known.any():
+        return NOTHING
+    scale = _scaled(seconds)
+    everything = visits.end[np.isfinite(visits.end)].max() - visits.start[np.isfinite(visits.start)].min()
+    grid = np.linspace(min(scale[known].min(), _scaled(np.array(-clock_slack))) - 1, _scaled(everything) + 1, _GRID)
+    times, tables = [], {}
+    for one, other in sorted(set(zip(origin[known].tolist(), destination[known].tolist()))):
+        mine = known & (origin == one) & (destination == other)
+        low, middle, high = np.percentile(seconds[mine], [10, 50, 90]).tolist()
+        count = int(mine.sum())
+        times.append(TransitTime(one, other, count, middle, low, high))
+        if count < _FEWEST:
+            continue
+        background = _background(visits, one, other, min(-clock_slack, float(seconds[mine].min())), grid)
+        spread = (
+            np.diff(np.percentile(scale[mine], [25, 75]))[0] / 1.34
+        )  # as a normal density's; few strays do not widen
+        width = max(_NARROWEST, 0.9 * float(spread) * count**-0.2)  # Silverman's rule
+        density = _density(scale[mine], width, grid)
+        trust = count / (count + _DOUBT)
+        tables[one, other] = np.log(trust * density / background + 1 - trust)
+    return Transits(tuple(times), grid, tables)
+
+
+def _background(visits: Visits, one: int, other: int, least: float, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    stays = []
+    for camera in (one, other):
+        mine = np.nonzero((visits.camera == camera) & np.isfinite(visits.start) & np.isfinite(visits.end))[0]
+        stays.append(mine[:: 1 + len(mine) // _MOST])
+    seconds = visits.start[stays[1]] - visits.end[stays[0]][:, None]
+    later = visits.start[stays[1]] >= visits.start[stays[0]][:, None]
+    density = _density(_scaled(seconds[later & (seconds >= least)]), _SMOOTH, grid)
+    return np.maximum(density, _FLOOR)
+
+
+def _density(values: NDArray[np.float64], width: float, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(G,) a kernel density estimate: a histogram on the grid, smoothed."""
+    step = grid[1] - grid[0]
+    counts = np.histogram(values, bins=_GRID, range=(grid[0] - step / 2, grid[-1] + step / 2))[0]
+    reach = int(np.ceil(4 * width / step))
+    kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) * step / width))
+    smooth = np.convolve(counts, kernel, mode="full")[reach : reach + _GRID]
+    return smooth / (kernel.sum() * step * max(1, len(values)))
+
+
+def _scaled(seconds: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return np.sign(seconds) * np.log1p(np.abs(seconds))

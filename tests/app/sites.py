@@ -1,0 +1,77 @@
+"""Sites that were never filmed: tracklets of coloured figures, written into the record as ingest would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.crops import Crop
+from app.footage import Camera, Footage
+from app.models import bring_up_to_date, with_base
+from app.record import Chunk, Site, segment_id
+from tests.app.scenes import segment
+from tests.reid.figures import figure
+from trackers.tracklets import Segment
+
+START = 1795185000.0  # 2026-11-20T14:30:00Z
+STAY, WAY = 6.0, 20.0  # s that a tracklet lasts, and that people take to the next camera
+FRAMES = 30
+
+
+def jpeg(rng: np.random.Generator, person: int, camera: int, place: int) -> bytes:
+    return cv2.imencode(".jpg", figure(rng, person, camera, place)[:, :, ::-1])[1].tobytes()
+
+
+def figure_site(
+    path: Path, *, people: int = 16, cameras: int = 3, pieces: int = 2, crops: int = 4, day: int = 0, first: int = 0
+) -> dict[int, int]:
+    """Writes a site, or one more day of it; returns who each tracklet shows.
+
+    Person p enters camera 0 at second 10 · p, two at a time, is there in `pieces` tracklets, and goes on to the next
+    camera `WAY` seconds later.
+    """
+    rng = np.random.default_rng([people, cameras, day])
+    who: dict[int, int] = {}
+    with Site.open_for_writing(path) as site:
+        model = with_base(site)
+        assert model.name
+        for camera in range(cameras):
+            name, began = f"camera{camera}", START + 86400 * day
+            footage = Footage(
+                name, Path(f"{name}-{day}.mp4"), f"{name}-{day}.mp4", began, "name", 1000 + day, f"{name}-{day}"
+            )
+            settings = {"detector": "none", "sha256": None}
+            ((record, _),) = site.register([Camera(name, (footage,))], {name: settings})[0:1][0]
+            record = site.begin(record, settings)
+            segments: list[Segment] = []
+            pictures: dict[int, list[Crop]] = {}
+            for person in range(people):
+                for piece in range(pieces):
+                    number = record.first_segment + len(segments)
+                    start = began + 10 * (person // 2) + WAY * camera + (STAY + 1) * piece
+                    beside = [s.number for s in segments if abs(s.times[0] - start) < STAY]
+                    left = 30.0 + 100 * (person % 2)
+                    one = segment(
+                        number,
+                        track=record.first_track + len(segments),
+                        frames=range(round(5 * (start - began)), round(5 * (start - began)) + FRAMES),
+                        start=began,
+                        fps=5.0,
+                        box=(left, 20, left + 40, 100),
+                        cannot_link=beside,
+                    )
+                    at = np.linspace(0, FRAMES - 1, crops).round().astype(int)
+                    pictures[number] = [
+                        Crop(
+                            *(int(one.frames[k]), float(one.times[k]), (left, 20.0, left + 40, 100.0)),
+                            *(0.9, 0.0, 0.0, 50.0, 1.0, jpeg(rng, first + person, camera, 2 * person + piece)),
+                        )
+                        for k in at
+                    ]
+                    segments.append(one)
+                    who[segment_id(record.camera_id, number)] = first + person
+            site.commit(record, Chunk(segments, pictures, b"", 3000, 3000, 9000, 600.0), done=True)
+        bring_up_to_date(site)
+    return who

@@ -1,0 +1,191 @@
+"""A site teaches itself: what is trained, judged and deployed; killed anywhere, the old model goes on serving."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from app.adapt import adapt
+from app.database import SiteError
+from app.models import find, folder_of, open_model, serving, store_of, use
+from app.record import Site
+from reid.encoder import open_encoder
+from tests.app.scenes import begin, run
+from tests.app.sites import figure_site
+
+ADAPT = """
+import sys, time
+import app.adapt, app.terminal
+stage = sys.argv.pop(1)
+owner, name = {
+    "training": ("reid.train", "save_checkpoint"),
+    "gate": ("app.adapt", "_judge"),
+    "export": ("app.adapt", "_export"),
+    "embedding": ("app.embed", "embed"),
+    "switch": ("app.record", "Site.add_model"),
+    "end": ("shutil", "rmtree"),
+}[stage]
+import importlib
+target = importlib.import_module(owner)
+if stage == "training":
+    target.CHECKPOINT_SECONDS = 0.0
+for part in name.split(".")[:-1]:
+    target = getattr(target, part)
+kept, count = getattr(target, name.split(".")[-1]), 0
+def stop(*arguments, **options):
+    global count
+    count += stage != "end" or (arguments[0].name == "v1" and not options)
+    if count == {"training": 2, "gate": 2, "export": 1, "embedding": 3, "switch": 2, "end": 1}[stage]:
+        print("here", flush=True)
+        time.sleep(60)
+    return kept(*arguments, **options)
+setattr(target, name.split(".")[-1], stop)
+app.terminal.run(app.adapt.command)
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("adapt") / "site"
+    figure_site(path, people=30, cameras=3, crops=4)
+    return path
+
+
+@pytest.fixture(scope="module")
+def adapted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    path = Path(shutil.copytree(made, tmp_path_factory.mktemp("adapted") / "site"))
+    return path, adapt(path, epochs=2, force=True)
+
+
+@pytest.fixture
+def path(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "site"))
+
+
+def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: tuple[Path, Any]) -> None:
+    path, report = adapted
+    assert (report.model, report.started_from, report.deployed, report.epochs) == ("v1", "base", True, 2)
+    assert report.tracklets + report.held_back == 180
+    assert report.held_back == 40
+    with Site.open(path) as site:
+        model = serving(site)
+        assert model.name == "v1"
+        assert model.summary["gate"]["score"] == report.gate["score"]
+        ids, halves = store_of(site, "v1").load()
+        assert np.array_equal(ids, site.tracklet_table().ids)
+        assert not np.allclose(
+            halves.astype(np.float32), store_of(site, "base").load()[1].astype(np.float32), atol=0.01
+        )
+        assert model.calibration is not None
+        file = folder_of(site, "v1") / "model.onnx"
+    told = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    assert json.loads(told["sightline.training"])["model"] == "v1"
+    assert not any(str(part) in told["sightline.training"] for part in (path, path.parent.name))
+    assert not any(path.joinpath("adapt").glob("v*"))  # no second copy of anybody's pictures
+
+
+def test_versions_are_listed_and_switched(adapted: tuple[Path, Any], tmp_path: Path) -> None:
+    path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
+    listed = json.loads(run("-m", "app.models", "--site", path, "--json").stdout)
+    assert [(one["name"], one["serving"]) for one in listed] == [("base", False), ("v1", True)]
+    back = run("-m", "app.models", "use", "base", "--site", path)
+    assert back.returncode == 0, back.stderr
+    assert "base serves now" in back.stdout
+    with Site.open(path) as site:
+        assert serving(site).name == "base"
+    none = run("-m", "app.models", "use", "v7", "--site", path)
+    assert (none.returncode, "no model 'v7'" in none.stderr) == (2, True)
+
+
+def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path) -> None:
+    path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
+    with Site.open_for_writing(path) as site:
+        file = folder_of(site, "v1") / "model.onnx"
+        file.write_bytes(file.read_bytes() + b"\0")
+        with pytest.raises(SiteError, match="is not the file that was deployed"):
+            open_model(site, serving(site))
+        use(site, "base")
+        assert open_model(site, find(site, "base")).size == (128, 64)
+
+
+def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reid.gate.better", lambda candidate, before: (False, "it is not better at all"))
+    report = adapt(path, epochs=1)
+    assert (report.deployed, report.reason) == (False, "it is not better at all")
+    with Site.open(path) as site:
+        assert serving(site).name == "base"
+        assert find(site, "v1").status == "refused"
+        assert (folder_of(site, "v1") / "model.onnx").is_file()
+
+
+def test_the_next_day_starts_from_the_model_that_serves_and_holds_back_the_same(
+    adapted: tuple[Path, Any], tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
+    held = json.loads((path / "adapt" / "held-back.json").read_text())["held"]
+    figure_site(path, people=10, cameras=3, crops=4, day=1, first=200)
+    report = adapt(path, epochs=1, force=True)
+    assert (report.model, report.started_from) == ("v2", "v1")
+    assert report.tracklets > 140
+    assert set(held) <= set(json.loads((path / "adapt" / "held-back.json").read_text())["held"])
+
+
+@pytest.mark.parametrize("stage", ["training", "gate", "export", "embedding", "switch", "end"])
+def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path: Path, stage: str) -> None:
+    command = ["-c", ADAPT, stage, "--site", str(path), "--epochs", "2", "--force", "--json"]
+    process = begin(command)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "here", process.communicate()[1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with Site.open(path) as site:
+        assert serving(site).name == ("v1" if stage == "end" else "base")
+        assert len(store_of(site, serving(site).name).load()[0]) == 180
+        assert list(site.verify()) == []
+    done = run("-m", "app.adapt", "--site", path, "--epochs", 2, "--force", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == "v1"
+    with Site.open(path) as site:
+        assert [model.name for model in site.models()] == ["base", "v1"]
+        assert serving(site).name == "v1"
+        assert len(store_of(site, "v1").load()[0]) == 180
+
+
+def test_too_little_is_told_in_one_sentence(tmp_path: Path) -> None:
+    few, alone, empty = tmp_path / "few", tmp_path / "alone", tmp_path / "empty"
+    figure_site(few, people=4, cameras=2)
+    figure_site(alone, people=40, cameras=1)
+    Site.open_for_writing(empty).close()
+    for path, words in (
+        (few, "16 tracklets and adapting needs 40"),
+        (alone, "are of one camera"),
+        (empty, "no tracklets"),
+    ):
+        done = run("-m", "app.adapt", "--site", path, "--epochs", 1)
+        assert done.returncode == 2, done.stderr
+        assert words in done.stderr
+    assert run("-m", "app.adapt", "--site", tmp_path / "none").returncode == 2
+    wrong = run("-m", "app.adapt", "--site", few, "--device", "abacus")
+    assert (wrong.returncode, "no device 'abacus'" in wrong.stderr) == (2, True)
+
+
+def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path: Path) -> None:
+    sizes = {}
+    for variant in ("fp32", "fp16", "int8"):
+        out = tmp_path / "out" / f"{variant}.onnx"
+        done = run("-m", "app.export", "model", out, "--site", adapted[0], "--variant", variant, "--json")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert (told["model"], told["bytes"]) == ("v1", out.stat().st_size)
+        assert open_encoder(out).size == (128, 64)
+        sizes[variant] = told["bytes"]
+    assert sizes["fp16"] < 0.6 * sizes["fp32"]
+    wrong = run("-m", "app.export", "model", tmp_path / "x.onnx", "--site", adapted[0], "--model", "v9")
+    assert (wrong.returncode, "no model 'v9'" in wrong.stderr) == (2, True)

@@ -1,0 +1,164 @@
+"""Embeddings on disk: whole or not at all, gone when removed, missing when damaged."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app import embeddings
+from app.database import SiteError
+from app.embeddings import Embeddings, normalised, pool, whole
+
+
+def halves(count: int, seed: int = 0, width: int = 16) -> np.ndarray:
+    return normalised(np.random.default_rng(seed).standard_normal((count, 2, width), dtype=np.float32))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Embeddings:
+    """Footage 1 with tracklets 3, 5, 9; footage 2 with 4, 7; footage 3 with none."""
+    found = Embeddings(tmp_path / "site" / "embeddings" / "base")
+    found.write(1, [9, 3, 5], halves(3, 1))
+    found.write(2, [4, 7], halves(2, 2))
+    found.write(3, [], np.empty((0, 2, 16), np.float32))
+    return found
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_what_is_written_is_read_back_by_id(store: Embeddings) -> None:
+    ids, rows = store.read(1)
+    assert ids.tolist() == [3, 5, 9]
+    np.testing.assert_array_equal(rows, halves(3, 1)[[1, 2, 0]].astype(np.float16))
+    ids, rows = store.load()
+    assert ids.tolist() == [3, 4, 5, 7, 9] and rows.shape == (5, 2, 16) and rows.dtype == np.float16
+    np.testing.assert_array_equal(rows[[1, 3]], store.read(2)[1])
+    assert store.load([2, 3])[0].tolist() == [4, 7]
+    assert store.footages() == {1, 2, 3}
+    ids, found = store.load_whole()
+    assert ids.tolist() == [3, 4, 5, 7, 9]
+    np.testing.assert_array_equal(found, whole(rows).astype(np.float16))
+    np.testing.assert_allclose(np.linalg.norm(found.astype(np.float32), axis=1), 1, atol=2e-3)
+
+
+def test_rows_are_normalised_and_a_row_of_zeros_stays(tmp_path: Path) -> None:
+    store = Embeddings(tmp_path)
+    store.write(1, [1], np.stack([[[3.0, 4.0], [0.0, 0.0]]]))
+    np.testing.assert_allclose(store.read(1)[1], [[[0.6, 0.8], [0, 0]]], atol=1e-3)
+
+
+def test_nothing_is_there_before_the_first_file(tmp_path: Path) -> None:
+    store = Embeddings(tmp_path / "none")
+    assert store.footages() == set() and store.remove([1]) == 0
+    store.drop(1)
+    for ids, rows in (store.load(), store.read(1)):
+        assert ids.shape == (0,) and rows.shape == (0, 2, 0)
+    assert store.load_whole()[1].shape == (0, 0)
+    assert not store.folder.exists()
+
+
+def test_only_the_owner_can_read(store: Embeddings) -> None:
+    for path in (store.folder.parent.parent, *store.folder.parent.parent.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_removed_tracklets_leave_no_bytes(store: Embeddings) -> None:
+    ids, rows = store.load()
+    mine = rows[np.isin(ids, [5, 4, 7])].reshape(-1, 16)
+    assert all(row.tobytes() in everything(store.folder) for row in mine)
+    untouched = store._path(3).stat().st_mtime_ns
+    assert store.remove(np.array([5, 4, 7, 1000])) == 3
+    assert not any(row.tobytes() in everything(store.folder) for row in mine)
+    assert store.load()[0].tolist() == [3, 9]
+    np.testing.assert_array_equal(store.load()[1], rows[[0, 4]])
+    assert store.footages() == {1, 2, 3}  # the emptied one counts as embedded
+    assert store._path(3).stat().st_mtime_ns == untouched
+    assert store.remove([5]) == 0
+
+
+def test_a_dropped_footage_is_not_embedded(store: Embeddings) -> None:
+    store.drop(1)
+    assert store.footages() == {2, 3} and store.load()[0].tolist() == [4, 7]
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "longer", "header", "huge", "other", "nan"])
+def test_a_damaged_file_is_missing_until_it_is_written_again(
+    store: Embeddings, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = store.folder / "1.npy"
+    data = path.read_bytes()
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut": data[:-5],
+            "longer": data + b"x",
+            "header": data[:20] + b"((((" + data[24:],
+            "huge": data.replace(b"(3,)", b"(9999999999999999,)").replace(b" " * 15, b"", 1),
+            "other": data.replace(b"'<f2'", b"'<f4'"),
+            "nan": data[:-2] + np.float16("nan").tobytes(),
+        }[damage]
+    )
+    with caplog.at_level(logging.WARNING, "sightline"):
+        assert store.read(1)[0].tolist() == []
+    assert len(caplog.records) == 1 and "1.npy is damaged" in caplog.text
+    assert store.load()[0].tolist() == [4, 7]
+    if damage != "nan":  # that costs reading all of it
+        assert store.footages() == {2, 3}
+    store.write(1, [9, 3, 5], halves(3, 1))
+    assert path.read_bytes() == data
+
+
+def test_removing_takes_damaged_files_along(store: Embeddings) -> None:
+    path = store.folder / "1.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert store.remove([9]) == 0
+    assert not path.exists()
+
+
+def test_a_write_that_fails_changes_nothing(store: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = everything(store.folder)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        store.write(1, [1], halves(1))
+    assert everything(store.folder) == before
+    assert not list(store.folder.glob("*.part"))
+
+
+def test_what_a_dead_writer_left_is_removed_but_not_a_living_ones(store: Embeddings) -> None:
+    left = store.folder / "1.npy.abc.part"
+    left.write_bytes(b"of a process that died")
+    with embeddings.replacing(store.folder / "8.npy") as file:
+        file.write(b"under way")
+        store.remove([9])
+        assert not left.exists()
+        assert len(list(store.folder.glob("*.part"))) == 1
+    assert (store.folder / "8.npy").read_bytes() == b"under way"
+
+
+def test_bad_input_is_refused(store: Embeddings) -> None:
+    with pytest.raises(ValueError, match="one for each"):
+        store.write(1, [1, 2], halves(3))
+    with pytest.raises(ValueError, match="finite"):
+        store.write(1, [1], np.full((1, 2, 4), np.nan))
+    store.write(4, [20], halves(1, width=8))
+    with pytest.raises(SiteError, match="different widths"):
+        store.load()
+
+
+def test_pooling_is_the_mean_of_each_half() -> None:
+    crops = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
+    found = pool(crops, np.array([3, 3, 3, 3, 7, 8, 8, 8]))
+    expected = [[[0, 1], [2, 3]], [[4], [4]], [[5], [6, 7]]]
+    for row, parts in zip(found, expected, strict=True):
+        np.testing.assert_allclose(row, normalised(np.stack([crops[part].mean(0) for part in parts])), rtol=1e-5)
+    assert pool(crops[:0], np.empty(0, int)).shape == (0, 2, 4)

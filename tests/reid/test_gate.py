@@ -1,0 +1,178 @@
+"""The gate on generated embeddings: people's directions, cameras' shifts, and noise of known size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reid import gate
+from reid.gate import GateError, GateScore, better, judge
+
+PEOPLE, CAMERAS, WIDTH = 60, 3, 32
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Crops of everybody in every camera; two by two they walk side by side."""
+
+    rows: NDArray[np.float32]
+    tracklet: NDArray[np.int64]
+    camera: NDArray[np.int64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    cannot_link: NDArray[np.int64]
+
+    def judged(self) -> GateScore:
+        return judge(self.rows, self.tracklet, self.camera, self.start, self.end, self.cannot_link)
+
+
+def scene(noise: float, *, shift: float = 0.3, seed: int = 0, crops: int = 6, cameras: int = CAMERAS) -> Scene:
+    """noise: a crop's, and half as much again that a tracklet has in common, against a person's direction of length 1.
+
+    The draws are the same for every noise.
+    """
+    rng = np.random.default_rng([seed, crops, cameras])
+    people = rng.normal(size=(PEOPLE, WIDTH)) / np.sqrt(WIDTH)
+    places = shift * rng.normal(size=(cameras, WIDTH)) / np.sqrt(WIDTH)
+    camera, person = (x.ravel() for x in np.indices((cameras, PEOPLE)))
+    common = 0.5 * noise * rng.normal(size=(len(camera), WIDTH)) / np.sqrt(WIDTH)
+    centre = people[person] + places[camera] + common
+    rows = centre[:, None] + noise * rng.normal(size=(len(camera), crops, WIDTH)) / np.sqrt(WIDTH)
+    rows = (rows / np.linalg.norm(rows, axis=2, keepdims=True)).reshape(-1, WIDTH).astype(np.float32)
+    tracklet = np.repeat(np.arange(len(camera)), crops)
+    start = (person // 2) * 10.0
+    even = np.flatnonzero(person % 2 == 0)
+    return Scene(rows, tracklet, camera, start, start + 5, np.stack([even, even + 1], 1))
+
+
+def test_a_perfect_encoder_has_all_points() -> None:
+    found = scene(0.0, shift=0.0).judged()
+    assert found.cycle == pytest.approx(1.0)
+    assert found.split_rank1 == pytest.approx(1.0) or found.split == pytest.approx(1 / CAMERAS)  # all rows are equal
+    assert found.stability == pytest.approx(1.0)
+    assert found.triangle == pytest.approx(1.0)
+    assert found.score == pytest.approx(1.0)
+    assert found.apart == pytest.approx(1.0)
+    assert not found.collapsed
+    assert found.left_out == ()
+
+
+def test_score_falls_with_noise() -> None:
+    scores = [scene(noise).judged().score for noise in (0.3, 0.8, 1.2, 1.8, 2.6)]
+    assert all(a > b for a, b in pairwise(scores)), scores
+
+
+def test_order_of_crops_and_tracklets_of_a_site_do_not_matter() -> None:
+    one = scene(1.0)
+    order = np.argsort(np.random.default_rng(0).permutation(len(one.camera))[one.tracklet], kind="stable")
+    shuffled = replace(one, rows=one.rows[order], tracklet=one.tracklet[order])
+    assert shuffled.judged().score == pytest.approx(one.judged().score)
+
+
+@pytest.mark.parametrize("wobble", [0.0, 1e-6])
+def test_a_collapsed_encoder_never_passes(wobble: float) -> None:
+    serving = scene(2.0)
+    rng = np.random.default_rng(0)
+    same = np.ones_like(serving.rows) + wobble * rng.normal(size=serving.rows.shape)
+    rows = (same / np.linalg.norm(same, axis=1, keepdims=True)).astype(np.float32)
+    collapsed = replace(serving, rows=rows).judged()
+    assert collapsed.collapsed
+    assert collapsed.score < 0.1
+    passed, reason = better(collapsed, serving.judged())
+    assert not passed
+    assert "alike" in reason
+
+
+def test_everybody_on_one_hub_is_not_stable() -> None:
+    """All queries find one tracklet of the other camera: agreement that popularity alone explains."""
+    assert gate._agreement(np.zeros(9, np.int64), np.zeros(9, np.int64)).tolist() == [0.0] * 9
+    a, b = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0])
+    chance = 0.5 * 0.75 + 0.5 * 0.25
+    assert gate._agreement(a, b).mean() == pytest.approx((0.75 - chance) / (1 - chance))  # Cohen's κ
+
+
+def test_better_needs_more_than_noise() -> None:
+    serving = scene(1.2).judged()
+    passed, reason = better(scene(0.8).judged(), serving)
+    assert passed
+    assert "gain" in reason
+    assert not better(serving, serving)[0]
+    assert not better(scene(1.6).judged(), serving)[0]
+    # As good an encoder that merely errs elsewhere: the same noise, drawn afresh.
+    afresh = [better(scene(1.2, seed=seed).judged(), serving)[0] for seed in range(1, 9)]
+    assert sum(afresh) <= 2
+
+
+def test_people_side_by_side_must_stay_apart() -> None:
+    serving = scene(0.8)
+    rows = serving.rows.copy().reshape(len(serving.camera), -1, WIDTH)
+    rows[serving.cannot_link[:, 1]] = rows[serving.cannot_link[:, 0]][:, ::-1]  # they swap their looks in time
+    judged = replace(serving, rows=rows.reshape(-1, WIDTH)).judged()
+    before = serving.judged()
+    assert judged.apart is not None and before.apart is not None
+    assert judged.apart < before.apart
+    passed, reason = better(judged, before)
+    assert not passed
+    assert "side by side" in reason
+
+
+def test_scores_of_other_tracklets_are_not_compared() -> None:
+    with pytest.raises(GateError, match="different tracklets"):
+        better(scene(0.5, crops=4).judged(), scene(0.5).judged())
+
+
+def test_one_camera_is_judged_by_its_own_and_says_so() -> None:
+    found = scene(1.0, cameras=1).judged()
+    assert found.cycle is None and found.triangle is None
+    assert any("2 cameras" in reason for reason in found.left_out)
+    assert found.split_camera is not None and found.apart is not None
+    assert found.score == pytest.approx((found.split_camera + found.apart) / 2)
+    assert better(scene(0.6, cameras=1).judged(), scene(2.0, cameras=1).judged())[0]
+
+
+def test_two_cameras_have_no_triangle() -> None:
+    found = scene(1.0, cameras=2).judged()
+    assert found.triangle is None
+    assert found.cycle is not None and found.stability is not None
+    assert found.score == pytest.approx((found.cycle + found.stability) / 2)
+
+
+def test_overlapping_times_stand_for_missing_pairs() -> None:
+    one = scene(1.0)
+    without = replace(one, cannot_link=np.zeros((0, 2), np.int64))
+    assert without.judged().apart == pytest.approx(one.judged().apart)
+    nobody_knows = replace(without, start=np.full_like(one.start, np.nan), end=np.full_like(one.end, np.nan)).judged()
+    assert nobody_knows.apart is None
+    assert any("side by side" in reason for reason in nobody_knows.left_out)
+
+
+def test_single_crops_tell_too_little() -> None:
+    found = scene(1.0, crops=1, cameras=2).judged()
+    assert found.queries == 0
+    assert found.score == 0.0
+    passed, reason = better(found, found)
+    assert not passed
+    assert "too little" in reason
+
+
+def test_plain_is_json() -> None:
+    plain = json.loads(json.dumps(scene(1.0).judged().plain()))
+    assert plain["tracklets"] == PEOPLE * CAMERAS
+    assert "values" not in plain
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    one = scene(1.0)
+    with pytest.raises(GateError, match="needs a crop"):
+        replace(one, tracklet=np.where(one.tracklet == 3, 4, one.tracklet)).judged()
+    with pytest.raises(GateError, match="no numbers"):
+        replace(one, rows=np.where(one.rows > 0.5, np.nan, one.rows)).judged()
+    with pytest.raises(GateError, match="rows are"):
+        replace(one, start=one.start[:-1]).judged()
+    with pytest.raises(GateError, match="outside"):
+        replace(one, cannot_link=np.array([[0, 999]])).judged()
