@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # they bring torch
 log = logging.getLogger("sightline")
 
 STILL = "the model that serves goes on serving, query and merge work with it"
-LEAST_TRACKLETS = 40  # to learn from and to be judged by
+LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate needs 20
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_CROPS = 16  # of a tracklet, to learn from

@@ -161,10 +161,10 @@ def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path
 def test_too_little_is_told_in_one_sentence(tmp_path: Path) -> None:
     few, alone, empty = tmp_path / "few", tmp_path / "alone", tmp_path / "empty"
     figure_site(few, people=4, cameras=2)
-    figure_site(alone, people=40, cameras=1)
+    figure_site(alone, people=64, cameras=1)
     Site.open_for_writing(empty).close()
     for path, words in (
-        (few, "16 tracklets and adapting needs 40"),
+        (few, "16 tracklets and adapting needs 120"),
         (alone, "are of one camera"),
         (empty, "no tracklets"),
     ):
