@@ -6,16 +6,20 @@ VENV ?= .venv
 VIDEOS ?= sample_videos/films
 SITE ?= demo-site
 DETECTOR ?= shipped
+ifeq ($(VIDEOS),sample_videos/films)
+STILL ?= sample_videos/walk/still.jpg
+PERSON ?= 1
+endif
 RUN := $(VENV)/bin/python
 
 .PHONY: help demo test lint clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo [VIDEOS=DIR] [DETECTOR=FILE.onnx] [SITE=DIR]   footage -> people, tracks, tracklets, a contact sheet"
-	@echo "make test                                               all tests"
-	@echo "make lint                                               ruff and mypy"
-	@echo "make clean                                              remove .venv, the demo site and its picture"
+	@echo "make demo [VIDEOS=DIR] [STILL=PICTURE] [DETECTOR=FILE.onnx] [SITE=DIR]   footage -> tracklets -> people -> a search"
+	@echo "make test                                                               all tests"
+	@echo "make lint                                                               ruff and mypy"
+	@echo "make clean                                                              remove .venv, the demo site, its pictures"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "== Installing Sightline and what it needs into $(VENV) (a few minutes the first time)"
@@ -32,6 +36,12 @@ demo: $(VENV)/installed
 	$(RUN) -m app.site --site "$(SITE)"
 	@echo "== A contact sheet: each row should be one person"
 	$(RUN) -m app.contact_sheet "$(SITE).png" --site "$(SITE)"
+	@echo "== Tracklets joined into people"
+	$(RUN) -m app.merge --site "$(SITE)"
+ifneq ($(STILL),)
+	@echo "== Where else was the person in $(STILL)? See $(SITE)-found.html and $(SITE)-found.png"
+	$(RUN) -m app.query "$(STILL)" --site "$(SITE)" $(if $(PERSON),--person $(PERSON)) --top 8 --report "$(SITE)-found.html" --sheet "$(SITE)-found.png"
+endif
 
 test: $(VENV)/installed
 	@echo "== All tests"
@@ -44,4 +54,4 @@ lint: $(VENV)/installed
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf "$(VENV)" demo-site demo-site.png
+	rm -rf "$(VENV)" demo-site demo-site.png demo-site-found.png demo-site-found.html

@@ -50,6 +50,7 @@ SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, e
 class Method(StrEnum):
     """Each is a file in `reid/methods`."""
 
+    merged = "merged"
     eea = "eea"
     utal = "utal"
     uga = "uga"
@@ -93,7 +94,7 @@ class Plan:
 def adapt(
     path: Path,
     *,
-    method: str = "eea",
+    method: str = "merged",
     minutes: float = 30.0,
     epochs: int | None = None,
     device: str | None = None,
@@ -319,7 +320,7 @@ def _settings(plan: Plan, start: Path, seed: int) -> Any:
         epochs=plan.epochs,
         seed=seed,
         init=str(start),
-        changes={"recipe.epoch": "images"},
+        changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),
     )
 
 
@@ -401,7 +402,7 @@ def _write_whole(path: Path, text: str) -> None:
 
 def command(
     site: SiteOption = SITE,
-    method: Annotated[Method, typer.Option(help="How it learns.")] = Method.eea,
+    method: Annotated[Method, typer.Option(help="How it learns.")] = Method.merged,
     minutes: Annotated[float, typer.Option(help="As long as this, about, on this machine…", min=0.1)] = 30.0,
     epochs: Annotated[int | None, typer.Option(help="…or so many times through all crops.", min=1)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA where it works.")] = None,

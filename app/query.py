@@ -29,6 +29,7 @@ log = logging.getLogger("sightline")
 
 SHOWN_CROPS = 6  # of a match, in pictures
 NEAR = 200  # of the best that re-ranking and expansion look at
+FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen"; about twice as many do
 SURE = 0.9  # probability from which a match joins the query, where expansion is asked for
 FEW = 4  # matches that may join
 
@@ -135,7 +136,7 @@ class Searcher:
         best = float(similarity.max())
         ids, similarity = ids[: wish.top], similarity[: wish.top]
         probability = self._probability(ids, similarity, own)
-        seen = self.calibration.is_seen(best, gallery)
+        seen = self.calibration.is_seen(best, gallery, FALSE_ALARMS)
         sure = percent(float(probability.max()))
         verdict = (
             f"Likely seen here: the best match shows the same person with a probability of {sure}."

@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument("--site", type=Path, required=True)
     parser.add_argument("--detector", default="shipped")
-    parser.add_argument("--method", default="eea")
+    parser.add_argument("--method", default="merged")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=30.0)
     budget.add_argument("--epochs", type=int)

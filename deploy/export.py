@@ -144,7 +144,7 @@ def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None)
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """What an exported file says of itself: `sightline.version`, `.training` (JSON), `.opset` and, if so, `.variant`."""
+    """What an exported file says of itself: `sightline.version`, `.training` (JSON), `.opset`; a variant `.variant`."""
     model = onnx.load(path, load_external_data=False)
     return {entry.key: entry.value for entry in model.metadata_props}
 
@@ -175,7 +175,13 @@ def _write_fp16(model: onnx.ModelProto, part: Path) -> None:
 
     blocked = sorted({*DEFAULT_OP_BLOCK_LIST, *KEPT_FLOAT32})
     converted = convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
-    OnnxModel.graph_topological_sort(converted.graph)  # its casts stand at the end, which ONNX does not allow
+    # The converter writes a value's cast once for each that takes it, and all at the end; ONNX allows neither.
+    casts: dict[str, onnx.NodeProto] = {}
+    others = [n for n in converted.graph.node if n.op_type != "Cast" or casts.setdefault(n.output[0], n) is n]
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in others]
+    del converted.graph.node[:]
+    converted.graph.node.extend(nodes)
+    OnnxModel.graph_topological_sort(converted.graph)
     onnx.save(converted, part)
 
 

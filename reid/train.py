@@ -371,11 +371,14 @@ def train(
     number = np.random.default_rng([seed, len(dataset.crops)]).permutation(len(dataset.crops))
     image_tracklet = np.empty(len(number), np.int64)
     image_tracklet[number] = dataset.tracklet
+    image_time = np.empty(len(number))
+    image_time[number] = dataset.time
     tracklets = Tracklets(
         torch.from_numpy(dataset.tracklet_camera),
         len(dataset.camera_names),
         torch.from_numpy(image_tracklet),
         torch.from_numpy(dataset.cannot_link),
+        torch.from_numpy(image_time),
     )
     identity = torch.from_numpy(people) if people is not None and config.needs_identities else None
     try:
@@ -708,7 +711,7 @@ def run(program: Callable[[], None]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", required=True, help="utal, uga, eea, ssl, dal, single-task or supervised")
+    parser.add_argument("--method", required=True, help="utal, uga, eea, ssl, dal, merged, single-task or supervised")
     parser.add_argument("--seed", type=int, default=0)
     add_arguments(parser)
     arguments = parser.parse_args()

@@ -40,6 +40,8 @@ class Tracklets:
     """(I,) int64: the tracklet of each image."""
     cannot_link: Tensor
     """(P, 2) int64: tracklets seen apart in the same frames, so of different people."""
+    image_time: Tensor | None = None
+    """(I,) float64 s, comparable within a camera; NaN where nobody knows."""
 
     def __post_init__(self) -> None:
         if not len(self.camera) or int(self.camera.min()) < 0 or int(self.camera.max()) >= self.cameras:
@@ -201,8 +203,8 @@ class Method(nn.Module, ABC):
 
 
 def find(name: str) -> tuple[type[Method], type[Config]]:
-    """A method and its settings by name: utal, uga, eea, ssl, dal, single-task, supervised."""
-    from reid.methods import dal, eea, single_task, ssl, supervised, uga, utal
+    """A method and its settings by name: utal, uga, eea, ssl, dal, merged, single-task, supervised."""
+    from reid.methods import dal, eea, merged, single_task, ssl, supervised, uga, utal
 
     methods: dict[str, tuple[type[Method], type[Config]]] = {
         "utal": (utal.UTAL, utal.UTALConfig),
@@ -210,6 +212,7 @@ def find(name: str) -> tuple[type[Method], type[Config]]:
         "eea": (eea.EEA, eea.EEAConfig),
         "ssl": (ssl.SSL, ssl.SSLConfig),
         "dal": (dal.DAL, dal.DALConfig),
+        "merged": (merged.Merged, merged.MergedConfig),
         "single-task": (single_task.SingleTask, single_task.SingleTaskConfig),
         "supervised": (supervised.Supervised, supervised.SupervisedConfig),
     }

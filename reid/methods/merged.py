@@ -1,0 +1,129 @@
+"""Our own: learn from the identities that merging finds.
+
+Each epoch the encoder's features are calibrated, tracklets are joined into trajectories and these into identities, by
+`reid.merging`: with looks, with people who were seen side by side, and with what time allows, which looks alone do not
+know. What is joined is a class; the encoder learns to tell classes apart by their centres, a memory (as in Cluster
+Contrast, Dai et al., ACCV 2022). Tracklets that nothing was joined to teach nothing in that epoch: most of them are
+pieces of somebody who is a class already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from reid.calibration import Calibration
+from reid.merging import MergeRules, Seen, identities, trajectories
+from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, group_mean, normalised
+
+NEVER = -1e4  # a logit; infinity would make no number of an epoch without any class
+APART = 1e9  # s between the clocks of cameras that have none in common
+RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2")
+
+
+@dataclass(frozen=True)
+class MergedConfig(Config):
+    recipe: Recipe = RECIPE
+    temperature: float = 0.06
+    """Of the cosine."""
+    momentum: float = 0.2
+    """Of what a centre was, in each step that sees its class."""
+    prior_within: float = 0.01
+    """P(same person) of two tracklets of a camera before looks: see `MergeRules`."""
+    prior_across: float = 0.05
+    """The same of two trajectories."""
+    shared_clock: bool = False
+    """Times of different cameras can be compared, as those of a site; then nobody is in two places at once."""
+    certainty: float = 0.5
+    """Posterior probability above which tracklets are joined."""
+
+
+class Merged(Method):
+    sampler = "tracklet"
+    bank_unit = "image"
+
+    label: Tensor  # (T,) its class, −1: none
+    centre: Tensor  # (T, D): of as many rows as there are classes, of length 1; the others are 0
+    count: Tensor  # () classes
+
+    def __init__(self, tracklets: Tracklets, width: int, config: MergedConfig, epochs: int, seed: int) -> None:
+        super().__init__(tracklets, epochs)
+        self.config = config
+        self.tracklets = tracklets
+        self.register_buffer("label", torch.full((len(tracklets),), -1))
+        self.register_buffer("centre", torch.zeros(len(tracklets), width))
+        self.register_buffer("count", torch.tensor(0))
+
+    def refresh(self, encode: Encode) -> dict[str, float]:
+        images = normalised(encode().embedding.float()).cpu().numpy()
+        halves, start, end = self.halves(images)
+        rows = halves.sum(1)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
+        if not self.config.shared_clock:
+            start, end = start + APART * camera, end + APART * camera
+        known = Calibration.fit(halves, camera, apart)
+        rules = MergeRules(
+            certainty=self.config.certainty,
+            prior_within=self.config.prior_within,
+            prior_across=self.config.prior_across,
+        )
+        seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
+        within = trajectories(seen, rules, lambda s: known.probability(s, across=False))
+        found = identities(seen, within, rules, lambda s: known.probability(s, across=True)).labels
+        _, label, size = np.unique(found, return_inverse=True, return_counts=True)
+        kept = size > 1
+        number = np.where(kept, np.cumsum(kept) - 1, -1)[label]
+        self.label.copy_(torch.from_numpy(number))
+        self.count.fill_(int(kept.sum()))
+        inside = self.label >= 0
+        total = torch.zeros_like(self.centre)
+        total.index_add_(0, self.label[inside], torch.from_numpy(rows).to(total)[inside])
+        self.centre.copy_(normalised(total))
+        return {
+            "trajectories": float(len(np.unique(within))),
+            "classes": float(kept.sum()),
+            "classed": float(inside.float().mean()),
+            "associations": float(len(self.associations())),
+        }
+
+    def halves(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means of tracklets' earlier and later images (T, 2, D), of length 1, and when they begin and end (T,)."""
+        tracklet = self.tracklets.image_tracklet.cpu().numpy()
+        time = self.tracklets.image_time
+        moment = np.full(len(tracklet), np.nan) if time is None else time.cpu().numpy()
+        order = np.lexsort((moment, tracklet))
+        length = np.bincount(tracklet, minlength=len(self.tracklets))
+        first = np.cumsum(length) - length
+        bounds = np.stack([first, first + length // 2], 1).reshape(-1)
+        halves = np.add.reduceat(images[order], bounds, 0).reshape(len(length), 2, -1)
+        halves /= np.linalg.norm(halves, axis=2, keepdims=True).clip(1e-12)
+        return halves, moment[order][first], moment[order][first + length - 1]
+
+    def parts(self, batch: Batch) -> dict[str, Tensor]:
+        label = self.label[batch.tracklet]
+        classed = label >= 0
+        logits = normalised(batch.embedding) @ self.centre.T / self.config.temperature
+        beyond = torch.arange(len(self.centre), device=logits.device) >= self.count
+        entropy = functional.cross_entropy(logits.masked_fill(beyond, NEVER), label.clamp(min=0), reduction="none")
+        return {"identity": torch.where(classed, entropy, 0.0).sum() / classed.sum().clamp(min=1)}
+
+    def remember(self, batch: Batch) -> None:
+        label = self.label[batch.tracklet]
+        mean, first = group_mean(normalised(batch.embedding), label)
+        momentum = self.config.momentum
+        new = normalised(momentum * self.centre[label.clamp(min=0)] + (1 - momentum) * normalised(mean))
+        own = first == torch.arange(len(first), device=first.device)
+        self.centre[label[own & (label >= 0)]] = new[own & (label >= 0)]
+
+    def associations(self) -> Tensor:
+        """Each tracklet of a class with the next one of another camera in it."""
+        order = torch.argsort(self.label * self.cameras + self.camera, stable=True)
+        order = order[self.label[order] >= 0]
+        one, other = order[:-1], order[1:]
+        linked = (self.label[one] == self.label[other]) & (self.camera[one] != self.camera[other])
+        return torch.stack([one[linked], other[linked]], 1).sort(1).values
