@@ -101,7 +101,8 @@ def jpeg_of(picture: object) -> bytes:
     data = Path(picture).read_bytes()
     if data.startswith(b"\xff\xd8"):
         return data
-    return cv2.imencode(".jpg", cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))[1].tobytes()
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
 def main() -> None:
