@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+GREY, CONTRAST = 115.0, 60.0  # grey levels: what a crop has, about
+NOISE = 25.0  # grey levels²: a spread under 5 is noise
+
 
 class MixedNorm(nn.Module):
     """Instance normalisation of the first half of the channels, batch normalisation of the others: IBN-a.
@@ -78,6 +81,72 @@ class LightBackbone(nn.Module):
         """(N, 3, H, W) of 0…255 → (N, C, H / 16, W / 16), nothing below 0."""
         centred = images - images.mean((2, 3), keepdim=True)
         spread = centred.square().mean((2, 3), keepdim=True)
-        balanced = centred * torch.rsqrt(spread + 25.0)  # a spread under 5 grey levels is noise
-        out: Tensor = self.layers(torch.cat([(images - 115.0) / 60.0, balanced], 1))
+        balanced = centred * torch.rsqrt(spread + NOISE)
+        out: Tensor = self.layers(torch.cat([(images - GREY) / CONTRAST, balanced], 1))
         return out
+
+
+class FusedBackbone(nn.Module):
+    """A trained LightBackbone in fewer steps, for export: what the runtime does not fuse by itself is folded here.
+
+    Takes the backbone's layers over and changes them: give it a copy. About a seventh of the time is saved.
+    """
+
+    def __init__(self, backbone: LightBackbone) -> None:
+        super().__init__()
+        self.layers = backbone.layers
+        with torch.no_grad():
+            first = self.layers[0]
+            assert isinstance(first, nn.Conv2d)
+            first.weight[:, :3] /= CONTRAST
+            for module in self.layers:
+                if isinstance(module, Block) and isinstance(module.path[1], MixedNorm):
+                    convolved, norm = module.path[0], module.path[1]
+                    assert isinstance(convolved, nn.Conv2d)
+                    module.path[0] = _with_batch_norm(convolved, norm)
+                    module.path[1] = _InstanceHalf(norm)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As LightBackbone's."""
+        shifted = images - GREY
+        out: Tensor = self.layers(torch.cat([shifted, _standardised(shifted, NOISE)], 1))
+        return out
+
+
+class _InstanceHalf(nn.Module):
+    """A MixedNorm whose other half is folded into the convolution before it."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, norm: MixedNorm) -> None:
+        super().__init__()
+        self.split, self.eps = norm.split, norm.instance.eps
+        self.register_buffer("scale", norm.instance.weight.detach()[:, None, None].clone())
+        self.register_buffer("shift", norm.instance.bias.detach()[:, None, None].clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        one = _standardised(x[:, : self.split], self.eps) * self.scale + self.shift
+        return torch.cat([one, x[:, self.split :]], 1)
+
+
+def _with_batch_norm(convolved: nn.Conv2d, norm: MixedNorm) -> nn.Conv2d:
+    """The convolution that gives the batch normalised half of the channels as `norm` makes them."""
+    batch, split = norm.batch, norm.split
+    assert batch.running_mean is not None and batch.running_var is not None
+    factor = batch.weight / torch.sqrt(batch.running_var + batch.eps)
+    folded = nn.Conv2d(convolved.in_channels, convolved.out_channels, 3, convolved.stride[0], 1)
+    assert folded.bias is not None
+    folded.weight.copy_(convolved.weight)
+    folded.weight[split:] *= factor[:, None, None, None]
+    folded.bias.zero_()
+    folded.bias[split:] = batch.bias - batch.running_mean * factor
+    return folded
+
+
+def _standardised(x: Tensor, eps: float) -> Tensor:
+    """(N, C, H, W), each channel of each image with mean 0 and spread 1.
+
+    Written as a layer normalisation: ONNX Runtime's InstanceNormalization runs on one thread only.
+    """
+    return functional.layer_norm(x.flatten(2), (x.shape[2] * x.shape[3],), eps=eps).view_as(x)

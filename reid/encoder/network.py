@@ -18,7 +18,7 @@ from torch.nn import functional
 from reid.encoder.ghost import with_ghost_norm
 from reid.encoder.heads import GeneralisedMean, Mean, PooledHead, StripeHead, embedding_block, fc
 from reid.encoder.imagenet import OSNET, TORCHVISION, ImageNetBackbone, torchvision_layers
-from reid.encoder.light import LightBackbone
+from reid.encoder.light import FusedBackbone, LightBackbone
 
 Backbone = Literal["light", "resnet50", "resnet18", "densenet121", "mobilenet_v3_small", "osnet_x1_0", "osnet_x0_25"]
 Head = Literal["stripes", "fc", "embedding", "embedding-l2", "pooled"]
@@ -258,6 +258,8 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
     # Dense NCHW weights: the exporter writes them as they lie. Two crops, because one would be taken for a constant.
     plain = Encoder(config)
     plain.load_state_dict(encoder.state_dict())
+    if isinstance(plain.backbone, LightBackbone):
+        plain.backbone = FusedBackbone(plain.backbone)
     crops = torch.zeros(2, config.height, config.width, 3, dtype=torch.uint8)
     temporary = path.with_name(path.name + ".part")
     torch.onnx.export(
