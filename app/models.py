@@ -26,7 +26,6 @@ from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json
 
 if TYPE_CHECKING:  # they bring torch
     from reid.calibration import Calibration
-
     from reid.encoder import OpenEncoder
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
