@@ -254,6 +254,7 @@ class _Encoder:
         self.container.metadata["creation_time"] = start.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self.container.metadata["title"] = camera
         options = {"crf": str(CRF), "preset": "medium", "threads": "1", "g": str(4 * task.fps)}
+        options["x264-params"] = "cpu-independent=1"  # with AVX-512 the same frames gave one of two films by chance
         self.stream = self.container.add_stream("libx264", rate=task.fps, options=options)
         self.stream.width, self.stream.height, self.stream.pix_fmt = task.width, task.height, "yuv420p"
 

@@ -14,8 +14,17 @@ COMMANDS = {
     "ingest": ["--site", "--detector", "--download", "--tracker", "--every", "--fps", "--from", "--to", "--start"],
     "site": ["--site", "--verify", "--json"],
     "contact_sheet": ["--site", "--camera", "--rows", "--columns"],
-    "export": ["tracks", "tracklets"],
-    "evaluate": ["tracking", "reid"],
+    "export": ["tracks", "tracklets", "model"],
+    "evaluate": ["tracking", "reid", "site"],
+    "adapt": ["--site", "--method", "--minutes", "--epochs", "--device", "--force", "--seed", "--json"],
+    "models": ["--site", "--json", "use"],
+    "merge": ["--site", "--method", "--undo", "--join", "--split", "--json"],
+    "query": [
+        *("--site", "--camera", "--from", "--to", "--at", "--in", "--top", "--person", "--box", "--whole", "--rerank"),
+        *("--expand", "--detector", "--report", "--sheet", "--json"),
+    ],
+    "forget": ["--site", "--tracklet", "--identity", "--before", "--json"],
+    "audit": ["--site", "--last", "--json"],
 }
 
 
