@@ -81,18 +81,15 @@ class SSLConfig(Config):
 
     @classmethod
     def practical(cls) -> SSLConfig:
-        # Tracklets are what a site has; as single images, a tracklet's own frames fill most of the k places. From an
-        # encoder that has learned something, labels are shared at once, and Adam at one rate does as for the others.
+        # Tracklets are what a site has; as single images, a tracklet's own frames fill most of the k places. Adam
+        # at one rate does as for the other methods.
         recipe = replace(
             IMAGES, optimiser="adam", learning_rate=3.5e-4, backbone_rate=1.0, drops=(), batch=64, frames=4
         )
         return cls(
             recipe=recipe,
             unit="tracklet",
-            temperature=0.06,
-            own=0.3,
             reliable=6,
-            first_phase=0.0,
             rounds=1000,
             dropout=0.0,
             table="features",

@@ -23,10 +23,10 @@ TINY = EncoderConfig(channels=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1), stripes=2, d
 CARD = {
     "method": "eea",
     "epochs": 3,
-    "start": Path("/work/somebody/base.safetensors"),
-    "data": ["site at /tmp/films/site-1", "C:\\Users\\jane\\crops", "/home/jane doe/videos"],
+    "start": Path("/srv/somebody/base.safetensors"),
+    "data": ["site at /data/films/site-1", "C:\\Users\\jane\\crops", "/home/jane doe/videos"],
     "speed": "90 images/s",
-    "note": 'stopped once\nTraceback (most recent call last):\n  File "/work/x.py", line 3',
+    "note": 'stopped once\nTraceback (most recent call last):\n  File "/srv/x.py", line 3',
 }
 
 
@@ -74,7 +74,7 @@ def test_it_says_how_it_was_trained_but_not_where(exported: deploy.export.Export
     assert metadata(small) == told | {"sightline.variant": "fp16"}
     for path in (exported.path, small):
         data = path.read_bytes()
-        for trace in (b"/work", b"/tmp", b"/home", b"jane", b'File "', b"Traceback", b"site-packages"):
+        for trace in (b"/srv", b"/data", b"/tmp", b"/home", b"jane", b'File "', b"Traceback", b"site-packages"):
             assert trace not in data
         assert getpass.getuser() == "root" or getpass.getuser().encode() not in data
 

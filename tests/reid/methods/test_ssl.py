@@ -132,7 +132,7 @@ def test_rounds() -> None:
 
 def test_learns() -> None:
     scene = scenes.world()
-    for config, gain in ((SSLConfig(), 0.15), (SSLConfig.practical(), 0.07), (SSLConfig.video(), 0.3)):
+    for config, gain in ((SSLConfig(), 0.15), (SSLConfig.practical(), 0.3), (SSLConfig.video(), 0.3)):
         start, final, curves = scenes.learn(SSL(scene.tracklets, 24, config, 10, seed=0), scene)
         assert final > start + gain
-        assert max(curve.get("associations", 0) for curve in curves) > 10
+        assert curves[-1]["associations"] > 10
