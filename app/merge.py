@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.audit import asker
 from app.database import SiteError
-from app.models import bring_up_to_date, calibration_of, serving, store_of
+from app.models import bring_up_to_date, serving, store_of
 from app.record import AuditEntry, Correction, Merge, Site
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
 
@@ -47,7 +47,7 @@ def merge(site: Site, *, method: str = "constrained") -> MergeReport:
     Nothing is destroyed: tracklets stay, and the last few mergings can be undone. Raises SiteError where there is
     nothing to merge, or corrections contradict each other.
     """
-    from reid.merging import MergeError, MergeRules, identities, trajectories
+    from reid.merging import MergeError, MergeRules, contextual, identities, probability, trajectories
 
     began = time.monotonic()
     bring_up_to_date(site)
@@ -58,10 +58,13 @@ def merge(site: Site, *, method: str = "constrained") -> MergeReport:
             raise SiteError(
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
             )
-        known, rules = calibration_of(model), MergeRules()
+        rules = MergeRules()
         earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        within = trajectories(seen, rules, lambda s: known.probability(s, across=False), method, earlier[0])
-        across = identities(seen, within, rules, lambda s: known.probability(s, across=True), earlier[1])
+        around = replace(seen, embedding=contextual(seen.embedding, seen.camera))
+        # UTAL's way knows looks alone.
+        looked_at = seen if method == "utal" else around
+        within = trajectories(looked_at, rules, probability(across=False), method, earlier[0])
+        across = identities(around, within, rules, probability(across=True), earlier[1])
     except MergeError as error:
         raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
     transits = [

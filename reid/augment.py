@@ -48,13 +48,18 @@ class Dice:
         return ((rows - y).abs() * 2 < tall).float() * ((columns - x).abs() * 2 < wide).float()
 
 
-def augment(crops: Tensor, height: int, width: int, generator: Generator) -> Tensor:
-    """(N, H, W, 3) uint8 RGB → (N, height, width, 3) float32 of 0…255; the generator lives on the crops' device."""
+def augment(crops: Tensor, height: int, width: int, generator: Generator, *, mild: bool = False) -> Tensor:
+    """(N, H, W, 3) uint8 RGB → (N, height, width, 3) float32 of 0…255; the generator lives on the crops' device.
+
+    mild: boxes and erased patches only. Where the crops are of the very cameras that the encoder will see, it may learn
+    their light and lenses; with other light it would unlearn what clothes look like there.
+    """
     dice = Dice(len(crops), generator)
     images = reframe(crops.permute(0, 3, 1, 2).float(), height, width, dice) / 255.0
-    images = occlude(images, dice)
-    images = relight(images, dice)
-    images = refocus(images, dice)
+    if not mild:
+        images = occlude(images, dice)
+        images = relight(images, dice)
+        images = refocus(images, dice)
     images = erase(images, dice)
     return images.clamp(0, 1).permute(0, 2, 3, 1) * 255.0
 

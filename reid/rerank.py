@@ -34,11 +34,8 @@ class Reranked:
         """Rows (Q, D) and (G, D) of length 1."""
         rows = torch.cat([query, gallery]).float()
         self._rows, self._queries, self._weight = rows, len(query), settings.weight
-        nearest, self._largest = _neighbours(rows, min(settings.k1 + 1, len(rows)))
-        encoding = _encode(rows, nearest, self._largest, settings.k1)
-        encoding = _averaged(encoding, nearest[:, : max(1, settings.k2)])
-        self._encoding = encoding
-        self._gallery = encoding.columns_from(len(query))
+        self._encoding, self._largest = _encodings(rows, settings)
+        self._gallery = self._encoding.columns_from(len(query))
 
     def __call__(self, part: slice) -> Tensor:
         """(q, G) minus the final distance d* (Eq. 12) of some queries, a slice with both ends."""
@@ -53,8 +50,20 @@ class Reranked:
         return -((1 - self._weight) * jaccard + self._weight * original)
 
 
+def encodings(rows: Tensor, settings: Reranking) -> Sparse:
+    """(N, N) each of N rows (N, D) of length 1 as weights of its k-reciprocal neighbours, which sum to 1."""
+    return _encodings(rows, settings)[0]
+
+
+def _encodings(rows: Tensor, settings: Reranking) -> tuple[Sparse, Tensor]:
+    """And (N,) the largest squared distance of each row."""
+    nearest, largest = _neighbours(rows, min(settings.k1 + 1, len(rows)))
+    encoding = _encode(rows, nearest, largest, settings.k1)
+    return _averaged(encoding, nearest[:, : max(1, settings.k2)]), largest
+
+
 @dataclass(frozen=True)
-class _Sparse:
+class Sparse:
     """A sparse matrix by rows: entries `starts[i] … starts[i + 1] - 1` are row i's, in the order of their columns."""
 
     starts: Tensor  # (N + 1,)
@@ -62,7 +71,7 @@ class _Sparse:
     values: Tensor
 
     @classmethod
-    def of(cls, keys: Tensor, values: Tensor, rows: int, columns: int) -> _Sparse:
+    def of(cls, keys: Tensor, values: Tensor, rows: int, columns: int) -> Sparse:
         """keys: row · columns + column, rising."""
         ends = torch.arange(rows + 1, device=keys.device) * columns
         return cls(torch.searchsorted(keys, ends), keys % columns, values)
@@ -75,14 +84,14 @@ class _Sparse:
         """All entries of some rows, one row after the other: which of `rows` each belongs to, and which entry it is."""
         return ragged(self.starts[rows], self.lengths[rows])
 
-    def columns_from(self, first: int) -> _Sparse:
+    def columns_from(self, first: int) -> Sparse:
         """The transpose of the rows `first` and after, by columns."""
         count = len(self.starts) - 1
         start = int(self.starts[first])
         row = torch.repeat_interleave(torch.arange(count - first, device=self.starts.device), self.lengths[first:])
         column, order = self.indices[start:].sort(stable=True)
         edges = torch.arange(count + 1, device=self.starts.device)
-        return _Sparse(torch.searchsorted(column, edges), row[order], self.values[start:][order])
+        return Sparse(torch.searchsorted(column, edges), row[order], self.values[start:][order])
 
     def entries(self, first: int, last: int, cost: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Row (counted from `first`), column and value of rows' entries, in blocks that `cost` CELLS or so."""
@@ -137,7 +146,7 @@ def _parts(nearest: Tensor, cost: int) -> Iterator[tuple[Tensor, Tensor]]:
     yield from zip(numbers.split(step), nearest.split(step))
 
 
-def _encode(rows: Tensor, nearest: Tensor, largest: Tensor, k1: int) -> _Sparse:
+def _encode(rows: Tensor, nearest: Tensor, largest: Tensor, k1: int) -> Sparse:
     """Each row as weights of its k-reciprocal neighbours R* (Eq. 5 and 7), which sum to 1."""
     count, k = nearest.shape
     half = nearest[:, : min(k, round(k1 / 2) + 1)]
@@ -160,10 +169,10 @@ def _encode(rows: Tensor, nearest: Tensor, largest: Tensor, k1: int) -> _Sparse:
     row = key // count
     weight = torch.exp(-_distance(torch.cat(cosine), largest[row]))
     total = torch.zeros(count, device=rows.device).index_add_(0, row, weight)
-    return _Sparse.of(key, weight / total[row], count, count)
+    return Sparse.of(key, weight / total[row], count, count)
 
 
-def _averaged(encoding: _Sparse, nearest: Tensor) -> _Sparse:
+def _averaged(encoding: Sparse, nearest: Tensor) -> Sparse:
     """Each row's encoding as the mean of its nearest rows' (§3.4)."""
     count, k2 = nearest.shape
     keys, values = [], []
@@ -174,4 +183,4 @@ def _averaged(encoding: _Sparse, nearest: Tensor) -> _Sparse:
         keys.append(key)
         empty = torch.zeros(len(key), device=encoding.values.device)
         values.append(empty.index_add_(0, place, encoding.values[among] / k2))
-    return _Sparse.of(torch.cat(keys), torch.cat(values), count, count)
+    return Sparse.of(torch.cat(keys), torch.cat(values), count, count)

@@ -25,7 +25,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -113,14 +113,17 @@ class Settings:
         """Of `changes`, those of a part: fields of `target`. Raises TrainingError where they are not."""
         known = {entry.name: getattr(target, entry.name) for entry in dataclasses.fields(target)}
         known.pop("recipe", None)
+        kinds = get_type_hints(type(target))
         found = {}
         for name, value in self.changes.items():
             of, _, inner = name.rpartition(".")
             if of == part:
                 if inner not in known:
                     raise TrainingError(f"{self.method} has no setting {name!r}; there are {', '.join(known)}")
-                if not _fits(value, known[inner]):
-                    raise TrainingError(f"{name} is {known[inner]!r} by default and can't be {value!r}")
+                choice = get_args(kinds[inner]) if get_origin(kinds[inner]) is Literal else ()
+                if not _fits(value, known[inner]) or (choice and value not in choice):
+                    one_of = f"; it is one of {', '.join(map(str, choice))}" if choice else ""
+                    raise TrainingError(f"{name} is {known[inner]!r} by default and can't be {value!r}{one_of}")
                 found[inner] = value
         return found
 
@@ -460,7 +463,9 @@ def train(
                 generator.manual_seed(random_seed(seed, state.step, 3))
                 crops = crops.to(device, non_blocking=True)
                 # Each rank does this for the whole batch: so its draws are those of one rank.
-                images = augment(crops, height, width, generator) if recipe.augment else crops
+                images = crops
+                if recipe.augment != "none":
+                    images = augment(crops, height, width, generator, mild=recipe.augment == "mild")
                 images = images.unflatten(0, rows.shape)  # tracklets, frames, H, W, 3
                 optimiser.zero_grad(set_to_none=True)
                 seen = []

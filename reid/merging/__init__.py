@@ -1,14 +1,15 @@
 """Joins tracklets: within a camera to trajectories, across cameras to identities. Arrays in, labels out.
 
-    probability = …                                   # cosine similarity → P(same person), calibrated elsewhere
+    seen = Seen(…, embedding=contextual(embeddings, camera))
     rules = MergeRules()
-    trajectory = trajectories(seen, rules, probability, previous=before)
-    found = identities(seen, trajectory, rules, probability, previous=known)
+    trajectory = trajectories(seen, rules, probability(across=False), previous=before)
+    found = identities(seen, trajectory, rules, probability(across=True), previous=known)
 
 What a user said is absolute, what the tracker saw nearly so, time and place rule out what nobody can do, and only the
 rest is left to looks. The same tracklets give the same labels in whatever order they come.
 """
 
+from reid.merging.context import contextual, probability, without_camera
 from reid.merging.identities import Identities, identities
 from reid.merging.seen import MergeError, MergeRules, Seen
 from reid.merging.trajectories import joined, trajectories
@@ -20,7 +21,10 @@ __all__ = [
     "MergeRules",
     "Seen",
     "TransitTime",
+    "contextual",
     "identities",
     "joined",
+    "probability",
     "trajectories",
+    "without_camera",
 ]

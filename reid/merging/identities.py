@@ -110,7 +110,7 @@ class _Merging:
         camera = torch.from_numpy(self.visits.camera)
         near = reciprocal(nearest_per_camera(self.features, camera, self.cameras), camera)
         matches = near.pairs()[0].numpy()
-        sure = logit(max(self.rules.certainty, self.rules.confident)) - logit(self.rules.prior_across)
+        sure = logit(max(self.rules.certainty, self.rules.confident))
         matches = matches[self._looks(matches) + np.log(self.rules.reciprocity) > sure]
         shared = np.eye(self.cameras, dtype=bool)
         for a in range(self.cameras):
@@ -135,7 +135,7 @@ class _Merging:
         across = self.visits.camera[a] != self.visits.camera[b]
         evidence = np.minimum(transits.evidence(self.visits, a, b), _MOST_EVIDENCE) * across
         evidence += np.log(self.rules.reciprocity) * self._mutual(pairs, looks + evidence)
-        least = logit(certainty) - logit(self.rules.prior_across)
+        least = logit(certainty)
         hopeful = looks + _MOST_EVIDENCE + np.log(self.rules.reciprocity) > least
         facts = np.concatenate([self.seen.cannot_link, self.seen.apart])
         facts = facts[motion.possible(*facts.T)]  # else time or place keeps them apart anyway

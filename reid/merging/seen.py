@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Cosine similarity of two tracklets → P(same person) if same and different were equally likely; rising."""
+"""Similarity of two tracklets' rows → P(same person) as far as looks tell it, before time and place; rising."""
 
 LogOdds = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
@@ -108,10 +108,6 @@ class MergeRules:
 
     certainty: float = 0.5
     """Posterior probability above which two groups are joined."""
-    prior_within: float = 0.01
-    """P(same person) of two tracklets of a camera before looks, time and place: low, so that joins are rarely wrong."""
-    prior_across: float = 0.05
-    """The same of two trajectories, whichever cameras saw them."""
     neighbours: int = 30
     """How many look-alikes of each tracklet are considered; bounds the memory."""
     speed: float = 4.0
@@ -132,7 +128,7 @@ class MergeRules:
     """Over the cameras; transit times learned in one count in the next."""
 
     def __post_init__(self) -> None:
-        for name in ("certainty", "prior_within", "prior_across", "confident"):
+        for name in ("certainty", "confident"):
             if not 0 < getattr(self, name) < 1:
                 raise MergeError(f"{name} is a probability between 0 and 1, not {getattr(self, name)}")
         if self.neighbours < 1 or self.passes < 1:

@@ -62,7 +62,7 @@ def joined(labels: SoftLabels, threshold: float = UTAL_AFFINITY) -> Tensor:
 
 def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np.int64]:
     motion = Motion.of(seen, rules)
-    least = logit(rules.certainty) - logit(rules.prior_within)
+    least = logit(rules.certainty)
     pairs = np.concatenate([look_alikes(seen, motion.camera, rules.neighbours), motion.successors(rules.neighbours)])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     kept, worth = [pairs[:0]], [np.zeros(0)]

@@ -118,7 +118,8 @@ class Recipe:
     """In the head."""
     size: tuple[int, int] = (256, 128)
     """Height and width of crops, px."""
-    augment: bool = True
+    augment: Literal["strong", "mild", "none"] = "strong"
+    """`mild`: without other light, lenses and occlusions. See `reid.augment`."""
     camera_by_camera: bool = False
     """Each camera's images go through the encoder by themselves, so that batch statistics are per camera."""
     tracklet_pooling: Literal["mean", "max"] = "mean"

@@ -33,7 +33,7 @@ MARS = Recipe(
     frames=1,
     head="pooled",
     size=(224, 112),
-    augment=False,
+    augment="none",
     tracklet_pooling="max",
 )
 

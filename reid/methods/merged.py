@@ -1,10 +1,10 @@
 """Our own: learn from the identities that merging finds.
 
-Each epoch the encoder's features are calibrated, tracklets are joined into trajectories and these into identities, by
-`reid.merging`: with looks, with people who were seen side by side, and with what time allows, which looks alone do not
-know. What is joined is a class; the encoder learns to tell classes apart by their centres, a memory (as in Cluster
-Contrast, Dai et al., ACCV 2022). Tracklets that nothing was joined to teach nothing in that epoch: most of them are
-pieces of somebody who is a class already.
+Each epoch tracklets are joined into trajectories and these into identities, by `reid.merging`: by the company that they
+keep, by people who were seen side by side, and by what time allows, which looks alone do not know. What is joined is a
+class; the encoder learns to tell classes apart by their centres, a memory (as in Cluster Contrast, Dai et al., ACCV
+2022). Tracklets that nothing was joined to teach nothing in that epoch: most of them are pieces of somebody who is a
+class already.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.calibration import Calibration
-from reid.merging import MergeRules, Seen, identities, trajectories
+from reid.merging import MergeRules, Seen, contextual, identities, probability, trajectories
 from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, group_mean, normalised
 
 NEVER = -1e4  # a logit; infinity would make no number of an epoch without any class
 APART = 1e9  # s between the clocks of cameras that have none in common
-RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2")
+RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mild")
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,6 @@ class MergedConfig(Config):
     """Of the cosine."""
     momentum: float = 0.2
     """Of what a centre was, in each step that sees its class."""
-    prior_within: float = 0.01
-    """P(same person) of two tracklets of a camera before looks: see `MergeRules`."""
-    prior_across: float = 0.05
-    """The same of two trajectories."""
     shared_clock: bool = False
     """Times of different cameras can be compared, as those of a site; then nobody is in two places at once."""
     certainty: float = 0.5
@@ -60,21 +55,14 @@ class Merged(Method):
 
     def refresh(self, encode: Encode) -> dict[str, float]:
         images = normalised(encode().embedding.float()).cpu().numpy()
-        halves, start, end = self.halves(images)
-        rows = halves.sum(1)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        rows, start, end = self.summed_up(images)
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
         if not self.config.shared_clock:
             start, end = start + APART * camera, end + APART * camera
-        known = Calibration.fit(halves, camera, apart)
-        rules = MergeRules(
-            certainty=self.config.certainty,
-            prior_within=self.config.prior_within,
-            prior_across=self.config.prior_across,
-        )
-        seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
-        within = trajectories(seen, rules, lambda s: known.probability(s, across=False))
-        found = identities(seen, within, rules, lambda s: known.probability(s, across=True)).labels
+        rules = MergeRules(certainty=self.config.certainty)
+        seen = Seen(np.arange(len(rows)), camera, start, end, contextual(rows, camera), cannot_link=apart)
+        within = trajectories(seen, rules, probability(across=False))
+        found = identities(seen, within, rules, probability(across=True)).labels
         _, label, size = np.unique(found, return_inverse=True, return_counts=True)
         kept = size > 1
         number = np.where(kept, np.cumsum(kept) - 1, -1)[label]
@@ -91,18 +79,17 @@ class Merged(Method):
             "associations": float(len(self.associations())),
         }
 
-    def halves(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means of tracklets' earlier and later images (T, 2, D), of length 1, and when they begin and end (T,)."""
+    def summed_up(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means of tracklets' images (T, D), of length 1, and when they begin and end (T,)."""
         tracklet = self.tracklets.image_tracklet.cpu().numpy()
         time = self.tracklets.image_time
         moment = np.full(len(tracklet), np.nan) if time is None else time.cpu().numpy()
         order = np.lexsort((moment, tracklet))
         length = np.bincount(tracklet, minlength=len(self.tracklets))
         first = np.cumsum(length) - length
-        bounds = np.stack([first, first + length // 2], 1).reshape(-1)
-        halves = np.add.reduceat(images[order], bounds, 0).reshape(len(length), 2, -1)
-        halves /= np.linalg.norm(halves, axis=2, keepdims=True).clip(1e-12)
-        return halves, moment[order][first], moment[order][first + length - 1]
+        rows = np.add.reduceat(images[order], first, 0)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        return rows, moment[order][first], moment[order][first + length - 1]
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
         label = self.label[batch.tracklet]

@@ -28,6 +28,14 @@ def test_the_generator_decides_everything(crops: torch.Tensor) -> None:
     assert (one - other).abs().mean() > 5
 
 
+def test_mild_leaves_light_and_lens() -> None:
+    crops = torch.full((64, 32, 16, 3), 90, dtype=torch.uint8)
+    out = augment(crops, 32, 16, torch.Generator().manual_seed(0), mild=True)
+    untouched = (out - 90).abs() < 1e-3
+    assert 0.5 < untouched.float().mean() < 1  # what is not 90 was erased
+    assert untouched.all(3).flatten(1).all(1).any()
+
+
 def test_every_crop_is_treated_on_its_own() -> None:
     crops = torch.full((64, 32, 16, 3), 90, dtype=torch.uint8)
     out = augment(crops, 32, 16, torch.Generator().manual_seed(0))

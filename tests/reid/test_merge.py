@@ -20,8 +20,17 @@ WALKS = {(0, 1): 20.0, (1, 2): 60.0}  # s from camera to camera
 NIGHT = 1.7e9  # UTC s: where float32 would have steps of two minutes
 
 
-def probability(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+def even(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-(similarity - 0.55) * 16))
+
+
+def within(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One pair in a hundred is one person before looks."""
+    return 1 / (1 + 99 * np.exp(-(similarity - 0.55) * 16))
+
+
+def across(similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + 19 * np.exp(-(similarity - 0.55) * 16))
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ def utal_by_hand(embedding: NDArray[np.float32], camera: NDArray[np.int64]) -> N
 
 def test_utal_way_is_the_papers() -> None:
     made = site(20, noise=0.9)
-    found = trajectories(made.seen, RULES, probability, "utal")
+    found = trajectories(made.seen, RULES, within, "utal")
     expected = utal_by_hand(made.seen.embedding, made.seen.camera)
     assert evaluate_clustering(expected, found).f1 == 1.0
     assert 20 < len(np.unique(found)) < len(found)
@@ -107,12 +116,12 @@ def test_utal_way_is_the_papers() -> None:
 
 def test_pieces_become_trajectories_and_identities() -> None:
     made = site(width=14)  # some people look like others
-    found = trajectories(made.seen, RULES, probability)
+    found = trajectories(made.seen, RULES, within)
     scores = evaluate_clustering(made.person * 100 + made.seen.camera, found)
     assert scores.precision > 0.98 and scores.recall > 0.9
-    utal = trajectories(made.seen, RULES, probability, "utal")
+    utal = trajectories(made.seen, RULES, within, "utal")
     assert scores.nmi > evaluate_clustering(made.person * 100 + made.seen.camera, utal).nmi
-    who = identities(made.seen, found, RULES, probability)
+    who = identities(made.seen, found, RULES, across)
     scores = evaluate_clustering(made.person, who.labels)
     assert scores.precision > 0.98 and scores.recall > 0.85
     for trajectory in np.unique(found):
@@ -121,23 +130,23 @@ def test_pieces_become_trajectories_and_identities() -> None:
 
 def test_transit_times_are_learned() -> None:
     made = site(120, noise=0.6, width=20)
-    found = trajectories(made.seen, RULES, probability)
-    who = identities(made.seen, found, RULES, probability)
+    found = trajectories(made.seen, RULES, within)
+    who = identities(made.seen, found, RULES, across)
     assert who.overlapping == ()
     learned = {(t.origin - 10, t.destination - 10): t for t in who.transit}
     for way, seconds in WALKS.items():
         assert learned[way].count > 30
         assert learned[way].median == pytest.approx(seconds + 0.4, rel=0.05)  # a piece's gap lies before the way
         assert seconds * 0.85 < learned[way].p10 < learned[way].p90 < seconds * 1.15
-    blind = identities(made.seen, found, replace(RULES, passes=1), probability)
+    blind = identities(made.seen, found, replace(RULES, passes=1), across)
     with_times, without = (evaluate_clustering(made.person, labels) for labels in (who.labels, blind.labels))
     assert with_times.f1 > without.f1 and with_times.precision > 0.97
 
 
 def test_cameras_that_share_a_view_are_recognised() -> None:
     made = site(80, shared=True)
-    found = trajectories(made.seen, RULES, probability)
-    who = identities(made.seen, found, RULES, probability)
+    found = trajectories(made.seen, RULES, within)
+    who = identities(made.seen, found, RULES, across)
     assert who.overlapping == ((10, 11),)
     assert evaluate_clustering(made.person, who.labels).recall > 0.85
     assert evaluate_clustering(made.person, who.labels).precision > 0.98
@@ -160,9 +169,9 @@ def test_no_constraint_is_ever_broken(seed: int) -> None:
     )
     said = rng.integers(0, count, (40, 2))
     seen = replace(seen, apart=said[~together(seen.linked, said)])
-    rules = MergeRules(prior_within=0.5, prior_across=0.5, neighbours=200)
-    found = trajectories(seen, rules, probability)
-    who = identities(seen, found, rules, probability)
+    rules = MergeRules(neighbours=200)
+    found = trajectories(seen, rules, even)
+    who = identities(seen, found, rules, even)
     assert len(np.unique(found)) < 0.9 * count and len(np.unique(who.labels)) < len(np.unique(found))
 
     same_camera = seen.camera[:, None] == seen.camera
@@ -197,10 +206,10 @@ def test_order_does_not_matter() -> None:
     order = rng.permutation(count)
     other = reordered(seen, order)
     for method in ("constrained", "utal"):
-        found = trajectories(seen, RULES, probability, method)
-        assert (trajectories(other, RULES, probability, method) == found[order]).all()
-    found = trajectories(seen, RULES, probability)
-    who, again = identities(seen, found, RULES, probability), identities(other, found[order], RULES, probability)
+        found = trajectories(seen, RULES, within, method)
+        assert (trajectories(other, RULES, within, method) == found[order]).all()
+    found = trajectories(seen, RULES, within)
+    who, again = identities(seen, found, RULES, across), identities(other, found[order], RULES, across)
     assert (again.labels == who.labels[order]).all()
     assert again.transit == who.transit
 
@@ -209,15 +218,15 @@ def test_labels_stay_when_nothing_is_new_and_when_something_is() -> None:
     made = site(50)
     old = made.seen.start < np.quantile(made.seen.start, 0.7)
     before = reordered(made.seen, np.nonzero(old)[0])
-    first = trajectories(before, RULES, probability)
-    who = identities(before, first, RULES, probability)
-    assert (trajectories(before, RULES, probability, previous=first) == first).all()
-    assert (identities(before, first, RULES, probability, previous=who.labels).labels == who.labels).all()
+    first = trajectories(before, RULES, within)
+    who = identities(before, first, RULES, across)
+    assert (trajectories(before, RULES, within, previous=first) == first).all()
+    assert (identities(before, first, RULES, across, previous=who.labels).labels == who.labels).all()
 
     previous, known = np.full(len(made.seen), -1), np.full(len(made.seen), -1)
     previous[old], known[old] = first, who.labels
-    found = trajectories(made.seen, RULES, probability, previous=previous)
-    now = identities(made.seen, found, RULES, probability, previous=known)
+    found = trajectories(made.seen, RULES, within, previous=previous)
+    now = identities(made.seen, found, RULES, across, previous=known)
     assert (found[old] == first).mean() > 0.98
     assert (now.labels[old] == who.labels).mean() > 0.95
     unknown = ~np.isin(found, first)
@@ -239,7 +248,7 @@ def moves(*boxes: tuple[float, float, float], rules: MergeRules = RULES, same: b
     count = len(boxes)
     embedding = unit(np.ones((count, 4))) if same else unit(np.eye(count))
     seen = Seen(np.arange(count), np.zeros(count, np.int64), start, start + 1, embedding, box, box)
-    return trajectories(seen, rules, probability)
+    return trajectories(seen, rules, within)
 
 
 def test_nobody_is_in_two_places_or_faster_than_people() -> None:
@@ -258,15 +267,15 @@ def test_a_broken_track_goes_on_where_it_broke() -> None:
     box = np.array([[0, 0, 40, 100], [5, 0, 45, 100]], np.float32)
     for gap, expected in ((0.3, 1), (30.0, 2)):
         seen = Seen(np.arange(2), np.zeros(2, np.int64), np.array([0, 1 + gap]), np.array([1, 2 + gap]), lukewarm)
-        unplaced = trajectories(seen, RULES, probability)
-        placed = trajectories(replace(seen, first_box=box, last_box=box), RULES, probability)
+        unplaced = trajectories(seen, RULES, within)
+        placed = trajectories(replace(seen, first_box=box, last_box=box), RULES, within)
         assert (len(np.unique(unplaced)), len(np.unique(placed))) == (2, expected)
 
 
 def test_unknown_times_rule_nothing_out() -> None:
     nowhere = np.full(2, np.nan)
     seen = Seen(np.arange(2), np.array([0, 1]), nowhere, nowhere, unit(np.ones((2, 3))))
-    assert identities(seen, np.arange(2), RULES, probability).labels.tolist() == [0, 0]
+    assert identities(seen, np.arange(2), RULES, across).labels.tolist() == [0, 0]
 
 
 def test_corrections_beat_everything() -> None:
@@ -274,15 +283,15 @@ def test_corrections_beat_everything() -> None:
     at = np.zeros(4)
     box = np.array([[900.0 * k, 0, 900 * k + 40, 100] for k in range(4)], np.float32)
     seen = Seen(np.arange(4), np.array([0, 0, 0, 1]), at, at + 1, clear, box, box, cannot_link=pair, must_link=pair)
-    assert trajectories(seen, RULES, probability).tolist() == [0, 0, 1, 2]
+    assert trajectories(seen, RULES, within).tolist() == [0, 0, 1, 2]
     seen = replace(seen, must_link=np.array([[0, 1], [2, 3]]))
-    found = trajectories(seen, RULES, probability)
-    assert identities(seen, found, RULES, probability).labels.tolist() == [0, 0, 1, 1]
+    found = trajectories(seen, RULES, within)
+    assert identities(seen, found, RULES, across).labels.tolist() == [0, 0, 1, 1]
     alike = Seen(np.arange(2), np.zeros(2, np.int64), np.array([0.0, 5]), np.array([1.0, 6]), unit(np.ones((2, 3))))
-    assert trajectories(alike, RULES, probability).tolist() == [0, 0]
-    assert trajectories(replace(alike, apart=pair), RULES, probability).tolist() == [0, 1]
+    assert trajectories(alike, RULES, within).tolist() == [0, 0]
+    assert trajectories(replace(alike, apart=pair), RULES, within).tolist() == [0, 1]
     with pytest.raises(MergeError, match="tracklets 0 and 1 were said to be two people"):
-        identities(replace(alike, apart=pair), np.zeros(2, np.int64), RULES, probability)
+        identities(replace(alike, apart=pair), np.zeros(2, np.int64), RULES, across)
 
 
 def test_contradictions_are_told() -> None:
@@ -296,11 +305,11 @@ def test_contradictions_are_told() -> None:
     with pytest.raises(MergeError, match="outside 0"):
         replace(made, apart=np.array([[0, 1000]]))
     with pytest.raises(MergeError, match="no method 'best'"):
-        trajectories(made, RULES, probability, "best")
+        trajectories(made, RULES, within, "best")
     with pytest.raises(MergeError, match="several cameras"):
-        identities(made, np.zeros(len(made), np.int64), RULES, probability)
-    with pytest.raises(MergeError, match="prior_within is a probability"):
-        MergeRules(prior_within=1.0)
+        identities(made, np.zeros(len(made), np.int64), RULES, across)
+    with pytest.raises(MergeError, match="certainty is a probability"):
+        MergeRules(certainty=1.0)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -308,16 +317,16 @@ def test_hardly_anything(count: int) -> None:
     nothing = np.zeros(count)
     seen = Seen(np.arange(count), np.zeros(count, np.int64), nothing, nothing, unit(np.ones((count, 3))))
     for method in ("constrained", "utal"):
-        found = trajectories(seen, RULES, probability, method)
+        found = trajectories(seen, RULES, within, method)
         assert found.tolist() == [0] * count
-    assert identities(seen, found, RULES, probability).labels.tolist() == [0] * count
+    assert identities(seen, found, RULES, across).labels.tolist() == [0] * count
 
 
 def test_twenty_thousand_tracklets_in_bounded_memory() -> None:
     made = site(2223, width=24, noise=0.4)
     assert len(made.seen) > 20_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = trajectories(made.seen, replace(RULES, neighbours=5), probability)
+    found = trajectories(made.seen, replace(RULES, neighbours=5), within)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown * 1024 < 500e6  # a dense float32 matrix would take 1.6 GB
     scores = evaluate_clustering(made.person * 100 + made.seen.camera, found)

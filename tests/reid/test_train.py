@@ -369,6 +369,7 @@ def test_without_labels_there_are_no_scores(place: Path, tmp_path: Path) -> None
         ({"--set": "treshold=1"}, "no setting 'treshold'; there are warm_up, threshold"),
         ({"--set": "recipe.batches=1"}, "no setting 'recipe.batches'; there are epochs, optimiser"),
         ({"--set": "scale=wide"}, "scale is 16.0 by default and can't be 'wide'"),
+        ({"--set": "recipe.augment=wild"}, "can't be 'wild'; it is one of strong, mild, none"),
         ({"--init": "nothing.safetensors"}, "nothing.safetensors: there is no such file"),
         ({"--init": __file__}, "is no encoder"),
         ({"--init": "imagenet"}, "no ImageNet weights for light"),

@@ -110,7 +110,7 @@ def test_an_epoch_without_any_class_changes_nothing() -> None:
 
 def test_clocks_of_cameras_are_only_compared_where_they_are_one() -> None:
     method, *_ = started(MergedConfig())
-    _, start, end = method.halves(np.ones((len(method.tracklets.image_tracklet), WIDTH), np.float32))
+    _, start, end = method.summed_up(np.ones((len(method.tracklets.image_tracklet), WIDTH), np.float32))
     assert (end - start == EACH - 1).all()
     assert np.ptp(np.r_[start, end]) < APART / 1000  # years, so cameras never meet
 

@@ -1,0 +1,68 @@
+"""Tracklets compared by the company that they keep, which tells people apart far better than their looks alone.
+
+Two steps, both without labels. What a camera does to everybody's embedding is taken out: the difference of its mean
+from that of all cameras. Then each tracklet is described by its k-reciprocal neighbours (Zhong et al., CVPR 2017, Eq. 7
+with the averaging of §3.4): who resembles the same others is alike, whatever the light. The paper compares such
+encodings by the Jaccard distance; their cosine orders pairs as well and is a dot product, so that the similarities of
+groups are sums of rows, and clustering needs no matrix of all pairs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from reid.merging.seen import Probability
+from reid.rerank import Reranking, encodings
+
+NEIGHBOURS = 12  # k1
+SHARE = 1 / 40  # of all tracklets, that k1 is at most: among few, everybody would be everybody's neighbour
+LOOKS = 0.5  # λ, the embedding's own share of the similarity
+WIDTH = 512  # of the neighbours' part; more tracklets are projected to it at random, which adds 1 / √WIDTH of noise
+STEADY = 10.0  # tracklets of a camera whose mean counts half
+WITHIN, ACROSS = 0.9, 0.55  # similarities at which looks are undecided: chosen on world-a, where people are known
+SHARPNESS = 20.0  # log-odds a unit of similarity
+
+
+def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Embeddings (N, D) of length 1, of cameras (N,), without what their camera has of its own; of length 1 again.
+
+    A camera's mean is drawn to that of all, the more the fewer tracklets it has.
+    """
+    shifted = np.array(rows, np.float32)
+    if len(shifted):
+        _, number, count = np.unique(camera, return_inverse=True, return_counts=True)
+        total = np.zeros((len(count), shifted.shape[1]), np.float32)
+        np.add.at(total, number, shifted)
+        own = total / count[:, None] - shifted.mean(0)
+        shifted -= (own * (count / (count + STEADY))[:, None].astype(np.float32))[number]
+        shifted /= np.linalg.norm(shifted, axis=1, keepdims=True).clip(1e-12)
+    return shifted
+
+
+def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(T, D) embeddings of tracklets, of length 1 → (T, D + W) of length 1, W at most WIDTH.
+
+    Their dot product is λ of the embeddings' cosine and 1 − λ of that of their neighbourhoods.
+    """
+    count = len(rows)
+    shifted = without_camera(rows, camera)
+    if not count:
+        return shifted
+    k1 = int(np.clip(count * SHARE, 2, NEIGHBOURS))
+    found = encodings(torch.from_numpy(shifted), Reranking(k1, max(1, k1 // 4)))
+    around = csr_array((found.values.numpy(), found.indices.numpy(), found.starts.numpy()), shape=(count, count))
+    if count > WIDTH:
+        around = around @ np.random.default_rng(0).standard_normal((count, WIDTH), np.float32)
+    else:
+        around = around.toarray()
+    around /= np.linalg.norm(around, axis=1, keepdims=True).clip(1e-12)
+    return np.concatenate([np.sqrt(LOOKS) * shifted, np.sqrt(1 - LOOKS) * around], 1, dtype=np.float32)
+
+
+def probability(*, across: bool) -> Probability:
+    """P(same person) by the similarity of `contextual` rows, within a camera or across cameras."""
+    middle = ACROSS if across else WITHIN
+    return lambda similarity: 1 / (1 + np.exp(-SHARPNESS * (np.asarray(similarity, np.float64) - middle)))
