@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.database import SiteError
 from app.export import tracklet_rows
 from app.footage import FootageError
+from app.gallery import gallery_of
 from app.models import serving, store_of
 from app.record import Site
 from trackers.evaluate import evaluate_sequence, people_of
@@ -50,7 +51,7 @@ class SiteScores:
     trajectories: Groups | None  # within cameras; None: nothing was merged
     identities: Groups | None  # across cameras
     idf1: float | None  # of identities' boxes over all cameras as one sequence
-    query: RetrievalScores | None  # each tracklet against all others; the same camera's are left out
+    query: RetrievalScores | None  # each tracklet's own embedding against the gallery, but its own camera's tracklets
 
 
 def evaluate_site(site: Site, truth: Path) -> SiteScores:
@@ -98,14 +99,15 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
         identities = _groups(who[shown], identity[shown])
         idf1 = _idf1(list(rows.values()), dict(zip(ids.tolist(), identity.tolist())))
     model = serving(site)
-    stored, embedded = store_of(site, model.name).load_whole()
+    stored, known_rows = gallery_of(site, model.name)
     place = np.searchsorted(stored, ids).clip(max=max(0, len(stored) - 1))
     has = stored[place] == ids if len(stored) else np.zeros(len(ids), bool)
-    everyone = Embeddings(
-        torch.from_numpy(embedded[place[has]].astype(np.float32)), np.where(shown, who, -2)[has], camera_of[has]
-    )
+    everyone = Embeddings(torch.from_numpy(known_rows[place[has]]), np.where(shown, who, -2)[has], camera_of[has])
+    own, plain = store_of(site, model.name).load_whole()
+    asked = plain[np.searchsorted(own, ids[has])].astype(np.float32)  # as a still is: nothing is known of it
+    stills = Embeddings(torch.from_numpy(asked), everyone.people, camera_of[has]).where(shown[has])
     try:
-        query = evaluate_retrieval(everyone.where(shown[has]), everyone)
+        query = evaluate_retrieval(stills, everyone)
     except EvaluationError:
         query = None
     return SiteScores(

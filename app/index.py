@@ -25,7 +25,7 @@ import faiss
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.embeddings import Embeddings, make_folder, replacing, sweep, sync_folder
+from app.embeddings import make_folder, replacing, sweep, sync_folder
 
 log = logging.getLogger("sightline")
 
@@ -174,13 +174,9 @@ class FaissIndex:
         self._gallery = _Gallery(ids, rows, codes)
 
 
-def open_index(site: Path, model: str) -> FaissIndex:
-    """The index of what a model made of a site's tracklets, as the embeddings' files are now.
-
-    Raises SiteError where these can't belong together.
-    """
-    ids, rows = Embeddings(site / "embeddings" / model).load_whole()
-    return FaissIndex.of(ids, rows, site / "index" / model)
+def open_index(site: Path, model: str, ids: NDArray[np.int64], rows: NDArray[np.floating]) -> FaissIndex:
+    """The index of ascending ids `(n,)` and rows `(n, D)` of a site's model; a large one's codes are kept there."""
+    return FaissIndex.of(ids, rows.astype(np.float16, copy=False), site / "index" / model)
 
 
 class _Gallery:

@@ -117,6 +117,7 @@ def digest(path: Path) -> str:
 def calibrate(site: Site, model: ModelRecord) -> Calibration:
     """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets."""
     from reid.calibration import Calibration
+    from reid.merging import without_camera
 
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
@@ -126,7 +127,10 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
     ids, halves, place = ids[known], halves[known], place[known]
     pairs = np.searchsorted(ids, site.cannot_link())
     inside = np.isin(site.cannot_link(), ids).all(1)
-    return Calibration.fit(halves.astype(np.float32), table.cameras[place], pairs[inside])
+    cameras = table.cameras[place]
+    # As a search compares them: see `app.gallery`.
+    rows = without_camera(halves.reshape(-1, halves.shape[-1]), np.repeat(cameras, 2))
+    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs[inside])
 
 
 def calibration_of(model: ModelRecord) -> Calibration:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from app import embed
 from app.audit import asker
 from app.database import SiteError
+from app.gallery import gallery_of
 from app.index import open_index
 from app.models import calibration_of, open_model, serving, store_of
 from app.progress import counting
@@ -85,7 +86,7 @@ class Searcher:
         self.store = store_of(site, self.model.name)
         with counting("tracklets embedded") as progress:
             embed.update(site, self.store, lambda: self.encoder, progress)
-        self.index = open_index(site.path, self.model.name)
+        self.index = open_index(site.path, self.model.name, *gallery_of(site, self.model.name))
         self.calibration = calibration_of(self.model)
         self.table = site.tracklet_table()
         self._embedded = np.isin(self.table.ids, self.index.ids)

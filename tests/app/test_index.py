@@ -54,6 +54,10 @@ def site_of(path: Path, count: int = 400) -> tuple[Embeddings, np.ndarray]:
     return store, whole(store.load()[1])
 
 
+def opened(site: Path, model: str = "base") -> FaissIndex:
+    return open_index(site, model, *Embeddings(site / "embeddings" / model).load_whole())
+
+
 def everything(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
@@ -137,32 +141,32 @@ def test_the_approximate_search_finds_nearly_all_and_tells_real_similarities(lar
 
 def test_a_small_site_saves_no_index(tmp_path: Path) -> None:
     _, rows = site_of(tmp_path)
-    index = open_index(tmp_path, "base")
+    index = opened(tmp_path)
     np.testing.assert_array_equal(index.search(rows, 1).ids[:, 0], np.arange(400))
     assert not (tmp_path / "index").exists()
-    assert open_index(tmp_path, "unknown").count() == 0
+    assert opened(tmp_path, "unknown").count() == 0
 
 
 def test_a_saved_index_is_used_and_answers_the_same(
     tmp_path: Path, large: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site_of(tmp_path)
-    first = open_index(tmp_path, "base")
+    first = opened(tmp_path)
     saved = tmp_path / "index" / "base" / "codes"
     data, queries = saved.read_bytes(), people(30, 1)
     assert saved.stat().st_mode & 0o077 == saved.parent.stat().st_mode & 0o077 == 0
     with monkeypatch.context() as patched:
         patched.setattr(module._Codes, "_learn", None)  # would raise
-        assert same(open_index(tmp_path, "base").search(queries, 5), first.search(queries, 5))
+        assert same(opened(tmp_path).search(queries, 5), first.search(queries, 5))
     saved.unlink()
-    assert same(open_index(tmp_path, "base").search(queries, 5), first.search(queries, 5))
+    assert same(opened(tmp_path).search(queries, 5), first.search(queries, 5))
     assert saved.read_bytes() == data
 
 
 @pytest.mark.parametrize("change", ["cut", "flipped", "empty", "folder"])
 def test_a_damaged_index_is_made_again(tmp_path: Path, large: None, change: str) -> None:
     site_of(tmp_path)
-    first = open_index(tmp_path, "base")
+    first = opened(tmp_path)
     saved = tmp_path / "index" / "base" / "codes"
     data = saved.read_bytes()
     if change == "folder":
@@ -171,26 +175,26 @@ def test_a_damaged_index_is_made_again(tmp_path: Path, large: None, change: str)
     else:
         flipped = data[:-1] + bytes([data[-1] ^ 1])
         saved.write_bytes({"cut": data[:-1], "flipped": flipped, "empty": b""}[change])
-    assert same(open_index(tmp_path, "base").search(people(9, 1), 5), first.search(people(9, 1), 5))
+    assert same(opened(tmp_path).search(people(9, 1), 5), first.search(people(9, 1), 5))
     assert change == "folder" or saved.read_bytes() == data  # searching goes on where nothing can be saved
 
 
 def test_new_and_changed_embeddings_make_an_index_stale(tmp_path: Path, large: None) -> None:
     store, rows = site_of(tmp_path)
-    open_index(tmp_path, "base")
+    opened(tmp_path)
     old = (tmp_path / "index" / "base" / "codes").read_bytes()
     store.write(9, [1000], np.stack([rows[:1], rows[:1]], 1))
-    assert open_index(tmp_path, "base").search(rows[:1], 2).ids.tolist() == [[0, 1000]]
+    assert opened(tmp_path).search(rows[:1], 2).ids.tolist() == [[0, 1000]]
     store.write(9, [1000], np.stack([rows[1:2], rows[1:2]], 1))  # the same ids and sizes
-    assert open_index(tmp_path, "base").search(rows[1:2], 2).ids.tolist() == [[1, 1000]]
+    assert opened(tmp_path).search(rows[1:2], 2).ids.tolist() == [[1, 1000]]
     store.drop(9)
-    open_index(tmp_path, "base")
+    opened(tmp_path)
     assert (tmp_path / "index" / "base" / "codes").read_bytes() == old
 
 
 def test_deleting_leaves_no_bytes_in_the_site(tmp_path: Path, large: None) -> None:
     store, _ = site_of(tmp_path)
-    index = open_index(tmp_path, "base")
+    index = opened(tmp_path)
     halves = store.load()[1]
     row = whole(halves)[[17]]
     vectors = [half.astype(kind).tobytes() for half in (*halves[17], row[0]) for kind in (np.float16, np.float32)]
@@ -201,18 +205,18 @@ def test_deleting_leaves_no_bytes_in_the_site(tmp_path: Path, large: None) -> No
     assert not any(vector in everything(tmp_path) for vector in vectors)
     assert everything(tmp_path / "index") != stale
     assert 17 not in index.search(row, 399, exact=True).ids
-    assert same(open_index(tmp_path, "base").search(row, 5), index.search(row, 5))
+    assert same(opened(tmp_path).search(row, 5), index.search(row, 5))
 
 
 def test_a_process_that_died_while_deleting_leaves_nothing_that_survives(tmp_path: Path, large: None) -> None:
     store, rows = site_of(tmp_path)
-    open_index(tmp_path, "base")
+    opened(tmp_path)
     folder = tmp_path / "index" / "base"
     stale = (folder / "codes").read_bytes()
     (folder / "codes.x.part").write_bytes(stale)  # it died while it saved an index, and one before
     (store.folder / "1.npy.x.part").write_bytes((store.folder / "1.npy").read_bytes())
     store.remove([17])  # and then, before the index was told
-    index = open_index(tmp_path, "base")
+    index = opened(tmp_path)
     assert 17 not in index.search(rows[17:18], 399, exact=True).ids and index.count() == 399
     assert 17 not in index.search(rows[17:18], 5).ids
     assert stale != (folder / "codes").read_bytes()
@@ -223,7 +227,7 @@ def test_a_process_that_died_while_deleting_leaves_nothing_that_survives(tmp_pat
 
 def test_a_gallery_that_became_small_leaves_no_codes(tmp_path: Path, large: None) -> None:
     store, _ = site_of(tmp_path)
-    index = open_index(tmp_path, "base")
+    index = opened(tmp_path)
     store.remove(np.arange(200))
     assert index.delete(np.arange(200)) == 200 and not index.approximate
     assert list((tmp_path / "index" / "base").iterdir()) == []

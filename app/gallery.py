@@ -1,0 +1,42 @@
+"""What a search compares a query with: tracklets' embeddings, seen in the light of all that the site knows of them.
+
+What a camera adds to everybody is taken out, and what merging has joined is drawn together: a tracklet from behind is
+then also found by what its identity looks like from the front. Both derive from the record and the embeddings' files,
+again at every opening; nothing of it is stored but an index's codes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.models import store_of
+from app.record import Site
+
+TOGETHER = 0.5  # of a row, its identity's mean; between 0.3 and 0.7 nearly the same on world-a
+
+
+def gallery_of(site: Site, model: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Ascending ids (T,) of the tracklets that a model has embedded, and rows (T, D) of length 1.
+
+    Where nothing was merged yet, every tracklet stands for itself.
+    """
+    from reid.merging import without_camera
+
+    table = site.tracklet_table()
+    ids, rows = store_of(site, model).load_whole()
+    known = np.isin(ids, table.ids)
+    ids = ids[known]
+    found = without_camera(rows[known], table.cameras[np.searchsorted(table.ids, ids)])
+    merge = site.merge()
+    if merge is not None and len(merge.ids) and len(ids):
+        at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
+        new = merge.ids[at] != ids  # ingested since: by themselves
+        who = np.where(new, -1 - np.arange(len(ids)), merge.identities[at])
+        _, group, size = np.unique(who, return_inverse=True, return_counts=True)
+        total = np.zeros((len(size), found.shape[1]), np.float32)
+        np.add.at(total, group, found)
+        total /= np.linalg.norm(total, axis=1, keepdims=True).clip(1e-12)
+        found += TOGETHER / (1 - TOGETHER) * total[group]
+        found /= np.linalg.norm(found, axis=1, keepdims=True).clip(1e-12)
+    return ids, found
