@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from app.models import find as find_model
 from app.progress import counting
 from app.record import ModelRecord, Site, TrackletTable
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+from reid.whole_file import write_whole
 
 if TYPE_CHECKING:  # they bring torch
     import torch
@@ -239,7 +239,7 @@ def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
             "held": sorted([*known["held"], *ids[chosen].tolist()]),
         }
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        _write_whole(path, json.dumps(known))
+        write_whole(path, json.dumps(known))
     held = np.intersect1d(table.ids, np.array(known["held"], np.int64))
     return held[-MOST_HELD:]
 
@@ -299,7 +299,7 @@ def _plan(
     seconds = len(dataset.crops) / rate * REST
     epochs = asked["epochs"] or max(1, round(SPARE * 60 * asked["minutes"] / seconds))
     plan = dataclasses.replace(plan, epochs=epochs, batch=config.recipe.batch, rate=rate)
-    _write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
+    write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
     height, width = encoder.size
     log.info(
         "%s: %s on %d tracklets (%d crops, %d held back), backbone %s at %d×%d px from %s, batches of %d, %d epochs, "
@@ -392,12 +392,6 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
     pairs = site.cannot_link()
     pairs = np.searchsorted(ids, pairs[np.isin(pairs, ids).all(1)])
     return judge(np.concatenate(rows), np.concatenate(whose), table.cameras[at], table.start[at], table.end[at], pairs)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def command(

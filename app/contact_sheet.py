@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from app.database import SiteError
 from app.record import SegmentRecord, Site
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json
+from reid.whole_file import whole_file
 from trackers.tracklets import Kind
 
 CELL = (64, 128)  # width and height of a crop, px
@@ -55,11 +55,15 @@ def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: in
     for name, mine in chosen.items():
         bands.append(_head(f"{name}   {len(mine)} of {len(found[name])} tracklets", columns))
         bands += [_row(site, tracklet, columns) for tracklet in mine]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}.part.png")
-    if not cv2.imwrite(str(draft), cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR)):
-        raise SiteError(f"{path} can't be written: check the folder and the disk.")
-    os.replace(draft, path)
+    done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
+    if not done:
+        raise SiteError(f"{path} can't be written: the sheet is too large; ask for fewer --rows or --columns.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part:
+            part.write_bytes(png.tobytes())
+    except OSError as error:
+        raise SiteError(f"{path} can't be written ({error.strerror}): check the folder and the disk.") from error
     return Sheet(str(path), sum(map(len, chosen.values())), total)
 
 

@@ -23,7 +23,7 @@ def draw_camera(site: Site, camera: Camera, folder: Path) -> Path:
     """Writes `folder/<camera>.mp4`: all footage of the camera that the site has, one after the other.
 
     Boxes of tracklets are drawn thick, those of other pieces of a track (crossings, short pieces) thin. The file
-    appears whole or not at all.
+    appears whole or not at all; not by `whole_file`, as there may be nothing to draw and then no file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target, draft = folder / f"{camera.name}.mp4", folder / f".{camera.name}.part.mp4"

@@ -8,24 +8,20 @@ missing: what is derived comes back.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import tempfile
 import tokenize
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.database import SiteError
+from app.private_files import make_folder, private_file, sweep, sync_folder
 
 log = logging.getLogger("sightline")
 
-_PART = ".part"
 _UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, tokenize.TokenError)  # what a damaged header can raise
 
 
@@ -145,7 +141,7 @@ class Embeddings:
     def _save(self, footage: int, records: NDArray[np.void]) -> None:
         make_folder(self.folder)
         sweep(self.folder)
-        with replacing(self._path(footage)) as file:
+        with private_file(self._path(footage)) as file:
             np.lib.format.write_array(file, records, version=(1, 0), allow_pickle=False)
 
     def _by_id(
@@ -194,46 +190,6 @@ def pool(crops: NDArray[np.float32], tracklets: NDArray[np.integer]) -> NDArray[
     # Where two bounds are equal (one crop), reduceat gives the row at the bound: just what is wanted.
     bounds = np.stack([first, middle], 1).reshape(-1)
     return normalised(np.add.reduceat(crops, bounds, 0).reshape(len(first), 2, -1))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file (mode 0600) that takes another's place when it is complete and durable, or leaves nothing behind."""
-    handle, name = tempfile.mkstemp(_PART, f"{path.name}.", path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # tells `sweep` that its writer lives
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(part, path)
-        sync_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def sweep(folder: Path) -> None:
-    """Removes what writers left that died: it may hold what has been removed since."""
-    for part in folder.glob(f"*{_PART}"):
-        with suppress(OSError), part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink()
-
-
-def make_folder(folder: Path) -> None:
-    """A folder and those above it that are missing, for nobody else's eyes."""
-    for missing in [f for f in (*reversed(folder.parents), folder) if not f.exists()]:
-        missing.mkdir(mode=0o700, exist_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes what was renamed or removed in a folder durable: old bytes don't come back with the power."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _record(width: int) -> np.dtype[np.void]:

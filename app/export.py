@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from app.database import SiteError
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json
+from reid.whole_file import whole_file
 from trackers.motchallenge import Rows, to_rows, write_rows
 from trackers.tracklets import Kind
 
@@ -143,9 +143,8 @@ def export_model(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if variant == "fp32":
-            part = out.with_name(f"{out.name}.part")
-            shutil.copyfile(source, part)
-            os.replace(part, out)
+            with whole_file(out) as part:
+                shutil.copyfile(source, part)
         else:
             from deploy.export import CALIBRATION, ExportError
             from deploy.export import variant as write_variant

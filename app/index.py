@@ -25,7 +25,7 @@ import faiss
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.embeddings import make_folder, replacing, sweep, sync_folder
+from app.private_files import make_folder, private_file, sweep, sync_folder
 
 log = logging.getLogger("sightline")
 
@@ -324,7 +324,7 @@ class _Codes:
         body = self.centroids.tobytes() + self.codes.tobytes()
         make_folder(path.parent)
         sweep(path.parent)
-        with replacing(path) as file:
+        with private_file(path) as file:
             for part in (key, hashlib.blake2b(body).digest(), body):
                 file.write(part)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -23,6 +22,7 @@ from app.embeddings import Embeddings
 from app.progress import counting
 from app.record import ModelRecord, Site
 from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json, table
+from reid.whole_file import whole_file
 
 if TYPE_CHECKING:  # they bring torch
     from reid.calibration import Calibration
@@ -75,9 +75,8 @@ def with_base(site: Site) -> ModelRecord:
     for source, name in ((shipped / "base.onnx", ONNX), (shipped / "base.safetensors", WEIGHTS)):
         if not source.is_file():
             raise SiteError(f"the base encoder is not at {source}: make it with `python -m deploy.models.base`.")
-        part = folder / f"{name}.part"
-        shutil.copyfile(source, part)
-        os.replace(part, folder / name)
+        with whole_file(folder / name) as part:
+            shutil.copyfile(source, part)
     site.add_model(
         ModelRecord(
             name=BASE,

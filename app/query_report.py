@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from app.contact_sheet import CELL, FAINT, GAP, HEAD, INK, LABEL, PAPER, _cell, _write
 from app.database import SiteError
+from app.private_files import private_file
 from app.still import cut
 
 CROPS = 6  # pictures shown of a tracklet
@@ -167,7 +166,7 @@ def write_report(view: QueryView, path: Path) -> None:
         _matches(found, view),
         _FOOT,
     ]
-    _write_whole(path, "\n".join(part for part in parts if part).encode("utf-8", "replace"))
+    _write_private(path, "\n".join(part for part in parts if part).encode("utf-8", "replace"))
 
 
 def write_sheet(view: QueryView, path: Path) -> None:
@@ -193,21 +192,15 @@ def write_sheet(view: QueryView, path: Path) -> None:
     done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
     if not done:
         raise SiteError(f"{path} can't be written: the sheet is too large; ask for fewer matches.")
-    _write_whole(path, png.tobytes())
+    _write_private(path, png.tobytes())
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_private(path: Path, data: bytes) -> None:
     """Puts a file in its place when all of it is on the disk; mode 0600, whatever stood there before."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)  # 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(draft, path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        with private_file(path) as file:
+            file.write(data)
     except OSError as error:
         raise SiteError(f"{path} can't be written ({error.strerror}): check the folder and the disk.") from error
 

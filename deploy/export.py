@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Literal, get_args
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from reid.encoder import Encoder, EncoderError, OnnxEncoder, export_onnx
 from reid.encoder.network import forget_origin
+from reid.whole_file import whole_file
 
 ONNX = "model.onnx"
 TOLERANCE = 1e-3  # of a number in an embedding, and of a similarity whose rank may change
@@ -73,7 +72,7 @@ def export_model(encoder: Encoder, folder: Path, card: Mapping[str, Any], crops:
     """
     described = _described(card)
     folder.mkdir(parents=True, exist_ok=True)
-    with _whole(folder / ONNX) as part:
+    with whole_file(folder / ONNX) as part:
         export_onnx(encoder, part)
         opset = _finish(part, {TRAINING: described})
         checked = check(encoder, part, drawn_crops(*encoder.size) if crops is None else crops)
@@ -126,7 +125,7 @@ def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None)
         raise ExportError(f"{path} can't be read as ONNX: {error}") from error
     properties = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("sightline.")}
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(out) as part:
+    with whole_file(out) as part:
         if kind == "fp16":
             _write_fp16(model, part)
         else:
@@ -260,17 +259,6 @@ def _finish(part: Path, properties: Mapping[str, str]) -> int:
     onnx.checker.check_model(model)
     part.write_bytes(model.SerializeToString(deterministic=True))
     return opset
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` if all goes well, and is removed if not."""
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _exported(path: Path, opset: int, checked: Checked | None) -> Exported:

@@ -30,8 +30,8 @@ from reid.train import (
     run,
     settings_of,
     train_benchmark,
-    write_whole,
 )
+from reid.whole_file import write_whole
 
 log = logging.getLogger("sightline")
 

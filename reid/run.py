@@ -19,6 +19,7 @@ from torch import nn
 from reid.progress import Bar
 from reid.ranks import rank
 from reid.tracklets import TrackletDataset
+from reid.whole_file import whole_file, write_whole
 
 log = logging.getLogger("sightline")
 
@@ -78,12 +79,6 @@ def claim(out: Path, settings: dict[str, Any]) -> None:
         raise TrainingError(f"{path} can't be read or written ({error})") from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
 def save_checkpoint(out: Path, parts: dict[str, Any], state: State) -> None:
     """All that the next step needs, whole or not at all; never weights that are no numbers."""
     if rank():
@@ -92,11 +87,10 @@ def save_checkpoint(out: Path, parts: dict[str, Any], state: State) -> None:
     if not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
         raise Diverged(f"weights are no numbers any more at step {state.step}: lower recipe.learning_rate with --set")
     written = {name: part.state_dict() for name, part in parts.items()}
-    with (out / "checkpoint.pt.part").open("wb") as file:
+    with whole_file(out / "checkpoint.pt") as part, part.open("wb") as file:
         torch.save({**written, "state": dataclasses.asdict(state)}, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(out / "checkpoint.pt.part", out / "checkpoint.pt")
 
 
 def load_checkpoint(out: Path, parts: dict[str, Any], state: State, device: torch.device) -> None:

@@ -49,10 +49,10 @@ from reid.run import (
     digest,
     load_checkpoint,
     save_checkpoint,
-    write_whole,
 )
 from reid.samplers import Sampler
 from reid.tracklets import DatasetError, TrackletDataset
+from reid.whole_file import write_whole
 
 log = logging.getLogger("sightline")
 

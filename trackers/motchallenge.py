@@ -61,7 +61,10 @@ def read_rows(path: Path) -> Rows:
 
 
 def write_rows(path: Path, rows: Rows) -> None:
-    """Writes result rows `(N, 7)` as `frame,id,left,top,width,height,score,-1,-1,-1`; the file appears whole or not."""
+    """Writes result rows `(N, 7)` as `frame,id,left,top,width,height,score,-1,-1,-1`.
+
+    The file appears whole or not, as with `reid.whole_file`, which this floor can't import.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     order = np.lexsort((rows[:, ID], rows[:, FRAME]))

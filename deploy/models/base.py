@@ -34,6 +34,7 @@ from torch.nn import functional
 from reid.augment import augment
 from reid.encoder import Encoder, EncoderConfig, export_onnx, load_encoder, new_encoder, save_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
+from reid.whole_file import whole_file
 
 SCALE = 16.0  # of the cosines in the identity softmax
 SMOOTHING = 0.1  # of its labels
@@ -299,8 +300,8 @@ def save_checkpoint(
         "done": done,
         "seconds": seconds,
     }
-    torch.save(state, out / "checkpoint.pt.part")
-    os.replace(out / "checkpoint.pt.part", out / "checkpoint.pt")
+    with whole_file(out / "checkpoint.pt") as part:
+        torch.save(state, part)
 
 
 def load_checkpoint(

@@ -35,6 +35,7 @@ from deploy.detectors import Frame
 from deploy.detectors.onnx import OnnxDetector
 from deploy.detectors.ultralytics import load_ultralytics
 from deploy.models.evaluate import Accuracy, Matched, accuracy, match
+from reid.whole_file import whole_file
 
 HERE = Path(__file__).parent
 ARCHITECTURE = HERE / "person.yaml"
@@ -320,9 +321,8 @@ def learning_rate(step: int, recipe: Recipe) -> float:
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Whole or not at all."""
-    draft = path.with_name(path.name + ".part")
-    torch.save(state, draft)
-    os.replace(draft, path)
+    with whole_file(path) as part:
+        torch.save(state, part)
 
 
 # The file -------------------------------------------------------------------------------------------------------------
@@ -337,24 +337,23 @@ def export(network: Any, path: Path, *, shift: float = 0.0) -> None:
         branch[-1].bias.data += shift
     head.export, head.dynamic, head.format = True, True, "onnx"
     free = {0: "batch", 2: "height", 3: "width"}
-    draft = path.with_name(path.name + ".part")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing, and that this exporter is the older one: it needs no onnxscript
-        torch.onnx.export(
-            network,
-            (torch.zeros(1, 3, *SIZE),),
-            str(draft),
-            input_names=["images"],
-            output_names=["output0"],
-            dynamic_axes={"images": free, "output0": {0: "batch", 2: "anchors"}},
-            opset_version=17,
-            dynamo=False,
-        )
-    model = onnx.load(draft)
-    about = {"names": {0: "person"}, "imgsz": list(SIZE), "stride": STRIDE, "task": "detect", "license": "AGPL-3.0"}
-    onnx.helper.set_model_props(model, {key: str(value) for key, value in about.items()})
-    onnx.save(model, draft)
-    os.replace(draft, path)
+    with whole_file(path) as part:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tracing, and that this exporter is the older one: needs no onnxscript
+            torch.onnx.export(
+                network,
+                (torch.zeros(1, 3, *SIZE),),
+                str(part),
+                input_names=["images"],
+                output_names=["output0"],
+                dynamic_axes={"images": free, "output0": {0: "batch", 2: "anchors"}},
+                opset_version=17,
+                dynamo=False,
+            )
+        model = onnx.load(part)
+        about = {"names": {0: "person"}, "imgsz": list(SIZE), "stride": STRIDE, "task": "detect", "license": "AGPL-3.0"}
+        onnx.helper.set_model_props(model, {key: str(value) for key, value in about.items()})
+        onnx.save(model, part)
 
 
 def look(path: Path, frames: Path) -> list[Matched]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -19,6 +18,7 @@ from reid.encoder.ghost import with_ghost_norm
 from reid.encoder.heads import GeneralisedMean, Mean, PooledHead, StripeHead, embedding_block, fc
 from reid.encoder.imagenet import OSNET, TORCHVISION, ImageNetBackbone, torchvision_layers
 from reid.encoder.light import FusedBackbone, LightBackbone
+from reid.whole_file import whole_file
 
 Backbone = Literal["light", "resnet50", "resnet18", "densenet121", "mobilenet_v3_small", "osnet_x1_0", "osnet_x0_25"]
 Head = Literal["stripes", "fc", "embedding", "embedding-l2", "pooled"]
@@ -220,9 +220,8 @@ def _take_weights(encoder: Encoder, path: Path) -> None:
 def save_encoder(encoder: Encoder, path: Path) -> None:
     """Weights and configuration as safetensors, whole or not at all."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    temporary = path.with_name(path.name + ".part")
-    safetensors.torch.save_file(weights, temporary, {"encoder": json.dumps(dataclasses.asdict(encoder.config))})
-    os.replace(temporary, path)
+    with whole_file(path) as part:
+        safetensors.torch.save_file(weights, part, {"encoder": json.dumps(dataclasses.asdict(encoder.config))})
 
 
 def load_encoder(path: Path) -> Encoder:
@@ -261,19 +260,18 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
     if isinstance(plain.backbone, LightBackbone):
         plain.backbone = FusedBackbone(plain.backbone)
     crops = torch.zeros(2, config.height, config.width, 3, dtype=torch.uint8)
-    temporary = path.with_name(path.name + ".part")
-    torch.onnx.export(
-        (plain if plain.head.normalises else _Embedding(plain)).eval(),
-        (crops,),
-        temporary,
-        input_names=["crops"],
-        output_names=["embedding"],
-        dynamic_shapes={"crops": {0: torch.export.Dim("batch")}},
-        external_data=False,
-        verbose=False,
-    )
-    forget_origin(temporary)
-    os.replace(temporary, path)
+    with whole_file(path) as part:
+        torch.onnx.export(
+            (plain if plain.head.normalises else _Embedding(plain)).eval(),
+            (crops,),
+            part,
+            input_names=["crops"],
+            output_names=["embedding"],
+            dynamic_shapes={"crops": {0: torch.export.Dim("batch")}},
+            external_data=False,
+            verbose=False,
+        )
+        forget_origin(part)
 
 
 def forget_origin(path: Path) -> None:

@@ -222,7 +222,7 @@ def in_processes(task: Callable[[int], None], units: range, workers: int, done: 
 
 
 def save(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
+    """Whole or not at all, as `reid.whole_file` does it, which this floor can't import."""
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(data)
     os.replace(temporary, path)
