@@ -108,7 +108,8 @@ def adapt(
     """
     from reid.encoder import load_encoder
     from reid.gate import better
-    from reid.train import Diverged, TrainingError, train
+    from reid.run import Diverged, TrainingError
+    from reid.train import train
 
     began = time.monotonic()
     place = _device(device)

@@ -14,14 +14,10 @@ from numpy.typing import NDArray
 
 from app.database import SiteError
 from app.record import SegmentRecord, Site
+from app.sheet import FAINT, HEAD, INK, band, row, write
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json
 from reid.whole_file import whole_file
 from trackers.tracklets import Kind
-
-CELL = (64, 128)  # width and height of a crop, px
-LABEL = 190  # width of a row's label, px
-GAP, HEAD = 4, 34
-PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (120, 120, 120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: in
     chosen = {name: _spread(mine, max(1, round(len(mine) * share))) for name, mine in found.items() if mine}
     bands = []
     for name, mine in chosen.items():
-        bands.append(_head(f"{name}   {len(mine)} of {len(found[name])} tracklets", columns))
+        bands.append(_headline(f"{name}   {len(mine)} of {len(found[name])} tracklets", columns))
         bands += [_row(site, tracklet, columns) for tracklet in mine]
     done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
     if not done:
@@ -90,50 +86,24 @@ def _spread(items: list[SegmentRecord], count: int) -> list[SegmentRecord]:
     return [items[round(k)] for k in np.linspace(0, len(items) - 1, min(count, len(items)))]
 
 
-def _head(text: str, columns: int) -> NDArray[np.uint8]:
-    band = np.full((HEAD, LABEL + columns * (CELL[0] + GAP), 3), PAPER, np.uint8)
-    _write(band, text, (6, HEAD - 11), INK, 17, 600)
-    return band
+def _headline(text: str, columns: int) -> NDArray[np.uint8]:
+    found = band(HEAD, columns)
+    write(found, text, (6, HEAD - 11), INK, 17, 600)
+    return found
 
 
 def _row(site: Site, tracklet: SegmentRecord, columns: int) -> NDArray[np.uint8]:
-    band = np.full((CELL[1] + GAP, LABEL + columns * (CELL[0] + GAP), 3), PAPER, np.uint8)
-    _write(band, f"tracklet {tracklet.number}", (6, 22), INK, 14, 500)
-    _write(band, f"track {tracklet.track}, {tracklet.length} boxes", (6, 42), FAINT, 13)
-    start, end = (datetime.fromtimestamp(t, UTC) for t in (tracklet.start, tracklet.end))
-    _write(band, f"{start:%Y-%m-%d}", (6, 66), FAINT, 13)
-    _write(
-        band,
-        f"{start:%H:%M:%S}.{start.microsecond // 100000} – {end:%H:%M:%S}.{end.microsecond // 100000}",
-        (6, 84),
-        FAINT,
-        13,
-    )
-    _write(band, f"ended by {tracklet.cut}", (6, 108), FAINT, 13)
     crops = site.crops(tracklet.id)
-    for k, at in enumerate(np.linspace(0, len(crops) - 1, min(columns, len(crops))).round().astype(int)):
-        left = LABEL + k * (CELL[0] + GAP)
-        band[: CELL[1], left : left + CELL[0]] = _cell(site.crop_jpeg(crops[at]))
-    return band
-
-
-def _cell(jpeg: bytes) -> NDArray[np.uint8]:
-    """A crop in a cell, as large as fits, its proportions kept."""
-    crop = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB))
-    scale = min(CELL[0] / crop.shape[1], CELL[1] / crop.shape[0])
-    width, height = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
-    cell = np.full((CELL[1], CELL[0], 3), (235, 235, 235), np.uint8)
-    x, y = (CELL[0] - width) // 2, (CELL[1] - height) // 2
-    cell[y : y + height, x : x + width] = cv2.resize(
-        crop, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    )
-    return cell
-
-
-def _write(
-    image: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], size: int, weight: int = 400
-) -> None:
-    cv2.putText(image, text, at, colour, cv2.FontFace("sans"), size, weight)
+    chosen = np.linspace(0, len(crops) - 1, min(columns, len(crops))).round().astype(int)
+    found = row([site.crop_jpeg(crops[at]) for at in chosen], columns)
+    start, end = (datetime.fromtimestamp(t, UTC) for t in (tracklet.start, tracklet.end))
+    times = f"{start:%H:%M:%S}.{start.microsecond // 100000} – {end:%H:%M:%S}.{end.microsecond // 100000}"
+    write(found, f"tracklet {tracklet.number}", (6, 22), INK, 14, 500)
+    write(found, f"track {tracklet.track}, {tracklet.length} boxes", (6, 42), FAINT, 13)
+    write(found, f"{start:%Y-%m-%d}", (6, 66), FAINT, 13)
+    write(found, times, (6, 84), FAINT, 13)
+    write(found, f"ended by {tracklet.cut}", (6, 108), FAINT, 13)
+    return found
 
 
 if __name__ == "__main__":

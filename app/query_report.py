@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.contact_sheet import CELL, FAINT, GAP, HEAD, INK, LABEL, PAPER, _cell, _write
 from app.database import SiteError
 from app.private_files import private_file
+from app.sheet import CELL, FAINT, GAP, HEAD, INK, LABEL, band, cell, row, write_within
 from app.still import cut
 
 CROPS = 6  # pictures shown of a tracklet
@@ -171,9 +171,9 @@ def write_report(view: QueryView, path: Path) -> None:
 
 def write_sheet(view: QueryView, path: Path) -> None:
     """Writes a PNG: the person asked for, then a row a match, by identity. Raises SiteError where it can't."""
-    width = LABEL + CROPS * (CELL[0] + GAP)
-    top = np.full((CELL[1] + 2 * GAP, width, 3), PAPER, np.uint8)
-    top[GAP : GAP + CELL[1], GAP : GAP + CELL[0]] = _cell(_jpeg(_person(view)))
+    top = band(CELL[1] + 2 * GAP, CROPS)
+    top[GAP : GAP + CELL[1], GAP : GAP + CELL[0]] = cell(_jpeg(_person(view)))
+    right = top.shape[1] - 6
     best = percent(view.matches[0].probability) if view.matches else "–"
     lines = [
         ("Probably seen here" if view.seen else "Not seen here", 19, 700, INK if view.seen else (168, 84, 0)),
@@ -183,12 +183,13 @@ def write_sheet(view: QueryView, path: Path) -> None:
         ("A hint for a person to check, never proof.", 13, 400, FAINT),
     ]
     for k, (text, size, weight, colour) in enumerate(lines):
-        _line(top, text, (CELL[0] + 18, 26 + 24 * k), width - 6, colour, size, weight)
+        write_within(top, text, (CELL[0] + 18, 26 + 24 * k), right, colour, size, weight)
     bands = [top]
     for person in groups(view.matches):
-        band = np.full((HEAD, width, 3), PAPER, np.uint8)
-        _line(band, f"{_name(person)}   up to {percent(person.probability)}", (6, HEAD - 11), width - 6, INK, 17, 600)
-        bands += [band, *map(_row, person.matches)]
+        headline = band(HEAD, CROPS)
+        text = f"{_name(person)}   up to {percent(person.probability)}"
+        write_within(headline, text, (6, HEAD - 11), right, INK, 17, 600)
+        bands += [headline, *map(_row, person.matches)]
     done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
     if not done:
         raise SiteError(f"{path} can't be written: the sheet is too large; ask for fewer matches.")
@@ -245,7 +246,7 @@ def _shown(match: Match) -> list[bytes]:
 
 def _row(match: Match) -> NDArray[np.uint8]:
     """A match in the contact sheet."""
-    band = np.full((CELL[1] + GAP, LABEL + CROPS * (CELL[0] + GAP), 3), PAPER, np.uint8)
+    found = row(_shown(match), CROPS)
     day = f"{datetime.fromtimestamp(match.start, UTC):%Y-%m-%d}"
     for text, y, size, weight, colour in (
         (f"{percent(match.probability)}   {match.camera}", 22, 15, 600, INK),
@@ -254,33 +255,8 @@ def _row(match: Match) -> NDArray[np.uint8]:
         (day, 84, 13, 400, FAINT),
         (f"{_clock(match.start)} – {_clock(match.end)} UTC", 102, 13, 400, FAINT),
     ):
-        _line(band, text, (6, y), LABEL - 6, colour, size, weight)
-    for k, crop in enumerate(_shown(match)):
-        left = LABEL + k * (CELL[0] + GAP)
-        band[: CELL[1], left : left + CELL[0]] = _cell(crop)
-    return band
-
-
-def _line(
-    image: NDArray[np.uint8],
-    text: str,
-    at: tuple[int, int],
-    right: int,
-    colour: tuple[int, int, int],
-    size: int,
-    weight: int,
-) -> None:
-    """Text that ends before `right`, cut short where it is longer."""
-    font = cv2.FontFace("sans")
-
-    def wide(words: str) -> bool:
-        return cv2.getTextSize((1 << 15, 64), words, at, font, size, weight)[2] > right - at[0]
-
-    if wide(text):
-        while text and wide(text + "…"):
-            text = text[:-1]
-        text += "…"
-    _write(image, text, at, colour, size, weight)
+        write_within(found, text, (6, y), LABEL - 6, colour, size, weight)
+    return found
 
 
 # --- words

@@ -20,17 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reid.train import (
-    Result,
-    Settings,
-    TrainingError,
-    add_arguments,
-    change,
-    rank,
-    run,
-    settings_of,
-    train_benchmark,
-)
+from reid.ranks import rank
+from reid.run import TrainingError
+from reid.train import Result, Settings, add_arguments, change, run, settings_of, train_benchmark
 from reid.whole_file import write_whole
 
 log = logging.getLogger("sightline")

@@ -17,10 +17,10 @@ import pytest
 from numpy.typing import NDArray
 
 import app.ingest
-from app.contact_sheet import CELL, GAP, HEAD, LABEL
 from app.crops import MOST
 from app.ingest import CameraReport, IngestReport, Thinning
 from app.record import CropRecord, SegmentRecord, Site
+from app.sheet import CELL, GAP, HEAD, LABEL
 from tests.app.scenes import (
     CREATED,
     SIZE,

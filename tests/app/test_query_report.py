@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from app import query_report
-from app.contact_sheet import CELL, GAP, HEAD
 from app.database import SiteError
 from app.query_report import Match, QueryView, groups, journey, percent, write_report, write_sheet
+from app.sheet import CELL, GAP, HEAD
 
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 VOID = {"meta", "img", "br", "hr", "input"}

@@ -17,7 +17,8 @@ import torch
 from reid import compare as comparison
 from reid.compare import Contender, compare, mean_and_spread, plots, table
 from reid.encoder import EncoderConfig, new_encoder, save_encoder
-from reid.train import Result, Settings, TrainingError
+from reid.run import TrainingError
+from reid.train import Result, Settings
 from tests.reid import figures
 
 

@@ -26,7 +26,8 @@ from reid import train as engine
 from reid.encoder import EncoderConfig, load_encoder, new_encoder, save_encoder
 from reid.methods import Method
 from reid.methods.eea import EEA
-from reid.train import Diverged, Settings, TrainingError, train_benchmark
+from reid.run import Diverged, TrainingError
+from reid.train import Settings, train_benchmark
 from tests.reid import figures
 
 ROOT = Path(__file__).parents[2]
