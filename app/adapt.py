@@ -24,7 +24,8 @@ from app.embed import read_crops, spread
 from app.models import WEIGHTS, bring_up_to_date, deploy_model, folder_of, next_name, serving, store_of
 from app.models import find as find_model
 from app.progress import counting
-from app.record import ModelRecord, Site, TrackletTable
+from app.record import Site
+from app.rows import ModelRecord, TrackletTable
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json
 from reid.whole_file import write_whole
 

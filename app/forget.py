@@ -14,7 +14,8 @@ import typer
 from app.audit import asker
 from app.database import SiteError
 from app.embeddings import Embeddings
-from app.record import AuditEntry, Site
+from app.record import Site
+from app.rows import AuditEntry
 from app.terminal import SITE, JsonOption, SiteOption, moment, output, print_json
 
 

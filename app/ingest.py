@@ -21,7 +21,8 @@ from app.footage import Camera, Footage, FootageError, discover, open_footage, s
 from app.models import bring_up_to_date, drop_embeddings, open_model, store_of, with_base
 from app.pipeline import Decoded, detections
 from app.progress import Progress
-from app.record import Chunk, FootageRecord, Site, segment_id
+from app.record import Site
+from app.rows import Chunk, FootageRecord, segment_id
 from app.terminal import SITE, JsonOption, SiteOption, moment, output, print_errors, print_json, table
 from app.tracking import FootageTracker, resume_of
 from deploy.detectors import Detector

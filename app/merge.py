@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from app.audit import asker
 from app.database import SiteError
 from app.models import bring_up_to_date, serving, store_of
-from app.record import AuditEntry, Correction, Merge, Site
+from app.record import Site
+from app.rows import AuditEntry, Correction, Merge
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
 
 KEPT = 5  # mergings that can be undone

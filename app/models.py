@@ -20,7 +20,8 @@ from app import embed
 from app.database import SiteError
 from app.embeddings import Embeddings
 from app.progress import counting
-from app.record import ModelRecord, Site
+from app.record import Site
+from app.rows import ModelRecord
 from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json, table
 from reid.whole_file import whole_file
 

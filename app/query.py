@@ -21,7 +21,8 @@ from app.index import open_index
 from app.models import calibration_of, open_model, serving, store_of
 from app.progress import counting
 from app.query_report import Match, QueryView, groups, percent, write_report, write_sheet
-from app.record import AuditEntry, Site
+from app.record import Site
+from app.rows import AuditEntry
 from app.still import Still, StillError, cut, people_in, read_still
 from app.terminal import SITE, JsonOption, SiteOption, moment, output, print_json
 from deploy.detectors.load import load_detector

@@ -53,7 +53,7 @@ class Match:
 
     @property
     def number(self) -> int:
-        """The tracklet's number in its camera, as contact sheets show it: the lower half of its id (app.record)."""
+        """The tracklet's number in its camera, as contact sheets show it: the lower half of its id (app.rows)."""
         return self.tracklet & 0xFFFFFFFF
 
 

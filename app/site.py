@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from app.record import CameraSummary, Site
+from app.record import Site
+from app.rows import CameraSummary
 from app.terminal import SITE, JsonOption, SiteOption, output, print_errors, print_json, table
 
 

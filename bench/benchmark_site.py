@@ -23,7 +23,8 @@ import numpy as np
 from app.crops import Crop
 from app.footage import Camera, Footage
 from app.models import bring_up_to_date, with_base
-from app.record import Chunk, Site
+from app.record import Site
+from app.rows import Chunk
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import PROTOCOLS, RAW
 from reid.tracklets import Tracklet, overlapping

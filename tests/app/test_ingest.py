@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 import app.ingest
 from app.crops import MOST
 from app.ingest import CameraReport, IngestReport, Thinning
-from app.record import CropRecord, SegmentRecord, Site
+from app.record import Site
+from app.rows import CropRecord, SegmentRecord
 from app.sheet import CELL, GAP, HEAD, LABEL
 from tests.app.scenes import (
     CREATED,

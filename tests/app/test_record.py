@@ -15,7 +15,8 @@ import pytest
 from app.crops import Crop
 from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
-from app.record import AuditEntry, Chunk, Correction, FootageRecord, Merge, ModelRecord, Site, StorageError
+from app.record import Site, StorageError
+from app.rows import AuditEntry, Chunk, Correction, FootageRecord, Merge, ModelRecord
 from tests.app.scenes import dump, segment, shards
 from trackers.tracklets import Kind, Segment
 

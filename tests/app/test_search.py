@@ -17,7 +17,8 @@ from app.forget import forget
 from app.merge import merge
 from app.models import store_of
 from app.query import Searcher, Wish, query, view
-from app.record import Correction, Site
+from app.record import Site
+from app.rows import Correction
 from app.still import read_still
 from tests.app.scenes import run
 from tests.app.sites import START, STAY, figure_site

@@ -1,0 +1,186 @@
+"""What the record holds of a site, as dataclasses; `app.record` reads and writes them.
+
+Numbers: a track and a segment are numbered from 1 within their camera; a segment's id is `camera id · 2³² + number`, so
+that ids do not depend on which camera was faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.crops import Crop
+from app.shards import Place
+from trackers.tracklets import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class FootageRecord:
+    """What the record says of one footage."""
+
+    id: int
+    camera_id: int
+    camera: str
+    name: str
+    path: Path
+    size: int  # bytes
+    fingerprint: str
+    start: float  # UTC seconds
+    start_source: str
+    status: str  # new, running, done, or failed: nothing of it could be decoded
+    settings: dict[str, Any] | None  # the detector, tracker and thinning that its tracklets come from
+    first_track: int  # its tracks are numbered from here on…
+    first_segment: int  # …and its segments from here
+    source_frames: int  # frames of the film that lie behind, thinned ones included
+    frames: int  # frames looked at
+    detections: int
+    seconds: float  # of the film that lie behind
+    shard: int  # its last shard…
+    shard_bytes: int  # …and how much of it counts
+    problems: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSummary:
+    """What a site holds of one camera."""
+
+    camera: str
+    footage: int
+    hours: float
+    frames: int
+    detections: int
+    tracks: int
+    tracklets: int
+    crops: int
+    crop_bytes: int
+    start: float | None  # of the earliest footage, UTC seconds
+    end: float | None
+    errors: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRecord:
+    """One piece of a track; with kind `tracklet`, a tracklet."""
+
+    id: int
+    camera: str
+    footage_id: int
+    number: int
+    track: int
+    kind: str
+    cut: str
+    start: float  # UTC seconds
+    end: float
+    length: int  # boxes
+    height: float  # px, median
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Boxes of one segment: frames int32 `(n,)` indices in its footage, times, boxes `(n, 4)`, scores `(n,)`."""
+
+    frames: NDArray[np.int32]
+    times: NDArray[np.float64]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CropRecord:
+    """One stored crop of a tracklet."""
+
+    tracklet_id: int
+    number: int
+    frame: int  # index in its footage
+    time: float  # UTC seconds
+    box: tuple[float, float, float, float]  # x1 y1 x2 y2 px in the frame
+    score: float
+    camera_id: int
+    footage_id: int
+    place: Place
+
+
+@dataclass(frozen=True, eq=False)
+class TrackletTable:
+    """All tracklets of a site as columns `(T,)`, by id."""
+
+    ids: NDArray[np.int64]
+    cameras: NDArray[np.int64]  # place in `names`
+    footage: NDArray[np.int64]  # ids
+    start: NDArray[np.float64]  # UTC seconds
+    end: NDArray[np.float64]
+    names: tuple[str, ...]  # of the cameras
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """What the record says of one version of the site's encoder."""
+
+    name: str  # base, v1, v2, …
+    made: float  # UTC seconds
+    sha256: str  # of its ONNX file
+    status: str  # deployed: it serves, or did; refused: kept, but the gate did not let it serve
+    reason: str  # what the gate said, a sentence
+    summary: dict[str, Any]  # of its training
+    calibration: dict[str, Any] | None  # similarity → probability
+    serving: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Merge:
+    """What one merging found: rows of tracklets that belong together have the same numbers."""
+
+    id: int
+    made: float  # UTC seconds
+    model: str
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    ids: NDArray[np.int64]  # (T,) tracklets, rising
+    trajectories: NDArray[np.int64]  # (T,)
+    identities: NDArray[np.int64]  # (T,)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person said of two tracklets: `join`, they show one person, or `split`, two."""
+
+    kind: str
+    a: int
+    b: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what with the site's pictures of people."""
+
+    time: float  # UTC seconds
+    who: str
+    action: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What ingest adds to a footage in one commit. Counts are totals since the footage began."""
+
+    segments: Sequence[Segment]
+    crops: dict[int, list[Crop]]  # by segment number
+    checkpoint: bytes
+    source_frames: int
+    frames: int
+    detections: int
+    seconds: float
+    problems: Sequence[str] = ()
+
+
+def segment_id(camera_id: int, number: int) -> int:
+    """The id of a camera's segment of that number."""
+    return (camera_id << 32) + number
