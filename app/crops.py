@@ -56,7 +56,7 @@ class _Candidates:
 
     def settle(self) -> None:
         if self.raw is not None:
-            self.moments[self.current] = replace(self.moments[self.current], jpeg=_encode(self.raw))
+            self.moments[self.current] = replace(self.moments[self.current], jpeg=as_jpeg(self.raw))
             self.raw = None
 
     def join(self) -> None:
@@ -223,10 +223,9 @@ def _quality(score, overlap, border, sharpness):
     return score * (1 - overlap) * (1 - 0.5 * border) * (0.5 + 0.5 * sharpness / (sharpness + _SHARP))
 
 
-def _encode(picture: NDArray[np.uint8]) -> bytes:
-    done, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
+def as_jpeg(picture: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
+    """A picture `(H, W, 3)` RGB as the bytes of a JPEG. Raises ValueError where it can't be one."""
+    done, jpeg = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
-        raise ValueError(f"a crop of {picture.shape[1]} × {picture.shape[0]} px can't be encoded")
+        raise ValueError(f"a picture of {picture.shape[1]} × {picture.shape[0]} px can't be a JPEG")
     return jpeg.tobytes()

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from app.database import SiteError
+
 _PART = ".part"
 
 
@@ -32,6 +34,19 @@ def private_file(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Puts a file in its place when all of it is on the disk; mode 0600, whatever stood there before.
+
+    Makes the folder where there is none. Raises SiteError where it can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with private_file(path) as file:
+            file.write(data)
+    except OSError as error:
+        raise SiteError(f"{path} can't be written ({error.strerror}): check the folder and the disk.") from error
 
 
 def sweep(folder: Path) -> None:

@@ -18,9 +18,11 @@ from app.audit import asker
 from app.database import SiteError
 from app.gallery import gallery_of
 from app.index import open_index
+from app.matches import CROPS, Match, QueryView, groups, percent
 from app.models import calibration_of, open_model, serving, store_of
 from app.progress import counting
-from app.query_report import Match, QueryView, groups, percent, write_report, write_sheet
+from app.query_report import write_report
+from app.query_sheet import write_sheet
 from app.record import Site
 from app.rows import AuditEntry
 from app.still import Still, StillError, cut, people_in, read_still
@@ -29,7 +31,6 @@ from deploy.detectors.load import load_detector
 
 log = logging.getLogger("sightline")
 
-SHOWN_CROPS = 6  # of a match, in pictures
 NEAR = 200  # of the best that re-ranking and expansion look at
 FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen"; about twice as many do
 SURE = 0.9  # probability from which a match joins the query, where expansion is asked for
@@ -192,7 +193,7 @@ class Searcher:
         found = []
         for one, k, s, p in zip(ids.tolist(), place.tolist(), similarity.tolist(), probability.tolist()):
             crops = self.site.crops(one)
-            chosen = [crops[c] for c in embed.spread(len(crops), SHOWN_CROPS)] if crops else []
+            chosen = [crops[c] for c in embed.spread(len(crops), CROPS)] if crops else []
             trajectory, identity = joined.get(one, (None, None))
             found.append(
                 Match(

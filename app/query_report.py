@@ -1,7 +1,7 @@
-"""What a query found, for people to look at: one HTML page that needs nothing but itself, and a contact sheet.
+"""What a query found, for people to look at: one HTML page that needs nothing but itself.
 
 The page holds no script and asks for nothing: pictures are in it, and its Content-Security-Policy forbids the rest.
-Both files show people, so only their owner may read them, and they are written whole or not at all.
+It shows people, so only its owner may read it, and it is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import base64
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -20,13 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.database import SiteError
-from app.private_files import private_file
-from app.sheet import CELL, FAINT, GAP, HEAD, INK, LABEL, band, cell, row, write_within
-from app.still import cut
-
-CROPS = 6  # pictures shown of a tracklet
-STAY = 60.0  # s out of sight of a camera after which the same camera is another stop of a journey
+from app.crops import as_jpeg
+from app.matches import STILL_QUALITY, IdentityGroup, Match, QueryView, Stop, groups, journey, percent
+from app.private_files import write_private
 
 _STILL_SIDE = 960  # px the picture's longer side has at most
 _CROP_SIDE = 480  # px of the person cut from it
@@ -34,123 +29,6 @@ _MARK = (255, 176, 32)  # RGB of the box
 _STEPS = (0.2, 0.4, 0.6, 0.8)  # where a probability changes its colour
 _LANE, _AXIS = 44, 26  # px high: a camera in the timeline, and the times below
 _TICKS = tuple(float(s) for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400))
-_JPEG = b"\xff\xd8\xff"
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """A tracklet that may show the person asked for."""
-
-    tracklet: int  # id in the site
-    camera: str
-    start: float  # UTC seconds
-    end: float
-    similarity: float  # as the encoder says, -1 … 1
-    probability: float  # calibrated: that it is the same person, 0 … 1
-    trajectory: int | None  # which the tracklet was joined to in its camera, unique in the site
-    identity: int | None  # which the trajectory was joined to across cameras
-    crops: Sequence[bytes]  # JPEG, by time
-
-    @property
-    def number(self) -> int:
-        """The tracklet's number in its camera, as contact sheets show it: the lower half of its id (app.rows)."""
-        return self.tracklet & 0xFFFFFFFF
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class QueryView:
-    """All that a report on one query shows."""
-
-    site: str
-    model: str  # and version
-    asked: float  # UTC seconds
-    still: NDArray[np.uint8]  # (H, W, 3) RGB
-    box: tuple[float, float, float, float] | None  # of the person in the still, x1 y1 x2 y2 px; None: all of it
-    filters: Mapping[str, str]  # what the search was narrowed to
-    matches: Sequence[Match]  # best first
-    seen: bool  # whether any is likely
-    verdict: str  # a sentence
-    gallery: int  # tracklets that were compared
-
-
-@dataclass(frozen=True, slots=True)
-class TrajectoryGroup:
-    """Matches of one trajectory; `number` is None for a tracklet that was not joined to any."""
-
-    number: int | None
-    matches: tuple[Match, ...]  # best first
-
-    @property
-    def probability(self) -> float:
-        """Of its best match."""
-        return self.matches[0].probability
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityGroup:
-    """Matches of one identity; `number` is None for a trajectory that was not joined to any."""
-
-    number: int | None
-    trajectories: tuple[TrajectoryGroup, ...]  # best first
-
-    @property
-    def probability(self) -> float:
-        """Of its best match."""
-        return self.trajectories[0].probability
-
-    @property
-    def matches(self) -> tuple[Match, ...]:
-        """All of them, best trajectory first."""
-        return tuple(match for trajectory in self.trajectories for match in trajectory.matches)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """One stay of a person in sight of one camera."""
-
-    camera: str
-    start: float  # UTC seconds
-    end: float
-    gap: float | None  # s since the stop before ended, negative where both saw them at once; None at the first
-    best: Match  # its most probable match
-
-
-def groups(matches: Iterable[Match]) -> list[IdentityGroup]:
-    """Matches by identity, then trajectory, the most probable first everywhere; equals stay in the order given."""
-    ranked = sorted(matches, key=lambda m: -m.probability)
-    people: dict[tuple[str, int], dict[tuple[str, int], list[Match]]] = {}
-    for match in ranked:
-        way = ("tracklet", match.tracklet) if match.trajectory is None else ("trajectory", match.trajectory)
-        person = way if match.identity is None else ("identity", match.identity)
-        people.setdefault(person, {}).setdefault(way, []).append(match)
-    return [
-        IdentityGroup(
-            next(iter(ways.values()))[0].identity,
-            tuple(TrajectoryGroup(found[0].trajectory, tuple(found)) for found in ways.values()),
-        )
-        for ways in people.values()
-    ]
-
-
-def journey(matches: Iterable[Match]) -> list[Stop]:
-    """One person's way by time: matches that follow each other in one camera, at most STAY apart, are one stop."""
-    stops: list[Stop] = []
-    for match in sorted(matches, key=lambda m: (m.start, m.end)):
-        last = stops[-1] if stops else None
-        if last is not None and last.camera == match.camera and match.start - last.end <= STAY:
-            best = max(last.best, match, key=lambda m: m.probability)
-            stops[-1] = Stop(last.camera, last.start, max(last.end, match.end), last.gap, best)
-        else:
-            gap = None if last is None else match.start - last.end
-            stops.append(Stop(match.camera, match.start, match.end, gap, match))
-    return stops
-
-
-def percent(probability: float) -> str:
-    """A probability in words that never claim certainty: `<1 %` … `>99 %`."""
-    if probability < 0.01:
-        return "<1 %"
-    return ">99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
 
 
 def write_report(view: QueryView, path: Path) -> None:
@@ -166,51 +44,10 @@ def write_report(view: QueryView, path: Path) -> None:
         _matches(found, view),
         _FOOT,
     ]
-    _write_private(path, "\n".join(part for part in parts if part).encode("utf-8", "replace"))
-
-
-def write_sheet(view: QueryView, path: Path) -> None:
-    """Writes a PNG: the person asked for, then a row a match, by identity. Raises SiteError where it can't."""
-    top = band(CELL[1] + 2 * GAP, CROPS)
-    top[GAP : GAP + CELL[1], GAP : GAP + CELL[0]] = cell(_jpeg(_person(view)))
-    right = top.shape[1] - 6
-    best = percent(view.matches[0].probability) if view.matches else "–"
-    lines = [
-        ("Probably seen here" if view.seen else "Not seen here", 19, 700, INK if view.seen else (168, 84, 0)),
-        (f"best match {best}, of {view.gallery:,} tracklets", 14, 400, INK),
-        (f"site {view.site}, model {view.model}", 13, 400, FAINT),
-        (f"asked {_iso(view.asked)}", 13, 400, FAINT),
-        ("A hint for a person to check, never proof.", 13, 400, FAINT),
-    ]
-    for k, (text, size, weight, colour) in enumerate(lines):
-        write_within(top, text, (CELL[0] + 18, 26 + 24 * k), right, colour, size, weight)
-    bands = [top]
-    for person in groups(view.matches):
-        headline = band(HEAD, CROPS)
-        text = f"{_name(person)}   up to {percent(person.probability)}"
-        write_within(headline, text, (6, HEAD - 11), right, INK, 17, 600)
-        bands += [headline, *map(_row, person.matches)]
-    done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
-    if not done:
-        raise SiteError(f"{path} can't be written: the sheet is too large; ask for fewer matches.")
-    _write_private(path, png.tobytes())
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    """Puts a file in its place when all of it is on the disk; mode 0600, whatever stood there before."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with private_file(path) as file:
-            file.write(data)
-    except OSError as error:
-        raise SiteError(f"{path} can't be written ({error.strerror}): check the folder and the disk.") from error
+    write_private(path, "\n".join(part for part in parts if part).encode("utf-8", "replace"))
 
 
 # --- pictures
-
-
-def _person(view: QueryView) -> NDArray[np.uint8]:
-    return view.still if view.box is None else cut(view.still, view.box)
 
 
 def _fit(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
@@ -232,31 +69,6 @@ def _marked(view: QueryView) -> NDArray[np.uint8]:
     for colour, thickness in (((0, 0, 0), 5), (_MARK, 3)):  # a dark rim, to be seen on any ground
         cv2.rectangle(pixels, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
     return pixels
-
-
-def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    return bytes(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])[1])
-
-
-def _shown(match: Match) -> list[bytes]:
-    """At most CROPS of a match's pictures, spread over its time."""
-    crops = [crop for crop in match.crops if crop.startswith(_JPEG)]
-    return [crops[round(k)] for k in np.linspace(0, len(crops) - 1, min(CROPS, len(crops)))]
-
-
-def _row(match: Match) -> NDArray[np.uint8]:
-    """A match in the contact sheet."""
-    found = row(_shown(match), CROPS)
-    day = f"{datetime.fromtimestamp(match.start, UTC):%Y-%m-%d}"
-    for text, y, size, weight, colour in (
-        (f"{percent(match.probability)}   {match.camera}", 22, 15, 600, INK),
-        (f"tracklet {match.number}", 44, 13, 400, FAINT),
-        (f"similarity {match.similarity:.2f}", 62, 13, 400, FAINT),
-        (day, 84, 13, 400, FAINT),
-        (f"{_clock(match.start)} – {_clock(match.end)} UTC", 102, 13, 400, FAINT),
-    ):
-        write_within(found, text, (6, y), LABEL - 6, colour, size, weight)
-    return found
 
 
 # --- words
@@ -295,13 +107,6 @@ def _duration(seconds: float) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes / 1440:.1f} days"
-
-
-def _name(person: IdentityGroup) -> str:
-    if person.number is not None:
-        return f"Identity {person.number}"
-    way = person.trajectories[0]
-    return f"Tracklet {way.matches[0].number}" if way.number is None else f"Trajectory {way.number}"
 
 
 def _count(number: int, word: str) -> str:
@@ -360,8 +165,11 @@ def _question(view: QueryView) -> str:
     whole = view.box is None
     about = "The picture asked with" if whole else "The picture asked with, the person in a box"
     small = whole and max(view.still.shape[:2]) < 360  # a crop: shown larger than it is
-    still = _image(_jpeg(_marked(view)), about, css="alone" if small else "still")
-    person = "" if whole else _image(_jpeg(_fit(_person(view), _CROP_SIDE)[0]), "The person cut from it", css="person")
+    still = _image(as_jpeg(_marked(view), STILL_QUALITY), about, css="alone" if small else "still")
+    person = ""
+    if not whole:
+        cut_out = as_jpeg(_fit(view.person, _CROP_SIDE)[0], STILL_QUALITY)
+        person = _image(cut_out, "The person cut from it", css="person")
     says = "The whole picture is the person." if whole else "The picture, and the person in it who was searched for."
     return f"""<section class="card" aria-labelledby="question">
 <h2 id="question">Asked with</h2>
@@ -372,7 +180,7 @@ def _question(view: QueryView) -> str:
 def _journey(person: IdentityGroup, stops: Sequence[Stop]) -> str:
     items = []
     for stop in stops:
-        crops = _shown(stop.best)
+        crops = stop.best.shown
         picture = _image(crops[len(crops) // 2], f"The person in {stop.camera}") if crops else ""
         way = ""
         if stop.gap is not None:
@@ -387,7 +195,7 @@ def _journey(person: IdentityGroup, stops: Sequence[Stop]) -> str:
     cameras = len({stop.camera for stop in stops})
     return f"""<section class="card" aria-labelledby="journey">
 <h2 id="journey">Journey across cameras</h2>
-<p class="note">{_say(_name(person))}, {_count(len(stops), "stop")} in {_count(cameras, "camera")}; times are UTC.
+<p class="note">{_say(person.name)}, {_count(len(stops), "stop")} in {_count(cameras, "camera")}; times are UTC.
 Between the stops no camera saw the person, or none that matched.</p>
 <ol class="journey">{"".join(items)}</ol>
 </section>"""
@@ -475,13 +283,13 @@ def _person_card(person: IdentityGroup) -> str:
             head = f"<h4>Trajectory {way.number} <span>{_count(len(way.matches), 'tracklet')}</span></h4>"
         ways.append(f'<div class="trajectory">{head}{"".join(map(_match_card, way.matches))}</div>')
     return f"""<article class="card">
-<h3>{_say(_name(person))} <span>{up_to}{_say(cameras)}</span></h3>
+<h3>{_say(person.name)} <span>{up_to}{_say(cameras)}</span></h3>
 {"".join(ways)}
 </article>"""
 
 
 def _match_card(match: Match) -> str:
-    crops = _shown(match)
+    crops = match.shown
     pictures = "".join(
         _image(crop, f"Tracklet {match.number} in {match.camera}, picture {k} of {len(crops)}")
         for k, crop in enumerate(crops, 1)

@@ -18,49 +18,11 @@ import pytest
 
 from app import query_report
 from app.database import SiteError
-from app.query_report import Match, QueryView, groups, journey, percent, write_report, write_sheet
-from app.sheet import CELL, GAP, HEAD
+from app.query_report import write_report
+from app.query_sheet import write_sheet
+from tests.app.found import MATCHES, NOON, match, view
 
-NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 VOID = {"meta", "img", "br", "hr", "input"}
-
-
-def jpeg(shade: int) -> bytes:
-    return cv2.imencode(".jpg", np.full((40, 20, 3), shade, np.uint8))[1].tobytes()
-
-
-def match(
-    tracklet: int,
-    probability: float,
-    *,
-    camera: str = "hall",
-    at: float = 0.0,
-    lasts: float = 10.0,
-    way: int | None = None,
-    person: int | None = None,
-    crops: int = 3,
-) -> Match:
-    pictures = [jpeg(10 * k + 5) for k in range(crops)]
-    return Match(tracklet, camera, NOON + at, NOON + at + lasts, 0.5, probability, way, person, pictures)
-
-
-MATCHES = (
-    match(1, 0.93, camera="hall", at=0, way=11, person=4),
-    match(2, 0.81, camera="street", at=60, way=12, person=4),
-    match(3, 0.44, camera="hall", at=300, way=13, person=9),
-    match(4, 0.31, camera="hall", at=14, lasts=6, way=11, person=4),
-    match(5, 0.02, camera="plaza", at=90),
-)
-
-
-def view(**changes: object) -> QueryView:
-    still = np.full((120, 160, 3), 90, np.uint8)
-    still[20:100, 60:90] = (200, 40, 40)
-    base = QueryView(
-        *("station", "base 1.0", NOON + 999, still, (60.0, 20.0, 90.0, 100.0), {"Cameras": "hall, street"}),
-        *(MATCHES, True, "Two cameras saw this person.", 1234),
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]
 
 
 class Page(HTMLParser):
@@ -102,47 +64,6 @@ class Page(HTMLParser):
 def report(folder: Path, **changes: object) -> Page:
     write_report(view(**changes), folder / "report.html")
     return Page(folder / "report.html")
-
-
-# --- what belongs together
-
-
-def test_groups_are_by_identity_then_trajectory_the_best_first() -> None:
-    found = groups(reversed(MATCHES))
-    assert [person.number for person in found] == [4, 9, None]
-    assert [person.probability for person in found] == [0.93, 0.44, 0.02]
-    assert [[way.number for way in person.trajectories] for person in found] == [[11, 12], [13], [None]]
-    assert [m.tracklet for m in found[0].trajectories[0].matches] == [1, 4]
-    assert [m.tracklet for m in found[0].matches] == [1, 4, 2]
-
-
-def test_what_was_joined_to_nothing_stands_alone() -> None:
-    apart = [match(1, 0.5), match(2, 0.5), match(3, 0.4, way=7), match(4, 0.3, way=7), match(7, 0.2, person=7)]
-    found = groups(apart)
-    assert [[m.tracklet for m in person.matches] for person in found] == [[1], [2], [3, 4], [7]]
-    assert [person.number for person in found] == [None, None, None, 7]
-    assert groups([]) == []
-
-
-def test_the_journey_is_by_time_and_joins_what_one_camera_saw() -> None:
-    stops = journey(MATCHES[:2] + MATCHES[3:4])
-    assert [(s.camera, s.start - NOON, s.end - NOON, s.gap) for s in stops] == [
-        ("hall", 0, 20, None),
-        ("street", 60, 70, 40),
-    ]
-    assert stops[0].best is MATCHES[0]
-    again = journey([match(1, 0.5), match(2, 0.9, at=5, lasts=1), match(3, 0.6, at=10 + query_report.STAY + 1)])
-    assert [(s.start - NOON, s.end - NOON, s.best.tracklet) for s in again] == [(0, 10, 2), (71, 81, 3)]
-    assert journey([match(1, 0.5), match(2, 0.5, camera="street", at=4)])[1].gap == -6
-    assert journey([]) == []
-
-
-@pytest.mark.parametrize(
-    ("probability", "said"),
-    [(0, "<1 %"), (0.0099, "<1 %"), (0.01, "1 %"), (0.5, "50 %"), (0.99, "99 %"), (0.996, ">99 %"), (1, ">99 %")],
-)
-def test_a_probability_never_claims_certainty(probability: float, said: str) -> None:
-    assert percent(probability) == said
 
 
 # --- the page
@@ -282,12 +203,8 @@ def test_a_still_that_is_the_person_is_shown_once(tmp_path: Path) -> None:
     assert len(page.all("img")) == 1 and "The whole picture is the person" in page.text
 
 
-def test_at_most_six_crops_and_only_jpegs(tmp_path: Path) -> None:
-    many = match(1, 0.9, crops=20)
-    assert query_report._shown(many) == [many.crops[k] for k in (0, 4, 8, 11, 15, 19)]
-    odd = replace(many, crops=[b"<svg onload=alert(1)>", many.crops[3], b""])
-    assert query_report._shown(odd) == [many.crops[3]]
-    page = report(tmp_path, matches=(replace(many, crops=[]),))
+def test_a_match_without_pictures_says_so(tmp_path: Path) -> None:
+    page = report(tmp_path, matches=(match(1, 0.9, crops=0),))
     assert "No picture of it can be shown" in page.text
 
 
@@ -326,14 +243,3 @@ def test_a_place_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
 def test_the_same_view_gives_the_same_page(tmp_path: Path) -> None:
     assert report(tmp_path).source == report(tmp_path).source
-
-
-def test_the_sheet_has_a_row_a_match(tmp_path: Path) -> None:
-    write_sheet(view(), tmp_path / "deep" / "sheet.png")
-    sheet = cv2.imread(str(tmp_path / "deep" / "sheet.png"))
-    assert sheet is not None
-    assert sheet.shape[0] == CELL[1] + 2 * GAP + 3 * HEAD + 5 * (CELL[1] + GAP)
-    for other in (view(matches=()), view(site="x" * 500), view(matches=[match(1, 0.5, camera="long " * 50, crops=0)])):
-        write_sheet(other, tmp_path / "sheet.png")
-        other_sheet = cv2.imread(str(tmp_path / "sheet.png"))
-        assert other_sheet is not None and other_sheet.shape[1] == sheet.shape[1]
