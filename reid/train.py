@@ -19,9 +19,7 @@ import math
 import os
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,24 +31,17 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from reid.augment import augment
+from reid.bank import encode_all
+from reid.batches import Batches, labelled
 from reid.benchmarks import open_benchmark
-from reid.benchmarks.parts import PROTOCOLS, RAW, BenchmarkError, Labels
+from reid.benchmarks.parts import PROTOCOLS, RAW, BenchmarkError
 from reid.encoder import Encoder, EncoderConfig, EncoderError, load_encoder, new_encoder, save_encoder
-from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval, pool_tracklets
-from reid.methods import Bank, Batch, Config, Method, Recipe, Tracklets, find, make
+from reid.evaluate import EvaluationError
+from reid.methods import Bank, Config, Method, Recipe, Tracklets, find, make
 from reid.methods.utal import UTAL
 from reid.ranks import from_all_ranks, over_ranks, rank, ranks, sum_gradients, wait_for_ranks
-from reid.run import (
-    Diverged,
-    Journal,
-    State,
-    TrainingError,
-    claim,
-    digest,
-    load_checkpoint,
-    save_checkpoint,
-)
-from reid.samplers import Sampler
+from reid.run import Diverged, Journal, State, TrainingError, claim, digest, load_checkpoint, save_checkpoint
+from reid.scoring import TestSet, score
 from reid.tracklets import DatasetError, TrackletDataset
 from reid.whole_file import write_whole
 
@@ -59,11 +50,7 @@ log = logging.getLogger("sightline")
 BASE = Path(__file__).parents[1] / "deploy" / "models" / "base.safetensors"  # a file, so no floor is imported
 LOG_EVERY = 50  # steps between two looks at the losses, the only times that a step waits for the device
 CHECKPOINT_SECONDS = 60.0
-BANK_BYTES = 4 * 2**30  # features of all data; larger ones lie in main memory, in half precision
-EVALUATE = 256  # crops at once
-STRIPES = 8  # of the map, for the methods that compare parts
 CPU = torch.device("cpu")
-AHEAD = 3  # batches that are read while the device works
 
 
 @dataclass(frozen=True)
@@ -138,20 +125,6 @@ def _fits(value: Any, default: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class TestSet:
-    """Labelled queries and a gallery, as crops of the encoder's size."""
-
-    query: TrackletDataset
-    query_labels: Labels
-    """In the order of the dataset."""
-    gallery: TrackletDataset
-    gallery_labels: Labels
-    single_shot: bool = False
-
-    __test__ = False  # for pytest: no test
-
-
-@dataclass(frozen=True)
 class Result:
     """What a run came to."""
 
@@ -170,7 +143,7 @@ class Result:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Encoder and data, as the loop wants them.
+# The encoder it begins with.
 
 
 def make_encoder(settings: Settings, recipe: Recipe) -> Encoder:
@@ -203,130 +176,6 @@ def make_encoder(settings: Settings, recipe: Recipe) -> Encoder:
         height, width = encoder.size
         raise TrainingError(f"crops of {height}x{width} px don't go through this encoder: {error}") from error
     return encoder
-
-
-class Batches:
-    """Which crops a method sees in which step, and as what number."""
-
-    def __init__(self, dataset: TrackletDataset, method: Method, recipe: Recipe, seed: int, people: Tensor | None):
-        cameras = len(dataset.camera_names)
-        self.dataset = dataset
-        self.order: NDArray[np.int64] | None = None
-        tracklets = max(1, recipe.batch // recipe.frames)
-        # An "image" with company is one of a random tracklet's: what a batch mean needs.
-        if method.sampler == "camera-even":
-            sampler = Sampler.camera_even(dataset, max(1, tracklets // cameras), recipe.frames, seed=seed)
-        elif method.sampler == "identity":
-            assert people is not None
-            sampler = self._by_identity(people.numpy(), tracklets, recipe.frames, seed)
-        elif method.sampler == "image" and recipe.frames == 1:
-            sampler = Sampler.by_image(dataset, recipe.batch, seed=seed)
-        else:
-            sampler = Sampler.by_tracklet(dataset, tracklets, recipe.frames, seed=seed)
-        smallest = np.bincount(dataset.tracklet_camera, minlength=cameras)
-        steps = {
-            "images": len(dataset.crops) // sampler.batch,
-            "tracklets": len(dataset) * recipe.frames // sampler.batch,
-            "smallest-camera": int(smallest[smallest > 0].min()) * cameras * recipe.frames // sampler.batch,
-        }[recipe.epoch]
-        self.sampler = replace(sampler, steps=max(1, steps))
-        self.steps = self.sampler.steps
-        self.groups = len(sampler.groups)
-        self.tracklets = self.groups * sampler.per_group
-
-    def _by_identity(self, people: NDArray[np.int64], batch: int, frames: int, seed: int) -> Sampler:
-        """An identity counts as one tracklet, whatever its cameras."""
-        who = people[self.dataset.tracklet]
-        self.order = np.argsort(who, kind="stable")
-        length = np.unique(who, return_counts=True)[1]
-        identities = replace(
-            self.dataset,
-            start=np.cumsum(length) - length,
-            length=length,
-            tracklet_camera=np.zeros(len(length), np.int64),
-            source_tracklet=np.arange(len(length)),
-            cannot_link=np.zeros((0, 2), np.int64),
-        )
-        return Sampler.by_tracklet(identities, min(batch, len(length)), frames, seed=seed)
-
-    def epoch(self, epoch: int, first: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        """From step `first` on: rows (P, K) of the dataset, K of each of P tracklets, and crops (P · K, H, W, 3)."""
-        rows = self.sampler.epoch(epoch)
-        if self.order is not None:
-            rows = self.order[rows]
-        waiting: deque[Future[Tensor]] = deque()
-        with ThreadPoolExecutor(1) as pool:
-            for step in range(first, len(rows)):
-                while len(waiting) < AHEAD and step + len(waiting) < len(rows):
-                    waiting.append(pool.submit(self.crops, rows[step + len(waiting)].ravel()))
-                yield rows[step], waiting.popleft().result()
-
-    def crops(self, rows: NDArray[np.int64]) -> Tensor:
-        crops = self.dataset.gather(rows).permute(0, 2, 3, 1)
-        return crops.pin_memory() if torch.cuda.is_available() else crops
-
-
-def to(device: torch.device, values: NDArray[np.int64]) -> Tensor:
-    """Onto the device without waiting for it."""
-    tensor = torch.from_numpy(np.ascontiguousarray(values))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
-
-
-@torch.no_grad()
-def encode_all(
-    encoder: Encoder, dataset: TrackletDataset, method: Method, number: NDArray[np.int64], autocast: Callable[[], Any]
-) -> Bank:
-    """Features of all crops as the method wants them; the ranks share the work."""
-    encoder.eval()
-    device = method.camera.device
-    images = method.bank_unit == "image"
-    place = number if images else dataset.tracklet
-    rows = len(dataset.crops) if images else len(dataset)
-    sums: list[Tensor] = []  # embeddings and, where they are wanted, stripes
-    share = np.array_split(np.arange(len(dataset.crops)), ranks())[rank()]
-    for start in range(0, max(1, len(share)), EVALUATE):  # once even with nothing, to know the shapes
-        part = share[start : start + EVALUATE]
-        with autocast():
-            crops = dataset.gather(part).permute(0, 2, 3, 1).to(device)
-            found = encoder.features(crops, STRIPES if method.needs_stripes else None)
-        wanted = [some for some in (found.embedding, found.stripes) if some is not None]
-        if not sums:
-            large = rows * sum(some[0].numel() for some in wanted) * 4 > BANK_BYTES
-            kind, home = (torch.float16, CPU) if large else (torch.float32, device)
-            sums = [torch.zeros((rows, *some.shape[1:]), dtype=kind, device=home) for some in wanted]
-        for total, some in zip(sums, wanted):
-            total.index_add_(0, torch.from_numpy(place[part]).to(total.device), some.to(total))
-    for total in sums:
-        if ranks() > 1:
-            distributed.all_reduce(total)
-        if not images:
-            total /= torch.from_numpy(dataset.length).to(total).view(-1, *[1] * (total.ndim - 1))
-    encoder.train()
-    return Bank(*sums)
-
-
-def embed(encoder: Encoder, dataset: TrackletDataset, pooling: Literal["mean", "max"], device: torch.device) -> Tensor:
-    """(T, D) rows of length 1 of the tracklets."""
-    every = np.arange(len(dataset.crops))
-    starts = range(0, len(every), EVALUATE)
-    rows = [encoder.embed(dataset.gather(every[k : k + EVALUATE]).permute(0, 2, 3, 1)) for k in starts]
-    return pool_tracklets(torch.cat(rows).to(device), torch.from_numpy(dataset.tracklet), len(dataset), pooling)
-
-
-def score(encoder: Encoder, test: TestSet, recipe: Recipe, device: torch.device) -> dict[str, float]:
-    """The field's scores of an encoder, in full precision; on the first rank, the others get them from it."""
-    scores: list[Any] = [None]
-    if rank() == 0:
-        training = encoder.training
-        query, gallery = (
-            Embeddings(embed(encoder, part, recipe.tracklet_pooling, device), labels.people, labels.cameras)
-            for part, labels in ((test.query, test.query_labels), (test.gallery, test.gallery_labels))
-        )
-        scores = [dataclasses.asdict(evaluate_retrieval(query, gallery, single_shot=test.single_shot))]
-        encoder.train(training)
-    if ranks() > 1:
-        distributed.broadcast_object_list(scores)
-    return dict(scores[0])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -538,14 +387,6 @@ def train(
 
 def random_seed(*numbers: int) -> int:
     return int(np.random.default_rng(numbers).integers(2**62))
-
-
-def labelled(embedding: Tensor, rows: NDArray[np.int64], dataset: TrackletDataset, number: NDArray[np.int64]) -> Batch:
-    """Embeddings (B, D) of crops `rows` (B,) with what the methods may know of them."""
-    device = embedding.device
-    tracklet = dataset.tracklet[rows]
-    camera = dataset.tracklet_camera[tracklet]
-    return Batch(embedding, to(device, tracklet), to(device, camera), to(device, number[rows]))
 
 
 def make_optimiser(encoder: Encoder, method: Method, recipe: Recipe) -> torch.optim.Optimizer:
