@@ -90,7 +90,7 @@ class Database:
             connection = sqlite3.connect(folder / FILE, check_same_thread=False, timeout=10, isolation_level=None)
             database = cls(folder, connection, lock)
             database._prepare(folder, schema)
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, Ctrl-C too: the lock is given back
             if lock is not None:
                 os.close(lock)
             if not isinstance(error, OSError | sqlite3.Error):
@@ -130,7 +130,7 @@ class Database:
             try:
                 yield
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever it is, Ctrl-C too: nothing is written
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise

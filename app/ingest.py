@@ -134,7 +134,7 @@ def _embedder(site: Site) -> Iterator[Embedder]:
     embedder = Embedder(store_of(site, model.name), lambda: open_model(site, model))
     try:
         yield embedder
-    except BaseException:
+    except BaseException:  # whatever it is, Ctrl-C too: the thread ends before this one does
         embedder.abandon()
         raise
 

@@ -92,7 +92,7 @@ def detections(sources: Sequence[Source], detector: Detector) -> Generator[tuple
             _put(detected, None, stop)
         except _Stopped:
             pass
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - as in decode
             _hand_over(detected, error, stop)
 
     threads = [threading.Thread(target=decode, name=f"decode-{k}", daemon=True) for k in range(workers)]

@@ -186,7 +186,7 @@ def _decode(data: bytes, path: Path) -> NDArray[np.uint8]:
             raise
         except Image.DecompressionBombError as error:  # Pillow's own limit, which some plugins ask first
             raise _too_large(path, "far") from error
-        except Exception as error:
+        except Exception as error:  # a damaged file makes Pillow's plugins raise nearly anything
             raise StillError(
                 f"{path} is damaged or not whole ({first_line(error)}): copy it again, or save it anew as JPEG or PNG."
             ) from error

@@ -93,7 +93,7 @@ def check(encoder: Encoder, path: Path, crops: Crops, tolerance: float = TOLERAN
         found = OnnxEncoder(path).embed(given)
     except EncoderError as error:
         raise ExportError(f"{path.name} can't be checked: {error}") from error
-    except Exception as error:
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
         raise ExportError(f"{path.name} can't be run on {len(crops)} crops: {error}") from error
     if found.shape != wanted.shape:
         raise ExportError(f"{path.name} gives {tuple(found.shape)}, the trained network {tuple(wanted.shape)}")
@@ -121,7 +121,7 @@ def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None)
         raise ExportError("int8 needs crops to calibrate with: give it some tens of the place where it will be used")
     try:
         model = onnx.load(path)
-    except Exception as error:
+    except Exception as error:  # the name's ending decides which parser reads it, each with errors of its own
         raise ExportError(f"{path} can't be read as ONNX: {error}") from error
     properties = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("sightline.")}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None)
         try:
             opened = OnnxEncoder(part)
             rows = opened.embed(torch.from_numpy(drawn_crops(*opened.size, count=2)))
-        except Exception as error:
+        except Exception as error:  # as in check
             raise ExportError(f"the {kind} variant of {path.name} does not run: {error}") from error
         if not bool(rows.isfinite().all()):
             raise ExportError(f"the {kind} variant of {path.name} gives what is no number")
