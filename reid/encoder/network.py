@@ -82,10 +82,6 @@ class EncoderConfig:
         """Channels of the backbone's map."""
         return self.channels[-1] if self.backbone == "light" else (TORCHVISION | OSNET)[self.backbone]
 
-    def with_head(self, head: Head) -> EncoderConfig:
-        """The same with another head, of the dimensions that this has by itself."""
-        return dataclasses.replace(self, head=head, dimensions=0)
-
 
 class Features(NamedTuple):
     """Of N crops, float32."""

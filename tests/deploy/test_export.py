@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import hashlib
 import json
@@ -174,7 +175,7 @@ def test_variants_that_can_not_be_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_head_that_does_not_normalise_exports_too(tmp_path: Path) -> None:
-    encoder = new_encoder(TINY.with_head("fc"), seed=0)
+    encoder = new_encoder(dataclasses.replace(TINY, head="fc", dimensions=0), seed=0)
     exported = export_model(encoder, tmp_path, {"seed": 0})
     crops = torch.from_numpy(drawn_crops(64, 32))
     rows = open_encoder(exported.path).embed(crops)

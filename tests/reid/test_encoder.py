@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -46,6 +47,11 @@ PARAMETERS = {  # of the backbone alone
     "osnet_x1_0": 2_169_508 - 263_680,  # the paper's 2.2 and 0.2 million have FC 512 and its normalisation
     "osnet_x0_25": 201_864 - 67_072,
 }
+
+
+def tiny(head: str, **others: Any) -> EncoderConfig:
+    """TINY with another head, of the dimensions that this has by itself."""
+    return dataclasses.replace(TINY, head=head, dimensions=0, **others)  # type: ignore[arg-type]
 
 
 def random_crops(count: int, config: EncoderConfig) -> torch.Tensor:
@@ -212,7 +218,7 @@ def test_osnet_is_the_papers(shared: Path) -> None:
     ],
 )
 def test_heads(head: str, dimensions: int, inner: list[str], tmp_path: Path) -> None:
-    config = TINY.with_head(head)  # type: ignore[arg-type]
+    config = tiny(head)
     assert config.dimensions == dimensions
     encoder = new_encoder(config, seed=0)
     assert [type(layer).__name__ for layer in encoder.head.layers.children()] == inner  # type: ignore[union-attr, operator]
@@ -228,7 +234,7 @@ def test_heads(head: str, dimensions: int, inner: list[str], tmp_path: Path) -> 
 
 def test_features_are_embedding_pooled_map_and_stripes() -> None:
     for head in ("stripes", "embedding"):
-        encoder = lived_in(new_encoder(TINY.with_head(head), seed=0))  # type: ignore[arg-type]
+        encoder = lived_in(new_encoder(tiny(head), seed=0))
         crops = random_crops(5, TINY)
         embedding, pooled, stripes = encoder.features(crops, 4)
         assert torch.equal(embedding, encoder(crops))
@@ -248,12 +254,12 @@ def test_generalised_mean_goes_from_mean_to_maximum() -> None:
         assert torch.allclose(pool(mapped), mapped.mean((2, 3)))
         pool.power.fill_(60.0)
         assert torch.allclose(pool(mapped), mapped.amax((2, 3)), rtol=0.04)
-    encoder = new_encoder(dataclasses.replace(TINY.with_head("pooled"), pooling="gem"), seed=0)
+    encoder = new_encoder(tiny("pooled", pooling="gem"), seed=0)
     assert [name for name, _ in encoder.head.named_parameters()] == ["pool.power"]
 
 
 def test_ghost_groups_are_normalised_by_themselves() -> None:
-    plain = new_encoder(TINY.with_head("embedding"), seed=0)
+    plain = new_encoder(tiny("embedding"), seed=0)
     ghost = new_encoder(dataclasses.replace(plain.config, ghost=4, dropout=0.0), seed=0)
     assert ghost.state_dict().keys() == plain.state_dict().keys()
     plain = new_encoder(dataclasses.replace(plain.config, dropout=0.0), seed=0)
@@ -278,9 +284,9 @@ def test_first_weights_of_a_file(tmp_path: Path) -> None:
 
     same = new_encoder(TINY, seed=0, init=tmp_path / "e.safetensors")
     assert equal(same, given)
-    other = new_encoder(TINY.with_head("fc"), seed=0, init=tmp_path / "e.safetensors")
+    other = new_encoder(tiny("fc"), seed=0, init=tmp_path / "e.safetensors")
     assert equal(other.backbone, given.backbone)
-    assert equal(other.head, new_encoder(TINY.with_head("fc"), seed=0).head)
+    assert equal(other.head, new_encoder(tiny("fc"), seed=0).head)
     with pytest.raises(EncoderError, match="has the backbone light"):
         new_encoder(EncoderConfig(backbone="osnet_x0_25"), seed=0, init=tmp_path / "e.safetensors")
     with pytest.raises(EncoderError, match="can't be read"):
@@ -358,7 +364,7 @@ def test_a_foreign_onnx_file_of_any_size_takes_the_fields(tmp_path: Path) -> Non
 
 
 def test_our_files_open_alike(tmp_path: Path) -> None:
-    config = dataclasses.replace(TINY.with_head("fc"), ghost=4)  # a head that does not normalise
+    config = tiny("fc", ghost=4)  # a head that does not normalise
     encoder = lived_in(new_encoder(config, seed=0))
     save_encoder(encoder, tmp_path / "e.safetensors")
     export_onnx(encoder, tmp_path / "e.onnx")
