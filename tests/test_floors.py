@@ -61,6 +61,15 @@ def test_trackers_know_only_arrays(floor: str) -> None:
         assert outside <= ALLOWED_OUTSIDE[floor], f"{name} imports {sorted(outside - ALLOWED_OUTSIDE[floor])}"
 
 
+@pytest.mark.parametrize("floor", FLOORS)
+def test_what_is_private_stays_in_its_file(floor: str) -> None:
+    for name, path in modules(floor).items():
+        for full in imports(path, also_late=True):
+            module, _, what = full.rpartition(".")
+            ours = module.split(".")[0] in FLOORS
+            assert not (ours and what.startswith("_")), f"{name} imports {what} of {module}"
+
+
 def test_no_circles_between_files() -> None:
     files = {name: path for floor in FLOORS for name, path in modules(floor).items()}
     needs: dict[str, set[str]] = {}
