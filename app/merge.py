@@ -173,7 +173,10 @@ def command(
                 raise SiteError(f"The site at {site} has no merging to undo.")
             opened.note(AuditEntry(time.time(), asker(), "merge undone", {}))
             now = opened.merge()
-            output.print("The latest merging is undone; " + ("the one before holds." if now else "none is left."))
+            if as_json:
+                print_json({"undone": True, "merged": now is not None})
+            else:
+                output.print("The latest merging is undone; " + ("the one before holds." if now else "none is left."))
             return
         said = [Correction(kind, *pair) for kind, pair in (("join", join), ("split", split)) if pair is not None]
         known = set(opened.tracklet_table().ids.tolist())

@@ -111,7 +111,8 @@ def test_the_merge_command(path: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tracklets"] == 60
     assert "as before" in run("-m", "app.merge", "--site", path).stdout
-    assert run("-m", "app.merge", "--site", path, "--undo").returncode == 0
+    undone = run("-m", "app.merge", "--site", path, "--undo", "--json")
+    assert json.loads(undone.stdout) == {"undone": True, "merged": False}
     none = run("-m", "app.merge", "--site", path, "--undo")
     assert (none.returncode, "no merging to undo" in none.stderr) == (2, True)
     wrong = run("-m", "app.merge", "--site", path, "--join", 1, 2)
