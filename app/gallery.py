@@ -24,19 +24,21 @@ def gallery_of(site: Site, model: str) -> tuple[NDArray[np.int64], NDArray[np.fl
     from reid.merging import without_camera
 
     table = site.tracklet_table()
-    ids, rows = store_of(site, model).load_whole()
+    ids, stored = store_of(site, model).load_whole()
     known = np.isin(ids, table.ids)
     ids = ids[known]
-    found = without_camera(rows[known], table.cameras[np.searchsorted(table.ids, ids)])
+    found = without_camera(stored[known], table.cameras[np.searchsorted(table.ids, ids)])
     merge = site.merge()
     if merge is not None and len(merge.ids) and len(ids):
         at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
         new = merge.ids[at] != ids  # ingested since: by themselves
         who = np.where(new, -1 - np.arange(len(ids)), merge.identities[at])
-        _, group, size = np.unique(who, return_inverse=True, return_counts=True)
-        total = np.zeros((len(size), found.shape[1]), np.float32)
-        np.add.at(total, group, found)
-        total /= np.linalg.norm(total, axis=1, keepdims=True).clip(1e-12)
-        found += TOGETHER / (1 - TOGETHER) * total[group]
-        found /= np.linalg.norm(found, axis=1, keepdims=True).clip(1e-12)
+        order = np.argsort(who, kind="stable")
+        first = np.flatnonzero(np.diff(who[order], prepend=who[order[0]] - 1))
+        for mine in np.split(order, first[1:]):
+            if len(mine) > 1:
+                rows = found[mine]
+                mean = rows.sum(0)
+                rows += TOGETHER / (1 - TOGETHER) / max(float(np.linalg.norm(mean)), 1e-12) * mean
+                found[mine] = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
     return ids, found

@@ -33,12 +33,13 @@ def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDA
     """
     shifted = np.array(rows, np.float32)
     if len(shifted):
-        _, number, count = np.unique(camera, return_inverse=True, return_counts=True)
-        total = np.zeros((len(count), shifted.shape[1]), np.float32)
-        np.add.at(total, number, shifted)
-        own = total / count[:, None] - shifted.mean(0)
-        shifted -= (own * (count / (count + STEADY))[:, None].astype(np.float32))[number]
-        shifted /= np.linalg.norm(shifted, axis=1, keepdims=True).clip(1e-12)
+        everywhere = shifted.mean(0)
+        for one in np.unique(camera):
+            mine = np.flatnonzero(camera == one)
+            seen = shifted[mine]
+            seen -= len(mine) / (len(mine) + STEADY) * (seen.mean(0) - everywhere)
+            seen /= np.linalg.norm(seen, axis=1, keepdims=True).clip(1e-12)
+            shifted[mine] = seen
     return shifted
 
 

@@ -1,0 +1,79 @@
+"""What a search compares with: no camera's own marks, identities drawn together, nothing that is forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.embeddings import Embeddings
+from app.forget import forget
+from app.gallery import TOGETHER, gallery_of
+from app.merge import merge
+from app.models import store_of
+from app.record import Site
+from reid.merging import without_camera
+from tests.app.sites import figure_site
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gallery") / "site"
+    figure_site(path, people=8, cameras=3)
+    return path
+
+
+def plain(site: Site) -> NDArray[np.float32]:
+    table = site.tracklet_table()
+    return without_camera(store_of(site, "base").load_whole()[1], table.cameras)
+
+
+def test_before_merging_each_tracklet_stands_for_itself(path: Path) -> None:
+    with Site.open(path) as site:
+        assert site.merge() is None
+        ids, rows = gallery_of(site, "base")
+        assert np.array_equal(ids, site.tracklet_table().ids)
+        assert np.allclose(rows, plain(site), atol=1e-6)
+
+
+def test_merging_draws_identities_together(path: Path) -> None:
+    with Site.open_for_writing(path) as site:
+        merge(site)
+        found = site.merge()
+        ids, rows = gallery_of(site, "base")
+        own = plain(site)
+    assert found is not None
+    assert np.array_equal(found.ids, ids)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    size = np.bincount(found.identities)
+    assert size.max() > 2
+    for identity in np.flatnonzero(size):
+        mine = found.identities == identity
+        mean = own[mine].sum(0)
+        wanted = (1 - TOGETHER) * own[mine] + TOGETHER * mean / np.linalg.norm(mean)
+        assert np.allclose(rows[mine], wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_what_came_or_went_since_the_merging(path: Path) -> None:
+    figure_site(path, people=2, cameras=3, day=1, first=50)
+    with Site.open_existing(path) as site:
+        found = site.merge()
+        ids, rows = gallery_of(site, "base")
+        assert found is not None
+        new = ~np.isin(ids, found.ids)
+        assert new.sum() == 12
+        assert np.allclose(rows[new], plain(site)[new], atol=1e-5)  # by themselves
+        gone = int(ids[0])
+        forget(site, tracklets=[gone])
+        assert gone not in gallery_of(site, "base")[0]
+
+
+def test_embeddings_that_the_record_does_not_know_are_left_out(path: Path) -> None:
+    with Site.open_existing(path) as site:
+        ids, rows = gallery_of(site, "base")
+        store: Embeddings = store_of(site, "base")
+        halves = np.ones((1, 2, rows.shape[1]), np.float32)
+        store.write(99, [int(ids[-1]) + 1000], halves / np.linalg.norm(halves, axis=2, keepdims=True))
+        assert np.array_equal(gallery_of(site, "base")[0], ids)
