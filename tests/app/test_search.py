@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,28 @@ from app.query import Searcher, Wish, query, view
 from app.record import Site
 from app.rows import Correction
 from app.still import read_still
-from tests.app.scenes import run
+from tests.app.scenes import begin, run
 from tests.app.sites import START, STAY, figure_site
 from tests.reid.figures import figure
 
 People = dict[int, int]
+
+# `app.merge`, which stops after it wrote the members of a merging, or removed older ones, and before it commits.
+MERGE = """
+import sys, time
+stage = sys.argv.pop(1)
+import app.merge, app.terminal
+from app.database import Database
+kept = {"members": Database.execute_many, "old": Database.execute}[stage]
+def stop(self, statement, *arguments):
+    found = kept(self, statement, *arguments)
+    if ("INTO members" if stage == "members" else "DELETE FROM merges") in statement:
+        print("here", flush=True)
+        time.sleep(60)
+    return found
+setattr(Database, "execute_many" if stage == "members" else "execute", stop)
+app.terminal.run(app.merge.command)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +122,30 @@ def test_a_persons_word_is_obeyed_and_kept(path: Path, who: People) -> None:
         site.correct([Correction("join", same[-1], other)], "me", 2.0)
         with pytest.raises(SiteError, match="said to be two people"):
             merge(site)
+
+
+@pytest.mark.parametrize("stage", ["members", "old"])
+def test_killed_in_the_middle_the_merging_before_holds(path: Path, stage: str) -> None:
+    with Site.open_for_writing(path) as site:
+        merge(site, method="utal")
+        before = site.merge()
+    process = begin(["-c", MERGE, stage, "--site", str(path), "--json"])
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "here", process.communicate()[1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with Site.open(path) as site:
+        now = site.merge()
+        assert before is not None and now is not None
+        assert now.id == before.id and np.array_equal(now.identities, before.identities)
+        assert list(site.verify()) == []
+    done = run("-m", "app.merge", "--site", path, "--json")
+    assert done.returncode == 0, done.stderr
+    with Site.open(path) as site:
+        whole = site.merge()
+    with Site.open_for_writing(path) as site:
+        assert not merge(site).changed  # as an undisturbed run finds it
+    assert whole is not None and whole.id == before.id + 1 and len(whole.ids) == 60
 
 
 def test_the_merge_command(path: Path, tmp_path: Path) -> None:
