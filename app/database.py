@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 FILE, LOCK = "site.db", "lock"
-VERSION = 2
+VERSION = 3
 _APPLICATION = 0x51_67_68_74  # marks the file as ours
 
 

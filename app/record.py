@@ -95,6 +95,11 @@ CREATE TABLE erasures (
   tracklet_id INTEGER NOT NULL, camera_id INTEGER NOT NULL, footage_id INTEGER NOT NULL,
   shard INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL) STRICT;
 """
+# Format 3: the largest numbers that a camera has given to what was forgotten, which nobody else gets.
+_SCHEMA_3 = """
+ALTER TABLE cameras ADD COLUMN last_track INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cameras ADD COLUMN last_segment INTEGER NOT NULL DEFAULT 0;
+"""
 _BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
 
 
@@ -133,7 +138,7 @@ class Site:
     @classmethod
     def open_for_writing(cls, path: Path) -> Self:
         """Opens a site to write, or makes a new one. Raises SiteError where it can't, or while another process does."""
-        site = cls(path, Database.open_for_writing(path, (_SCHEMA, _SCHEMA_2)))
+        site = cls(path, Database.open_for_writing(path, (_SCHEMA, _SCHEMA_2, _SCHEMA_3)))
         site._erase()  # what an interrupted `forget` left
         return site
 
@@ -193,10 +198,12 @@ class Site:
         with self._transaction():
             if footage.status != "running":
                 self._db.execute(
-                    """UPDATE footage SET status = 'running', settings = ?, problems = '[]', first_track = 1 +
+                    """UPDATE footage SET status = 'running', settings = ?, problems = '[]', first_track = 1 + max(
                       (SELECT coalesce(max(track), 0) FROM segments s WHERE s.camera_id = footage.camera_id),
-                    first_segment = 1 +
-                      (SELECT coalesce(max(number), 0) FROM segments s WHERE s.camera_id = footage.camera_id)
+                      (SELECT last_track FROM cameras c WHERE c.id = footage.camera_id)),
+                    first_segment = 1 + max(
+                      (SELECT coalesce(max(number), 0) FROM segments s WHERE s.camera_id = footage.camera_id),
+                      (SELECT last_segment FROM cameras c WHERE c.id = footage.camera_id))
                     WHERE id = ?""",
                     *(json.dumps(settings), footage.id),
                 )
@@ -468,6 +475,11 @@ class Site:
             self._db.execute("DELETE FROM leaving")
             self._db.execute_many("INSERT OR IGNORE INTO leaving VALUES (?)", [(int(one),) for one in ids])
             mine = "(SELECT id FROM leaving)"
+            for column, mark in (("track", "last_track"), ("number", "last_segment")):
+                self._db.execute(
+                    f"""UPDATE cameras SET {mark} = max({mark}, (SELECT coalesce(max({column}), 0) FROM segments s
+                    WHERE s.camera_id = cameras.id AND s.id IN {mine}))"""
+                )
             self._db.execute(
                 f"""INSERT INTO erasures SELECT p.tracklet_id, s.camera_id, s.footage_id, p.shard, p.offset, p.length
                 FROM crops p JOIN segments s ON s.id = p.tracklet_id WHERE p.tracklet_id IN {mine}"""

@@ -308,6 +308,16 @@ def test_the_forget_command_and_its_end_after_a_kill(path: Path, who: People, mo
     assert run("-m", "app.forget", "--site", path, "--tracklet", 1).returncode == 2
 
 
+def test_a_forgotten_number_goes_to_nobody_else(path: Path, who: People) -> None:
+    with Site.open_for_writing(path) as site:
+        camera = site.tracklet_table().cameras
+        last = [max(one for one, c in zip(sorted(who), camera) if c == k) for k in range(3)]
+        forget(site, tracklets=last)
+    later = figure_site(path, people=2, cameras=3, day=1, first=100)
+    assert not set(last) & set(later)
+    assert min(one for one in later if one > last[0]) == last[0] + 1
+
+
 # --- against truth
 
 
