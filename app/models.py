@@ -129,7 +129,7 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
     inside = np.isin(site.cannot_link(), ids).all(1)
     cameras = table.cameras[place]
     # As a search compares them: see `app.gallery`.
-    rows = without_camera(halves.reshape(-1, halves.shape[-1]), np.repeat(cameras, 2))
+    rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     return Calibration.fit(rows.reshape(halves.shape), cameras, pairs[inside])
 
 

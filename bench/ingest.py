@@ -2,7 +2,8 @@
 
 The same footage goes through
 
-- `sightline`: our ingest command, everything it does (tracklets, crops, the site on disk);
+- `sightline`: our ingest command, everything it does (tracklets, crops, embeddings, the site on disk);
+- `without embedding`: the same, but the encoder is never asked: what embedding costs;
 - `naive loop`: read with OpenCV, letterbox, the same ONNX through ONNX Runtime with its default threads, decode, our
   `sort`: what a person writes in an afternoon, nothing stored. For YOLOX's raw output, which is what it decodes;
 - `ultralytics track`: its own tracking loop (`YOLO(model).track(stream=True)`, ByteTrack), nothing stored, with the
@@ -35,7 +36,7 @@ import onnxruntime
 from trackers import make_tracker
 from trackers.detections import Detections
 
-RUNNERS = ("sightline", "naive loop", "ultralytics track")
+RUNNERS = ("sightline", "without embedding", "naive loop", "ultralytics track")
 
 
 def sightline(video: Path, model: str) -> tuple[int, float]:
@@ -44,6 +45,13 @@ def sightline(video: Path, model: str) -> tuple[int, float]:
     with tempfile.TemporaryDirectory() as folder:
         (camera,) = ingest(video, Path(folder) / "site", detector=model).cameras
     return camera.frames, camera.frames_per_second
+
+
+def without_embedding(video: Path, model: str) -> tuple[int, float]:
+    import app.embed
+
+    app.embed.embed = lambda tracklets, encoder: iter(())
+    return sightline(video, model)
 
 
 def naive_loop(video: Path, model: str) -> tuple[int, float]:
@@ -150,12 +158,12 @@ def main() -> None:
     parser.add_argument("--only", choices=RUNNERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only is not None:
-        runner = {"sightline": sightline, "naive loop": naive_loop, "ultralytics track": ultralytics_track}
-        frames, rate = runner[arguments.only](arguments.video, arguments.detector)
+        runners = (sightline, without_embedding, naive_loop, ultralytics_track)
+        frames, rate = dict(zip(RUNNERS, runners, strict=True))[arguments.only](arguments.video, arguments.detector)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps([frames, rate, peak]))
         return
-    models = {"sightline": arguments.detector, "naive loop": arguments.detector}
+    models = dict.fromkeys(("sightline", "without embedding", "naive loop"), arguments.detector)
     if arguments.peer_model:
         models |= {"sightline, peer's model": arguments.peer_model, "ultralytics track": arguments.peer_model}
     rounds: dict[str, list[tuple[float, float, float]]] = {name: [] for name in models}

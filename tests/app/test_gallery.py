@@ -12,8 +12,9 @@ from app.embeddings import Embeddings
 from app.forget import forget
 from app.gallery import TOGETHER, gallery_of
 from app.merge import merge
-from app.models import store_of
+from app.models import calibrate, serving, store_of
 from app.record import Site
+from reid.calibration import DEFAULT
 from reid.merging import without_camera
 from tests.app.sites import figure_site
 
@@ -77,3 +78,12 @@ def test_embeddings_that_the_record_does_not_know_are_left_out(path: Path) -> No
         halves = np.ones((1, 2, rows.shape[1]), np.float32)
         store.write(99, [int(ids[-1]) + 1000], halves / np.linalg.norm(halves, axis=2, keepdims=True))
         assert np.array_equal(gallery_of(site, "base")[0], ids)
+
+
+def test_without_any_embedding_there_is_an_empty_gallery_and_the_default_calibration(path: Path) -> None:
+    with Site.open_existing(path) as site:
+        store = store_of(site, "base")
+        for footage in store.footages():
+            store.drop(footage)
+        assert len(gallery_of(site, "base")[0]) == 0
+        assert calibrate(site, serving(site)).source == DEFAULT
