@@ -34,6 +34,7 @@ from reid.calibration import FAR, Calibration, even_weights, open_set, reliabili
 from reid.encoder import OpenEncoder, open_encoder
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, judge
+from reid.merging import without_camera
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
 from trackers.evaluate import people_of
 from trackers.motchallenge import read_rows
@@ -118,13 +119,14 @@ def embedded(dataset: TrackletDataset, encoder: OpenEncoder) -> NDArray[np.float
 
 
 def halves_of(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.float32]:
-    """(T, 2, D), as `app.embed` makes them."""
+    """(T, 2, D), as `app.embed` makes them and `app.gallery` sees them: without what their camera adds."""
     found = []
     for start, length in zip(dataset.start, dataset.length):
         mine, cut = rows[start : start + length], length // 2
         found.append(np.stack([mine[: max(cut, 1)].mean(0), mine[cut:].mean(0)]))
-    halves = np.stack(found)
-    return halves / np.linalg.norm(halves, axis=2, keepdims=True).clip(1e-12)
+    halves = np.concatenate(found)
+    halves /= np.linalg.norm(halves, axis=1, keepdims=True).clip(1e-12)
+    return without_camera(halves, np.repeat(dataset.tracklet_camera, 2)).reshape(len(found), 2, -1)
 
 
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:
