@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.audit import asker
 from app.database import SiteError
-from app.models import bring_up_to_date, serving, store_of
+from app.models import bring_up_to_date, calibrate, serving, store_of
 from app.record import Site
 from app.rows import AuditEntry, Correction, Merge
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
@@ -85,6 +85,7 @@ def merge(site: Site, *, method: str = "constrained") -> MergeReport:
     changed = before is None or not _same(before, found)
     if changed:
         site.add_merge(found, keep=KEPT)
+        site.set_calibration(model.name, calibrate(site, model).to_json())  # it learns from identities, too
     return MergeReport(
         tracklets=len(seen.ids),
         trajectories=len(np.unique(within)),
@@ -172,7 +173,8 @@ def command(
             if not opened.undo_merge():
                 raise SiteError(f"The site at {site} has no merging to undo.")
             opened.note(AuditEntry(time.time(), asker(), "merge undone", {}))
-            now = opened.merge()
+            now, model = opened.merge(), serving(opened)
+            opened.set_calibration(model.name, calibrate(opened, model).to_json())
             if as_json:
                 print_json({"undone": True, "merged": now is not None})
             else:

@@ -127,10 +127,13 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
     ids, halves, place = ids[known], halves[known], place[known]
     pairs = np.searchsorted(ids, site.cannot_link())
     inside = np.isin(site.cannot_link(), ids).all(1)
-    cameras = table.cameras[place]
+    cameras, merge, identity = table.cameras[place], site.merge(), None
+    if merge is not None and len(merge.ids):
+        at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
+        identity = np.where(merge.ids[at] == ids, merge.identities[at], -1 - np.arange(len(ids)))
     # As a search compares them: see `app.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
-    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs[inside])
+    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs[inside], identity)
 
 
 def calibration_of(model: ModelRecord) -> Calibration:

@@ -32,7 +32,7 @@ from deploy.detectors.load import load_detector
 log = logging.getLogger("sightline")
 
 NEAR = 200  # of the best that re-ranking and expansion look at
-FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen"; about twice as many do
+FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen"; up to twice as many do
 SURE = 0.9  # probability from which a match joins the query, where expansion is asked for
 FEW = 4  # matches that may join
 

@@ -34,7 +34,8 @@ from reid.calibration import FAR, Calibration, even_weights, open_set, reliabili
 from reid.encoder import OpenEncoder, open_encoder
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, judge
-from reid.merging import without_camera
+from reid.merging import MergeRules, Seen, contextual, identities, probability, trajectories, without_camera
+from reid.methods.merged import APART
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
 from trackers.evaluate import people_of
 from trackers.motchallenge import read_rows
@@ -129,6 +130,16 @@ def halves_of(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np
     return without_camera(halves, np.repeat(dataset.tracklet_camera, 2)).reshape(len(found), 2, -1)
 
 
+def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.int64]:
+    """(T,) identities as merging finds them without a common clock and without places; rows (T, D)."""
+    camera, rules = dataset.tracklet_camera, MergeRules()
+    start, end = dataset.time[dataset.start], dataset.time[dataset.start + dataset.length - 1]
+    around, ids = contextual(rows, camera), np.arange(len(rows))
+    seen = Seen(ids, camera, start + APART * camera, end + APART * camera, around, cannot_link=dataset.cannot_link)
+    within = trajectories(seen, rules, probability(across=False))
+    return identities(seen, within, rules, probability(across=True)).labels
+
+
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:
     last = dataset.start + dataset.length - 1
     return judge(
@@ -143,10 +154,11 @@ def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:
 
 def against_truth(halves: NDArray[np.float32], dataset: TrackletDataset, people: NDArray[np.int64]) -> dict[str, Any]:
     """Calibration and open-set search among tracklets, those on nobody left out."""
-    calibration = Calibration.fit(halves, dataset.tracklet_camera, dataset.cannot_link)
-    kept = people > 0
-    rows = halves[kept].sum(1)
+    rows = halves.sum(1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    calibration = Calibration.fit(halves, dataset.tracklet_camera, dataset.cannot_link, merged(rows, dataset))
+    kept = people > 0
+    rows = rows[kept]
     who, camera = people[kept], dataset.tracklet_camera[kept]
     own = Embeddings(torch.from_numpy(rows), who, camera)
     one, other = np.triu_indices(len(who), 1)

@@ -63,6 +63,8 @@ DEFAULT_SHARE = 0.01
 DEFAULT = "default: the base encoder's, from sets with known people"
 SITE = "this site's tracklets, without labels"
 SIDE_BY_SIDE, RANDOM = "people seen side by side", "random pairs, which makes thresholds too low"
+STRANGERS = "the best matches of tracklets outside of their identities"
+LEVELS = np.linspace(0, 1, 101)  # at which the distribution of strangers' best matches is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ class Calibration:
     source_within: str = DEFAULT
     source_across: str = DEFAULT
     source_tail: str = DEFAULT
+    strangers: tuple[float, ...] = ()
+    """Quantiles, at LEVELS, of the similarity of the best match of somebody who is not in the gallery; empty: unknown,
+    then the tail has to do."""
+    strangers_gallery: int = 0  # tracklets in that gallery
     positives_within: int = 0  # pairs that the curves were fitted to
     positives_across: int = 0
 
@@ -124,16 +130,18 @@ class Calibration:
     def threshold(self, gallery: int, false_alarms: float = 0.1) -> float:
         """Similarity that the best match in a gallery of so many tracklets exceeds with this chance if nobody fits.
 
-        The best of G independent strangers exceeds t with 1 − (1 − P(s > t))^G, where P is extrapolated from the people
-        who were seen side by side. It is a guide, not a guarantee: on world-a and Market-1501's training part, with
-        four encoders, 10 % became 1 % to 28 %, and on the sample films 37 % to 46 % (not looked
-        at when this was chosen). An exponential or a generalised Pareto tail gave 0 % to 12 %, with thresholds above 1
-        among them; random pairs instead of those side by side, up to 72 %.
+        Where merging has found identities, each tracklet's best match outside of its own stands for a stranger's. In a
+        smaller or larger gallery, the best of G independent ones is below t with P(s ≤ t)^G. Before merging, P(s > t)
+        is extrapolated from the people who were seen side by side, and is a guide at best: `python -m bench.gate`
+        shows what both come to where people are known.
         """
         if gallery < 1 or not 0 < false_alarms < 1:
             raise CalibrationError(
                 f"a threshold is for at least 1 tracklet and a rate between 0 and 1, not {gallery} and {false_alarms}"
             )
+        if self.strangers:
+            level = (1 - false_alarms) ** (self.strangers_gallery / gallery)
+            return float(np.interp(level, LEVELS, self.strangers))
         one = -math.expm1(math.log1p(-false_alarms) / gallery)  # of a single stranger
         return math.tanh(self.tail.mean - self.tail.spread * NormalDist().inv_cdf(one))
 
@@ -150,34 +158,46 @@ class Calibration:
         """Raises CalibrationError where these are not a calibration's fields."""
         try:
             kinds: dict[str, Any] = {"within": Curve, "across": Curve, "tail": Tail}
-            plain: dict[str, Any] = dict(fields)
+            plain: dict[str, Any] = {**fields, "strangers": tuple(map(float, fields.get("strangers", ())))}
             found = cls(**{name: kinds[name](*map(float, x)) if name in kinds else x for name, x in plain.items()})
         except (TypeError, ValueError) as error:
             raise CalibrationError(f"these are not the fields of a calibration: {error}") from error
-        numbers = (*found.within, *found.across, *found.tail, found.share)
+        numbers = (*found.within, *found.across, *found.tail, found.share, *found.strangers)
         if not np.isfinite(numbers).all() or min(found.within.slope, found.across.slope, found.tail.spread) <= 0:
             raise CalibrationError(f"a calibration's slopes are above 0 and its numbers finite, not {numbers}")
         return found
 
     @classmethod
-    def fit(cls, halves: ArrayLike, cameras: ArrayLike, cannot_link: ArrayLike, *, seed: int = 0) -> Self:
+    def fit(
+        cls,
+        halves: ArrayLike,
+        cameras: ArrayLike,
+        cannot_link: ArrayLike,
+        identity: ArrayLike | None = None,
+        *,
+        seed: int = 0,
+    ) -> Self:
         """Learns from T tracklets of one site, without labels.
 
         halves: (T, 2, D), mean embeddings of the earlier and the later crops of each; equal for a tracklet of one
         crop, which then tells nothing. cameras: (T,). cannot_link: (P, 2) places of tracklets that were seen side by
-        side. What there is too little of for a fit stays the default's; `source` says so.
+        side. identity: (T,) what merging found, if it did. What there is too little of for a fit stays the default's;
+        `source` says so.
         """
         half, camera = np.asarray(halves, np.float32), np.asarray(cameras)
         pairs = np.asarray(cannot_link, np.int64).reshape(-1, 2)
         if half.ndim != 3 or half.shape[1] != 2 or camera.shape != half.shape[:1]:
             raise CalibrationError(f"halves are (T, 2, D) and cameras (T,), not {half.shape} and {camera.shape}")
+        who = None if identity is None else np.asarray(identity)
+        if who is not None and who.shape != camera.shape:
+            raise CalibrationError(f"identities are (T,), not {who.shape}")
         if pairs.size and not 0 <= pairs.min() <= pairs.max() < len(half):
             raise CalibrationError(f"cannot-link pairs name tracklets outside 0 … {len(half) - 1}")
         if not np.isfinite(half).all():
             raise CalibrationError("the embeddings hold values that are no numbers")
         rng = np.random.default_rng([seed, len(half)])
-        half, camera, pairs = _some(half, camera, pairs, rng)
-        half = _unit(half)
+        kept, pairs = _some(len(half), pairs, rng)
+        half, camera = _unit(half[kept]), camera[kept]
         rows = _unit(half.sum(1))
         own = np.einsum("td,td->t", half[:, 0], half[:, 1]).astype(np.float64)
         own = own[(half[:, 0] != half[:, 1]).any(1)]
@@ -201,18 +221,38 @@ class Calibration:
                 "tail": Tail(float(transformed.mean()), float(transformed.std())),
                 "source_tail": SIDE_BY_SIDE if sure is apart else RANDOM,
             }
+        if who is not None and len(rows) >= LEAST_PAIRS:
+            best = _best_of_others(rows, who[kept])
+            if len(best) >= LEAST_PAIRS:
+                quantiles = np.quantile(best, LEVELS)
+                fields |= {
+                    "strangers": tuple(map(float, quantiles)),
+                    "strangers_gallery": len(rows),
+                    "source_tail": STRANGERS,
+                }
         return cls(**fields)
 
 
-def _some(half: NDArray, camera: NDArray, pairs: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
-    """At most MOST_TRACKLETS, and the pairs among them."""
-    if len(half) <= MOST_TRACKLETS:
-        return half, camera, pairs
-    kept = np.sort(rng.choice(len(half), MOST_TRACKLETS, replace=False))
-    place = np.full(len(half), -1)
+def _some(count: int, pairs: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """At most MOST_TRACKLETS of so many, rising, and the pairs among them by their places there."""
+    if count <= MOST_TRACKLETS:
+        return np.arange(count), pairs
+    kept = np.sort(rng.choice(count, MOST_TRACKLETS, replace=False))
+    place = np.full(count, -1)
     place[kept] = np.arange(len(kept))
     pairs = place[pairs]
-    return half[kept], camera[kept], pairs[(pairs >= 0).all(1)]
+    return kept, pairs[(pairs >= 0).all(1)]
+
+
+def _best_of_others(rows: NDArray, identity: NDArray) -> Floats:
+    """Of each row the similarity of its best match of another identity; none where there is only one."""
+    best = []
+    for start in range(0, len(rows), 512):
+        part = slice(start, start + 512)
+        similarity = np.where(identity[part, None] == identity, -np.inf, rows[part] @ rows.T)
+        best.append(similarity.max(1))
+    found = np.concatenate(best).astype(np.float64)
+    return found[np.isfinite(found)]
 
 
 def _unit(rows: NDArray) -> NDArray:

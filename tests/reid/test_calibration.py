@@ -214,3 +214,28 @@ def test_seen_grows_with_the_best_match_and_shrinks_with_the_crowd() -> None:
     assert hidden < alone
     assert found.seen([0.8, *crowd], True) > hidden
     assert found.seen([], []) == 0.0
+
+
+def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_would_say() -> None:
+    """Half of the people are on the site; the others ask. One in twenty on it was not joined to itself."""
+    halves, camera, person, _ = tracklets(people=300, cameras=2)
+    here = person < 150
+    rows = halves.sum(1) / np.linalg.norm(halves.sum(1), axis=1, keepdims=True)
+    nobody = np.zeros((0, 2), np.int64)
+    joined = np.where(person % 20 == 0, 1000 + np.arange(len(person)), person)
+    found = Calibration.fit(halves[here], camera[here], nobody, joined[here])
+    assert found.source_tail.startswith("the best matches of tracklets outside")
+    assert (len(found.strangers), found.strangers_gallery) == (101, int(here.sum()))
+    best = (rows[~here] @ rows[here].T).max(1)
+    for rate in (0.1, 0.3):
+        assert 0.3 * rate < (best > found.threshold(found.strangers_gallery, rate)).mean() < 1.5 * rate
+    few = here & (person < 30)
+    best = (rows[~here] @ rows[few].T).max(1)
+    threshold = found.threshold(int(few.sum()), 0.1)
+    assert threshold < found.threshold(found.strangers_gallery, 0.1)
+    assert 0.02 < (best > threshold).mean() < 0.2
+    assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+    alone = Calibration.fit(halves[here], camera[here], nobody, np.zeros(int(here.sum()), np.int64))
+    assert not alone.strangers  # one identity: there is no other to tell it from
+    with pytest.raises(CalibrationError, match="identities"):
+        Calibration.fit(halves, camera, nobody, person[:-1])
