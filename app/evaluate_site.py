@@ -99,10 +99,11 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
         identities = _groups(who[shown], identity[shown])
         idf1 = _idf1(list(rows.values()), dict(zip(ids.tolist(), identity.tolist())))
     model = serving(site)
-    stored, known_rows = gallery_of(site, model.name)
+    gallery = gallery_of(site, model.name)
+    stored = gallery.ids
     place = np.searchsorted(stored, ids).clip(max=max(0, len(stored) - 1))
     has = stored[place] == ids if len(stored) else np.zeros(len(ids), bool)
-    everyone = Embeddings(torch.from_numpy(known_rows[place[has]]), np.where(shown, who, -2)[has], camera_of[has])
+    everyone = Embeddings(torch.from_numpy(gallery.known[place[has]]), np.where(shown, who, -2)[has], camera_of[has])
     own, plain = store_of(site, model.name).load_whole()
     asked = plain[np.searchsorted(own, ids[has])].astype(np.float32)  # as a still is: nothing is known of it
     stills = Embeddings(torch.from_numpy(asked), everyone.people, camera_of[has]).where(shown[has])

@@ -7,6 +7,8 @@ again at every opening; nothing of it is stored but an index's codes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,20 +18,27 @@ from app.record import Site
 TOGETHER = 0.5  # of a row, its identity's mean; between 0.3 and 0.7 nearly the same on world-a
 
 
-def gallery_of(site: Site, model: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Ascending ids (T,) of the tracklets that a model has embedded, and rows (T, D) of length 1.
+@dataclass(frozen=True, eq=False, slots=True)
+class Gallery:
+    """T embedded tracklets; rows (T, D) of length 1."""
 
-    Where nothing was merged yet, every tracklet stands for itself.
-    """
+    ids: NDArray[np.int64]  # (T,) ascending
+    own: NDArray[np.float32]  # without what their camera adds: what calibrated probabilities are about
+    known: NDArray[np.float32]  # and drawn to their identity: what a search ranks by; `own` where nothing was merged
+
+
+def gallery_of(site: Site, model: str) -> Gallery:
+    """All tracklets that a model has embedded."""
     from reid.merging import without_camera
 
     table = site.tracklet_table()
     ids, stored = store_of(site, model).load_whole()
     known = np.isin(ids, table.ids)
     ids = ids[known]
-    found = without_camera(stored[known], table.cameras[np.searchsorted(table.ids, ids)])
+    own = found = without_camera(stored[known], table.cameras[np.searchsorted(table.ids, ids)])
     merge = site.merge()
     if merge is not None and len(merge.ids) and len(ids):
+        found = own.copy()
         at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
         new = merge.ids[at] != ids  # ingested since: by themselves
         who = np.where(new, -1 - np.arange(len(ids)), merge.identities[at])
@@ -41,4 +50,4 @@ def gallery_of(site: Site, model: str) -> tuple[NDArray[np.int64], NDArray[np.fl
                 mean = rows.sum(0)
                 rows += TOGETHER / (1 - TOGETHER) / max(float(np.linalg.norm(mean)), 1e-12) * mean
                 found[mine] = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-    return ids, found
+    return Gallery(ids, own, found)

@@ -88,7 +88,9 @@ class Searcher:
         self.store = store_of(site, self.model.name)
         with counting("tracklets embedded") as progress:
             embed.update(site, self.store, lambda: self.encoder, progress)
-        self.index = open_index(site.path, self.model.name, *gallery_of(site, self.model.name))
+        gallery = gallery_of(site, self.model.name)
+        self.index = open_index(site.path, self.model.name, gallery.ids, gallery.known)
+        self._own = gallery.own.astype(np.float16)
         self.calibration = calibration_of(self.model)
         self.table = site.tracklet_table()
         self._embedded = np.isin(self.table.ids, self.index.ids)
@@ -124,20 +126,17 @@ class Searcher:
             return Answer(None, False, "Not seen here: no tracklet is left to search among.", 0)
         among = None if gallery == int(self._embedded.sum()) else self.table.ids[allowed]
         near = max(wish.top, NEAR) if wish.rerank or wish.expand else wish.top
-        found = self.index.search(query[None], min(near, gallery), among)
-        ids, similarity = found.ids[0], found.similarities[0]
+        ids = self.index.search(query[None], min(near, gallery), among).ids[0]
         if wish.expand:
-            sure = ids[:FEW][self._probability(ids, similarity, own)[:FEW] >= SURE]
+            sure = ids[:FEW][self._probability(ids[:FEW], self._similarity(query, ids[:FEW]), own) >= SURE]
             if len(sure):
-                query = query + self.index.embeddings(sure).mean(0)
-                query = query / np.linalg.norm(query)
-                found = self.index.search(query[None], min(near, gallery), among)
-                ids, similarity = found.ids[0], found.similarities[0]
+                wider = query + self.index.embeddings(sure).mean(0)
+                ids = self.index.search(wider[None] / np.linalg.norm(wider), min(near, gallery), among).ids[0]
         if wish.rerank and len(ids) > 1:
-            order = _reranked(query, self.index.embeddings(ids))
-            ids, similarity = ids[order], similarity[order]
-        best = float(similarity.max())
-        ids, similarity = ids[: wish.top], similarity[: wish.top]
+            ids = ids[_reranked(query, self.index.embeddings(ids))]
+        best = float(self._similarity(query, ids).max())
+        ids = ids[: wish.top]
+        similarity = self._similarity(query, ids)
         probability = self._probability(ids, similarity, own)
         seen = self.calibration.is_seen(best, gallery, FALSE_ALARMS)
         sure = percent(float(probability.max()))
@@ -147,6 +146,11 @@ class Searcher:
             else f"Not seen here: nothing is more alike than strangers are (the best match: {sure})."
         )
         return Answer(None, seen, verdict, gallery, self._matches(ids, similarity, probability))
+
+    def _similarity(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """To tracklets `(K,)` by themselves, whoever they were joined to."""
+        found: NDArray[np.float32] = self._own[np.searchsorted(self.index.ids, ids)].astype(np.float32) @ query
+        return found
 
     def _probability(
         self, ids: NDArray[np.int64], similarity: NDArray[np.float32], own: str | None
@@ -217,7 +221,7 @@ class Searcher:
         pairs = self.site.cannot_link()
         beside = np.concatenate([pairs[pairs[:, 0] == number, 1], pairs[pairs[:, 1] == number, 0], [number]])
         camera = self.table.names[self.table.cameras[np.searchsorted(self.table.ids, number)]]
-        return self.index.embeddings(np.array([number]))[0], camera, beside
+        return self._own[np.searchsorted(self.index.ids, number)].astype(np.float32), camera, beside
 
 
 def _reranked(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -163,11 +163,20 @@ def against_truth(halves: NDArray[np.float32], dataset: TrackletDataset, people:
     own = Embeddings(torch.from_numpy(rows), who, camera)
     one, other = np.triu_indices(len(who), 1)
     same = who[one] == who[other]
+    true_share = float(same[camera[one] != camera[other]].mean())
+    thinned = max(1.0, len(same) / PAIRS)
     chosen = same | (np.random.default_rng(0).random(len(same)) < PAIRS / len(same))
     one, other, same = one[chosen], other[chosen], same[chosen]
     similarity = np.einsum("pd,pd->p", rows[one], rows[other]).astype(np.float64)
     apart = camera[one] != camera[other]
     report: dict[str, Any] = {"mAP": evaluate_retrieval(own, own).mAP}
+    report |= {"share": calibration.share, "true_share": true_share}
+    curve = reliability(  # as a query shows it, at the odds that a random pair has
+        calibration.probability(similarity, apart, prior=calibration.share), same, weight=np.where(same, 1.0, thinned)
+    )
+    told = curve.predicted >= 0.1  # nearly all pairs are surely different
+    error = np.abs(curve.predicted - curve.observed)[told].mean() if told.any() else 0.0
+    report["reliability"] = {"said": curve.predicted.tolist(), "true": curve.observed.tolist(), "error": float(error)}
     for name, part in (("within", ~apart), ("across", apart)):
         if not same[part].any() or same[part].all():
             continue
@@ -240,15 +249,32 @@ def print_report(report: dict[str, dict[str, Any]], correlations: dict[str, floa
         print(f"| {label} | " + " | ".join("–" if cell is None else f"{cell:.3f}" for cell in cells) + " |")
     print()
     for label, one in report.items():
-        free = one["truth"]["label_free_0.1"]
+        truth = one["truth"]
+        free, shown = truth["label_free_0.1"], truth["reliability"]
         print(
             f"{label}: the threshold learned for 10 % false alarms has {100 * free['false_alarms']:.1f} % and finds "
-            f"{100 * free['detected']:.1f} %"
+            f"{100 * free['detected']:.1f} %; of pairs across cameras {100 * truth['share']:.2f} % are thought to show "
+            f"one person, {100 * truth['true_share']:.2f} % do; probabilities over 0.1 err by {shown['error']:.3f}"
         )
         for missing in one["gate"]["left_out"]:
             print(f"  not measured: {missing}")
     for name, rho in correlations.items():
         print(f"Spearman's ρ of score and {name}, {len(report)} models: {rho:.3f}")
+
+
+def plot(report: dict[str, dict[str, Any]], path: Path) -> None:
+    """Said against true probability, of all pairs of tracklets, as queries show it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="as it should be")
+    for label, one in report.items():
+        curve = one["truth"]["reliability"]
+        axes.plot(curve["said"], curve["true"], marker="o", label=label)
+    axes.set(xlabel="probability that was said", ylabel="share that shows one person", xlim=(0, 1), ylim=(0, 1))
+    axes.legend()
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
@@ -260,6 +286,7 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, help="folder of CAMERA/gt/gt.txt, with --site")
     parser.add_argument("--crops", type=int, default=16, help="of a site's tracklet, at most (default 16)")
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX or safetensors files")
+    parser.add_argument("--plot", type=Path, help="draw how reliable the probabilities are (PNG)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     arguments = parser.parse_args()
     if (arguments.data is None) == (arguments.site is None) or (arguments.site and not arguments.truth):
@@ -275,6 +302,8 @@ def main() -> None:
         except EvaluationError as error:
             raise SystemExit(str(error)) from error
     correlations = rank_correlations(report)
+    if arguments.plot:
+        plot(report, arguments.plot)
     if arguments.json:
         print(json.dumps({"models": report, "spearman": correlations}))
         return

@@ -26,6 +26,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def all_of(site: Site) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    found = gallery_of(site, "base")
+    assert np.allclose(found.own, plain(site), atol=1e-6)
+    return found.ids, found.known
+
+
 def plain(site: Site) -> NDArray[np.float32]:
     table = site.tracklet_table()
     return without_camera(store_of(site, "base").load_whole()[1], table.cameras)
@@ -34,7 +40,7 @@ def plain(site: Site) -> NDArray[np.float32]:
 def test_before_merging_each_tracklet_stands_for_itself(path: Path) -> None:
     with Site.open(path) as site:
         assert site.merge() is None
-        ids, rows = gallery_of(site, "base")
+        ids, rows = all_of(site)
         assert np.array_equal(ids, site.tracklet_table().ids)
         assert np.allclose(rows, plain(site), atol=1e-6)
 
@@ -43,7 +49,7 @@ def test_merging_draws_identities_together(path: Path) -> None:
     with Site.open_for_writing(path) as site:
         merge(site)
         found = site.merge()
-        ids, rows = gallery_of(site, "base")
+        ids, rows = all_of(site)
         own = plain(site)
     assert found is not None
     assert np.array_equal(found.ids, ids)
@@ -61,23 +67,26 @@ def test_what_came_or_went_since_the_merging(path: Path) -> None:
     figure_site(path, people=2, cameras=3, day=1, first=50)
     with Site.open_existing(path) as site:
         found = site.merge()
-        ids, rows = gallery_of(site, "base")
+        ids, rows = all_of(site)
         assert found is not None
         new = ~np.isin(ids, found.ids)
         assert new.sum() == 12
         assert np.allclose(rows[new], plain(site)[new], atol=1e-5)  # by themselves
         gone = int(ids[0])
         forget(site, tracklets=[gone])
-        assert gone not in gallery_of(site, "base")[0]
+        assert gone not in all_of(site)[0]
 
 
 def test_embeddings_that_the_record_does_not_know_are_left_out(path: Path) -> None:
     with Site.open_existing(path) as site:
-        ids, rows = gallery_of(site, "base")
+        ids, rows = all_of(site)
+        before = gallery_of(site, "base")
         store: Embeddings = store_of(site, "base")
         halves = np.ones((1, 2, rows.shape[1]), np.float32)
         store.write(99, [int(ids[-1]) + 1000], halves / np.linalg.norm(halves, axis=2, keepdims=True))
-        assert np.array_equal(gallery_of(site, "base")[0], ids)
+        after = gallery_of(site, "base")
+        assert np.array_equal(after.ids, ids)
+        assert np.array_equal(after.own, before.own)
 
 
 def test_without_any_embedding_there_is_an_empty_gallery_and_the_default_calibration(path: Path) -> None:
@@ -85,5 +94,5 @@ def test_without_any_embedding_there_is_an_empty_gallery_and_the_default_calibra
         store = store_of(site, "base")
         for footage in store.footages():
             store.drop(footage)
-        assert len(gallery_of(site, "base")[0]) == 0
+        assert len(gallery_of(site, "base").ids) == 0
         assert calibrate(site, serving(site)).source == DEFAULT

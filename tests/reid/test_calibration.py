@@ -229,6 +229,19 @@ def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_woul
     best = (rows[~here] @ rows[here].T).max(1)
     for rate in (0.1, 0.3):
         assert 0.3 * rate < (best > found.threshold(found.strangers_gallery, rate)).mean() < 1.5 * rate
+    joint = joined[here][:, None] == joined[here]
+    apart = camera[here][:, None] != camera[here]
+    assert found.share == pytest.approx(joint[apart].mean())
+    similarity, same = (rows[here] @ rows[here].T)[apart], (person[here][:, None] == person[here])[apart]
+
+    def error(calibration: Calibration) -> float:
+        shown = reliability(calibration.probability(similarity, True, prior=calibration.share), same)
+        told = shown.predicted > 0.1
+        assert told.sum() > 4
+        return float(np.abs(shown.predicted - shown.observed)[told].mean())
+
+    assert error(found) < 0.6 * error(Calibration.fit(halves[here], camera[here], nobody))
+    assert error(found) < 0.25
     few = here & (person < 30)
     best = (rows[~here] @ rows[few].T).max(1)
     threshold = found.threshold(int(few.sum()), 0.1)
