@@ -42,6 +42,7 @@ STILL = "the model that serves goes on serving, query and merge work with it"
 LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate needs 20
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
+MOST_AROUND = 5000  # tracklets among which those are judged
 MOST_CROPS = 16  # of a tracklet, to learn from
 PROBE_SECONDS = 4.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
@@ -375,16 +376,19 @@ def _source(site: Site, learn: list[int]) -> TrackletSource:
 
 
 def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.int64]) -> GateScore:
-    """What the gate says of an encoder on the tracklets that were held back."""
+    """What the gate says of an encoder on the tracklets that were held back, among others of the site."""
     import torch
 
     from reid.gate import judge
     from reid.tracklets import decode_crops
 
+    others = np.setdiff1d(table.ids, held)
+    if len(others) > MOST_AROUND:
+        others = np.random.default_rng(0).choice(others, MOST_AROUND, replace=False)
     rows: list[NDArray[np.float32]] = []
     whose: list[NDArray[np.int64]] = []
     kept: list[int] = []
-    for number, jpegs in read_crops(site, held):
+    for number, jpegs in read_crops(site, np.union1d(held, others)):
         crops = decode_crops(jpegs, *encoder.size)
         if len(crops):
             rows.append(encoder.embed(torch.from_numpy(crops)).numpy())
@@ -394,7 +398,8 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
     at = np.searchsorted(table.ids, ids)
     pairs = site.cannot_link()
     pairs = np.searchsorted(ids, pairs[np.isin(pairs, ids).all(1)])
-    return judge(np.concatenate(rows), np.concatenate(whose), table.cameras[at], table.start[at], table.end[at], pairs)
+    seen = table.cameras[at], table.start[at], table.end[at]
+    return judge(np.concatenate(rows), np.concatenate(whose), *seen, pairs, np.isin(ids, held))
 
 
 def command(

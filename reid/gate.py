@@ -11,11 +11,10 @@ A tracklet's first and last third show one person in two moments. From that, and
 perfectly stable, so agreement counts only as far as it exceeds what the targets' popularity brings by itself (Cohen's
 κ), and ties are lost.
 
-Why these: of 33 models (the base encoder, trained for six epochs in nine ways, half and one and a half times as far as
-those, disturbed, mixed with random weights, random, and a foreign one) they order best by true cross-camera mAP, on the
-synthetic site world-a and on Market-1501's training part, Spearman's ρ 0.96 and 0.95 together. Telling a tracklet's own
-other half from all others (`split`, 0.26 and 0.69) and people who were seen side by side (`apart`, 0.49 and 0.79) is
-what every training improves, also those that lose other cameras; they are told, and guard, but do not count.
+Why these: of encoders that were trained well and badly, too far or disturbed, they order best by true cross-camera mAP,
+which `python -m bench.gate` shows for any set of models. Telling a tracklet's own other half from all others (`split`)
+and people who were seen side by side (`apart`) is what every training improves, also those that lose other cameras;
+they are told, and guard, but do not count.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Floats = NDArray[np.float64]
 
 WEIGHTS = {"cycle": 0.4, "stability": 0.4, "triangle": 0.2}
 ONE_CAMERA = {"split_camera": 0.5, "apart": 0.5}  # where there is no other camera: a much weaker sign
-MARGIN = 0.015  # of the score, that a better model must gain at least; a worse one gained 0.011 on Market-1501's people
+MARGIN = 0.015  # of the score, that a better model must gain at least: chance gives some 0.01
 GUARD = 0.02  # of `apart`, that it may lose at most
 CONFIDENCE = 0.95  # that the gain is no accident of the sample
 DRAWS = 2000  # of the bootstrap
@@ -76,13 +75,21 @@ class GateScore:
 
 
 def judge(
-    rows: ArrayLike, tracklet: ArrayLike, camera: ArrayLike, start: ArrayLike, end: ArrayLike, cannot_link: ArrayLike
+    rows: ArrayLike,
+    tracklet: ArrayLike,
+    camera: ArrayLike,
+    start: ArrayLike,
+    end: ArrayLike,
+    cannot_link: ArrayLike,
+    asked: ArrayLike | None = None,
 ) -> GateScore:
     """Measures an encoder by what it made of the crops of T tracklets.
 
     rows: (N, D) float32 of length 1, a tracklet's in the order of time. tracklet: (N,) 0 … T − 1, each at least once.
     camera: (T,). start, end: (T,) s, or NaN. cannot_link: (P, 2) tracklets that were seen side by side; where there are
-    none, those of a camera whose times overlap stand for them. Raises GateError where the arrays do not fit together.
+    none, those of a camera whose times overlap stand for them. asked: (T,) which tracklets the judgement is about, by
+    default all; the others are there to be found, as they are when a site is searched, and on those it may have been
+    trained. Raises GateError where the arrays do not fit together.
     """
     crops, whose, where = np.asarray(rows, np.float32), np.asarray(tracklet, np.int64), np.asarray(camera)
     first_seen, last_seen = np.asarray(start, np.float64), np.asarray(end, np.float64)
@@ -92,38 +99,43 @@ def judge(
     if not len(pairs):
         pairs = overlapping(where, first_seen, last_seen)
     early, late, whole, length = _thirds(crops, whose, count)
+    about = np.ones(count, bool) if asked is None else np.asarray(asked, bool)
+    if about.shape != (count,):
+        raise GateError(f"asked is (T,), not {about.shape}")
     asks = length > 1
     own = np.einsum("td,td->t", early, late).astype(np.float64)
     values: dict[str, Floats] = {}
     left_out: list[str] = []
-    enough = int(asks.sum()) >= LEAST_QUERIES
+    queries = int((asks & about).sum())
+    enough = queries >= LEAST_QUERIES
     if not enough:
         left_out.append(
-            f"split, cycle, stability: {int(asks.sum())} tracklets have two crops or more, {LEAST_QUERIES} are needed"
+            f"split, cycle, stability: {queries} tracklets have two crops or more, {LEAST_QUERIES} are needed"
         )
     across, lands = _across(early, late, whole, where, asks, pairs)
     cameras = len(np.unique(where))
     for name, needs in (("cycle", 2), ("stability", 2), ("triangle", 3)):
         if cameras < needs:
             left_out.append(f"{name}: it needs {needs} cameras, there is {cameras}")
-        elif int((~np.isnan(across[name])).sum()) >= LEAST_QUERIES:
+        elif int((~np.isnan(across[name][about])).sum()) >= LEAST_QUERIES:
             values[name] = across[name]
         elif name == "triangle":
             left_out.append(f"triangle: fewer than {LEAST_QUERIES} tracklets")
     split_rank1: float | None = None
     if enough:
         values["split"], values["split_camera"] = _split(early, late, own, where, asks)
-        split_rank1 = float((values["split"][asks] == 1).mean())
+        split_rank1 = float((values["split"][asks & about] == 1).mean())
     below: float | None = None
     sided = np.concatenate([pairs, pairs[:, ::-1]])
-    sided = sided[asks[sided[:, 0]]]
+    sided = sided[(asks & about)[sided[:, 0]]]
     if enough and len(sided) >= LEAST_QUERIES:
         other = np.einsum("pd,pd->p", early[sided[:, 0]], late[sided[:, 1]])
         values["apart"] = _mean_by(other < own[sided[:, 0]], sided[:, 0], count)
-        below = float((other < np.median(own[asks])).mean())
+        below = float((other < np.median(own[asks & about])).mean())
     elif enough:
         left_out.append(f"apart: {len(pairs)} pairs of tracklets were seen side by side, {LEAST_QUERIES} are needed")
     spread = _spread(whole)
+    values = {name: np.where(about, found, np.nan) for name, found in values.items()}
     means = {name: float(np.nanmean(found)) for name, found in values.items()}
     return GateScore(
         score=_combined(means),
@@ -134,10 +146,10 @@ def judge(
         spread=spread,
         collapsed=spread < LEAST_SPREAD,
         tracklets=count,
-        queries=int(asks.sum()),
+        queries=queries,
         left_out=tuple(left_out),
         values=values,
-        same_data=zlib.crc32(b"".join(np.ascontiguousarray(a).tobytes() for a in (whose, where, pairs))),
+        same_data=zlib.crc32(b"".join(np.ascontiguousarray(a).tobytes() for a in (whose, where, pairs, about))),
     )
 
 
@@ -155,16 +167,18 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
     weights = _weights(set(candidate.values) & set(serving.values))
     if not weights:
         return False, f"there is too little to judge by ({'; '.join(candidate.left_out)})"
-    rng = np.random.default_rng([seed, candidate.tracklets])
-    drawn = rng.multinomial(candidate.tracklets, np.full(candidate.tracklets, 1 / candidate.tracklets), DRAWS)
-    gain = sum(w * _resampled(candidate.values[n] - serving.values[n], drawn) for n, w in weights.items())
+    both = candidate.values.keys() & serving.values.keys() & {*weights, "apart"}
+    change = {name: candidate.values[name] - serving.values[name] for name in sorted(both)}
+    counted = ~np.all([np.isnan(value) for value in change.values()], axis=0)
+    change, count = {name: value[counted] for name, value in change.items()}, int(counted.sum())
+    drawn = np.random.default_rng([seed, count]).multinomial(count, np.full(count, 1 / count), DRAWS)
+    gain = sum(w * _resampled(change[n], drawn) for n, w in weights.items())
     least = float(np.quantile(gain, 1 - CONFIDENCE))
-    mean = sum(w * float(np.nanmean(candidate.values[n] - serving.values[n])) for n, w in weights.items())
+    mean = sum(w * float(np.nanmean(change[n])) for n, w in weights.items())
     told = f"its score is {candidate.score:.3f} against {serving.score:.3f}"
-    if "apart" in candidate.values and "apart" in serving.values:
-        change = candidate.values["apart"] - serving.values["apart"]
-        lost = -float(np.nanmean(change))
-        if lost > GUARD and float(np.quantile(_resampled(change, drawn), CONFIDENCE)) < 0:
+    if "apart" in change:
+        lost = -float(np.nanmean(change["apart"]))
+        if lost > GUARD and float(np.quantile(_resampled(change["apart"], drawn), CONFIDENCE)) < 0:
             return False, (
                 f"it tells people who were seen side by side apart less often, {candidate.apart:.3f} against "
                 f"{serving.apart:.3f} ({told})"

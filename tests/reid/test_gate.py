@@ -126,6 +126,26 @@ def test_scores_of_other_tracklets_are_not_compared() -> None:
         better(scene(0.5, crops=4).judged(), scene(0.5).judged())
 
 
+def test_only_the_asked_count_among_all() -> None:
+    one, other = scene(0.5), scene(1.0)
+    every = np.ones(len(one.camera), bool)
+    some = np.arange(len(one.camera)) % PEOPLE < 30  # half of the people
+    of = (one.tracklet, one.camera, one.start, one.end, one.cannot_link)
+    assert judge(one.rows, *of, every).plain() == one.judged().plain()
+    found = judge(one.rows, *of, some)
+    assert (found.queries, found.tracklets) == (90, 180)
+    whole = one.judged()
+    for name, values in found.values.items():
+        assert np.isnan(values[~some]).all()
+        assert np.array_equal(values[some], whole.values[name][some], equal_nan=True)
+    assert better(found, judge(other.rows, *of, some))[0]
+    assert not better(judge(other.rows, *of, some), found)[0]
+    with pytest.raises(GateError, match="different tracklets"):
+        better(found, judge(other.rows, *of, ~some))
+    with pytest.raises(GateError, match="asked"):
+        judge(one.rows, *of, some[:-1])
+
+
 def test_one_camera_is_judged_by_its_own_and_says_so() -> None:
     found = scene(1.0, cameras=1).judged()
     assert found.cycle is None and found.triangle is None
