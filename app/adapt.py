@@ -21,7 +21,17 @@ from numpy.typing import NDArray
 
 from app.database import SiteError
 from app.embed import read_crops, spread
-from app.models import WEIGHTS, bring_up_to_date, deploy_model, folder_of, next_name, serving, store_of
+from app.models import (
+    HELD_BACK,
+    WEIGHTS,
+    bring_up_to_date,
+    deploy_model,
+    folder_of,
+    held_back,
+    next_name,
+    serving,
+    store_of,
+)
 from app.models import find as find_model
 from app.progress import counting
 from app.record import Site
@@ -231,8 +241,7 @@ def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
 
     Stretches, because people who were seen side by side are evidence only if both are held back.
     """
-    path = site.path / "adapt" / "held-back.json"
-    known: dict[str, list[int]] = json.loads(path.read_text()) if path.is_file() else {"seen": [], "held": []}
+    path, known = site.path / HELD_BACK, held_back(site)
     new = ~np.isin(table.ids, np.array(known["seen"], np.int64))
     order = np.flatnonzero(new)[np.argsort(table.start[new], kind="stable")]
     chosen = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2

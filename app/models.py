@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 import deploy.models
 from app import embed
@@ -30,6 +32,7 @@ if TYPE_CHECKING:  # they bring torch
     from reid.encoder import OpenEncoder
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
+HELD_BACK = Path("adapt", "held-back.json")
 BASE = "base"
 
 commands = group("List the versions of a site's encoder, or let another one serve.")
@@ -133,7 +136,21 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
         identity = np.where(merge.ids[at] == ids, merge.identities[at], -1 - np.arange(len(ids)))
     # As a search compares them: see `app.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
-    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs[inside], identity)
+    fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
+    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs[inside], identity, fresh)
+
+
+def held_back(site: Site) -> dict[str, list[int]]:
+    """Ids of tracklets: `seen`, those that adapting has divided, and `held`, those of them that nothing learns from."""
+    path = site.path / HELD_BACK
+    known: dict[str, list[int]] = {"seen": [], "held": []}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else known
+
+
+def learned_from(site: Site) -> NDArray[np.int64]:
+    """Ids of the tracklets that versions of this site may have learned from."""
+    known = held_back(site)
+    return np.setdiff1d(np.array(known["seen"], np.int64), np.array(known["held"], np.int64))
 
 
 def calibration_of(model: ModelRecord) -> Calibration:

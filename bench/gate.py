@@ -27,6 +27,7 @@ from scipy.stats import spearmanr
 
 from app.embed import spread
 from app.export import tracklet_rows
+from app.models import BASE, learned_from
 from app.record import Site
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import RAW, Labels
@@ -51,6 +52,8 @@ class Known:
     labels: Labels  # of `train`
     query: tuple[TrackletSource, Labels] | None = None
     gallery: tuple[TrackletSource, Labels] | None = None
+    learned: NDArray[np.int64] | None = None
+    """Of a site that has adapted: what its versions learned from."""
 
 
 def some_people(source: TrackletSource, labels: Labels, share: float) -> tuple[TrackletSource, Labels]:
@@ -85,6 +88,7 @@ def read_site(path: Path, truth: Path, crops: int) -> Known:
     """A site's tracklets, who they show by its truth (−1: nobody), and where. Ids are places in the site's table."""
     with Site.open(path) as site:
         table, pairs = site.tracklet_table(), site.cannot_link()
+        learned = np.flatnonzero(np.isin(table.ids, learned_from(site)))
         people = np.full(len(table), -1)
         for camera in table.names:
             rows = tracklet_rows(site, camera)
@@ -109,7 +113,7 @@ def read_site(path: Path, truth: Path, crops: int) -> Known:
                     )
 
     source = TrackletSource(tracklets(), f"{path} {crops}", cannot_link=np.searchsorted(table.ids, pairs))
-    return Known(source, Labels(people, table.cameras))
+    return Known(source, Labels(people, table.cameras), learned=learned)
 
 
 def embedded(dataset: TrackletDataset, encoder: OpenEncoder) -> NDArray[np.float32]:
@@ -152,16 +156,24 @@ def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:
     )
 
 
-def against_truth(halves: NDArray[np.float32], dataset: TrackletDataset, people: NDArray[np.int64]) -> dict[str, Any]:
-    """Calibration and open-set search among tracklets, those on nobody left out."""
+def against_truth(
+    halves: NDArray[np.float32], dataset: TrackletDataset, people: NDArray[np.int64], fresh: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Calibration and open-set search among tracklets, those on nobody left out.
+
+    fresh: (T,) which of them the encoder was not trained on: those ask, and pairs with one of them are looked at.
+    """
     rows = halves.sum(1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-    calibration = Calibration.fit(halves, dataset.tracklet_camera, dataset.cannot_link, merged(rows, dataset))
+    camera = dataset.tracklet_camera
+    calibration = Calibration.fit(halves, camera, dataset.cannot_link, merged(rows, dataset), fresh)
     kept = people > 0
-    rows = rows[kept]
+    rows, fresh = rows[kept], fresh[kept]
     who, camera = people[kept], dataset.tracklet_camera[kept]
     own = Embeddings(torch.from_numpy(rows), who, camera)
     one, other = np.triu_indices(len(who), 1)
+    looked_at = fresh[one] | fresh[other]
+    one, other = one[looked_at], other[looked_at]
     same = who[one] == who[other]
     true_share = float(same[camera[one] != camera[other]].mean())
     thinned = max(1.0, len(same) / PAIRS)
@@ -184,7 +196,7 @@ def against_truth(halves: NDArray[np.float32], dataset: TrackletDataset, people:
         for how, curves in (("", calibration), ("_default", Calibration())):
             said = curves.probability(similarity[part], apart[part])
             report[f"ece_{name}{how}"] = reliability(said, same[part], weight=weight).error
-    known, right, unknown = searches(rows, rows, (who, who), (camera, camera))
+    known, right, unknown = searches(rows[fresh], rows, (who[fresh], who), (camera[fresh], camera))
     scores = open_set(known, right, unknown)
     report |= {f"dir_at_{rate:g}": scores.detected[rate] for rate in FAR}
     for rate in FAR:
@@ -217,7 +229,11 @@ def measure(known: Known, models: list[Path], folder: Path) -> dict[str, dict[st
         rows = embedded(dataset, encoder)
         label = str(path) if path.name == "model.safetensors" else path.name
         found: dict[str, Any] = {"gate": judged(rows, dataset).plain()}
-        found["truth"] = against_truth(halves_of(rows, dataset), dataset, known.labels.of(dataset).people)
+        fresh = np.ones(len(dataset), bool)
+        if known.learned is not None and path.parent.name != BASE:
+            fresh = ~np.isin(dataset.source_tracklet, known.learned)
+        people = known.labels.of(dataset).people
+        found["truth"] = against_truth(halves_of(rows, dataset), dataset, people, fresh)
         if known.query is not None and known.gallery is not None:
             sides = []
             for name, (source, labels) in (("query", known.query), ("gallery", known.gallery)):

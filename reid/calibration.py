@@ -173,6 +173,7 @@ class Calibration:
         cameras: ArrayLike,
         cannot_link: ArrayLike,
         identity: ArrayLike | None = None,
+        unlearned: ArrayLike | None = None,
         *,
         seed: int = 0,
     ) -> Self:
@@ -180,8 +181,10 @@ class Calibration:
 
         halves: (T, 2, D), mean embeddings of the earlier and the later crops of each; equal for a tracklet of one
         crop, which then tells nothing. cameras: (T,). cannot_link: (P, 2) places of tracklets that were seen side by
-        side. identity: (T,) what merging found, if it did. What there is too little of for a fit stays the default's;
-        `source` says so.
+        side. identity: (T,) what merging found, if it did. unlearned: (T,) which tracklets the encoder was not trained
+        on, by default all: it is surer of the others than of a new picture, right or wrong, so where there are enough,
+        identities count by pairs with one of these. What there is too little of for a fit stays the default's; `source`
+        says so.
         """
         half, camera = np.asarray(halves, np.float32), np.asarray(cameras)
         pairs = np.asarray(cannot_link, np.int64).reshape(-1, 2)
@@ -190,6 +193,9 @@ class Calibration:
         who = None if identity is None else np.asarray(identity)
         if who is not None and who.shape != camera.shape:
             raise CalibrationError(f"identities are (T,), not {who.shape}")
+        fresh = np.ones(len(camera), bool) if unlearned is None else np.asarray(unlearned, bool)
+        if fresh.shape != camera.shape:
+            raise CalibrationError(f"what was not learned from is (T,), not {fresh.shape}")
         if pairs.size and not 0 <= pairs.min() <= pairs.max() < len(half):
             raise CalibrationError(f"cannot-link pairs name tracklets outside 0 … {len(half) - 1}")
         if not np.isfinite(half).all():
@@ -221,7 +227,8 @@ class Calibration:
                 "source_tail": SIDE_BY_SIDE if sure is apart else RANDOM,
             }
         if who is not None and len(rows) >= LEAST_PAIRS:
-            fields |= _from_identities(cls(**fields), rows, camera, who[kept], rng)
+            fresh = fresh[kept] if fresh[kept].sum() >= LEAST_PAIRS else np.ones(len(rows), bool)
+            fields |= _from_identities(cls(**fields), rows, camera, who[kept], fresh, rng)
         return cls(**fields)
 
 
@@ -237,7 +244,12 @@ def _some(count: int, pairs: NDArray, rng: np.random.Generator) -> tuple[NDArray
 
 
 def _from_identities(
-    before: Calibration, rows: NDArray, camera: NDArray, identity: NDArray, rng: np.random.Generator
+    before: Calibration,
+    rows: NDArray,
+    camera: NDArray,
+    identity: NDArray,
+    fresh: NDArray[np.bool_],
+    rng: np.random.Generator,
 ) -> dict[str, Any]:
     """What identities tell beside the fields that were learned without them.
 
@@ -252,6 +264,7 @@ def _from_identities(
     joined = np.stack(_pairs_within(identity, rng))
     random = rng.integers(0, len(rows), (2, 2 * MOST_PAIRS))
     random = random[:, identity[random[0]] != identity[random[1]]]
+    joined, random = (pairs[:, fresh[pairs].any(0)] for pairs in (joined, random))
     for name, across in (("within", False), ("across", True)):
         same, different = (
             np.einsum("pd,pd->p", rows[a], rows[b]).astype(np.float64)
@@ -260,7 +273,7 @@ def _from_identities(
         if min(len(same), len(different)) >= LEAST_PAIRS:
             steep, flat = fit_curve(same, different), getattr(before, name)
             fields[name] = Curve((steep.slope + flat.slope) / 2, (steep.middle + flat.middle) / 2)
-    best = _best_of_others(rows, identity)
+    best = _best_of_others(rows, identity, np.flatnonzero(fresh))
     if len(best) >= LEAST_PAIRS:
         quantiles = tuple(map(float, np.quantile(best, LEVELS)))
         fields |= {"strangers": quantiles, "strangers_gallery": len(rows), "source_tail": STRANGERS}
@@ -293,13 +306,11 @@ def _share_of(identity: NDArray, camera: NDArray) -> float:
     return (pairs(identity) - pairs(both.ravel())) / across if across else 0.0
 
 
-def _best_of_others(rows: NDArray, identity: NDArray) -> Floats:
-    """Of each row the similarity of its best match of another identity; none where there is only one."""
-    best = []
-    for start in range(0, len(rows), 512):
-        part = slice(start, start + 512)
-        similarity = np.where(identity[part, None] == identity, -np.inf, rows[part] @ rows.T)
-        best.append(similarity.max(1))
+def _best_of_others(rows: NDArray, identity: NDArray, asked: NDArray) -> Floats:
+    """Of each of some rows the similarity of its best match of another identity; none where there is only one."""
+    best = [np.zeros(0)]
+    for part in np.array_split(asked, max(1, len(asked) // 512)):
+        best.append(np.where(identity[part, None] == identity, -np.inf, rows[part] @ rows.T).max(1))
     found = np.concatenate(best).astype(np.float64)
     return found[np.isfinite(found)]
 

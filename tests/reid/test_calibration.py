@@ -248,6 +248,17 @@ def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_woul
     assert threshold < found.threshold(found.strangers_gallery, 0.1)
     assert 0.02 < (best > threshold).mean() < 0.2
     assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+    # An encoder that is far too sure of what it learned from: the others tell how sure it may be.
+    learned = person % 3 > 0
+    sure = halves.copy()
+    mean = np.stack([rows[person == one].mean(0) for one in range(300)])
+    sure[learned] += 3 * mean[person[learned], None].astype(np.float32)
+    misled, told = (
+        Calibration.fit(sure[here], camera[here], nobody, joined[here], fresh) for fresh in (None, ~learned[here])
+    )
+    assert told.across.middle < misled.across.middle
+    with pytest.raises(CalibrationError, match="learned from"):
+        Calibration.fit(halves, camera, nobody, person, learned[:-1])
     alone = Calibration.fit(halves[here], camera[here], nobody, np.zeros(int(here.sum()), np.int64))
     assert not alone.strangers  # one identity: there is no other to tell it from
     with pytest.raises(CalibrationError, match="identities"):
