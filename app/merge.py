@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -48,7 +48,8 @@ def merge(site: Site, *, method: str = "constrained") -> MergeReport:
     Nothing is destroyed: tracklets stay, and the last few mergings can be undone. Raises SiteError where there is
     nothing to merge, or corrections contradict each other.
     """
-    from reid.merging import MergeError, MergeRules, contextual, identities, probability, trajectories
+    from reid import merging
+    from reid.merging import MergeError
 
     began = time.monotonic()
     bring_up_to_date(site)
@@ -59,13 +60,8 @@ def merge(site: Site, *, method: str = "constrained") -> MergeReport:
             raise SiteError(
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
             )
-        rules = MergeRules()
         earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        around = replace(seen, embedding=contextual(seen.embedding, seen.camera))
-        # UTAL's way knows looks alone.
-        looked_at = seen if method == "utal" else around
-        within = trajectories(looked_at, rules, probability(across=False), method, earlier[0])
-        across = identities(around, within, rules, probability(across=True), earlier[1])
+        within, across = merging.merge(seen, merging.MergeRules(), method=method, previous=earlier)
     except MergeError as error:
         raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
     transits = [

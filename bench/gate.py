@@ -35,8 +35,7 @@ from reid.calibration import FAR, Calibration, even_weights, open_set, reliabili
 from reid.encoder import OpenEncoder, open_encoder
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, judge
-from reid.merging import MergeRules, Seen, contextual, identities, probability, trajectories, without_camera
-from reid.methods.merged import APART
+from reid.merging import MergeRules, Seen, merge, without_camera
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
 from trackers.evaluate import people_of
 from trackers.motchallenge import read_rows
@@ -136,12 +135,10 @@ def halves_of(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np
 
 def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.int64]:
     """(T,) identities as merging finds them without a common clock and without places; rows (T, D)."""
-    camera, rules = dataset.tracklet_camera, MergeRules()
     start, end = dataset.time[dataset.start], dataset.time[dataset.start + dataset.length - 1]
-    around, ids = contextual(rows, camera), np.arange(len(rows))
-    seen = Seen(ids, camera, start + APART * camera, end + APART * camera, around, cannot_link=dataset.cannot_link)
-    within = trajectories(seen, rules, probability(across=False))
-    return identities(seen, within, rules, probability(across=True)).labels
+    camera, apart = dataset.tracklet_camera, dataset.cannot_link
+    seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
+    return merge(seen, MergeRules(), shared_clock=False)[1].labels
 
 
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:

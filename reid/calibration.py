@@ -113,19 +113,6 @@ class Calibration:
         slope, middle = (np.where(apart, y, x) for x, y in zip(self.within, self.across))
         return slope * (s - middle)
 
-    def seen(self, similarity: ArrayLike, across: ArrayLike, prior: float = 0.5) -> float:
-        """P(any of a gallery shows the person), from the similarities (G,) of a query with all of it.
-
-        One tracklet of the gallery is the match, each as likely as the others, or none is: then the odds grow by the
-        mean likelihood ratio. A person's further tracklets make it a little too sure.
-        """
-        evidence = self.evidence(similarity, across).ravel()
-        if not len(evidence):
-            return 0.0
-        most = float(evidence.max())
-        mean = most + math.log(float(np.exp(evidence - most).mean()))
-        return float(_sigmoid(mean + _logit(prior)))
-
     def threshold(self, gallery: int, false_alarms: float = 0.1) -> float:
         """Similarity that the best match in a gallery of so many tracklets exceeds with this chance if nobody fits.
 

@@ -1,9 +1,6 @@
 """Joins tracklets: within a camera to trajectories, across cameras to identities. Arrays in, labels out.
 
-    seen = Seen(…, embedding=contextual(embeddings, camera))
-    rules = MergeRules()
-    trajectory = trajectories(seen, rules, probability(across=False), previous=before)
-    found = identities(seen, trajectory, rules, probability(across=True), previous=known)
+    trajectory, found = merge(Seen(…), MergeRules(), previous=(before, known))
 
 What a user said is absolute, what the tracker saw nearly so, time and place rule out what nobody can do, and only the
 rest is left to looks. The same tracklets give the same labels in whatever order they come.
@@ -11,6 +8,7 @@ rest is left to looks. The same tracklets give the same labels in whatever order
 
 from reid.merging.context import contextual, probability, without_camera
 from reid.merging.identities import Identities, identities
+from reid.merging.merge import merge
 from reid.merging.seen import MergeError, MergeRules, Seen
 from reid.merging.trajectories import joined, trajectories
 from reid.merging.transit import TransitTime
@@ -24,6 +22,7 @@ __all__ = [
     "contextual",
     "identities",
     "joined",
+    "merge",
     "probability",
     "trajectories",
     "without_camera",

@@ -16,11 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.merging import MergeRules, Seen, contextual, identities, probability, trajectories
+from reid.merging import MergeRules, Seen, merge
 from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, group_mean, normalised
 
 NEVER = -1e4  # a logit; infinity would make no number of an epoch without any class
-APART = 1e9  # s between the clocks of cameras that have none in common
 RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mild")
 
 
@@ -57,13 +56,10 @@ class Merged(Method):
         images = normalised(encode().embedding.float()).cpu().numpy()
         rows, start, end = self.summed_up(images)
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
-        if not self.config.shared_clock:
-            start, end = start + APART * camera, end + APART * camera
+        seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
         rules = MergeRules(certainty=self.config.certainty)
-        seen = Seen(np.arange(len(rows)), camera, start, end, contextual(rows, camera), cannot_link=apart)
-        within = trajectories(seen, rules, probability(across=False))
-        found = identities(seen, within, rules, probability(across=True)).labels
-        _, label, size = np.unique(found, return_inverse=True, return_counts=True)
+        within, identities = merge(seen, rules, shared_clock=self.config.shared_clock)
+        _, label, size = np.unique(identities.labels, return_inverse=True, return_counts=True)
         kept = size > 1
         number = np.where(kept, np.cumsum(kept) - 1, -1)[label]
         self.label.copy_(torch.from_numpy(number))

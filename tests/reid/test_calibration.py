@@ -206,16 +206,6 @@ def test_false_alarms_are_about_as_promised() -> None:
         found.threshold(0)
 
 
-def test_seen_grows_with_the_best_match_and_shrinks_with_the_crowd() -> None:
-    found = Calibration()
-    crowd = np.full(200, 0.1)
-    alone, hidden = found.seen([0.6], [True]), found.seen([0.6, *crowd], True)
-    assert alone == pytest.approx(found.probability(0.6, True))  # a gallery of one: nothing but its probability
-    assert hidden < alone
-    assert found.seen([0.8, *crowd], True) > hidden
-    assert found.seen([], []) == 0.0
-
-
 def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_would_say() -> None:
     """Half of the people are on the site; the others ask. One in twenty on it was not joined to itself."""
     halves, camera, person, _ = tracklets(people=300, cameras=2)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from reid.merging.merge import APART
 from reid.methods import Bank, Batch, Tracklets
-from reid.methods.merged import APART, Merged, MergedConfig
+from reid.methods.merged import Merged, MergedConfig
 from tests.reid.methods import scenes
 
 PEOPLE, WIDTH, EACH = 40, 16, 4  # images of a tracklet
