@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from trackers.detections import iou
-from trackers.motchallenge import CLASS, CONFIDENCE, CONSIDERED, FRAME, ID, Rows, boxes_of
+from trackers.motchallenge import CLASS, CONFIDENCE, CONSIDERED, FRAME, ID, VISIBILITY, Rows, boxes_of
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot; we never do
 from trackeval.metrics import CLEAR, HOTA, Identity
@@ -74,6 +74,8 @@ class _Matched:
     truth_ids: list[NDArray[np.int64]]
     result_ids: list[NDArray[np.int64]]
     similarity: list[NDArray[np.float64]]
+    visible: list[NDArray[np.float64]]
+    """Of each truth box, 0..1: the rest of it is hidden behind others."""
     confidences: list[NDArray[np.float64]]
     people: NDArray[np.int64]
     """What truth calls number 0, 1, 2…"""
@@ -117,11 +119,12 @@ def evaluate_purity(truth: Rows, tracklets: Rows, *, each_frame: bool = False) -
     """
     data = _match(truth, tracklets)
     tracklet, person = _appearances(data, each_frame)
-    shown, boxes, order, first = _main_people(tracklet, person)
-    people_of = np.bincount(shown[0])
+    shown, boxes = np.unique(np.stack([tracklet, person]), axis=1, return_counts=True)  # one column an appearance
+    order = np.lexsort((-boxes, shown[0]))
+    first = np.unique(shown[0, order], return_index=True)[1]  # each tracklet's main person comes first
     return _purity(
         main=int(boxes[order][first].sum()),
-        mixed=int((people_of > 1).sum()),
+        mixed=int((np.bincount(shown[0]) > 1).sum()),
         tracklets=len(first),
         matched=len(tracklet),
         boxes=sum(map(len, data.result_ids)),
@@ -131,11 +134,26 @@ def evaluate_purity(truth: Rows, tracklets: Rows, *, each_frame: bool = False) -
 
 
 def people_of(truth: Rows, tracklets: Rows) -> dict[int, int]:
-    """The person that each of one camera's tracklets shows most, by id; those that are on nobody are left out."""
+    """The person that each of one camera's tracklets shows most, by id; those that are on nobody are left out.
+
+    Every box counts for all whom it fits, IoU ≥ 0.5, by its IoU times how much of them is seen, where truth tells it.
+    Who walks hidden behind somebody has nearly the same box, but the pictures show the one in front.
+    """
     data = _match(truth, tracklets)
-    shown, _, order, first = _main_people(*_appearances(data, each_frame=False))
-    main = shown[:, order][:, first]
-    return dict(zip(data.tracks[main[0]].tolist(), data.people[main[1]].tolist(), strict=True))
+    shown = np.zeros((len(data.tracks), len(data.people)))
+    for truth_ids, result_ids, similarity, visible in zip(
+        data.truth_ids, data.result_ids, data.similarity, data.visible, strict=True
+    ):
+        fits = np.where(similarity >= MATCH_IOU - np.finfo(float).eps, similarity, 0) * visible[:, None]
+        shown[np.ix_(result_ids, truth_ids)] += fits.T
+    if not shown.size:
+        return {}
+    main = shown.argmax(axis=1)
+    return {
+        track: person
+        for track, person, most in zip(data.tracks.tolist(), data.people[main].tolist(), shown.max(axis=1), strict=True)
+        if most > 0
+    }
 
 
 def _appearances(data: _Matched, each_frame: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -149,16 +167,6 @@ def _appearances(data: _Matched, each_frame: bool) -> tuple[NDArray[np.int64], N
         pairs.append(np.stack([result_ids[columns], truth_ids[rows]]))
     tracklet, person = np.concatenate(pairs, axis=1) if pairs else np.zeros((2, 0), np.int64)
     return tracklet, person
-
-
-def _main_people(
-    tracklet: NDArray[np.int64], person: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
-    """Each pair that ever matched (2, A), its boxes (A,), an order, and in it the places of tracklets' main people."""
-    shown, boxes = np.unique(np.stack([tracklet, person]), axis=1, return_counts=True)  # one column an appearance
-    order = np.lexsort((-boxes, shown[0]))
-    first = np.unique(shown[0, order], return_index=True)[1]  # each tracklet's main person comes first
-    return shown, boxes, order, first
 
 
 def combine_purity(sequences: Sequence[PurityMetrics]) -> PurityMetrics:
@@ -215,8 +223,10 @@ def _best_pairs(similarity: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDAr
 def _match(truth: Rows, results: Rows) -> _Matched:
     classes = truth[:, CLASS] if truth.shape[1] > CLASS else np.full(len(truth), -1.0)
     has_classes = bool((classes > 0).any())
-    asked = truth[:, CONSIDERED] != 0
+    asked, visible = truth[:, CONSIDERED] != 0, np.ones(len(truth))
     if has_classes:
+        if truth.shape[1] > VISIBILITY:
+            visible = truth[:, VISIBILITY].clip(0, 1)
         asked &= classes == PEDESTRIAN
     last = int(max(truth[:, FRAME].max(initial=0), results[:, FRAME].max(initial=0)))
     frames = np.arange(1, last + 2)
@@ -237,6 +247,7 @@ def _match(truth: Rows, results: Rows) -> _Matched:
         truth_ids=_renumber(truth[:, ID], kept_truth),
         result_ids=_renumber(results[:, ID], kept_results),
         similarity=similarities,
+        visible=[visible[kept] for kept in kept_truth],
         confidences=[results[kept, CONFIDENCE] for kept in kept_results],
         people=_named(truth[:, ID], kept_truth),
         tracks=_named(results[:, ID], kept_results),

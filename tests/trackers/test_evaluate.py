@@ -117,3 +117,18 @@ def test_people_of_tracklets_by_their_own_numbers() -> None:
     rows += [[1, 3, 500, 500, 20, 60, 1], [2, 90, *other, 1]]
     assert people_of(truth, np.array(sorted(rows), float)) == {7: 40, 90: 41}
     assert people_of(truth, np.zeros((0, 7))) == {}
+
+
+def test_a_tracklet_is_of_who_is_seen_not_of_who_hides_behind() -> None:
+    front, behind = [10.0, 10.0, 20.0, 60.0], [12.0, 10.0, 20.0, 60.0]
+    found = np.array([[f, 7, *behind, 1] for f in (1, 2, 3)], float)
+    truth = np.array(
+        [[f, *who, 1, 1, v] for f in (1, 2, 3) for who, v in (((40, *front), 1.0), ((41, *behind), 0.2))], float
+    )
+    assert people_of(truth, found) == {7: 40}
+    assert people_of(truth[:, :7], found) == {7: 41}, "where truth does not say who is seen, the better fit"
+    untold = truth.copy()
+    untold[:, 7:] = -1  # as MOT15 has it
+    assert people_of(untold, found) == {7: 41}
+    truth[truth[:, 1] == 40, 6] = 0  # marked to be ignored
+    assert people_of(truth, found) == {7: 41}
