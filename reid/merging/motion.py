@@ -70,6 +70,17 @@ class Motion:
         worth = (self.rules.continuity - 1) * np.exp(-gap / self.rules.continuity_seconds - off / 2)
         return np.log1p(np.where(near, worth, 0.0))
 
+    def crowd(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(P,) which of the tracklets that their camera saw begin since the one ended the other is, counted from 1.
+
+        All that the camera saw, where it is not known when.
+        """
+        later = self.start[b] >= self.start[a]
+        last, first = np.where(later, a, b), np.where(later, b, a)
+        count = np.maximum(self._begun[0, first] - self._begun[1, last] + 1, 1)
+        timeless = np.isnan(self.start[a] + self.end[a] + self.start[b] + self.end[b])
+        return np.where(timeless, np.bincount(self.camera)[self.camera[a]], count)
+
     def successors(self, most: int) -> NDArray[np.int64]:
         """(P, 2) pairs in one camera of which the second begins after the first's end while that still says something:
         of each tracklet the next `most`."""
@@ -97,6 +108,17 @@ class Motion:
         last, first = np.where(later, a, b), np.where(later, b, a)
         (x0, y0, h0), (x1, y1, h1) = self._last[:, last], self._first[:, first]
         return np.hypot(x1 - x0, y1 - y0) / np.maximum(h0, h1), np.log(h1 / h0)
+
+    @cached_property
+    def _begun(self) -> NDArray[np.int64]:
+        """(2, T) how many of a tracklet's camera began before it began, and by the time it ended."""
+        begun = np.zeros((2, len(self.camera)), np.int64)
+        for number in range(int(self.camera.max(initial=-1)) + 1):
+            members = np.nonzero(self.camera == number)[0]
+            starts = np.sort(self.start[members])
+            begun[0, members] = np.searchsorted(starts, self.start[members])
+            begun[1, members] = np.searchsorted(starts, self.end[members], side="right")
+        return begun
 
     @cached_property
     def _first(self) -> NDArray[np.float64]:

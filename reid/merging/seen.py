@@ -118,6 +118,9 @@ class MergeRules:
     """By how much the odds rise where one tracklet begins just when and where another ended."""
     continuity_seconds: float = 1.0
     """The gap after which that is worth 1/e of it."""
+    crowd: int = 5
+    """Of those who come into view after somebody's end, how many may be that person before the odds of each fall as one
+    over their number: among all who pass in a day somebody looks alike by chance."""
     clock_slack: float = 1.0
     """Seconds by which two cameras' clocks may differ."""
     reciprocity: float = 5.0
@@ -131,8 +134,8 @@ class MergeRules:
         for name in ("certainty", "confident"):
             if not 0 < getattr(self, name) < 1:
                 raise MergeError(f"{name} is a probability between 0 and 1, not {getattr(self, name)}")
-        if self.neighbours < 1 or self.passes < 1:
-            raise MergeError("neighbours and passes are at least 1")
+        if min(self.neighbours, self.passes, self.crowd) < 1:
+            raise MergeError("neighbours, passes and crowd are at least 1")
         if min(self.continuity, self.reciprocity) < 1 or self.continuity_seconds <= 0:
             raise MergeError("continuity and reciprocity are at least 1, and continuity_seconds is positive")
         if min(self.speed, self.jitter, self.clock_slack) < 0:

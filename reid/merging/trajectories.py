@@ -72,7 +72,8 @@ def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np
         looks = log_odds(np.einsum("pd,pd->p", seen.embedding[part[:, 0]], seen.embedding[part[:, 1]]))
         part = part[looks + np.log(rules.continuity) > least]  # others cannot carry a join
         kept.append(part)
-        worth.append(motion.continuity(*part.T))
+        passed = np.log(rules.crowd / np.maximum(motion.crowd(*part.T), rules.crowd))
+        worth.append(motion.continuity(*part.T) + passed)
     facts = np.concatenate([seen.cannot_link, seen.apart])
     facts = facts[motion.possible(*facts.T)]  # else time or place keeps them apart anyway
     # What corrections join across cameras grows as one here, too: else two cameras could each join what is apart.

@@ -272,6 +272,34 @@ def test_a_broken_track_goes_on_where_it_broke() -> None:
         assert (len(np.unique(unplaced)), len(np.unique(placed))) == (2, expected)
 
 
+def test_the_more_came_by_since_the_more_alike_it_must_look() -> None:
+    """Rows 0 and 1 are alike, the others like nobody; the times of all others lie between theirs."""
+    for between, unknown, expected in ((3, False, 1), (60, False, 2), (60, True, 2), (3, True, 1)):
+        others = unit(np.random.default_rng(0).normal(size=(between, 200)))
+        alike = np.zeros((2, 200), np.float32)
+        alike[:, 0], alike[1, 1] = 0.9, np.sqrt(1 - 0.9**2)
+        alike[0, 0] = 1
+        start = np.concatenate([[0.0, 10.0 * between + 20], 10.0 * np.arange(1, between + 1)])
+        if unknown:
+            start[1] = np.nan
+        size = len(start)
+        seen = Seen(np.arange(size), np.zeros(size, np.int64), start, start + 1, np.concatenate([alike, others]))
+        found = trajectories(seen, RULES, within)
+        assert len(np.unique(found[:2])) == expected, (between, unknown)
+
+
+def test_who_came_by_is_counted_as_it_is_by_hand() -> None:
+    rng = np.random.default_rng(1)
+    seen = site(6, 1).seen
+    motion = Motion.of(seen, RULES)
+    a, b = rng.integers(len(seen), size=(2, 400))
+    same = (seen.camera[a] == seen.camera[b]) & (a != b)
+    for one, other, counted in zip(a[same], b[same], motion.crowd(a[same], b[same])):
+        first, then = (one, other) if seen.start[one] <= seen.start[other] else (other, one)
+        begun = (seen.camera == seen.camera[one]) & (seen.start > seen.end[first]) & (seen.start < seen.start[then])
+        assert counted == begun.sum() + 1
+
+
 def test_unknown_times_rule_nothing_out() -> None:
     nowhere = np.full(2, np.nan)
     seen = Seen(np.arange(2), np.array([0, 1]), nowhere, nowhere, unit(np.ones((2, 3))))
