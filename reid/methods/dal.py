@@ -62,9 +62,10 @@ class DALConfig(Config):
     @classmethod
     def practical(cls) -> DALConfig:
         # Its authors' code for all that the paper leaves open, but the means: a zero anchor is as near to every frame.
+        # λ is 4: of a person's fragments each must be told from the others within the camera, but not across cameras.
         # Adam, augmentation and the length of the run are those of the other methods, to compare with.
         recipe = Recipe(epochs=80, drops=(0.5,), batch=64, frames=2, head="embedding-l2", clip_value=2.0)
-        return cls(recipe=recipe, margin=0.5, squared=True, cross_start=0.1, ranking="pooled")
+        return cls(recipe=recipe, margin=0.5, squared=True, cross_start=0.1, cross_weight=4.0)
 
 
 class DAL(Method):
