@@ -99,7 +99,7 @@ def _row(site: Site, tracklet: SegmentRecord, columns: int) -> NDArray[np.uint8]
     found = row([site.crop_jpeg(crops[at]) for at in chosen], columns)
     start, end = (datetime.fromtimestamp(t, UTC) for t in (tracklet.start, tracklet.end))
     times = f"{start:%H:%M:%S}.{start.microsecond // 100000} – {end:%H:%M:%S}.{end.microsecond // 100000}"
-    write(found, f"tracklet {tracklet.number}", (6, 22), INK, 14, 500)
+    write(found, f"tracklet {tracklet.id}", (6, 22), INK, 14, 500)
     write(found, f"track {tracklet.track}, {tracklet.length} boxes", (6, 42), FAINT, 13)
     write(found, f"{start:%Y-%m-%d}", (6, 66), FAINT, 13)
     write(found, times, (6, 84), FAINT, 13)

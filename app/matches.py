@@ -22,7 +22,7 @@ _JPEG = b"\xff\xd8\xff"
 class Match:
     """A tracklet that may show the person asked for."""
 
-    tracklet: int  # id in the site
+    tracklet: int  # id in the site, as the commands take it
     camera: str
     start: float  # UTC seconds
     end: float
@@ -37,11 +37,6 @@ class Match:
         """At most CROPS of its pictures, spread over its time; only what is a JPEG."""
         crops = [crop for crop in self.crops if crop.startswith(_JPEG)]
         return [crops[round(k)] for k in np.linspace(0, len(crops) - 1, min(CROPS, len(crops)))]
-
-    @property
-    def number(self) -> int:
-        """The tracklet's number in its camera, as contact sheets show it: the lower half of its id (app.rows)."""
-        return self.tracklet & 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +91,7 @@ class IdentityGroup:
         if self.number is not None:
             return f"Identity {self.number}"
         way = self.trajectories[0]
-        return f"Tracklet {way.matches[0].number}" if way.number is None else f"Trajectory {way.number}"
+        return f"Tracklet {way.matches[0].tracklet}" if way.number is None else f"Trajectory {way.number}"
 
     @property
     def matches(self) -> tuple[Match, ...]:

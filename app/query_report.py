@@ -229,7 +229,7 @@ def _timeline(matches: Sequence[Match]) -> str:
                 f'<rect class="p{_level(match.probability)}" x="{at(match.start):.3f}%" y="{y + 22}" '
                 f'width="{at(match.end) - at(match.start):.3f}%" height="16" rx="2"><title>{_say(camera)}, '
                 f"{_iso(match.start)} – {_iso(match.end)}, {_say(percent(match.probability))}, tracklet "
-                f"{match.number}</title></rect>"
+                f"{match.tracklet}</title></rect>"
             )
     edges = [0, *(round(100 * step) for step in _STEPS), 100]
     key = "".join(
@@ -291,7 +291,7 @@ def _person_card(person: IdentityGroup) -> str:
 def _match_card(match: Match) -> str:
     crops = match.shown
     pictures = "".join(
-        _image(crop, f"Tracklet {match.number} in {match.camera}, picture {k} of {len(crops)}")
+        _image(crop, f"Tracklet {match.tracklet} in {match.camera}, picture {k} of {len(crops)}")
         for k, crop in enumerate(crops, 1)
     )
     share = 100 * min(max(match.probability, 0.0), 1.0)
@@ -302,7 +302,8 @@ def _match_card(match: Match) -> str:
 <div class="bar" aria-hidden="true"><i class="p{_level(match.probability)}" style="width:{share:.1f}%"></i></div>
 <p><strong>{_say(match.camera)}</strong></p>
 <p>{_span(match.start, match.end)} UTC</p>
-<p class="small">{_duration(match.end - match.start)} · similarity {match.similarity:.3f} · tracklet {match.number}</p>
+<p class="small">{_duration(match.end - match.start)} · similarity {match.similarity:.3f}</p>
+<p class="small">tracklet {match.tracklet}</p>
 </div>
 </div>"""
 

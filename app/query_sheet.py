@@ -48,7 +48,7 @@ def _row(match: Match) -> NDArray[np.uint8]:
     start, end = (datetime.fromtimestamp(t, UTC) for t in (match.start, match.end))
     for text, y, size, weight, colour in (
         (f"{percent(match.probability)}   {match.camera}", 22, 15, 600, INK),
-        (f"tracklet {match.number}", 44, 13, 400, FAINT),
+        (f"tracklet {match.tracklet}", 44, 13, 400, FAINT),
         (f"similarity {match.similarity:.2f}", 62, 13, 400, FAINT),
         (f"{start:%Y-%m-%d}", 84, 13, 400, FAINT),
         (f"{start:%H:%M:%S} – {end:%H:%M:%S} UTC", 102, 13, 400, FAINT),

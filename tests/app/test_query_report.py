@@ -84,6 +84,14 @@ def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
     assert page.source.index("Content-Security-Policy") < page.source.index("<style")
 
 
+def test_tracklets_are_called_as_commands_call_them(tmp_path: Path) -> None:
+    """By the id that query, merge and forget take, not by their number in the camera."""
+    number = (3 << 32) + 5
+    page = report(tmp_path, matches=[match(number, 0.9)])
+    assert page.said["h3"] == [f"Tracklet {number}"]
+    assert f"tracklet {number}" in page.text and "tracklet 5" not in page.text
+
+
 def test_the_page_says_what_was_found(tmp_path: Path) -> None:
     page = report(tmp_path)
     for words in ("station", "base 1.0", "1,234 tracklets", "Cameras", "hall, street", "2026-11-21 12:16:39"):
