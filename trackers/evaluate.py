@@ -226,7 +226,8 @@ def _match(truth: Rows, results: Rows) -> _Matched:
     asked, visible = truth[:, CONSIDERED] != 0, np.ones(len(truth))
     if has_classes:
         if truth.shape[1] > VISIBILITY:
-            visible = truth[:, VISIBILITY].clip(0, 1)
+            told = truth[:, VISIBILITY]
+            visible = np.where(told < 0, 1.0, told.clip(max=1))  # -1: not told
         asked &= classes == PEDESTRIAN
     last = int(max(truth[:, FRAME].max(initial=0), results[:, FRAME].max(initial=0)))
     frames = np.arange(1, last + 2)

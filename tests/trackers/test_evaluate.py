@@ -130,5 +130,7 @@ def test_a_tracklet_is_of_who_is_seen_not_of_who_hides_behind() -> None:
     untold = truth.copy()
     untold[:, 7:] = -1  # as MOT15 has it
     assert people_of(untold, found) == {7: 41}
+    untold[:, 7] = 1  # classes, but nobody said who is seen
+    assert people_of(untold, found) == {7: 41}
     truth[truth[:, 1] == 40, 6] = 0  # marked to be ignored
     assert people_of(truth, found) == {7: 41}
