@@ -3,6 +3,7 @@ that leaves the old model serving until the new one is ready in every part."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 import json
@@ -53,7 +54,10 @@ LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate nee
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
-MOST_CROPS = 16  # of a tracklet, to learn from
+LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there is time
+ENOUGH_EPOCHS = 12  # of these
+MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
+FEW_EPOCHS = 3
 PROBE_SECONDS = 4.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
 MOST_EPOCHS = 24  # unless more are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
@@ -81,6 +85,8 @@ class AdaptReport:
     tracklets: int  # learned from
     held_back: int  # judged by
     crops: int
+    backbone: str
+    size: list[int]  # height and width of crops, px
     epochs: int
     images_per_second: float
     gate: dict[str, Any]  # of the candidate
@@ -99,9 +105,10 @@ class Plan:
     started_from: str
     epochs: int
     batch: int
-    rate: float  # images/s, expected
+    size: tuple[int, int]  # height and width of crops, px
+    crops: int  # of a tracklet, at most
     learn: list[int]  # tracklet ids
-    asked: dict[str, Any]  # method, minutes, epochs, seed
+    asked: dict[str, Any]  # method, minutes, epochs, size, seed
 
 
 def adapt(
@@ -110,24 +117,27 @@ def adapt(
     method: str = "merged",
     minutes: float = 30.0,
     epochs: int | None = None,
+    size: tuple[int, int] | None = None,
     device: str | None = None,
     force: bool = False,
     seed: int = 0,
 ) -> AdaptReport:
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
-    epochs: None for as many as fit `minutes`, and no more than MOST_EPOCHS. Going on where it was interrupted. Raises
-    SiteError where there is too little to learn from, TrainingError or Diverged where training fails.
+    epochs: None for as many as fit `minutes`, and no more than MOST_EPOCHS. size: height and width of crops, px; None
+    for LARGER where these epochs, or ENOUGH_EPOCHS, fit, else the model's. Going on where it was interrupted. Raises
+    SiteError where there is too little to learn from or training fails.
     """
     from reid.encoder import load_encoder
     from reid.gate import better
     from reid.run import Diverged, TrainingError
+    from reid.tracklets import TrackletDataset
     from reid.train import train
 
     began = time.monotonic()
     place = _device(device)
     with Site.open_existing(path) as site:
-        asked = {"method": method, "minutes": None if epochs else minutes, "epochs": epochs, "seed": seed}
+        asked = {"method": method, "minutes": minutes, "epochs": epochs, "size": size and list(size), "seed": seed}
         if (done := _finished(site, asked)) is not None:
             return done
         table = site.tracklet_table()
@@ -143,7 +153,7 @@ def adapt(
         plan = _plan(site, table, held, now, asked, place)
         run = site.path / "adapt" / plan.model
         start = folder_of(site, plan.started_from) / WEIGHTS
-        dataset = _dataset(site, plan.learn, run / "crops", load_encoder(start).size)
+        dataset = TrackletDataset.build(run / "crops", _source(site, plan), *plan.size)
         try:
             result = train(dataset, _settings(plan, start, seed), run / "training", device=place)
         except (TrainingError, Diverged) as error:
@@ -161,6 +171,8 @@ def adapt(
             "tracklets": len(plan.learn),
             "held_back": len(held),
             "crops": len(dataset.crops),
+            "backbone": candidate.config.backbone,
+            "size": list(candidate.size),
             "epochs": plan.epochs,
             "images_per_second": result.images_per_second,
             "gate": after.plain(),
@@ -297,30 +309,51 @@ def _plan(
             return plan
         log.info("What was begun for %s was for other tracklets or wishes: it begins again", plan.model)
         shutil.rmtree(path.parent)
+    from reid.encoder import load_encoder
+    from reid.methods import find
+
     name = next_name(site)
     run = site.path / "adapt" / name
     shutil.rmtree(run, ignore_errors=True)
-    start = folder_of(site, now.name) / WEIGHTS
-    plan = Plan(name, asked["method"], now.name, 1, 1, 0.0, learn.tolist(), asked)
-    settings = _settings(plan, start, asked["seed"])
-    config = settings.config()
-    from reid.encoder import load_encoder
-
-    encoder = load_encoder(start)
-    dataset = _dataset(site, plan.learn, run / "crops", encoder.size)
-    rate = _probe(encoder.to(device), dataset, config.recipe.batch)
-    seconds = len(dataset.crops) / rate * REST
-    epochs = asked["epochs"] or min(MOST_EPOCHS, max(1, round(SPARE * 60 * asked["minutes"] / seconds)))
-    plan = dataclasses.replace(plan, epochs=epochs, batch=config.recipe.batch, rate=rate)
+    run.mkdir(mode=0o700, parents=True)
+    encoder = load_encoder(folder_of(site, now.name) / WEIGHTS).to(device)
+    batch = find(asked["method"])[1].practical().recipe.batch
+    rate = _probe(encoder, batch)
+    epochs, size, most, seconds = fitted(site, learn, encoder.size, rate, asked)
+    plan = Plan(name, asked["method"], now.name, epochs, batch, size, most, learn.tolist(), asked)
     write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
-    height, width = encoder.size
     log.info(
-        "%s: %s on %d tracklets (%d crops, %d held back), backbone %s at %d×%d px from %s, batches of %d, %d epochs, "
-        "about %.0f minutes at %.0f images/s on %s",
-        *(name, plan.method, len(plan.learn), len(dataset.crops), len(held), encoder.config.backbone, height, width),
-        *(now.name, plan.batch, epochs, epochs * seconds / 60, rate, device),
+        "%s: %s on %d tracklets (up to %d crops each, %d tracklets held back), backbone %s, crops of %d×%d px, from "
+        "%s, batches of %d, %d epochs, about %.0f minutes on %s",
+        *(name, plan.method, len(learn), most, len(held), encoder.config.backbone, *size),
+        *(now.name, batch, epochs, epochs * seconds / 60, device),
     )
     return plan
+
+
+def fitted(
+    site: Site, learn: NDArray[np.int64], own: tuple[int, int], rate: float, asked: dict[str, Any]
+) -> tuple[int, tuple[int, int], int, float]:
+    """Epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
+
+    own: the size that the model takes; rate: how many such crops it learns from in a second.
+    """
+    there = np.array([len(site.crops(number)) for number in learn.tolist()])
+
+    def seconds(size: tuple[int, int], most: int) -> float:
+        return float(np.minimum(there, most).sum()) / rate * REST * (size[0] * size[1]) / (own[0] * own[1])
+
+    budget, most = SPARE * 60 * asked["minutes"], MOST_CROPS[0]
+    if asked["size"] is not None:
+        size = (int(asked["size"][0]), int(asked["size"][1]))
+    else:
+        wanted = asked["epochs"] or ENOUGH_EPOCHS
+        size = LARGER if own < LARGER and wanted * seconds(LARGER, most) <= budget else own
+    if asked["epochs"] is not None:
+        return asked["epochs"], size, most, seconds(size, most)
+    most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(size, few) <= budget), MOST_CROPS[-1])
+    epoch = seconds(size, most)
+    return min(MOST_EPOCHS, max(1, int(budget / epoch))), size, most, epoch
 
 
 def _settings(plan: Plan, start: Path, seed: int) -> Any:
@@ -333,41 +366,39 @@ def _settings(plan: Plan, start: Path, seed: int) -> Any:
         epochs=plan.epochs,
         seed=seed,
         init=str(start),
+        size=(plan.size[0], plan.size[1]),
         changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),
     )
 
 
-def _probe(encoder: Encoder, dataset: TrackletDataset, batch: int) -> float:
+def _probe(encoder: Encoder, batch: int) -> float:
     """Images a second of training steps on this machine."""
     import copy
 
     import torch
 
     copied = copy.deepcopy(encoder).train()
-    crops = torch.from_numpy(dataset.crops[: max(8, min(batch, len(dataset.crops)))])
+    crops = torch.randint(0, 256, (batch, *encoder.size, 3), dtype=torch.uint8)
+    crops = crops.to(next(copied.parameters()).device)
     optimiser = torch.optim.Adam(copied.parameters(), 1e-4)
     began, steps = time.monotonic(), 0
     while steps < 2 or time.monotonic() - began < PROBE_SECONDS:
         if steps == 1:  # the first one is slow
             began = time.monotonic()
         optimiser.zero_grad()
-        copied(crops.to(next(copied.parameters()).device)).square().mean().backward()
+        copied(crops).square().mean().backward()
         optimiser.step()
         steps += 1
-    return (steps - 1) * len(crops) / (time.monotonic() - began)
+    if crops.is_cuda:
+        torch.cuda.synchronize(crops.device)
+    return (steps - 1) * batch / (time.monotonic() - began)
 
 
-def _dataset(site: Site, learn: list[int], folder: Path, size: tuple[int, int]) -> TrackletDataset:
+def _source(site: Site, plan: Plan) -> TrackletSource:
     """Crops of the tracklets to learn from, as the engine takes them."""
-    from reid.tracklets import TrackletDataset
-
-    return TrackletDataset.build(folder, _source(site, learn), *size)
-
-
-def _source(site: Site, learn: list[int]) -> TrackletSource:
     from reid.tracklets import Tracklet, TrackletSource
 
-    table = site.tracklet_table()
+    learn, table = plan.learn, site.tracklet_table()
     camera = dict(zip(table.ids.tolist(), (table.names[c] for c in table.cameras)))
     pairs = site.cannot_link()
     pairs = pairs[np.isin(pairs, learn).all(1)]
@@ -375,12 +406,12 @@ def _source(site: Site, learn: list[int]) -> TrackletSource:
     def tracklets() -> Iterator[Tracklet]:
         for number in learn:
             crops = site.crops(number)
-            crops = [crops[k] for k in spread(len(crops), MOST_CROPS)] if crops else []
+            crops = [crops[k] for k in spread(len(crops), plan.crops)] if crops else []
             if crops:
                 pictures = [site.crop_jpeg(crop) for crop in crops]
                 yield Tracklet(number, camera[number], np.array([crop.time for crop in crops]), pictures)
 
-    named = hashlib.sha256(json.dumps([learn, pairs.tolist(), MOST_CROPS]).encode()).hexdigest()
+    named = hashlib.sha256(json.dumps([learn, pairs.tolist(), plan.crops]).encode()).hexdigest()
     return TrackletSource(tracklets(), named, cannot_link=pairs)
 
 
@@ -411,18 +442,34 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
     return judge(np.concatenate(rows), np.concatenate(whose), *seen, pairs, np.isin(ids, held))
 
 
+def _pixels(text: str) -> tuple[int, int]:
+    from reid.train import pixels
+
+    try:
+        return pixels(text)
+    except argparse.ArgumentTypeError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--size") from error
+
+
 def command(
     site: SiteOption = SITE,
     method: Annotated[Method, typer.Option(help="How it learns.")] = Method.merged,
     minutes: Annotated[float, typer.Option(help="As long as this at most, about, on this machine…", min=0.1)] = 30.0,
     epochs: Annotated[int | None, typer.Option(help="…or so many times through all crops.", min=1)] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HEIGHTxWIDTH", help="Of crops, px; default: as large as the time allows."),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA where it works.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Let the new model serve whatever the gate says.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Learn the site's own appearance from its tracklets, without labels. Safe to interrupt."""
-    report = adapt(site, method=method, minutes=minutes, epochs=epochs, device=device, force=force, seed=seed)
+    asked = None if size is None else _pixels(size)
+    report = adapt(
+        site, method=method, minutes=minutes, epochs=epochs, size=asked, device=device, force=force, seed=seed
+    )
     if as_json:
         print_json(report)
         return

@@ -50,9 +50,11 @@ def main() -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=30.0)
     budget.add_argument("--epochs", type=int)
+    parser.add_argument("--size", help="HEIGHTxWIDTH of the crops to learn from (default: what adapt picks)")
     arguments = parser.parse_args()
     site = ("--site", arguments.site)
-    length = ("--epochs", arguments.epochs) if arguments.epochs else ("--minutes", arguments.minutes)
+    plan = ["--epochs", arguments.epochs] if arguments.epochs else ["--minutes", arguments.minutes]
+    plan += ["--size", arguments.size] if arguments.size else []
     groups = "NMI / precision / F1 / fragments"
     heads = f"| | query mAP / rank-1 | fragments | trajectories {groups} | identities {groups} | IDF1 |"
     lines = [heads, "|---|---|---|---|---|---|"]
@@ -72,7 +74,7 @@ def main() -> None:
     names = [model["name"] for model in command("app.models", *site)]
     if len(names) == 1:
         figures(names[0])
-        report = command("app.adapt", *site, "--method", arguments.method, *length)
+        report = command("app.adapt", *site, "--method", arguments.method, *plan)
         said = "deployed" if report["deployed"] else "not deployed"
         lines.append(f"\n{report['model']}: {said}, {report['reason']} ({report['seconds']:.0f} s)\n")
         if not report["deployed"]:

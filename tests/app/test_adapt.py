@@ -13,7 +13,7 @@ import onnx
 import pytest
 import torch
 
-from app.adapt import adapt
+from app.adapt import adapt, fitted
 from app.database import SiteError
 from app.models import find, folder_of, open_model, serving, store_of, use
 from app.record import Site
@@ -66,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     path = Path(shutil.copytree(made, tmp_path_factory.mktemp("adapted") / "site"))
-    return path, adapt(path, epochs=2, force=True)
+    return path, adapt(path, epochs=2, size=(128, 64), force=True)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path
 
 def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reid.gate.better", lambda candidate, before: (False, "it is not better at all"))
-    report = adapt(path, epochs=1)
+    report = adapt(path, epochs=1, size=(128, 64))
     assert (report.deployed, report.reason) == (False, "it is not better at all")
     with Site.open(path) as site:
         assert serving(site).name == "base"
@@ -149,18 +149,20 @@ def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_
     held = json.loads((path / "adapt" / "held-back.json").read_text())["held"]
     first_day = figure_site(tmp_path / "again", people=30, cameras=3, crops=4)  # as `made`
     second_day = figure_site(path, people=10, cameras=3, crops=4, day=1, first=200)
-    report = adapt(path, epochs=2, force=True)
+    report = adapt(path, epochs=2, size=(192, 96), force=True)
     before, after = (found_again(path, model, first_day) for model in ("v1", "v2"))
     assert 0.3 < before < after + FORGOTTEN
     assert found_again(path, "v2", second_day) > 0.5
-    assert (report.model, report.started_from) == ("v2", "v1")
+    assert (report.model, report.started_from, report.size) == ("v2", "v1", [192, 96])
+    with Site.open(path) as site:
+        assert open_model(site, serving(site)).size == (192, 96)
     assert report.tracklets > 140
     assert set(held) <= set(json.loads((path / "adapt" / "held-back.json").read_text())["held"])
 
 
 @pytest.mark.parametrize("stage", ["training", "gate", "export", "embedding", "switch", "end"])
 def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path: Path, stage: str) -> None:
-    command = ["-c", ADAPT, stage, "--site", str(path), "--epochs", "2", "--force", "--json"]
+    command = ["-c", ADAPT, stage, *("--site", str(path), "--epochs", "2", "--size", "128x64", "--force", "--json")]
     process = begin(command)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "here", process.communicate()[1]
@@ -170,7 +172,7 @@ def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path
         assert serving(site).name == ("v1" if stage == "end" else "base")
         assert len(store_of(site, serving(site).name).load()[0]) == 180
         assert list(site.verify()) == []
-    done = run("-m", "app.adapt", "--site", path, "--epochs", 2, "--force", "--json")
+    done = run("-m", "app.adapt", "--site", path, "--epochs", 2, "--size", "128x64", "--force", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == "v1"
     with Site.open(path) as site:
@@ -193,8 +195,36 @@ def test_too_little_is_told_in_one_sentence(tmp_path: Path) -> None:
         assert done.returncode == 2, done.stderr
         assert words in done.stderr
     assert run("-m", "app.adapt", "--site", tmp_path / "none").returncode == 2
-    wrong = run("-m", "app.adapt", "--site", few, "--device", "abacus")
-    assert (wrong.returncode, "no device 'abacus'" in wrong.stderr) == (2, True)
+    for option, value, words in (("--device", "abacus", "no device 'abacus'"), ("--size", "8", "is not HEIGHTxWIDTH")):
+        wrong = run("-m", "app.adapt", "--site", few, option, value)
+        assert (wrong.returncode, words in wrong.stderr) == (2, True), wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("minutes", "wishes", "expected"),
+    # An image a second at 128×64 px, of 560 or fewer: 560 · 1.25 s an epoch, 2.25 times that of larger crops.
+    [
+        (1000.0, {}, (24, (192, 96), 16)),
+        (500.0, {}, (16, (192, 96), 16)),
+        (200.0, {}, (14, (128, 64), 16)),
+        (200.0, {"epochs": 3}, (3, (192, 96), 16)),
+        (100.0, {"epochs": 30}, (30, (128, 64), 16)),
+        (500.0, {"size": [128, 64]}, (24, (128, 64), 16)),
+        (20.0, {}, (2, (128, 64), 2)),
+    ],
+)
+def test_epochs_and_crops_are_as_the_time_allows(
+    made: Path, minutes: float, wishes: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    with Site.open(made) as site:
+        learn = site.tracklet_table().ids[:140]
+        asked = {"minutes": minutes, "epochs": None, "size": None} | wishes
+        assert fitted(site, learn, (128, 64), 1.0, asked)[:3] == expected
+        short = {"minutes": 5.0, "epochs": None, "size": None}
+        assert fitted(site, learn, (192, 96), 1.0, short)[1] == (
+            192,
+            96,
+        )  # what has learned from larger crops is not asked for smaller ones
 
 
 def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path: Path) -> None:
