@@ -341,7 +341,7 @@ def fitted(
     there = np.array([len(site.crops(number)) for number in learn.tolist()])
 
     def seconds(size: tuple[int, int], most: int) -> float:
-        return float(np.minimum(there, most).sum()) / rate * REST * (size[0] * size[1]) / (own[0] * own[1])
+        return float(max(1, np.minimum(there, most).sum())) / rate * REST * (size[0] * size[1]) / (own[0] * own[1])
 
     budget, most = SPARE * 60 * asked["minutes"], MOST_CROPS[0]
     if asked["size"] is not None:
