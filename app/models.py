@@ -220,18 +220,25 @@ def listing(context: typer.Context, site: SiteOption = SITE, as_json: JsonOption
     """List the versions with their figures; `use NAME` lets another one serve."""
     if context.invoked_subcommand is not None:
         return
-    with Site.open_existing(site) as opened:  # brings a site of an older format up to date
+    try:
+        opened = Site.open(site)  # also while adapt writes
+    except SiteError:
+        opened = Site.open_existing(site)  # brings a site of an older format up to date, or says what is wrong
+    with opened:
         models = opened.models()
     if as_json:
         print_json([{**_plain(model)} for model in models])
         return
-    shown = table("", "model", "made (UTC)", "method", "gate", "why", left=("", "model", "made (UTC)", "method", "why"))
+    shown = table(
+        "", "model", "made (UTC)", "method", "crops", "gate", "why", left=("", "model", "made (UTC)", "method", "why")
+    )
     for model in models:
         shown.add_row(
             "→" if model.serving else "",
             model.name,
             f"{datetime.fromtimestamp(model.made, UTC):%Y-%m-%d %H:%M}",
             str(model.summary.get("method", "")),
+            "×".join(map(str, model.summary.get("size", ()))),
             f"{model.summary['gate']['score']:.3f}" if "gate" in model.summary else "–",
             model.reason if model.status != "refused" else f"not deployed: {model.reason}",
         )

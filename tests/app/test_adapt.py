@@ -98,7 +98,8 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
 
 def test_versions_are_listed_and_switched(adapted: tuple[Path, Any], tmp_path: Path) -> None:
     path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
-    listed = json.loads(run("-m", "app.models", "--site", path, "--json").stdout)
+    with Site.open_for_writing(path):  # as while another version is trained
+        listed = json.loads(run("-m", "app.models", "--site", path, "--json").stdout)
     assert [(one["name"], one["serving"]) for one in listed] == [("base", False), ("v1", True)]
     back = run("-m", "app.models", "use", "base", "--site", path)
     assert back.returncode == 0, back.stderr
