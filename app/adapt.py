@@ -54,8 +54,9 @@ LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate nee
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
-LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there is time
-ENOUGH_EPOCHS = 12  # of these
+LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there are
+ENOUGH_TRACKLETS = 1000  # to learn from (see BENCHMARKS.md: some 450 are as well or better off without), and time for
+ENOUGH_EPOCHS = 12
 MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
 PROBE_SECONDS = 4.0
@@ -125,8 +126,8 @@ def adapt(
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
     epochs: None for as many as fit `minutes`, and no more than MOST_EPOCHS. size: height and width of crops, px; None
-    for LARGER where these epochs, or ENOUGH_EPOCHS, fit, else the model's. Going on where it was interrupted. Raises
-    SiteError where there is too little to learn from or training fails.
+    for LARGER where there are ENOUGH_TRACKLETS and these epochs, or ENOUGH_EPOCHS, fit, else the model's. Going on
+    where it was interrupted. Raises SiteError where there is too little to learn from or training fails.
     """
     from reid.encoder import load_encoder
     from reid.gate import better
@@ -319,7 +320,8 @@ def _plan(
     encoder = load_encoder(folder_of(site, now.name) / WEIGHTS).to(device)
     batch = find(asked["method"])[1].practical().recipe.batch
     rate = _probe(encoder, batch)
-    epochs, size, most, seconds = fitted(site, learn, encoder.size, rate, asked)
+    crops = np.array([len(site.crops(number)) for number in learn.tolist()])
+    epochs, size, most, seconds = fitted(crops, encoder.size, rate, asked)
     plan = Plan(name, asked["method"], now.name, epochs, batch, size, most, learn.tolist(), asked)
     write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
     log.info(
@@ -332,23 +334,24 @@ def _plan(
 
 
 def fitted(
-    site: Site, learn: NDArray[np.int64], own: tuple[int, int], rate: float, asked: dict[str, Any]
+    crops: NDArray[np.int64], own: tuple[int, int], rate: float, asked: dict[str, Any]
 ) -> tuple[int, tuple[int, int], int, float]:
     """Epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
 
-    own: the size that the model takes; rate: how many such crops it learns from in a second.
+    crops: (T,) how many there are of each tracklet; own: the size that the model takes; rate: how many such crops it
+    learns from in a second.
     """
-    there = np.array([len(site.crops(number)) for number in learn.tolist()])
 
     def seconds(size: tuple[int, int], most: int) -> float:
-        return float(max(1, np.minimum(there, most).sum())) / rate * REST * (size[0] * size[1]) / (own[0] * own[1])
+        return float(max(1, np.minimum(crops, most).sum())) / rate * REST * (size[0] * size[1]) / (own[0] * own[1])
 
     budget, most = SPARE * 60 * asked["minutes"], MOST_CROPS[0]
     if asked["size"] is not None:
         size = (int(asked["size"][0]), int(asked["size"][1]))
     else:
         wanted = asked["epochs"] or ENOUGH_EPOCHS
-        size = LARGER if own < LARGER and wanted * seconds(LARGER, most) <= budget else own
+        enough = len(crops) >= ENOUGH_TRACKLETS and wanted * seconds(LARGER, most) <= budget
+        size = LARGER if enough and own < LARGER else own
     if asked["epochs"] is not None:
         return asked["epochs"], size, most, seconds(size, most)
     most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(size, few) <= budget), MOST_CROPS[-1])
