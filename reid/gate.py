@@ -4,16 +4,12 @@ A tracklet's first and last third show one person in two moments. From that, and
 
 * `cycle`: a tracklet's first third finds its nearest in another camera, whose first third looks back at the last
   thirds: how high does the tracklet itself stand among those of its camera (reciprocal rank)?
-* `stability`: do the first and the last third find the same tracklets in another camera?
+* `stability`: do the first and the last third find the same tracklet in another camera?
 * `triangle`: does the nearest in camera B have the same nearest in camera D as the tracklet itself?
 
-Of the nearest, the first, the first two, … the first DEPTH are compared, and the agreement is the mean over these
-depths (average overlap: Fagin, Kumar & Sivakumar, 2003). The very nearest alone deceives: a method that fits its own
-associations agrees with itself on them, right or wrong; whom else it finds alike was not fitted.
-
 `score` is their weighted mean. An encoder to which all look alike sends everybody to the same tracklet and would be
-perfectly stable, so agreement counts only as far as it exceeds what the targets' popularity brings by itself (as in
-Cohen's κ), and ties are lost.
+perfectly stable, so agreement counts only as far as it exceeds what the targets' popularity brings by itself (Cohen's
+κ), and ties are lost.
 
 Why these: of encoders that were trained well and badly, too far or disturbed, they order best by true cross-camera mAP,
 which `python -m bench.gate` shows for any set of models. Telling a tracklet's own other half from all others (`split`)
@@ -28,18 +24,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from reid.association import similarity_of, top_k
 from reid.tracklets import overlapping
 
 Floats = NDArray[np.float64]
 
 WEIGHTS = {"cycle": 0.4, "stability": 0.4, "triangle": 0.2}
-DEPTH = 5  # how many of the nearest are compared
 ONE_CAMERA = {"split_camera": 0.5, "apart": 0.5}  # where there is no other camera: a much weaker sign
-MARGIN = 0.01  # of the score, that a better model must gain at least
+MARGIN = 0.015  # of the score, that a better model must gain at least: chance gives some 0.01
 GUARD = 0.02  # of `apart`, that it may lose at most
 CONFIDENCE = 0.95  # that the gain is no accident of the sample
 DRAWS = 2000  # of the bootstrap
@@ -57,8 +50,8 @@ class GateScore:
 
     score: float
     cycle: float | None  # mean reciprocal rank of the way to another camera and back
-    stability: float | None  # agreement of the two thirds' nearest in other cameras; below 0: worse than chance
-    triangle: float | None  # agreement of going to a third camera directly and by way of a second
+    stability: float | None  # κ of the two thirds' nearest neighbours in other cameras; below 0: worse than chance
+    triangle: float | None  # κ of going to a third camera directly and by way of a second
     split: float | None  # mean reciprocal rank of a tracklet's last third for its first, among all tracklets
     split_rank1: float | None
     split_camera: float | None  # the same as `split` among those of its camera
@@ -254,33 +247,30 @@ def _across(
     count = len(where)
     apart = {(int(a), int(b)) for a, b in pairs} | {(int(b), int(a)) for a, b in pairs}
     added: dict[str, list[tuple[NDArray, Floats]]] = {"cycle": [], "stability": [], "triangle": []}
-    nearest = {
-        c: np.full((count, min(DEPTH, len(members[c]))), -1) for c in members
-    }  # each tracklet's there, best first
+    nearest = {c: np.full(count, -1) for c in members}  # camera → each tracklet's nearest there
     right = wrong = 0
     for here, one in members.items():
         for there, other in members.items():
             if here == there:
                 continue
-            nearest[there][one] = other[_nearest(whole[one], whole[other])]
+            nearest[there][one] = other[(whole[one] @ whole[other].T).argmax(1)]
             asking = np.flatnonzero(asks[one])
             if not len(asking):
                 continue
-            found = _nearest(early[one[asking]], late[other])
-            back = (early[other] @ late[one].T)[found[:, 0]]
+            found = (early[one[asking]] @ late[other].T).argmax(1)
+            back = (early[other] @ late[one].T)[found]
             rank = (back >= back[np.arange(len(asking)), asking][:, None]).sum(1)
             added["cycle"].append((one[asking], 1 / rank))
             landed = one[back.argmax(1)]
             right += int((rank == 1).sum())
             wrong += sum((int(a), int(b)) in apart for a, b in zip(one[asking], landed))
-            again = _nearest(late[one[asking]], early[other])
+            again = (late[one[asking]] @ early[other].T).argmax(1)
             added["stability"].append((one[asking], _agreement(found, again)))
     for here, one in members.items():
         for over in members:
             for there in members:
                 if len({here, over, there}) == 3:
-                    by_way = nearest[there][nearest[over][one, 0]]
-                    added["triangle"].append((one, _agreement(nearest[there][one], by_way)))
+                    added["triangle"].append((one, _agreement(nearest[there][one], nearest[there][nearest[over][one]])))
     values = {
         name: _mean_by(np.concatenate([v for _, v in parts]), np.concatenate([at for at, _ in parts]), count)
         if parts
@@ -290,27 +280,11 @@ def _across(
     return values, right / (right + wrong) if right + wrong else None
 
 
-def _nearest(queries: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.int64]:
-    """(n, k) the DEPTH rows of `gallery` most alike each query, or all, the most alike first."""
-    similarity = similarity_of(torch.from_numpy(queries), torch.from_numpy(gallery), "cosine")
-    return top_k(similarity, len(queries), len(gallery), min(DEPTH, len(gallery)))[1].numpy()
-
-
 def _agreement(a: NDArray[np.int64], b: NDArray[np.int64]) -> Floats:
-    """What each of n pairs of rankings (n, k) adds to their mean agreement; 0 where all chose the same.
-
-    At each depth that of a pair is the share of the ranked that both have, o, beyond what lists drawn from all would
-    share, e: (o − e) / (1 − e). For k = 1 the mean is Cohen's κ.
-    """
+    """What each of (n,) pairs of choices adds to Cohen's κ, whose mean it is; 0 where all chose the same."""
     width = int(max(a.max(), b.max())) + 1
-    shared = a[:, :, None] == b[:, None, :]
-    total = np.zeros(len(a))
-    for depth in range(1, a.shape[1] + 1):
-        popular = [np.bincount(ranked[:, :depth].ravel(), minlength=width) / len(a) for ranked in (a, b)]
-        chance = float(popular[0] @ popular[1]) / depth
-        if chance < 1 - 1e-9:
-            total += (shared[:, :depth, :depth].sum((1, 2)) / depth - chance) / (1 - chance)
-    return total / a.shape[1]
+    chance = float((np.bincount(a, minlength=width) / len(a)) @ (np.bincount(b, minlength=width) / len(b)))
+    return ((a == b) - chance) / (1 - chance) if chance < 1 - 1e-9 else np.zeros(len(a))
 
 
 def _mean_by(values: NDArray, group: NDArray[np.int64], count: int) -> Floats:
