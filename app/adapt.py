@@ -54,14 +54,13 @@ LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate nee
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
+EPOCHS = 12  # unless others are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
 LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there are
-ENOUGH_TRACKLETS = 1000  # to learn from (see BENCHMARKS.md: some 450 are as well or better off without), and time for
-ENOUGH_EPOCHS = 12
+ENOUGH_TRACKLETS = 1000  # to learn from (see BENCHMARKS.md: some 450 are as well or better off without)
 MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
 PROBE_SECONDS = 4.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
-MOST_EPOCHS = 24  # unless more are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
 SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
 
 
@@ -125,9 +124,9 @@ def adapt(
 ) -> AdaptReport:
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
-    epochs: None for as many as fit `minutes`, and no more than MOST_EPOCHS. size: height and width of crops, px; None
-    for LARGER where there are ENOUGH_TRACKLETS and these epochs, or ENOUGH_EPOCHS, fit, else the model's. Going on
-    where it was interrupted. Raises SiteError where there is too little to learn from or training fails.
+    epochs: None for EPOCHS, or as many as fit `minutes`. size: height and width of crops, px; None for LARGER where
+    there are ENOUGH_TRACKLETS and all epochs fit, else the model's. Going on where it was interrupted. Raises SiteError
+    where there is too little to learn from or training fails.
     """
     from reid.encoder import load_encoder
     from reid.gate import better
@@ -349,14 +348,13 @@ def fitted(
     if asked["size"] is not None:
         size = (int(asked["size"][0]), int(asked["size"][1]))
     else:
-        wanted = asked["epochs"] or ENOUGH_EPOCHS
-        enough = len(crops) >= ENOUGH_TRACKLETS and wanted * seconds(LARGER, most) <= budget
+        enough = len(crops) >= ENOUGH_TRACKLETS and (asked["epochs"] or EPOCHS) * seconds(LARGER, most) <= budget
         size = LARGER if enough and own < LARGER else own
     if asked["epochs"] is not None:
         return asked["epochs"], size, most, seconds(size, most)
     most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(size, few) <= budget), MOST_CROPS[-1])
     epoch = seconds(size, most)
-    return min(MOST_EPOCHS, max(1, int(budget / epoch))), size, most, epoch
+    return min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
 
 
 def _settings(plan: Plan, start: Path, seed: int) -> Any:
