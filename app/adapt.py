@@ -455,11 +455,12 @@ def _pixels(text: str) -> tuple[int, int]:
 def command(
     site: SiteOption = SITE,
     method: Annotated[Method, typer.Option(help="How it learns.")] = Method.merged,
-    minutes: Annotated[float, typer.Option(help="As long as this at most, about, on this machine…", min=0.1)] = 30.0,
-    epochs: Annotated[int | None, typer.Option(help="…or so many times through all crops.", min=1)] = None,
+    minutes: Annotated[float, typer.Option(help="As long as this at most, about, on this machine.", min=0.1)] = 30.0,
+    epochs: Annotated[
+        int | None, typer.Option(help=f"So often through all crops; default: {EPOCHS}, or as many as fit.", min=1)
+    ] = None,
     size: Annotated[
-        str | None,
-        typer.Option(metavar="HEIGHTxWIDTH", help="Of crops, px; default: as large as the time allows."),
+        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Of crops, px; default: as tracklets and time allow.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA where it works.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Let the new model serve whatever the gate says.")] = False,
@@ -476,7 +477,8 @@ def command(
         return
     output.print(
         f"{report.model} ({report.method} from {report.started_from}): {report.epochs} epochs of "
-        f"{report.crops:,} crops of {report.tracklets:,} tracklets in {report.seconds / 60:.1f} minutes",
+        f"{report.crops:,} crops of {report.tracklets:,} tracklets, {'×'.join(map(str, report.size))} px, in "
+        f"{report.seconds / 60:.1f} minutes",
         markup=False,
     )
     output.print(f"gate {report.gate_before['score']:.3f} → {report.gate['score']:.3f}: {report.reason}", markup=False)
