@@ -486,6 +486,8 @@ def pixels(text: str) -> tuple[int, int]:
         height, width = map(int, text.split("x"))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, as 256x128") from error
+    if not 16 <= min(height, width) <= max(height, width) <= 1024:
+        raise argparse.ArgumentTypeError(f"crops are 16 to 1024 px high and wide, not {text}")
     return height, width
 
 

@@ -196,7 +196,11 @@ def test_too_little_is_told_in_one_sentence(tmp_path: Path) -> None:
         assert done.returncode == 2, done.stderr
         assert words in done.stderr
     assert run("-m", "app.adapt", "--site", tmp_path / "none").returncode == 2
-    for option, value, words in (("--device", "abacus", "no device 'abacus'"), ("--size", "8", "is not HEIGHTxWIDTH")):
+    for option, value, words in (
+        ("--device", "abacus", "no device 'abacus'"),
+        ("--size", "128", "is not HEIGHTxWIDTH"),
+        ("--size", "0x64", "16 to 1024 px"),
+    ):
         wrong = run("-m", "app.adapt", "--site", few, option, value)
         assert (wrong.returncode, words in wrong.stderr) == (2, True), wrong.stderr
 
