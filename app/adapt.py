@@ -59,7 +59,7 @@ LARGER = (192, 96)  # px, height and width of crops that teach more than those o
 ENOUGH_TRACKLETS = 1000  # to learn from (see BENCHMARKS.md: some 450 are as well or better off without)
 MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
-PROBE_SECONDS = 4.0
+PROBE_SECONDS = 2.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
 SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
 
