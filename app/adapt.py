@@ -303,11 +303,11 @@ def _plan(
     """What was begun with the same wishes and is not finished, else a new plan."""
     learn = np.setdiff1d(table.ids, held)
     for path in sorted((site.path / "adapt").glob("v*/plan.json")):
-        plan = Plan(**json.loads(path.read_text()))
-        if plan.asked == asked and plan.learn == learn.tolist() and plan.started_from == now.name:
+        plan = _read_plan(path)
+        if plan and plan.asked == asked and plan.learn == learn.tolist() and plan.started_from == now.name:
             log.info("Going on with %s", plan.model)
             return plan
-        log.info("What was begun for %s was for other tracklets or wishes: it begins again", plan.model)
+        log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
         shutil.rmtree(path.parent)
     from reid.encoder import load_encoder
     from reid.methods import find
@@ -330,6 +330,12 @@ def _plan(
         *(now.name, batch, epochs, epochs * seconds / 60, device),
     )
     return plan
+
+
+def _read_plan(path: Path) -> Plan | None:
+    """None where an earlier Sightline wrote it, which planned by other things."""
+    written = json.loads(path.read_text(encoding="utf-8"))
+    return Plan(**written) if written.keys() == {field.name for field in dataclasses.fields(Plan)} else None
 
 
 def fitted(

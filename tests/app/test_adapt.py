@@ -123,6 +123,9 @@ def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path
 
 def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reid.gate.better", lambda candidate, before: (False, "it is not better at all"))
+    begun = path / "adapt" / "v1" / "plan.json"  # by an earlier version, which planned by other things
+    begun.parent.mkdir(parents=True)
+    begun.write_text(json.dumps({"model": "v1", "method": "merged", "epochs": 1, "asked": {}}), encoding="utf-8")
     report = adapt(path, epochs=1, size=(128, 64))
     assert (report.deployed, report.reason) == (False, "it is not better at all")
     with Site.open(path) as site:
