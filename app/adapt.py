@@ -59,6 +59,7 @@ LARGER = (192, 96)  # px, height and width of crops that teach more than those o
 ENOUGH_TRACKLETS = 1000  # to learn from (see BENCHMARKS.md: some 450 are as well or better off without)
 MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
+PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (see BENCHMARKS.md)
 PROBE_SECONDS = 2.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
 SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
@@ -94,6 +95,7 @@ class AdaptReport:
     deployed: bool
     reason: str
     seconds: float
+    share: float = 1.0  # of the way from the start's weights to the trained ones that the version went
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def adapt(
     there are ENOUGH_TRACKLETS and all epochs fit, else the model's. Going on where it was interrupted. Raises SiteError
     where there is too little to learn from or training fails.
     """
-    from reid.encoder import load_encoder
+    from reid.encoder import between, load_encoder
     from reid.gate import better
     from reid.run import Diverged, TrainingError
     from reid.tracklets import TrackletDataset
@@ -153,14 +155,18 @@ def adapt(
         plan = _plan(site, table, held, now, asked, place)
         run = site.path / "adapt" / plan.model
         start = folder_of(site, plan.started_from) / WEIGHTS
-        dataset = TrackletDataset.build(run / "crops", _source(site, plan), *plan.size)
+        dataset = TrackletDataset.build(run / "crops", source_of(site, plan.learn, plan.crops), *plan.size)
         try:
             result = train(dataset, _settings(plan, start, seed), run / "training", device=place)
         except (TrainingError, Diverged) as error:
             raise SiteError(f"{error} ({run} holds the run: remove it to begin again)") from error
-        candidate = load_encoder(Path(result.model))
+        served, candidate = load_encoder(start), load_encoder(Path(result.model))
+        share = 1.0  # weights for crops of another size are no good in these
+        if served.size == candidate.size:
+            share = len(plan.learn) / (len(plan.learn) + PRIOR)
+            candidate = between(served, candidate, share)
         log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
-        before = _judge(site, load_encoder(start).to(place), table, held)
+        before = _judge(site, served.to(place), table, held)
         after = _judge(site, candidate.to(place), table, held)
         passed, reason = better(after, before)
         if force and not passed:
@@ -175,6 +181,7 @@ def adapt(
             "size": list(candidate.size),
             "epochs": plan.epochs,
             "images_per_second": result.images_per_second,
+            "share": round(share, 3),
             "gate": after.plain(),
             "gate_before": before.plain(),
         }
@@ -401,11 +408,11 @@ def _probe(encoder: Encoder, batch: int) -> float:
     return (steps - 1) * batch / (time.monotonic() - began)
 
 
-def _source(site: Site, plan: Plan) -> TrackletSource:
-    """Crops of the tracklets to learn from, as the engine takes them."""
+def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
+    """Tracklets of a site, by their ids, with so many crops of each at most, as the engine takes them."""
     from reid.tracklets import Tracklet, TrackletSource
 
-    learn, table = plan.learn, site.tracklet_table()
+    table = site.tracklet_table()
     camera = dict(zip(table.ids.tolist(), (table.names[c] for c in table.cameras)))
     pairs = site.cannot_link()
     pairs = pairs[np.isin(pairs, learn).all(1)]
@@ -413,12 +420,12 @@ def _source(site: Site, plan: Plan) -> TrackletSource:
     def tracklets() -> Iterator[Tracklet]:
         for number in learn:
             crops = site.crops(number)
-            crops = [crops[k] for k in spread(len(crops), plan.crops)] if crops else []
+            crops = [crops[k] for k in spread(len(crops), most)] if crops else []
             if crops:
                 pictures = [site.crop_jpeg(crop) for crop in crops]
                 yield Tracklet(number, camera[number], np.array([crop.time for crop in crops]), pictures)
 
-    named = hashlib.sha256(json.dumps([learn, pairs.tolist(), plan.crops]).encode()).hexdigest()
+    named = hashlib.sha256(json.dumps([learn, pairs.tolist(), most]).encode()).hexdigest()
     return TrackletSource(tracklets(), named, cannot_link=pairs)
 
 

@@ -63,23 +63,8 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
 
     from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 
-    files = {path.parents[1].name: path for path in sorted(truth.glob("*/gt/gt.txt"))}
-    if not files:
-        raise FootageError(
-            f"There is no ground truth in {truth}: it should hold <camera>/gt/gt.txt in MOTChallenge columns."
-        )
-    cameras = [c.camera for c in site.cameras() if c.camera in files]
-    if not cameras:
-        raise SiteError(f"The site at {site.path} has none of the cameras {', '.join(files)} that {truth} knows.")
-    person: dict[int, int] = {}
-    rows: dict[str, tuple[Rows, Rows]] = {}
-    for camera in cameras:
-        known, found = read_rows(files[camera]), tracklet_rows(site, camera)
-        numbers = {segment.number: segment.id for segment in site.segments(camera, kind=Kind.TRACKLET)}
-        person |= {numbers[number]: who for number, who in people_of(known, found).items()}
-        found = found.copy()
-        found[:, ID] = [numbers[int(number)] for number in found[:, ID]]
-        rows[camera] = known, found
+    person, rows = _compared(site, truth)
+    cameras = list(rows)
     table = site.tracklet_table()
     inside = np.isin(table.cameras, [table.names.index(name) for name in cameras])
     ids, camera_of = table.ids[inside], table.cameras[inside]
@@ -115,6 +100,36 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
         *(model.name, cameras, len(np.unique(who[shown])), int(shown.sum()), int((~shown).sum())),
         *(_groups(here[shown], np.arange(int(shown.sum()))), trajectories, identities, idf1, query),
     )
+
+
+def people_shown(site: Site, truth: Path) -> dict[int, int]:
+    """Tracklet id → who it shows by `truth/<camera>/gt/gt.txt`; those on nobody are left out.
+
+    Raises FootageError where there is no truth, SiteError where the site has none of its cameras.
+    """
+    return _compared(site, truth)[0]
+
+
+def _compared(site: Site, truth: Path) -> tuple[dict[int, int], dict[str, tuple[Rows, Rows]]]:
+    """Tracklet id → person, and camera → rows of truth and of the site's tracklets, numbered by their ids."""
+    files = {path.parents[1].name: path for path in sorted(truth.glob("*/gt/gt.txt"))}
+    if not files:
+        raise FootageError(
+            f"There is no ground truth in {truth}: it should hold <camera>/gt/gt.txt in MOTChallenge columns."
+        )
+    cameras = [c.camera for c in site.cameras() if c.camera in files]
+    if not cameras:
+        raise SiteError(f"The site at {site.path} has none of the cameras {', '.join(files)} that {truth} knows.")
+    person: dict[int, int] = {}
+    rows: dict[str, tuple[Rows, Rows]] = {}
+    for camera in cameras:
+        known, found = read_rows(files[camera]), tracklet_rows(site, camera)
+        numbers = {segment.number: segment.id for segment in site.segments(camera, kind=Kind.TRACKLET)}
+        person |= {numbers[number]: who for number, who in people_of(known, found).items()}
+        found = found.copy()
+        found[:, ID] = [numbers[int(number)] for number in found[:, ID]]
+        rows[camera] = known, found
+    return person, rows
 
 
 def _groups(truth: NDArray[np.int64], found: NDArray[np.int64]) -> Groups:

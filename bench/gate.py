@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from app.embed import spread
-from app.export import tracklet_rows
+from app.evaluate_site import people_shown
 from app.models import BASE, learned_from
 from app.record import Site
 from reid.benchmarks import open_benchmark
@@ -37,8 +37,6 @@ from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, judge
 from reid.merging import MergeRules, Seen, merge, without_camera
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
-from trackers.evaluate import people_of
-from trackers.motchallenge import read_rows
 
 PAIRS = 300_000  # of two people, that the calibration is tested on; all of one person are taken
 
@@ -88,18 +86,8 @@ def read_site(path: Path, truth: Path, crops: int) -> Known:
     with Site.open(path) as site:
         table, pairs = site.tracklet_table(), site.cannot_link()
         learned = np.flatnonzero(np.isin(table.ids, learned_from(site)))
-        people = np.full(len(table), -1)
-        for camera in table.names:
-            rows = tracklet_rows(site, camera)
-            known = truth / camera / "gt" / "gt.txt"
-            if not known.is_file():
-                raise SystemExit(f"there is no truth {known}")
-            shown = people_of(read_rows(known), rows)
-            for segment in site.segments(camera):
-                if segment.number in shown:
-                    place = np.searchsorted(table.ids, segment.id)
-                    if place < len(table) and table.ids[place] == segment.id:
-                        people[place] = shown[segment.number]
+        shown = people_shown(site, truth)
+        people = np.array([shown.get(one, -1) for one in table.ids.tolist()], np.int64)
 
         def tracklets() -> Iterator[Tracklet]:
             with Site.open(path) as opened:
@@ -253,7 +241,7 @@ def rank_correlations(report: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 
 def print_report(report: dict[str, dict[str, Any]], correlations: dict[str, float]) -> None:
-    parts = ("score", "cycle", "stability", "triangle", "split", "apart")
+    parts = ("score", "company", "cycle", "stability", "triangle", "split", "apart")
     truths = ("mAP", "test_mAP", "ece_within", "ece_across", "ece_across_default", "dir_at_0.01", "dir_at_0.1")
     print("| model | " + " | ".join((*parts, *truths)) + " |")
     print("|---|" + "---|" * len((*parts, *truths)))

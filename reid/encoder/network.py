@@ -213,6 +213,22 @@ def _take_weights(encoder: Encoder, path: Path) -> None:
         encoder.head.load_state_dict(given.head.state_dict())
 
 
+def between(one: Encoder, other: Encoder, share: float) -> Encoder:
+    """The encoder whose weights and statistics are so far on the way from one to the other: 0 is `one`, 1 `other`.
+
+    Meant for two of which the other was trained from the one (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", CVPR 2022). Crops are of `other`'s size. Raises EncoderError where their weights differ in shape.
+    """
+    start, found = one.state_dict(), Encoder(other.config).to(memory_format=torch.channels_last)
+    weights = other.state_dict()
+    if {name: w.shape for name, w in start.items()} != {name: w.shape for name, w in weights.items()}:
+        raise EncoderError("there is no encoder between two whose weights differ in shape")
+    found.load_state_dict(
+        {name: start[name].lerp(w, share) if w.is_floating_point() else w for name, w in weights.items()}
+    )
+    return found.eval()
+
+
 def save_encoder(encoder: Encoder, path: Path) -> None:
     """Weights and configuration as safetensors, whole or not at all."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}

@@ -13,7 +13,7 @@ import onnx
 import pytest
 import torch
 
-from app.adapt import adapt, fitted
+from app.adapt import PRIOR, adapt, fitted
 from app.database import SiteError
 from app.models import find, folder_of, open_model, serving, store_of, use
 from app.record import Site
@@ -79,6 +79,7 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
     assert (report.model, report.started_from, report.deployed, report.epochs) == ("v1", "base", True, 2)
     assert report.tracklets + report.held_back == 180
     assert report.held_back == 40
+    assert report.share == pytest.approx(140 / (140 + PRIOR), abs=1e-3)
     with Site.open(path) as site:
         model = serving(site)
         assert model.name == "v1"

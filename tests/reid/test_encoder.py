@@ -20,6 +20,7 @@ from reid.encoder import (
     Encoder,
     EncoderConfig,
     EncoderError,
+    between,
     export_onnx,
     load_encoder,
     new_encoder,
@@ -95,6 +96,22 @@ def test_file_keeps_weights_and_shape(tmp_path: Path) -> None:
     assert loaded.config == TINY
     assert torch.equal(loaded.embed(random_crops(3, TINY)), encoder.embed(random_crops(3, TINY)))
     assert [path.name for path in tmp_path.iterdir()] == ["e.safetensors"]
+
+
+def test_between_two_are_their_weights_and_statistics_and_nothing_else() -> None:
+    one, other = (lived_in(new_encoder(TINY, seed=seed)) for seed in (0, 1))
+    half, crops = between(one, other, 0.25).state_dict(), random_crops(3, TINY)
+    for name, weight in half.items():
+        mine, its = one.state_dict()[name], other.state_dict()[name]
+        assert torch.allclose(
+            weight.double(), 0.75 * mine.double() + 0.25 * its.double() if weight.is_floating_point() else its.double()
+        )
+    assert torch.equal(between(one, other, 0.0).embed(crops), one.embed(crops))
+    assert torch.equal(between(one, other, 1.0).embed(crops), other.embed(crops))
+    larger = new_encoder(dataclasses.replace(TINY, height=96, width=48), seed=1)
+    assert between(one, larger, 0.5).size == (96, 48)
+    with pytest.raises(EncoderError, match="differ in shape"):
+        between(one, new_encoder(dataclasses.replace(TINY, dimensions=8), seed=1), 0.5)
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
