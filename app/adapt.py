@@ -491,7 +491,7 @@ def command(
     output.print(
         f"{report.model} ({report.method} from {report.started_from}): {report.epochs} epochs of "
         f"{report.crops:,} crops of {report.tracklets:,} tracklets, {'×'.join(map(str, report.size))} px, in "
-        f"{report.seconds / 60:.1f} minutes",
+        f"{report.seconds / 60:.1f} minutes; {report.share:.0%} of the way from {report.started_from}",
         markup=False,
     )
     output.print(f"gate {report.gate_before['score']:.3f} → {report.gate['score']:.3f}: {report.reason}", markup=False)

@@ -13,8 +13,9 @@ perfectly stable, so agreement counts only as far as it exceeds what the targets
 κ), and ties are lost. What a camera adds to everybody is taken out first, as a search does.
 
 Why these: the nearest is what training fits, rightly or wrongly, so a method that believes its own mistakes gains by
-the last three; whom else it finds alike it has not fitted, and `company` falls. It alone would be too strict with a
-model that tells people apart more sharply. Half and half, they order encoders that were trained well and badly best by
+the last three among the tracklets that it learned from; so these ask only those that were held back. Whom else it finds
+alike it has not fitted: there mistakes make `company` fall, and only what is true of others, too, makes it rise; so it
+asks all, which are several times as many. Half and half, they order encoders that were trained well and badly best by
 true cross-camera mAP, which `python -m bench.gate` shows for any set of models. Telling a tracklet's own other half
 from all others (`split`) and people who were seen side by side (`apart`) is what every training improves, also those
 that lose other cameras; they are told, and guard, but do not count.
@@ -37,8 +38,8 @@ Floats = NDArray[np.float64]
 WEIGHTS = {"company": 0.5, "cycle": 0.2, "stability": 0.2, "triangle": 0.1}
 COMPANY = 5  # nearest tracklets
 ONE_CAMERA = {"split_camera": 0.5, "apart": 0.5}  # where there is no other camera: a much weaker sign
-GUARD = 0.02  # of `apart`, that a better model may lose at most, unless
-CONFIDENCE = 0.95  # is not reached that it loses at all
+GUARD = 0.02  # of `apart`, that a better model may lose at most
+CONFIDENCE = 0.9  # that the gain, or a loss of `apart`, is no accident of the sample
 DRAWS = 2000  # of the bootstrap
 LEAST_QUERIES = 20  # tracklets, below which a part is not measured
 LEAST_SPREAD = 1e-3  # standard deviation of tracklets' similarities below which an encoder is collapsed
@@ -94,7 +95,7 @@ def judge(
     camera: (T,). start, end: (T,) s, or NaN. cannot_link: (P, 2) tracklets that were seen side by side; where there are
     none, those of a camera whose times overlap stand for them. asked: (T,) which tracklets the judgement is about, by
     default all; the others are there to be found, as they are when a site is searched, and on those it may have been
-    trained. Raises GateError where the arrays do not fit together.
+    trained: of them only `company` is asked. Raises GateError where the arrays do not fit together.
     """
     crops, whose, where = np.asarray(rows, np.float32), np.asarray(tracklet, np.int64), np.asarray(camera)
     first_seen, last_seen = np.asarray(start, np.float64), np.asarray(end, np.float64)
@@ -140,7 +141,7 @@ def judge(
         below = float((other < np.median(own[asks & about])).mean())
     elif enough:
         left_out.append(f"apart: {len(pairs)} pairs of tracklets were seen side by side, {LEAST_QUERIES} are needed")
-    values = {name: np.where(about, found, np.nan) for name, found in values.items()}
+    values = {name: found if name == "company" else np.where(about, found, np.nan) for name, found in values.items()}
     means = {name: float(np.nanmean(found)) for name, found in values.items()}
     return GateScore(
         score=_combined(means),
@@ -161,10 +162,9 @@ def judge(
 def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[bool, str]:
     """Whether a model may take over, and why, as a sentence.
 
-    Both were judged on the same tracklets. The best estimate decides: a paired bootstrap over tracklets tells how sure
-    it is, but to ask for proof would refuse nearly every good model of a small site, where chance among a hundred
-    tracklets is as large as the gain. And people seen side by side must not become more alike. Raises GateError where
-    the two were judged on different tracklets.
+    Both were judged on the same tracklets. The gain must be above 0 in CONFIDENCE of the draws of a paired bootstrap
+    over tracklets; and people seen side by side must not become more alike. Raises GateError where the two were judged
+    on different tracklets.
     """
     if candidate.same_data != serving.same_data:
         raise GateError("the two models were judged on different tracklets: judge both on the same")
@@ -190,7 +190,11 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
             )
     if mean <= 0:
         return False, f"{told}, not better"
-    return True, f"{told}, a gain of {mean:.3f} (chance: ± {gain.std():.3f}) on {candidate.queries} tracklets"
+    least = float(np.quantile(gain, 1 - CONFIDENCE))
+    if least <= 0:
+        return False, f"{told}, which may be chance: with other tracklets the gain could be {least:+.3f}"
+    sure = f"a gain of {mean:.3f}, at least {least:.3f} with {CONFIDENCE:.0%} confidence"
+    return True, f"{told}, {sure}, on {candidate.queries} tracklets"
 
 
 def _check(crops: NDArray, whose: NDArray, count: int, times: tuple[Floats, Floats], pairs: NDArray) -> None:

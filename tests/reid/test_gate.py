@@ -103,6 +103,9 @@ def test_better_needs_more_than_noise() -> None:
     assert passed
     assert "gain" in reason
     assert not better(serving, serving)[0]
+    # As good an encoder that merely errs elsewhere: the same noise, drawn afresh.
+    afresh = [better(scene(1.2, seed=seed).judged(), serving)[0] for seed in range(1, 9)]
+    assert sum(afresh) <= 2
     # What is worse is refused however it errs, what is better taken.
     assert not any(better(scene(1.5, seed=seed).judged(), serving)[0] for seed in range(8))
     assert all(better(scene(0.9, seed=seed).judged(), serving)[0] for seed in range(8))
@@ -163,7 +166,7 @@ def test_only_the_asked_count_among_all() -> None:
     assert (found.queries, found.tracklets) == (90, 180)
     whole = one.judged()
     for name, values in found.values.items():
-        assert np.isnan(values[~some]).all()
+        assert np.isnan(values[~some]).all() or name == "company"  # which asks all
         assert np.array_equal(values[some], whole.values[name][some], equal_nan=True)
     assert better(found, judge(other.rows, *of, some))[0]
     assert not better(judge(other.rows, *of, some), found)[0]
