@@ -25,8 +25,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from app.database import SiteError
 from app.embed import spread
 from app.evaluate_site import people_shown
+from app.footage import FootageError
 from app.models import BASE, learned_from
 from app.record import Site
 from reid.benchmarks import open_benchmark
@@ -296,7 +298,10 @@ def main() -> None:
     if arguments.data:
         known = read_benchmark(arguments.data, arguments.protocol, arguments.people)
     else:
-        known = read_site(arguments.site, arguments.truth, arguments.crops)
+        try:
+            known = read_site(arguments.site, arguments.truth, arguments.crops)
+        except (SiteError, FootageError) as error:
+            raise SystemExit(str(error)) from error
     with tempfile.TemporaryDirectory() as folder:
         try:
             report = measure(known, arguments.models, Path(folder))

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from app.adapt import EPOCHS, MOST_CROPS, source_of
+from app.database import SiteError
 from app.evaluate_site import people_shown
+from app.footage import FootageError
 from app.models import learned_from
 from app.record import Site
 from reid.tracklets import TrackletDataset
@@ -31,13 +33,16 @@ def main() -> None:
     parser.add_argument("--size", type=pixels, default=(128, 64), help="HEIGHTxWIDTH of crops (default 128x64)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    with Site.open(arguments.site) as site:
-        person = people_shown(site, arguments.truth)
-        learn = [one for one in learned_from(site).tolist() if one in person]
-        if not learn:
-            raise SystemExit(f"no version of {arguments.site} has learned from anybody yet: adapt it first")
-        source = source_of(site, learn, MOST_CROPS[0])
-        dataset = TrackletDataset.build(arguments.out / "crops", source, *arguments.size)
+    try:
+        with Site.open(arguments.site) as site:
+            person = people_shown(site, arguments.truth)
+            learn = [one for one in learned_from(site).tolist() if one in person]
+            if not learn:
+                raise SiteError(f"no version of {arguments.site} has learned from anybody yet: adapt it first")
+            source = source_of(site, learn, MOST_CROPS[0])
+            dataset = TrackletDataset.build(arguments.out / "crops", source, *arguments.size)
+    except (SiteError, FootageError) as error:
+        raise SystemExit(str(error)) from error
     settings = Settings(
         method="supervised",
         data=f"site, {len(learn)} tracklets with labels",
