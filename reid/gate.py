@@ -104,7 +104,7 @@ def judge(
     _check(crops, whose, count, (first_seen, last_seen), pairs)
     if not len(pairs):
         pairs = overlapping(where, first_seen, last_seen)
-    spread = _spread(_thirds(crops, whose, count)[2])
+    spread = _spread(_thirds(crops, whose, count)[2])  # before cameras' means are taken out, which leave noise
     early, late, whole, length = _thirds(without_camera(crops, where[whose]), whose, count)
     about = np.ones(count, bool) if asked is None else np.asarray(asked, bool)
     if about.shape != (count,):
@@ -193,8 +193,7 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
     least = float(np.quantile(gain, 1 - CONFIDENCE))
     if least <= 0:
         return False, f"{told}, which may be chance: with other tracklets the gain could be {least:+.3f}"
-    sure = f"a gain of {mean:.3f}, at least {least:.3f} with {CONFIDENCE:.0%} confidence"
-    return True, f"{told}, {sure}, on {candidate.queries} tracklets"
+    return True, f"{told}, a gain of {mean:.3f}, at least {least:.3f} with {CONFIDENCE:.0%} confidence"
 
 
 def _check(crops: NDArray, whose: NDArray, count: int, times: tuple[Floats, Floats], pairs: NDArray) -> None:
@@ -288,10 +287,10 @@ def _across(
 
 
 def _agreement(a: NDArray[np.int64], b: NDArray[np.int64]) -> Floats:
-    """What each of (n,) pairs of choices adds to Cohen's κ, whose mean it is; 0 where all chose the same."""
+    """What each of (n,) pairs of single choices adds to κ."""
     width = int(max(a.max(), b.max())) + 1
     chance = float((np.bincount(a, minlength=width) / len(a)) @ (np.bincount(b, minlength=width) / len(b)))
-    return ((a == b) - chance) / (1 - chance) if chance < 1 - 1e-9 else np.zeros(len(a))
+    return _beyond_chance(a == b, chance)
 
 
 def _nearest(similarity: NDArray) -> NDArray[np.bool_]:
@@ -303,11 +302,14 @@ def _nearest(similarity: NDArray) -> NDArray[np.bool_]:
 
 
 def _overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> Floats:
-    """What each of (n, m) pairs of choices adds to κ; 0 where all chose the same."""
+    """What each of (n, m) pairs of choices, of the COMPANY nearest or all there are, adds to κ."""
     count = int(a[0].sum())
-    chance = float(a.mean(0) @ b.mean(0)) / count
-    shared = (a & b).sum(1) / count
-    return (shared - chance) / (1 - chance) if chance < 1 - 1e-9 else np.zeros(len(a))
+    return _beyond_chance((a & b).sum(1) / count, float(a.mean(0) @ b.mean(0)) / count)
+
+
+def _beyond_chance(shared: NDArray, chance: float) -> Floats:
+    """What each of (n,) agreements 0…1 adds to Cohen's κ, whose mean it is; 0 where all chose the same."""
+    return (shared - chance) / (1 - chance) if chance < 1 - 1e-9 else np.zeros(len(shared))
 
 
 def _mean_by(values: NDArray, group: NDArray[np.int64], count: int) -> Floats:

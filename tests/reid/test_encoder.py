@@ -108,6 +108,8 @@ def test_between_two_are_their_weights_and_statistics_and_nothing_else() -> None
         )
     assert torch.equal(between(one, other, 0.0).embed(crops), one.embed(crops))
     assert torch.equal(between(one, other, 1.0).embed(crops), other.embed(crops))
+    beyond = between(one, between(one, other, 0.5), 2.0)
+    assert torch.allclose(beyond.embed(crops), other.embed(crops), atol=1e-5)
     larger = new_encoder(dataclasses.replace(TINY, height=96, width=48), seed=1)
     assert between(one, larger, 0.5).size == (96, 48)
     with pytest.raises(EncoderError, match="differ in shape"):

@@ -54,6 +54,7 @@ def test_a_perfect_encoder_has_all_points() -> None:
     found = scene(0.0, shift=0.0).judged()
     assert found.cycle == pytest.approx(1.0)
     assert found.company == pytest.approx(1.0)
+    assert found.split_camera == pytest.approx(1.0)
     assert found.split is not None and found.split >= 1 / CAMERAS - 1e-6  # a person's rows are equal in all cameras
     assert found.stability == pytest.approx(1.0)
     assert found.triangle == pytest.approx(1.0)

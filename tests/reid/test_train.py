@@ -82,14 +82,18 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("method", UNSUPERVISED)
 def test_a_method_learns_from_unlabelled_tracklets(method: str, place: Path, tmp_path: Path) -> None:
+    """By the mean of three seeds: of so small a set one may gain by luck, or hang on the order of sums."""
     changes = {"recipe.batch": 36, "recipe.epoch": "images", "recipe.learning_rate": 0.003}
     data, init = f"market1501:{place / 'small'}", str(place / "tiny.safetensors")
-    settings = Settings(method, data, init=init, epochs=12, changes=changes)
-    result = train_benchmark(settings, tmp_path, crops=place / "crops")
-    assert result.start is not None and result.final is not None
-    assert result.final["mAP"] > result.start["mAP"] + 0.05
-    told = [line for line in lines(tmp_path) if "epoch" in line]
-    assert [line["epoch"] for line in told] == list(range(1, 13))
+    gains = []
+    for seed in range(3):
+        settings = Settings(method, data, init=init, epochs=8, seed=seed, changes=changes)
+        result = train_benchmark(settings, tmp_path / str(seed), crops=place / "crops")
+        assert result.start is not None and result.final is not None
+        gains.append(result.final["mAP"] - result.start["mAP"])
+    assert np.mean(gains) > 0.05, gains
+    told = [line for line in lines(tmp_path / "0") if "epoch" in line]
+    assert [line["epoch"] for line in told] == list(range(1, 9))
     assert told[-1]["associations"] > 0 and 0 <= told[-1]["association_precision"] <= 1
     assert any(name.startswith("loss/") for name in told[-1])
     assert ("fragment_similarity" in told[-1]) == (method == "utal")
