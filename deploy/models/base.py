@@ -1,10 +1,11 @@
-"""Makes the base encoder: `python -m deploy.models.base --out RUN [--recipe cpu|full] [--seed 0] [--install]`.
+"""Makes the encoders in the box: `python -m deploy.models.base --out RUN [--recipe cpu|large|full] [--install]`.
 
-Renders people (`sample_videos.world.shots`), trains the light encoder on their free labels from random weights, and
-writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN. No real picture is used, neither to train nor
-to choose anything: the last epoch's weights are kept, and validation is on rendered people that were held out. The same
-command continues where it was stopped, to the same result. Nobody is told from people of another group: each group has
-cameras of its own, so the background would give the answer away.
+Renders people (`sample_videos.world.shots`), trains a light encoder on their free labels from random weights, and
+writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN; recipe `large` makes `large.…`, a wider network
+from which sites start to learn where there is time. No real picture is used, neither to train nor to choose anything:
+the last epoch's weights are kept, and validation is on rendered people that were held out. The same command continues
+where it was stopped, to the same result. Nobody is told from people of another group: each group has cameras of its
+own, so the background would give the answer away.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ SMOOTHING = 0.1  # of its labels
 TEMPERATURE = 0.1  # τ of the contrastive loss
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 50  # steps
+NARROW, WIDE = EncoderConfig(), EncoderConfig(channels=(24, 48, 112, 224, 320))
 STORED = (160, 80)  # px, height and width of the rendered crops; larger than the encoder's, to reframe without loss
 
 
@@ -54,6 +56,8 @@ class Recipe:
     shots: int  # crops in each camera
     epochs: int  # each shows every crop once
     people_a_batch: int
+    model: str = "base"  # what is made
+    encoder: EncoderConfig = NARROW  # its shape
     crops_a_person: int = 4  # in a batch, from different cameras where it can be
     groups_a_batch: int = 2
     learning_rate: float = 2e-3
@@ -64,6 +68,9 @@ class Recipe:
 
 RECIPES = {
     "cpu": Recipe(people=1600, held_out=64, styles=6, shots=4, epochs=11, people_a_batch=24),
+    "large": Recipe(
+        people=2400, held_out=64, styles=6, shots=4, epochs=7, people_a_batch=24, model="large", encoder=WIDE
+    ),
     "full": Recipe(
         people=8064,
         held_out=128,
@@ -75,6 +82,12 @@ RECIPES = {
         learning_rate=4e-3,
         fast=True,
     ),
+}
+
+
+ROLES = {
+    "base": "Every site begins with it; it is named `base` wherever a model is asked for.",
+    "large": "Wider than `base`; a site's first adaptation starts from it where the time given is enough.",
 }
 
 
@@ -175,12 +188,12 @@ class Training(nn.Module):
         self.prototypes = nn.Parameter(torch.randn(people, config.dimensions, generator=generator))
 
 
-def train(crops: Crops, out: Path, recipe: Recipe, seed: int, config: EncoderConfig | None = None) -> Encoder:
+def train(crops: Crops, out: Path, recipe: Recipe, seed: int) -> Encoder:
     """Trains on all but the last groups of `crops`, from the checkpoint in `out` where there is one.
 
     Writes `checkpoint.pt` every minute and `log.jsonl`, a line every 50 steps and every epoch.
     """
-    config = config or EncoderConfig()
+    config = recipe.encoder
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     validating = held_out(crops, recipe)
     training = np.flatnonzero(~validating)
@@ -199,16 +212,13 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, config: EncoderCon
     steps = steps_an_epoch * recipe.epochs
     forward: Any = torch.compile(network.encoder) if recipe.fast else network.encoder
 
-    fixed = dataclasses.asdict(recipe) | {
-        "seed": seed,
-        "config": dataclasses.asdict(config),
-        "crops": len(crops.people),
-    }
+    fixed = dataclasses.asdict(recipe) | {"seed": seed, "crops": len(crops.people)}
     done, seconds = load_checkpoint(out, network, optimiser, fixed)
     log = open_log(out / "log.jsonl", done)
     if not done:
         machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU"
-        write_line(log, {"step": 0, "machine": f"{machine}, torch {torch.__version__}"})
+        machine = f"{machine}, torch {torch.__version__}"
+        write_line(log, {"step": 0, "machine": machine, "threads": torch.get_num_threads()})
     saved = logged = time.monotonic()
     begun, shown = saved - seconds, 0
     with progress(steps, done) as show:
@@ -349,35 +359,49 @@ def progress(steps: int, done: int) -> Iterator[Callable[[int], None]]:
 
 
 def export(out: Path, recipe: str, seed: int) -> None:
-    """`base.safetensors` → `base.onnx`, checked against it, and the card."""
-    encoder = load_encoder(out / "base.safetensors")
-    export_onnx(encoder, out / "base.onnx")
+    """Weights → ONNX, checked against them, and the card."""
+    weights, onnx, text = files_of(out, RECIPES[recipe])
+    encoder = load_encoder(weights)
+    export_onnx(encoder, onnx)
     config = encoder.config
     crops = np.random.default_rng(0).integers(0, 256, (7, config.height, config.width, 3), np.uint8)
-    session = onnxruntime.InferenceSession(out / "base.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     worst = float(np.abs(session.run(None, {"crops": crops})[0] - encoder.embed(torch.from_numpy(crops)).numpy()).max())
     if worst > 1e-3:
-        raise SystemExit(f"{out / 'base.onnx'} differs from the trained network by {worst:.2g}: not installed")
-    (out / "base.md").write_text(card(out, recipe, seed, worst), encoding="utf-8")
+        raise SystemExit(f"{onnx} differs from the trained network by {worst:.2g}: not installed")
+    text.write_text(card(out, recipe, seed, worst), encoding="utf-8")
+
+
+def files_of(out: Path, recipe: Recipe) -> tuple[Path, Path, Path]:
+    """Weights, ONNX, card."""
+    return out / f"{recipe.model}.safetensors", out / f"{recipe.model}.onnx", out / f"{recipe.model}.md"
+
+
+def in_the_box(recipe: Recipe) -> list[str]:
+    """Names of the files that are shipped; nothing is embedded with `large` as it is, so its ONNX is not."""
+    return [path.name for path in files_of(Path(), recipe) if path.suffix != ".onnx" or recipe.model == "base"]
 
 
 def card(out: Path, recipe: str, seed: int, worst: float) -> str:
-    """What base.md says. `figures.md` in `out`, which `bench.encoder` prints, becomes a part of it."""
-    encoder = load_encoder(out / "base.safetensors")
-    used, config = RECIPES[recipe], encoder.config
+    """What the card says. `figures.md` in `out`, which `bench.encoder` prints, becomes a part of it."""
+    used = RECIPES[recipe]
+    weights, onnx, _ = files_of(out, used)
+    encoder = load_encoder(weights)
+    config = encoder.config
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [line for line in lines if "mAP" in line][-1]
     steps = [line for line in lines if "seconds" in line]
     speed = np.median([line["images_per_second"] for line in steps])
     machine = lines[0]["machine"]
+    threads = f" --threads {lines[0]['threads']}" if lines[0].get("threads", 1) > 1 else ""
     figures = out / "figures.md"
     bench = figures.read_text(encoding="utf-8").strip() if figures.is_file() else "See `python -m bench.encoder`."
-    files = [out / name for name in ("base.safetensors", "base.onnx")]
+    files = [path for path in (weights, onnx) if path.name in in_the_box(used)]
     sums = [f"| `{f.name}` | {f.stat().st_size:,} | `{hashlib.sha256(f.read_bytes()).hexdigest()}` |" for f in files]
-    return f"""# Base encoder
+    return f"""# {used.model.capitalize()} encoder
 
-Turns a crop of a person into a vector by which the same person is found in other cameras. It is named `base` wherever a
-model is asked for, and the starting point of every adaptation.
+Turns a crop of a person into a vector by which the same person is found in other cameras.
+{ROLES[used.model]}
 
 - **In**: `crops`, (batch, {config.height}, {config.width}, 3) uint8 RGB, as cut; preprocessing is part of the graph.
 - **Out**: `embedding`, (batch, {config.dimensions}) float32, rows of length 1; their dot product is the affinity.
@@ -387,7 +411,7 @@ model is asked for, and the starting point of every adaptation.
 - **Recipe**: `{recipe}`: {used.epochs} epochs; a batch has {used.people_a_batch} × {used.crops_a_person} crops;
   identity softmax and supervised contrastive loss across cameras, both among people who share cameras; heavy
   augmentation (`reid/augment.py`); AdamW, cosine schedule; the last epoch's weights.
-- **Command**: `python -m deploy.models.base --out RUN --recipe {recipe} --seed {seed} --install`
+- **Command**: `python -m deploy.models.base --out RUN --recipe {recipe} --seed {seed}{threads} --install`
 - **Machine**: {machine}, {steps[-1]["seconds"] / 60:.0f} minutes at {speed:.0f} images/s.
 - **Licence**: that of this repository.
 
@@ -413,7 +437,9 @@ def parameters(encoder: Encoder) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: crops, checkpoint, log, results")
-    parser.add_argument("--recipe", choices=RECIPES, default="cpu", help="cpu: about an hour on one core; full: a GPU")
+    parser.add_argument(
+        "--recipe", choices=RECIPES, default="cpu", help="cpu: an hour on one core; large: on two; full: a GPU"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count(), help="processes that render (default: all cores)"
@@ -424,18 +450,16 @@ def main() -> None:
     out, recipe = arguments.out, RECIPES[arguments.recipe]
     torch.set_num_threads(arguments.threads)
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "base.safetensors").is_file():
+    if not files_of(out, recipe)[0].is_file():
         render(out / "crops", recipe, arguments.seed, arguments.workers)
         encoder = train(Crops(out / "crops"), out, recipe, arguments.seed)
-        save_encoder(encoder, out / "base.safetensors")
+        save_encoder(encoder, files_of(out, recipe)[0])
     try:
         export(out, arguments.recipe, arguments.seed)
     except ImportError as error:
-        raise SystemExit(
-            f"{error}: base.safetensors is done; the same command exports it where onnxscript is"
-        ) from error
+        raise SystemExit(f"{error}: the weights are done; the same command exports it where onnxscript is") from error
     if arguments.install:
-        for name in ("base.safetensors", "base.onnx", "base.md"):
+        for name in in_the_box(recipe):
             shutil.copyfile(out / name, Path(__file__).with_name(name))
 
 

@@ -14,7 +14,15 @@ from reid.encoder import EncoderConfig
 
 TINY = EncoderConfig(channels=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1), stripes=2, dimensions=16, height=64, width=32)
 RECIPE = Recipe(
-    people=12, held_out=3, styles=3, shots=2, epochs=2, people_a_batch=4, crops_a_person=2, groups_a_batch=2
+    people=12,
+    held_out=3,
+    styles=3,
+    shots=2,
+    epochs=2,
+    people_a_batch=4,
+    encoder=TINY,
+    crops_a_person=2,
+    groups_a_batch=2,
 )
 
 
@@ -106,7 +114,7 @@ def test_killed_and_continued_is_the_same_as_never_stopped(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    expected = train(crops, whole, RECIPE, 0, TINY).state_dict()
+    expected = train(crops, whole, RECIPE, 0).state_dict()
     monkeypatch.setattr(base, "CHECKPOINT_SECONDS", -1.0)  # after every step
     save = base.save_checkpoint
 
@@ -118,8 +126,8 @@ def test_killed_and_continued_is_the_same_as_never_stopped(
         with monkeypatch.context() as killing:
             killing.setattr(base, "save_checkpoint", save_and_die)
             with pytest.raises(KeyboardInterrupt):
-                train(crops, broken, RECIPE, 0, TINY)
-    found = train(crops, broken, RECIPE, 0, TINY).state_dict()
+                train(crops, broken, RECIPE, 0)
+    found = train(crops, broken, RECIPE, 0).state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     lines = [json.loads(line) for line in (broken / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
@@ -127,9 +135,9 @@ def test_killed_and_continued_is_the_same_as_never_stopped(
 
 
 def test_another_seed_does_not_continue_the_same_run(crops: Crops, tmp_path: Path) -> None:
-    train(crops, tmp_path, dataclasses.replace(RECIPE, epochs=1), 0, TINY)
+    train(crops, tmp_path, dataclasses.replace(RECIPE, epochs=1), 0)
     with pytest.raises(SystemExit, match="another recipe"):
-        train(crops, tmp_path, dataclasses.replace(RECIPE, epochs=1), 1, TINY)
+        train(crops, tmp_path, dataclasses.replace(RECIPE, epochs=1), 1)
 
 
 def test_the_command_renders_trains_exports_and_writes_a_card(
@@ -140,7 +148,6 @@ def test_the_command_renders_trains_exports_and_writes_a_card(
     monkeypatch.setattr(base, "Crops", lambda folder: crops)
     monkeypatch.setitem(base.RECIPES, "cpu", RECIPE)
     monkeypatch.setattr(base, "LOG_EVERY", 1)
-    monkeypatch.setattr(base, "EncoderConfig", lambda: TINY)
     monkeypatch.setattr("sys.argv", ["base", "--out", str(out)])
     base.main()
     assert {"base.safetensors", "base.onnx", "base.md", "log.jsonl", "checkpoint.pt"} <= {p.name for p in out.iterdir()}
