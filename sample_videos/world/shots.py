@@ -30,6 +30,7 @@ FRAMES_A_STAGE = 12
 CAST = 160  # people that one process draws its frames' people from; a mesh takes longer than a frame
 PEOPLE_A_GROUP = 64  # share their cameras in `write_crops`
 SPOTS = 600  # ground points tried in a view; people stand on the free ones
+TRIES = 20_000  # to picture somebody; a view where it takes as many has no place for them
 SITTING, STANDING = 0.07, 0.25  # shares of people
 Progress = Callable[[int, int], None]  # told how many units of how many are done
 SIZES = 50, 420  # px, heights of people that are cropped
@@ -108,20 +109,33 @@ def write_crops_of_group(
     cast = [dressed(FIRST_PERSON + seed * 100_000 + number) for number in numbers]
     crops, labels = [], []
     for style in range(styles):
-        view = random_view(rng, 960, 540)
-        while not has_room(view, spots := free_spots(view, rng, SPOTS)):
-            view = random_view(rng, 960, 540)
-        stage = Stage(view)
-        for index, number in enumerate(numbers):
-            for _ in range(shots):
-                crops.append(take_crop(stage, view, spots, cast, index, rng, height, width))
-                labels.append((number, group * styles + style))
+        taken = None
+        while taken is None:
+            taken = crops_of_view(random_view(rng, 960, 540), cast, rng, shots, height, width)
+        crops += taken
+        labels += [(number, group * styles + style) for number in numbers for _ in range(shots)]
     save_array(folder / f"labels-{group:04d}.npy", np.array(labels, np.int32))
     save_array(folder / f"crops-{group:04d}.npy", np.stack(crops))
 
 
+def crops_of_view(
+    view: View, cast: list[tuple[Person, Figure]], rng: np.random.Generator, shots: int, height: int, width: int
+) -> list[NDArray[np.uint8]] | None:
+    """`shots` crops of each of the cast, one after the other; None where there is no place for one of them."""
+    if not has_room(view, spots := free_spots(view, rng, SPOTS)):
+        return None
+    stage, crops = Stage(view), []
+    for index in range(len(cast)):
+        for _ in range(shots):
+            crop = take_crop(stage, view, spots, cast, index, rng, height, width)
+            if crop is None:
+                return None
+            crops.append(crop)
+    return crops
+
+
 def has_room(view: View, spots: NDArray[np.float64]) -> bool:
-    """Whether anybody, a child too, is of a useful size somewhere: `take_crop` tries until it succeeds."""
+    """Whether anybody, a child too, is of a useful size somewhere."""
     feet, heads = (project(view.camera, np.insert(spots, 1, height, axis=1))[:, 1] for height in (0.0, 1.6))
     sizes = feet - heads
     return int(((sizes > 1.5 * SIZES[0]) & (sizes < 0.8 * SIZES[1]) & (feet < view.camera.height)).sum()) >= 10
@@ -136,10 +150,13 @@ def take_crop(
     rng: np.random.Generator,
     height: int,
     width: int,
-) -> NDArray[np.uint8]:
-    """(height, width, 3) one person of the cast, loosely framed as detectors do, perhaps half hidden by another."""
+) -> NDArray[np.uint8] | None:
+    """(height, width, 3) one person of the cast, loosely framed as detectors do, perhaps half hidden by another.
+
+    None where none of TRIES ground points shows enough of them.
+    """
     camera = view.camera
-    while True:
+    for _ in range(TRIES):
         x, z = spots[rng.integers(len(spots))]
         tall = cast[index][0].height
         feet, head = project(camera, np.array([(x, 0.0, z), (x, tall, z)]))
@@ -168,6 +185,8 @@ def take_crop(
         shot = stage.shoot(actors, window=window)
         if shot.visibility[0] >= 0.45:
             break
+    else:
+        return None
     image = expose(camera.sensor, shot.image, int(rng.integers(1 << 20)), 0)
     shrinks = image.shape[0] > height
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]

@@ -74,6 +74,25 @@ def test_frames_are_the_same_again_and_kept_where_they_are(frames: Path, tmp_pat
     assert last.read_bytes() == b"kept"
 
 
+def test_where_somebody_has_no_place_another_view_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    views, whole = [], shots.take_crop
+
+    def crop(stage: object, view: object, spots: object, cast: object, index: int, *rest: object) -> object:
+        views.append(view)
+        if view is views[0] and index == 1:  # the second person has no place in the first view
+            monkeypatch.setattr(shots, "TRIES", 0)
+        try:
+            return whole(stage, view, spots, cast, index, *rest)  # type: ignore[arg-type]
+        finally:
+            monkeypatch.setattr(shots, "TRIES", 20_000)
+
+    monkeypatch.setattr(shots, "take_crop", crop)
+    shots.write_crops_of_group(tmp_path, 2, 5, 1, 2, 64, 32, 0)
+    assert np.load(tmp_path / "crops-0000.npy").shape == (4, 64, 32, 3)
+    assert np.load(tmp_path / "labels-0000.npy").tolist() == [[0, 0], [0, 0], [1, 0], [1, 0]]
+    assert [view is views[0] for view in views] == [True, True, True, False, False, False, False]
+
+
 def test_crops_come_in_groups_with_cameras_of_their_own(tmp_path: Path) -> None:
     for first in (0, 2):
         shots.write_crops_of_group(tmp_path, 3, 5, 2, 2, 64, 32, first)
