@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from app.database import SiteError
 from app.embed import read_crops, spread
 from app.models import (
+    BASE,
     HELD_BACK,
+    LARGE,
     WEIGHTS,
     bring_up_to_date,
     deploy_model,
@@ -32,6 +34,7 @@ from app.models import (
     next_name,
     serving,
     store_of,
+    weights_of,
 )
 from app.models import find as find_model
 from app.progress import counting
@@ -60,6 +63,7 @@ ENOUGH_TRACKLETS = 1000  # to learn from (see BENCHMARKS.md: some 450 are as wel
 MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
 PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (see BENCHMARKS.md)
+PARTS = (1, 2, 4)  # in which a batch goes through the encoder, for want of memory
 PROBE_SECONDS = 2.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
 SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
@@ -83,10 +87,12 @@ class AdaptReport:
     model: str
     method: str
     started_from: str
+    served: str  # before
     tracklets: int  # learned from
     held_back: int  # judged by
     crops: int
     backbone: str
+    parameters: int
     size: list[int]  # height and width of crops, px
     epochs: int
     images_per_second: float
@@ -105,12 +111,23 @@ class Plan:
     model: str
     method: str
     started_from: str
+    served: str  # before
     epochs: int
-    batch: int
+    parts: int  # in which a batch goes through the encoder
     size: tuple[int, int]  # height and width of crops, px
     crops: int  # of a tracklet, at most
     learn: list[int]  # tracklet ids
-    asked: dict[str, Any]  # method, minutes, epochs, size, seed
+    asked: dict[str, Any]  # method, minutes, epochs, start, size, seed
+
+
+@dataclass(frozen=True)
+class Start:
+    """An encoder from which a version may learn, and what this machine makes of it."""
+
+    name: str
+    size: tuple[int, int]  # height and width of its crops, px
+    rate: float  # crops of that size a second, learned from
+    parts: int = 1  # in which a batch goes through it
 
 
 def adapt(
@@ -119,6 +136,7 @@ def adapt(
     method: str = "merged",
     minutes: float = 30.0,
     epochs: int | None = None,
+    start: str | None = None,
     size: tuple[int, int] | None = None,
     device: str | None = None,
     force: bool = False,
@@ -126,8 +144,9 @@ def adapt(
 ) -> AdaptReport:
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
-    epochs: None for EPOCHS, or as many as fit `minutes`. size: height and width of crops, px; None for LARGER where
-    there are ENOUGH_TRACKLETS and all epochs fit, else the model's. Going on where it was interrupted. Raises SiteError
+    epochs: None for EPOCHS, or as many as fit `minutes`. start: a version, or `large`; None for the one that serves,
+    and where that is `base`, for `large` if all epochs fit. size: height and width of crops, px; None for LARGER where
+    there are ENOUGH_TRACKLETS and all epochs fit, else the start's. Going on where it was interrupted. Raises SiteError
     where there is too little to learn from or training fails.
     """
     from reid.encoder import between, load_encoder
@@ -139,7 +158,8 @@ def adapt(
     began = time.monotonic()
     place = _device(device)
     with Site.open_existing(path) as site:
-        asked = {"method": method, "minutes": minutes, "epochs": epochs, "size": size and list(size), "seed": seed}
+        asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start}
+        asked |= {"size": size and list(size), "seed": seed}
         if (done := _finished(site, asked)) is not None:
             return done
         table = site.tracklet_table()
@@ -154,19 +174,19 @@ def adapt(
         held = _held_back(site, table)
         plan = _plan(site, table, held, now, asked, place)
         run = site.path / "adapt" / plan.model
-        start = folder_of(site, plan.started_from) / WEIGHTS
+        first = weights_of(site, plan.started_from)
         dataset = TrackletDataset.build(run / "crops", source_of(site, plan.learn, plan.crops), *plan.size)
         try:
-            result = train(dataset, _settings(plan, start, seed), run / "training", device=place)
+            result = train(dataset, _settings(plan, first, seed), run / "training", device=place)
         except (TrainingError, Diverged) as error:
             raise SiteError(f"{error} ({run} holds the run: remove it to begin again)") from error
-        served, candidate = load_encoder(start), load_encoder(Path(result.model))
+        began_as, candidate = load_encoder(first), load_encoder(Path(result.model))
         share = 1.0  # weights for crops of another size are no good in these
-        if served.size == candidate.size:
+        if began_as.size == candidate.size:
             share = len(plan.learn) / (len(plan.learn) + PRIOR)
-            candidate = between(served, candidate, share)
+            candidate = between(began_as, candidate, share)
         log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
-        before = _judge(site, served.to(place), table, held)
+        before = _judge(site, load_encoder(weights_of(site, now.name)).to(place), table, held)
         after = _judge(site, candidate.to(place), table, held)
         passed, reason = better(after, before)
         if force and not passed:
@@ -174,10 +194,12 @@ def adapt(
         summary = {
             "method": method,
             "started_from": plan.started_from,
+            "served": plan.served,
             "tracklets": len(plan.learn),
             "held_back": len(held),
             "crops": len(dataset.crops),
             "backbone": candidate.config.backbone,
+            "parameters": sum(one.numel() for one in candidate.parameters()),
             "size": list(candidate.size),
             "epochs": plan.epochs,
             "images_per_second": result.images_per_second,
@@ -311,30 +333,29 @@ def _plan(
     learn = np.setdiff1d(table.ids, held)
     for path in sorted((site.path / "adapt").glob("v*/plan.json")):
         plan = _read_plan(path)
-        if plan and plan.asked == asked and plan.learn == learn.tolist() and plan.started_from == now.name:
+        if plan and plan.asked == asked and plan.learn == learn.tolist() and plan.served == now.name:
             log.info("Going on with %s", plan.model)
             return plan
         log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
         shutil.rmtree(path.parent)
-    from reid.encoder import load_encoder
     from reid.methods import find
 
+    names = [asked["start"]] if asked["start"] else [LARGE, BASE] if now.name == BASE else [now.name]
+    recipe = find(asked["method"])[1].practical().recipe
+    starts = [_probe(site, one, recipe.batch * recipe.frames, device) for one in names]
+    crops = np.array([len(site.crops(number)) for number in learn.tolist()])
+    start, epochs, size, most, seconds = fitted(crops, starts, asked)
     name = next_name(site)
     run = site.path / "adapt" / name
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(mode=0o700, parents=True)
-    encoder = load_encoder(folder_of(site, now.name) / WEIGHTS).to(device)
-    batch = find(asked["method"])[1].practical().recipe.batch
-    rate = _probe(encoder, batch)
-    crops = np.array([len(site.crops(number)) for number in learn.tolist()])
-    epochs, size, most, seconds = fitted(crops, encoder.size, rate, asked)
-    plan = Plan(name, asked["method"], now.name, epochs, batch, size, most, learn.tolist(), asked)
+    plan = Plan(name, asked["method"], start.name, now.name, epochs, start.parts, size, most, learn.tolist(), asked)
     write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
     log.info(
-        "%s: %s on %d tracklets (up to %d crops each, %d tracklets held back), backbone %s, crops of %d×%d px, from "
-        "%s, batches of %d, %d epochs, about %.0f minutes on %s",
-        *(name, plan.method, len(learn), most, len(held), encoder.config.backbone, *size),
-        *(now.name, batch, epochs, epochs * seconds / 60, device),
+        "%s: %s on %d tracklets (up to %d crops each, %d tracklets held back), from %s, crops of %d×%d px, batches of "
+        "%d crops%s, %d epochs, about %.0f minutes on %s",
+        *(name, plan.method, len(learn), most, len(held), start.name, *size, recipe.batch * recipe.frames),
+        *("" if start.parts == 1 else f" in {start.parts} parts", epochs, epochs * seconds / 60, device),
     )
     return plan
 
@@ -346,28 +367,32 @@ def _read_plan(path: Path) -> Plan | None:
 
 
 def fitted(
-    crops: NDArray[np.int64], own: tuple[int, int], rate: float, asked: dict[str, Any]
-) -> tuple[int, tuple[int, int], int, float]:
-    """Epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
+    crops: NDArray[np.int64], starts: list[Start], asked: dict[str, Any]
+) -> tuple[Start, int, tuple[int, int], int, float]:
+    """Start, epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
 
-    crops: (T,) how many there are of each tracklet; own: the size that the model takes; rate: how many such crops it
-    learns from in a second.
+    crops: (T,) how many there are of each tracklet; starts: the best first, the cheapest last.
     """
 
-    def seconds(size: tuple[int, int], most: int) -> float:
-        return float(max(1, np.minimum(crops, most).sum())) / rate * REST * (size[0] * size[1]) / (own[0] * own[1])
+    def seconds(start: Start, size: tuple[int, int], most: int) -> float:
+        area = (size[0] * size[1]) / (start.size[0] * start.size[1])
+        return float(max(1, np.minimum(crops, most).sum())) / start.rate * REST * area
 
-    budget, most = SPARE * 60 * asked["minutes"], MOST_CROPS[0]
-    if asked["size"] is not None:
-        size = (int(asked["size"][0]), int(asked["size"][1]))
-    else:
-        enough = len(crops) >= ENOUGH_TRACKLETS and (asked["epochs"] or EPOCHS) * seconds(LARGER, most) <= budget
-        size = LARGER if enough and own < LARGER else own
+    budget, most, epochs = SPARE * 60 * asked["minutes"], MOST_CROPS[0], asked["epochs"] or EPOCHS
+    choices = []
+    for start in starts:
+        if asked["size"] is not None:
+            choices += [(start, (int(asked["size"][0]), int(asked["size"][1])))]
+        else:
+            larger = len(crops) >= ENOUGH_TRACKLETS and start.size < LARGER
+            choices += [(start, size) for size in ((LARGER, start.size) if larger else (start.size,))]
+    fit = (one for one in choices if epochs * seconds(*one, most) <= budget)
+    start, size = next(fit, choices[-1])
     if asked["epochs"] is not None:
-        return asked["epochs"], size, most, seconds(size, most)
-    most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(size, few) <= budget), MOST_CROPS[-1])
-    epoch = seconds(size, most)
-    return min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
+        return start, epochs, size, most, seconds(start, size, most)
+    most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(start, size, few) <= budget), MOST_CROPS[-1])
+    epoch = seconds(start, size, most)
+    return start, min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
 
 
 def _settings(plan: Plan, start: Path, seed: int) -> Any:
@@ -381,31 +406,38 @@ def _settings(plan: Plan, start: Path, seed: int) -> Any:
         seed=seed,
         init=str(start),
         size=(plan.size[0], plan.size[1]),
+        accumulate=plan.parts,
         changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),
     )
 
 
-def _probe(encoder: Encoder, batch: int) -> float:
-    """Images a second of training steps on this machine."""
-    import copy
-
+def _probe(site: Site, name: str, batch: int, device: torch.device) -> Start:
+    """How fast this machine learns with an encoder, whose batches go through it in as few parts as memory allows."""
     import torch
 
-    copied = copy.deepcopy(encoder).train()
-    crops = torch.randint(0, 256, (batch, *encoder.size, 3), dtype=torch.uint8)
-    crops = crops.to(next(copied.parameters()).device)
-    optimiser = torch.optim.Adam(copied.parameters(), 1e-4)
-    began, steps = time.monotonic(), 0
-    while steps < 2 or time.monotonic() - began < PROBE_SECONDS:
-        if steps == 1:  # the first one is slow
-            began = time.monotonic()
-        optimiser.zero_grad()
-        copied(crops).square().mean().backward()
-        optimiser.step()
-        steps += 1
-    if crops.is_cuda:
-        torch.cuda.synchronize(crops.device)
-    return (steps - 1) * batch / (time.monotonic() - began)
+    from reid.encoder import load_encoder
+
+    encoder = load_encoder(weights_of(site, name)).to(device).train()
+    optimiser = torch.optim.Adam(encoder.parameters(), 1e-4)
+    for parts in PARTS:
+        crops = torch.randint(0, 256, (batch // parts, *encoder.size, 3), dtype=torch.uint8).to(device)
+        began, steps = time.monotonic(), 0
+        try:
+            while steps < 2 or time.monotonic() - began < PROBE_SECONDS:
+                if steps == 1:  # the first one is slow
+                    began = time.monotonic()
+                optimiser.zero_grad()
+                encoder(crops).square().mean().backward()
+                optimiser.step()
+                steps += 1
+            if crops.is_cuda:
+                torch.cuda.synchronize(crops.device)
+        except torch.OutOfMemoryError:
+            continue
+        return Start(name, encoder.size, (steps - 1) * len(crops) / (time.monotonic() - began), parts)
+    raise SiteError(
+        f"{device} has not enough memory to learn from {batch // PARTS[-1]} crops at once: use --device cpu; {STILL}."
+    )
 
 
 def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
@@ -472,6 +504,12 @@ def command(
     epochs: Annotated[
         int | None, typer.Option(help=f"So often through all crops; default: {EPOCHS}, or as many as fit.", min=1)
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="What it starts from; default: the model that serves, for base large if time allows."
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Of crops, px; default: as tracklets and time allow.")
     ] = None,
@@ -483,22 +521,29 @@ def command(
     """Learn the site's own appearance from its tracklets, without labels. Safe to interrupt."""
     asked = None if size is None else _pixels(size)
     report = adapt(
-        site, method=method, minutes=minutes, epochs=epochs, size=asked, device=device, force=force, seed=seed
+        site,
+        method=method,
+        minutes=minutes,
+        epochs=epochs,
+        start=start,
+        size=asked,
+        device=device,
+        force=force,
+        seed=seed,
     )
     if as_json:
         print_json(report)
         return
     output.print(
-        f"{report.model} ({report.method} from {report.started_from}): {report.epochs} epochs of "
+        f"{report.model} ({report.method} from {report.started_from}, {report.backbone} backbone, "
+        f"{report.parameters / 1e6:.1f} M parameters): {report.epochs} epochs of "
         f"{report.crops:,} crops of {report.tracklets:,} tracklets, {'×'.join(map(str, report.size))} px, in "
         f"{report.seconds / 60:.1f} minutes; {report.share:.0%} of the way from {report.started_from}",
         markup=False,
     )
     output.print(f"gate {report.gate_before['score']:.3f} → {report.gate['score']:.3f}: {report.reason}", markup=False)
     output.print(
-        f"{report.model} serves now."
-        if report.deployed
-        else f"{report.started_from} goes on serving; --force overrides.",
+        f"{report.model} serves now." if report.deployed else f"{report.served} goes on serving; --force overrides.",
         markup=False,
     )
 

@@ -17,6 +17,7 @@ import deploy.models
 from app.evaluate_site import evaluate_site
 from app.export import track_rows, tracklet_rows
 from app.footage import FootageError
+from app.models import BASE, LARGE
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, table
 from trackers.evaluate import (
@@ -224,14 +225,14 @@ def evaluate_reid(
 
 
 def find_model(name: str) -> Path:
-    """The file of a model: `base`, the folder of a site's model, or a safetensors or ONNX file itself."""
+    """The file of a model: `base` or `large`, the folder of a site's model, or a safetensors or ONNX file itself."""
     from reid.encoder import EncoderError
 
     path = Path(name)
-    if name == "base":
-        path = Path(deploy.models.__path__[0]) / "base.safetensors"
+    if name in (BASE, LARGE):
+        path = Path(deploy.models.__path__[0]) / f"{name}.safetensors"
         if not path.is_file():
-            raise EncoderError(f"the base encoder is not at {path}: make it with `python -m deploy.models.base`")
+            raise EncoderError(f"the {name} encoder is not at {path}: make it with `python -m deploy.models.base`")
     elif path.is_dir():
         files = [file for kind in ("safetensors", "onnx") for file in sorted(path.glob(f"*.{kind}"))]
         if not files:
@@ -253,7 +254,7 @@ def _embed(dataset: TrackletDataset, encoder: OpenEncoder, what: str) -> torch.T
 def reid(
     data: Annotated[str, typer.Argument(help="A benchmark and where it is, as market1501:DIR or mars:DIR.")],
     model: Annotated[
-        str, typer.Option(help="base, a .safetensors or .onnx file, or the folder of a site's model.")
+        str, typer.Option(help="base, large, a .safetensors or .onnx file, or the folder of a site's model.")
     ] = "base",
     imagenet: Annotated[
         bool,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # they bring torch
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
 HELD_BACK = Path("adapt", "held-back.json")
-BASE = "base"
+BASE, LARGE = "base", "large"  # in the box; large, for a first version to start from
 
 commands = group("List the versions of a site's encoder, or let another one serve.")
 
@@ -41,6 +41,16 @@ commands = group("List the versions of a site's encoder, or let another one serv
 def folder_of(site: Site, name: str) -> Path:
     """Where a version's files are."""
     return site.path / "models" / name
+
+
+def weights_of(site: Site, name: str) -> Path:
+    """A version's weights to learn from, or those of `large`. Raises SiteError where there are none."""
+    path = Path(deploy.models.__path__[0]) / f"{name}.safetensors"
+    if name != LARGE:
+        path = folder_of(site, find(site, name).name) / WEIGHTS
+    if not path.is_file():
+        raise SiteError(f"The weights of {name} are not at {path}: start from another model with --start.")
+    return path
 
 
 def store_of(site: Site, name: str) -> Embeddings:

@@ -50,10 +50,12 @@ def main() -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=30.0)
     budget.add_argument("--epochs", type=int)
+    parser.add_argument("--start", help="model to start from (default: what adapt picks)")
     parser.add_argument("--size", help="HEIGHTxWIDTH of the crops to learn from (default: what adapt picks)")
     arguments = parser.parse_args()
     site = ("--site", arguments.site)
     plan = ["--epochs", arguments.epochs] if arguments.epochs else ["--minutes", arguments.minutes]
+    plan += ["--start", arguments.start] if arguments.start else []
     plan += ["--size", arguments.size] if arguments.size else []
     groups = "NMI / precision / F1 / fragments"
     heads = f"| | query mAP / rank-1 | fragments | trajectories {groups} | identities {groups} | IDF1 |"

@@ -69,7 +69,7 @@ class Recipe:
 RECIPES = {
     "cpu": Recipe(people=1600, held_out=64, styles=6, shots=4, epochs=11, people_a_batch=24),
     "large": Recipe(
-        people=2400, held_out=64, styles=6, shots=4, epochs=7, people_a_batch=24, model="large", encoder=WIDE
+        people=2400, held_out=64, styles=6, shots=4, epochs=6, people_a_batch=24, model="large", encoder=WIDE
     ),
     "full": Recipe(
         people=8064,

@@ -13,11 +13,11 @@ import onnx
 import pytest
 import torch
 
-from app.adapt import PRIOR, adapt, fitted
+from app.adapt import PRIOR, Start, adapt, fitted
 from app.database import SiteError
 from app.models import find, folder_of, open_model, serving, store_of, use
 from app.record import Site
-from reid.encoder import open_encoder
+from reid.encoder import Encoder, open_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
@@ -53,6 +53,7 @@ app.terminal.run(app.adapt.command)
 """
 
 
+OPTIONS = ("--epochs", "2", "--start", "base", "--size", "128x64", "--force", "--json")
 FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see the README
 
 
@@ -66,7 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     path = Path(shutil.copytree(made, tmp_path_factory.mktemp("adapted") / "site"))
-    return path, adapt(path, epochs=2, size=(128, 64), force=True)
+    return path, adapt(path, epochs=2, start="base", size=(128, 64), force=True)
 
 
 @pytest.fixture
@@ -78,6 +79,7 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
     path, report = adapted
     assert (report.model, report.started_from, report.deployed, report.epochs) == ("v1", "base", True, 2)
     assert report.tracklets + report.held_back == 180
+    assert report.parameters == 1_383_233
     assert report.held_back == 40
     assert report.share == pytest.approx(140 / (140 + PRIOR), abs=1e-3)
     with Site.open(path) as site:
@@ -127,8 +129,10 @@ def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, m
     begun = path / "adapt" / "v1" / "plan.json"  # by an earlier version, which planned by other things
     begun.parent.mkdir(parents=True)
     begun.write_text(json.dumps({"model": "v1", "method": "merged", "epochs": 1, "asked": {}}), encoding="utf-8")
-    report = adapt(path, epochs=1, size=(128, 64))
+    report = adapt(path, epochs=1)
     assert (report.deployed, report.reason) == (False, "it is not better at all")
+    assert (report.started_from, report.served, report.size) == ("large", "base", [128, 64])
+    assert report.parameters == 3_385_153
     with Site.open(path) as site:
         assert serving(site).name == "base"
         assert find(site, "v1").status == "refused"
@@ -167,7 +171,7 @@ def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_
 
 @pytest.mark.parametrize("stage", ["training", "gate", "export", "embedding", "switch", "end"])
 def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path: Path, stage: str) -> None:
-    command = ["-c", ADAPT, stage, *("--site", str(path), "--epochs", "2", "--size", "128x64", "--force", "--json")]
+    command = ["-c", ADAPT, stage, *("--site", str(path), *OPTIONS)]
     process = begin(command)
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "here", process.communicate()[1]
@@ -177,7 +181,7 @@ def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path
         assert serving(site).name == ("v1" if stage == "end" else "base")
         assert len(store_of(site, serving(site).name).load()[0]) == 180
         assert list(site.verify()) == []
-    done = run("-m", "app.adapt", "--site", path, "--epochs", 2, "--size", "128x64", "--force", "--json")
+    done = run("-m", "app.adapt", "--site", path, *OPTIONS)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == "v1"
     with Site.open(path) as site:
@@ -186,7 +190,7 @@ def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path
         assert len(store_of(site, "v1").load()[0]) == 180
 
 
-def test_too_little_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_too_little_is_told_in_one_sentence(made: Path, tmp_path: Path) -> None:
     few, alone, empty = tmp_path / "few", tmp_path / "alone", tmp_path / "empty"
     figure_site(few, people=4, cameras=2)
     figure_site(alone, people=64, cameras=1)
@@ -204,34 +208,58 @@ def test_too_little_is_told_in_one_sentence(tmp_path: Path) -> None:
         ("--device", "abacus", "no device 'abacus'"),
         ("--size", "128", "is not HEIGHTxWIDTH"),
         ("--size", "0x64", "16 to 1024 px"),
+        ("--start", "v9", "no model 'v9'"),
     ):
-        wrong = run("-m", "app.adapt", "--site", few, option, value)
+        wrong = run("-m", "app.adapt", "--site", made if option == "--start" else few, option, value)
         assert (wrong.returncode, words in wrong.stderr) == (2, True), wrong.stderr
 
 
 @pytest.mark.parametrize(
     ("tracklets", "minutes", "wishes", "expected"),
-    # An image a second at 128×64 px and 4,000 of them: 5,000 s an epoch, 2.25 times that of larger crops.
+    # `small` learns from an image a second at 128×64 px, and there are 4,000: 5,000 s an epoch; 2.25 times as much
+    # where crops are larger, and twice as much with `large`.
     [
-        (1000, 3_500.0, {}, (12, (192, 96), 16)),
-        (1000, 2_000.0, {}, (12, (128, 64), 16)),
-        (1000, 500.0, {}, (5, (128, 64), 16)),
-        (500, 3_500.0, {}, (12, (128, 64), 16)),
-        (1000, 2_000.0, {"epochs": 3}, (3, (192, 96), 16)),
-        (1000, 2_000.0, {"epochs": 30}, (30, (128, 64), 16)),
-        (1000, 3_500.0, {"size": [128, 64]}, (12, (128, 64), 16)),
-        (1000, 150.0, {}, (3, (128, 64), 2)),
-        (1000, 10.0, {}, (1, (128, 64), 2)),
+        (1000, 7_000.0, {}, ("large", 12, (192, 96), 16)),
+        (1000, 3_500.0, {}, ("large", 12, (128, 64), 16)),
+        (1000, 2_000.0, {}, ("small", 12, (128, 64), 16)),
+        (1000, 500.0, {}, ("small", 5, (128, 64), 16)),
+        (500, 7_000.0, {}, ("large", 12, (128, 64), 16)),
+        (1000, 2_000.0, {"epochs": 3}, ("large", 3, (192, 96), 16)),
+        (1000, 2_000.0, {"epochs": 30}, ("small", 30, (128, 64), 16)),
+        (1000, 7_000.0, {"size": [128, 64]}, ("large", 12, (128, 64), 16)),
+        (1000, 3_000.0, {"size": [192, 96]}, ("small", 12, (192, 96), 16)),
+        (1000, 150.0, {}, ("small", 3, (128, 64), 2)),
+        (1000, 10.0, {}, ("small", 1, (128, 64), 2)),
     ],
 )
-def test_epochs_and_crops_are_as_the_time_allows(
+def test_start_epochs_and_crops_are_as_the_time_allows(
     tracklets: int, minutes: float, wishes: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
     asked = {"minutes": minutes, "epochs": None, "size": None} | wishes
     crops = np.full(tracklets, 4000 // tracklets)
-    assert fitted(crops, (128, 64), 1.0, asked)[:3] == expected
+    start, *found = fitted(crops, [Start("large", (128, 64), 0.5), Start("small", (128, 64), 1.0)], asked)
+    assert (start.name, *found[:3]) == expected
     if not wishes:  # what has learned from larger crops is not asked for smaller ones
-        assert fitted(crops, (192, 96), 2.25, asked)[1] == (192, 96)
+        assert fitted(crops, [Start("v1", (192, 96), 1.0)], asked)[2] == (192, 96)
+
+
+def test_a_batch_goes_through_in_parts_where_memory_is_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, seen = Encoder.forward, []
+
+    def short(self: Encoder, crops: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            if len(crops) > 64:
+                raise torch.OutOfMemoryError
+            seen.append(len(crops))
+        return whole(self, crops)
+
+    monkeypatch.setattr(Encoder, "forward", short)
+    report = adapt(path, epochs=1, start="base", force=True)
+    assert (report.deployed, report.epochs) == (True, 1)
+    assert max(seen) == 64  # of batches of 256
+    monkeypatch.setattr("app.adapt.PARTS", (1, 2))
+    with pytest.raises(SiteError, match="not enough memory to learn from 128 crops at once"):
+        adapt(path, epochs=1, start="base", seed=1)
 
 
 def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path: Path) -> None:
