@@ -158,8 +158,8 @@ def adapt(
     began = time.monotonic()
     place = _device(device)
     with Site.open_existing(path) as site:
-        asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start}
-        asked |= {"size": size and list(size), "seed": seed}
+        asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start, "seed": seed}
+        asked["size"] = size and list(size)
         if (done := _finished(site, asked)) is not None:
             return done
         table = site.tracklet_table()
@@ -174,17 +174,17 @@ def adapt(
         held = _held_back(site, table)
         plan = _plan(site, table, held, now, asked, place)
         run = site.path / "adapt" / plan.model
-        first = weights_of(site, plan.started_from)
+        weights = weights_of(site, plan.started_from)
         dataset = TrackletDataset.build(run / "crops", source_of(site, plan.learn, plan.crops), *plan.size)
         try:
-            result = train(dataset, _settings(plan, first, seed), run / "training", device=place)
+            result = train(dataset, _settings(plan, weights, seed), run / "training", device=place)
         except (TrainingError, Diverged) as error:
             raise SiteError(f"{error} ({run} holds the run: remove it to begin again)") from error
-        began_as, candidate = load_encoder(first), load_encoder(Path(result.model))
+        started, candidate = load_encoder(weights), load_encoder(Path(result.model))
         share = 1.0  # weights for crops of another size are no good in these
-        if began_as.size == candidate.size:
+        if started.size == candidate.size:
             share = len(plan.learn) / (len(plan.learn) + PRIOR)
-            candidate = between(began_as, candidate, share)
+            candidate = between(started, candidate, share)
         log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
         before = _judge(site, load_encoder(weights_of(site, now.name)).to(place), table, held)
         after = _judge(site, candidate.to(place), table, held)
@@ -199,7 +199,7 @@ def adapt(
             "held_back": len(held),
             "crops": len(dataset.crops),
             "backbone": candidate.config.backbone,
-            "parameters": sum(one.numel() for one in candidate.parameters()),
+            "parameters": candidate.weights,
             "size": list(candidate.size),
             "epochs": plan.epochs,
             "images_per_second": result.images_per_second,
@@ -395,7 +395,7 @@ def fitted(
     return start, min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
 
 
-def _settings(plan: Plan, start: Path, seed: int) -> Any:
+def _settings(plan: Plan, weights: Path, seed: int) -> Any:
     from reid.train import Settings
 
     return Settings(
@@ -404,7 +404,7 @@ def _settings(plan: Plan, start: Path, seed: int) -> Any:
         protocol="raw-tracklets",
         epochs=plan.epochs,
         seed=seed,
-        init=str(start),
+        init=str(weights),
         size=(plan.size[0], plan.size[1]),
         accumulate=plan.parts,
         changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),

@@ -13,11 +13,10 @@ import numpy as np
 import typer
 from rich.progress import track
 
-import deploy.models
 from app.evaluate_site import evaluate_site
 from app.export import track_rows, tracklet_rows
 from app.footage import FootageError
-from app.models import BASE, LARGE
+from app.models import BASE, LARGE, in_the_box
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, table
 from trackers.evaluate import (
@@ -230,10 +229,8 @@ def find_model(name: str) -> Path:
 
     path = Path(name)
     if name in (BASE, LARGE):
-        path = Path(deploy.models.__path__[0]) / f"{name}.safetensors"
-        if not path.is_file():
-            raise EncoderError(f"the {name} encoder is not at {path}: make it with `python -m deploy.models.base`")
-    elif path.is_dir():
+        return in_the_box(f"{name}.safetensors")
+    if path.is_dir():
         files = [file for kind in ("safetensors", "onnx") for file in sorted(path.glob(f"*.{kind}"))]
         if not files:
             raise EncoderError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")

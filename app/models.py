@@ -43,11 +43,19 @@ def folder_of(site: Site, name: str) -> Path:
     return site.path / "models" / name
 
 
+def in_the_box(file: str) -> Path:
+    """A file of an encoder that is shipped. Raises SiteError where it is missing."""
+    path = Path(deploy.models.__path__[0]) / file
+    if not path.is_file():
+        raise SiteError(f"{path} is missing: install Sightline again, or make it with `python -m deploy.models.base`.")
+    return path
+
+
 def weights_of(site: Site, name: str) -> Path:
     """A version's weights to learn from, or those of `large`. Raises SiteError where there are none."""
-    path = Path(deploy.models.__path__[0]) / f"{name}.safetensors"
-    if name != LARGE:
-        path = folder_of(site, find(site, name).name) / WEIGHTS
+    if name == LARGE:
+        return in_the_box(f"{LARGE}.safetensors")
+    path = folder_of(site, find(site, name).name) / WEIGHTS
     if not path.is_file():
         raise SiteError(f"The weights of {name} are not at {path}: start from another model with --start.")
     return path
@@ -83,14 +91,11 @@ def with_base(site: Site) -> ModelRecord:
     known = site.models()
     if known:
         return serving(site)
-    shipped = Path(deploy.models.__path__[0])
     folder = folder_of(site, BASE)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for source, name in ((shipped / "base.onnx", ONNX), (shipped / "base.safetensors", WEIGHTS)):
-        if not source.is_file():
-            raise SiteError(f"the base encoder is not at {source}: make it with `python -m deploy.models.base`.")
+    for file, name in ((f"{BASE}.onnx", ONNX), (f"{BASE}.safetensors", WEIGHTS)):
         with whole_file(folder / name) as part:
-            shutil.copyfile(source, part)
+            shutil.copyfile(in_the_box(file), part)
     site.add_model(
         ModelRecord(
             name=BASE,

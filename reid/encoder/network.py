@@ -115,6 +115,11 @@ class Encoder(nn.Module):
         """Height and width of crops, px."""
         return self.config.height, self.config.width
 
+    @property
+    def weights(self) -> int:
+        """How many numbers it has learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     def forward(self, crops: Tensor) -> Tensor:
         """(N, height, width, 3) RGB, uint8 or float of 0…255 → (N, dimensions) float32, as the head gives them."""
         out: Tensor = self.head(self._map(crops))

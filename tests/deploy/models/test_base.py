@@ -140,16 +140,23 @@ def test_another_seed_does_not_continue_the_same_run(crops: Crops, tmp_path: Pat
         train(crops, tmp_path, dataclasses.replace(RECIPE, epochs=1), 1)
 
 
-def test_the_command_renders_trains_exports_and_writes_a_card(
-    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("recipe", "model"), [("cpu", "base"), ("large", "large")])
+def test_the_command_renders_trains_exports_writes_a_card_and_installs(
+    recipe: str, model: str, crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "run"
+    out, box = tmp_path / "run", tmp_path / "box"
+    box.mkdir()
     monkeypatch.setattr(base, "render", lambda *_: None)
     monkeypatch.setattr(base, "Crops", lambda folder: crops)
-    monkeypatch.setitem(base.RECIPES, "cpu", RECIPE)
+    monkeypatch.setattr(base, "__file__", str(box / "base.py"))
+    monkeypatch.setitem(base.RECIPES, recipe, dataclasses.replace(RECIPE, model=model))
     monkeypatch.setattr(base, "LOG_EVERY", 1)
-    monkeypatch.setattr("sys.argv", ["base", "--out", str(out)])
+    monkeypatch.setattr("sys.argv", ["base", "--out", str(out), "--recipe", recipe, "--install"])
     base.main()
-    assert {"base.safetensors", "base.onnx", "base.md", "log.jsonl", "checkpoint.pt"} <= {p.name for p in out.iterdir()}
-    card = (out / "base.md").read_text(encoding="utf-8")
-    assert "12 people rendered" in card and "--seed 0" in card and "`base.onnx`" in card
+    files = {f"{model}.safetensors", f"{model}.onnx", f"{model}.md"}
+    assert files | {"log.jsonl", "checkpoint.pt"} <= {p.name for p in out.iterdir()}
+    shipped = {p.name for p in box.iterdir()}
+    assert shipped == files - {"large.onnx"}  # nothing is embedded with `large` as it is
+    card = (box / f"{model}.md").read_text(encoding="utf-8")
+    assert "12 people rendered" in card and f"--recipe {recipe} --seed 0" in card and base.ROLES[model] in card
+    assert all((f"`{name}`" in card) == (name in shipped) for name in files - {f"{model}.md"})
