@@ -4,8 +4,9 @@ The same footage goes through
 
 - `sightline`: our ingest command, everything it does (tracklets, crops, embeddings, the site on disk);
 - `without embedding`: the same, but the encoder is never asked: what embedding costs;
+- `another encoder`: the same with the encoder of `--encoder`, such as a version's ONNX, in the place of `base`;
 - `naive loop`: read with OpenCV, letterbox, the same ONNX through ONNX Runtime with its default threads, decode, our
-  `sort`: what a person writes in an afternoon, nothing stored. For YOLOX's raw output, which is what it decodes;
+  `sort`: what a person writes in an afternoon, nothing stored. Only with a YOLOX of fixed size, which it decodes;
 - `ultralytics track`: its own tracking loop (`YOLO(model).track(stream=True)`, ByteTrack), nothing stored, with the
   ONNX of `--peer-model`, which our ingest runs too for comparison.
 
@@ -25,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -36,7 +38,7 @@ import onnxruntime
 from trackers import make_tracker
 from trackers.detections import Detections
 
-RUNNERS = ("sightline", "without embedding", "naive loop", "ultralytics track")
+RUNNERS = ("sightline", "without embedding", "another encoder", "naive loop", "ultralytics track")
 
 
 def sightline(video: Path, model: str) -> tuple[int, float]:
@@ -51,6 +53,14 @@ def without_embedding(video: Path, model: str) -> tuple[int, float]:
     import app.embed
 
     app.embed.embed = lambda tracklets, encoder: iter(())
+    return sightline(video, model)
+
+
+def another_encoder(encoder: Path, video: Path, model: str) -> tuple[int, float]:
+    import app.ingest
+    from reid.encoder import open_encoder
+
+    app.ingest.open_model = lambda site, model: open_encoder(encoder)
     return sightline(video, model)
 
 
@@ -77,6 +87,13 @@ def naive_loop(video: Path, model: str) -> tuple[int, float]:
         found = Detections(boxes.astype(np.float32), scores[kept].astype(np.float32))
         tracker.update(len(done) / rate, found)
         done.append(time.perf_counter())
+
+
+def reads_yolox(model: str) -> bool:
+    """Whether the naive loop can run a file: pictures of one size in, rows of box, score and 80 classes out."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    given, found = session.get_inputs()[0].shape, session.get_outputs()[0].shape
+    return all(isinstance(side, int) for side in given[2:]) and found[-1] == 85
 
 
 def decode_yolox(output: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,9 +126,10 @@ def running(done: list[float]) -> tuple[int, float]:
     return len(done), (len(done) - 1) / (done[-1] - done[0])
 
 
-def measure(runner: str, video: Path, model: str) -> tuple[float, float, float]:
+def measure(runner: str, video: Path, model: str, encoder: Path | None) -> tuple[float, float, float]:
     """Frames/s of the whole process and of the running loop, and peak memory in MiB, of one runner."""
     command = [sys.executable, "-m", "bench.ingest", str(video), "--detector", model, "--only", runner]
+    command += [] if encoder is None else ["--encoder", str(encoder)]
     begun = time.perf_counter()
     run = subprocess.run(command, check=False, capture_output=True, text=True)
     seconds = time.perf_counter() - begun
@@ -135,22 +153,24 @@ def repeated(video: Path, times: int, folder: str) -> Path:
 def _packets(video: Path, times: int) -> Iterator[av.Packet]:
     offset = 0
     for _ in range(times):
-        last = 0
+        first, last = None, 0
         with av.open(str(video)) as source:
             for packet in source.demux(source.streams.video[0]):
                 if packet.dts is None:
                     continue
+                first = packet.dts if first is None else first  # below 0 where pictures come in another order
                 last = max(last, packet.dts + (packet.duration or 1))
                 packet.pts = None if packet.pts is None else packet.pts + offset
                 packet.dts += offset
                 yield packet
-        offset += last
+        offset += last - (first or 0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("--detector", required=True, help="an ONNX detector, for us and for the naive loop")
+    parser.add_argument("--encoder", type=Path, help="one more runner embeds with this")
     parser.add_argument("--peer-model", help="an ONNX model that ultralytics' own tracking loop reads")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--times", type=int, default=10, help="how much longer the footage of the memory test is")
@@ -158,21 +178,26 @@ def main() -> None:
     parser.add_argument("--only", choices=RUNNERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only is not None:
-        runners = (sightline, without_embedding, naive_loop, ultralytics_track)
+        runners: tuple[Callable[[Path, str], tuple[int, float]], ...] = (
+            *(sightline, without_embedding, partial(another_encoder, arguments.encoder)),
+            *(naive_loop, ultralytics_track),
+        )
         frames, rate = dict(zip(RUNNERS, runners, strict=True))[arguments.only](arguments.video, arguments.detector)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps([frames, rate, peak]))
         return
-    models = dict.fromkeys(("sightline", "without embedding", "naive loop"), arguments.detector)
+    ours = ["sightline", "without embedding", *(["another encoder"] if arguments.encoder else [])]
+    naive = ["naive loop"] if reads_yolox(arguments.detector) else []
+    models = dict.fromkeys((*ours, *naive), arguments.detector)
     if arguments.peer_model:
         models |= {"sightline, peer's model": arguments.peer_model, "ultralytics track": arguments.peer_model}
     rounds: dict[str, list[tuple[float, float, float]]] = {name: [] for name in models}
     for _ in range(arguments.rounds):
         for name, model in models.items():
-            rounds[name].append(measure(name.partition(",")[0], arguments.video, model))
+            rounds[name].append(measure(name.partition(",")[0], arguments.video, model, arguments.encoder))
     with tempfile.TemporaryDirectory() as folder:
         long = repeated(arguments.video, arguments.times, folder)
-        rounds[f"sightline, {arguments.times} × as long"] = [measure("sightline", long, arguments.detector)]
+        rounds[f"sightline, {arguments.times} × as long"] = [measure("sightline", long, arguments.detector, None)]
     best = {name: tuple(map(max, zip(*values, strict=True))) for name, values in rounds.items()}
     if arguments.json:
         print(json.dumps({name: dict(zip(("whole", "running", "peak_mib"), row)) for name, row in best.items()}))
