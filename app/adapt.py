@@ -59,7 +59,7 @@ MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
 EPOCHS = 12  # unless others are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
 LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there are
-ENOUGH_TRACKLETS = 1000  # to learn from (see BENCHMARKS.md: some 450 are as well or better off without)
+ENOUGH_TRACKLETS = 1000  # to learn from, for larger crops and a wider encoder; some 450 gain nothing by either
 MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
 PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (see BENCHMARKS.md)
@@ -145,8 +145,8 @@ def adapt(
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
     epochs: None for EPOCHS, or as many as fit `minutes`. start: a version, or `large`; None for the one that serves,
-    and where that is `base`, for `large` if all epochs fit. size: height and width of crops, px; None for LARGER where
-    there are ENOUGH_TRACKLETS and all epochs fit, else the start's. Going on where it was interrupted. Raises SiteError
+    and where that is `base`, for `large` where there are ENOUGH_TRACKLETS and all epochs fit. size: height and width of
+    crops, px; None for LARGER on the same terms, else the start's. Going on where it was interrupted. Raises SiteError
     where there is too little to learn from or training fails.
     """
     from reid.encoder import between, load_encoder
@@ -340,7 +340,8 @@ def _plan(
         shutil.rmtree(path.parent)
     from reid.methods import find
 
-    names = [asked["start"]] if asked["start"] else [LARGE, BASE] if now.name == BASE else [now.name]
+    wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
+    names = [asked["start"]] if asked["start"] else [LARGE, BASE] if wider else [now.name]
     recipe = find(asked["method"])[1].practical().recipe
     starts = [_probe(site, one, recipe.batch * recipe.frames, device) for one in names]
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])
@@ -507,7 +508,7 @@ def command(
     start: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="What it starts from; default: the model that serves, for base large if time allows."
+            metavar="MODEL", help="What it starts from; default: the model that serves, or large on a large site."
         ),
     ] = None,
     size: Annotated[

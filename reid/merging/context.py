@@ -22,7 +22,7 @@ SHARE = 1 / 40  # of all tracklets, that k1 is at most: among few, everybody wou
 LOOKS = 0.5  # λ, the embedding's own share of the similarity
 WIDTH = 512  # of the neighbours' part; more tracklets are projected to it at random, which adds 1 / √WIDTH of noise
 STEADY = 10.0  # tracklets of a camera whose mean counts half
-WITHIN, ACROSS = 0.9, 0.55  # similarities at which looks are undecided: chosen on world-a, where people are known
+WITHIN, ACROSS = 0.86, 0.55  # similarities at which looks are undecided: chosen where people are known
 SHARPNESS = 20.0  # log-odds a unit of similarity
 
 

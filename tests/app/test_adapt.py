@@ -131,12 +131,19 @@ def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, m
     begun.write_text(json.dumps({"model": "v1", "method": "merged", "epochs": 1, "asked": {}}), encoding="utf-8")
     report = adapt(path, epochs=1)
     assert (report.deployed, report.reason) == (False, "it is not better at all")
-    assert (report.started_from, report.served, report.size) == ("large", "base", [128, 64])
-    assert report.parameters == 3_385_153
+    assert (report.started_from, report.served, report.size) == ("base", "base", [128, 64])
     with Site.open(path) as site:
         assert serving(site).name == "base"
         assert find(site, "v1").status == "refused"
         assert (folder_of(site, "v1") / "model.onnx").is_file()
+
+
+def test_a_large_site_starts_from_the_wider_encoder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapt.ENOUGH_TRACKLETS", 140)
+    report = adapt(path, epochs=1, size=(128, 64), force=True)
+    assert (report.started_from, report.tracklets, report.parameters) == ("large", 140, 3_385_153)
+    with Site.open(path) as site:
+        assert open_model(site, serving(site)).size == (128, 64)
 
 
 def found_again(path: Path, model: str, who: dict[int, int]) -> float:
