@@ -22,7 +22,6 @@ SHARE = 1 / 40  # of all tracklets, that k1 is at most: among few, everybody wou
 LOOKS = 0.5  # λ, the embedding's own share of the similarity
 WIDTH = 512  # of the neighbours' part; more tracklets are projected to it at random, which adds 1 / √WIDTH of noise
 STEADY = 10.0  # tracklets of a camera whose mean counts half
-WITHIN, ACROSS = 0.86, 0.55  # similarities at which looks are undecided: chosen where people are known
 SHARPNESS = 20.0  # log-odds a unit of similarity
 
 
@@ -63,7 +62,6 @@ def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray
     return np.concatenate([np.sqrt(LOOKS) * shifted, np.sqrt(1 - LOOKS) * around], 1, dtype=np.float32)
 
 
-def probability(*, across: bool) -> Probability:
-    """P(same person) by the similarity of `contextual` rows, within a camera or across cameras."""
-    middle = ACROSS if across else WITHIN
+def probability(middle: float) -> Probability:
+    """P(same person) by the similarity of `contextual` rows, of which `middle` decides nothing."""
     return lambda similarity: 1 / (1 + np.exp(-SHARPNESS * (np.asarray(similarity, np.float64) - middle)))

@@ -34,5 +34,5 @@ def merge(
         seen = replace(seen, start=seen.start + APART * seen.camera, end=seen.end + APART * seen.camera)
     around = replace(seen, embedding=contextual(seen.embedding, seen.camera))
     looked_at = seen if method == "utal" else around
-    within = trajectories(looked_at, rules, probability(across=False), method, previous[0])
-    return within, identities(around, within, rules, probability(across=True), previous[1])
+    within = trajectories(looked_at, rules, probability(rules.within), method, previous[0])
+    return within, identities(around, within, rules, probability(rules.across), previous[1])

@@ -108,6 +108,10 @@ class MergeRules:
 
     certainty: float = 0.5
     """Posterior probability above which two groups are joined."""
+    within: float = 0.86
+    """Similarity (of `contextual` rows) at which looks are undecided within a camera."""
+    across: float = 0.55
+    """The same across cameras; both were chosen where people are known."""
     neighbours: int = 30
     """How many look-alikes of each tracklet are considered; bounds the memory."""
     speed: float = 4.0

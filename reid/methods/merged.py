@@ -34,6 +34,8 @@ class MergedConfig(Config):
     """Times of different cameras can be compared, as those of a site; then nobody is in two places at once."""
     certainty: float = 0.5
     """Posterior probability above which tracklets are joined."""
+    within: float = 0.9
+    """As in MergeRules, but stricter: what is joined wrongly is learned."""
 
 
 class Merged(Method):
@@ -57,7 +59,7 @@ class Merged(Method):
         rows, start, end = self.summed_up(images)
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
         seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
-        rules = MergeRules(certainty=self.config.certainty)
+        rules = MergeRules(certainty=self.config.certainty, within=self.config.within)
         within, identities = merge(seen, rules, shared_clock=self.config.shared_clock)
         _, label, size = np.unique(identities.labels, return_inverse=True, return_counts=True)
         kept = size > 1

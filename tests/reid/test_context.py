@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.merging import context, contextual, probability, without_camera
+from reid.merging import MergeRules, context, contextual, probability, without_camera
+from reid.methods.merged import MergedConfig
+
+RULES = MergeRules()
 
 
 def crowd(
@@ -103,7 +106,7 @@ def test_hardly_anything_is_no_reason_to_join() -> None:
     """Three strangers are all there are: that they are each other's neighbours says nothing."""
     rows = unit(np.random.default_rng(0).standard_normal((3, 32)))
     around = contextual(rows, np.array([0, 1, 2]))
-    likely = probability(across=True)(around @ around.T)
+    likely = probability(RULES.across)(around @ around.T)
     assert (likely[~np.eye(3, dtype=bool)] < 0.5).all()
     assert contextual(rows[:0], np.zeros(0, np.int64)).shape[0] == 0
     assert contextual(rows[:1], np.zeros(1, np.int64)).shape[0] == 1
@@ -111,6 +114,7 @@ def test_hardly_anything_is_no_reason_to_join() -> None:
 
 def test_probabilities_rise_and_are_stricter_within_a_camera() -> None:
     similarity = np.linspace(-1, 1, 21)
-    within, across = probability(across=False)(similarity), probability(across=True)(similarity)
+    within, across = probability(RULES.within)(similarity), probability(RULES.across)(similarity)
     assert (np.diff(within) > 0).all() and (within < across).all()
-    assert np.interp(context.ACROSS, similarity, across) == pytest.approx(0.5, abs=0.1)
+    assert probability(RULES.across)(np.array([RULES.across]))[0] == pytest.approx(0.5)
+    assert RULES.within < MergedConfig().within  # learning joins less than merging
