@@ -17,8 +17,9 @@ the last three among the tracklets that it learned from; so these ask only those
 alike it has not fitted: there mistakes make `company` fall, and only what is true of others, too, makes it rise; so it
 asks all, which are several times as many. Half and half, they order encoders that were trained well and badly best by
 true cross-camera mAP, which `python -m bench.gate` shows for any set of models. Telling a tracklet's own other half
-from all others (`split`) and people who were seen side by side (`apart`) is what every training improves, also those
-that lose other cameras; they are told, and guard, but do not count.
+from all others (`split`) and people who were seen side by side (`apart`) is what nearly every training improves, also
+those that lose other cameras, so they do not count. But who loses in them has learned to take people for others, in
+whose company they are found ever more reliably: so they guard, `split` asking all tracklets, too.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ Floats = NDArray[np.float64]
 WEIGHTS = {"company": 0.5, "cycle": 0.2, "stability": 0.2, "triangle": 0.1}
 COMPANY = 5  # nearest tracklets
 ONE_CAMERA = {"split_camera": 0.5, "apart": 0.5}  # where there is no other camera: a much weaker sign
-GUARD = 0.02  # of `apart`, that a better model may lose at most
-CONFIDENCE = 0.9  # that the gain, or a loss of `apart`, is no accident of the sample
+GUARDS = {"apart": 0.02, "split": 0.01}  # that a better model may lose of them at most
+OF_ALL = ("company", "split")  # ask all tracklets, the others only those that were held back
+CONFIDENCE = 0.9  # that the gain, or the loss of a guard, is no accident of the sample
 DRAWS = 2000  # of the bootstrap
 LEAST_QUERIES = 20  # tracklets, below which a part is not measured
 LEAST_SPREAD = 1e-3  # standard deviation of tracklets' similarities below which an encoder is collapsed
@@ -95,7 +97,7 @@ def judge(
     camera: (T,). start, end: (T,) s, or NaN. cannot_link: (P, 2) tracklets that were seen side by side; where there are
     none, those of a camera whose times overlap stand for them. asked: (T,) which tracklets the judgement is about, by
     default all; the others are there to be found, as they are when a site is searched, and on those it may have been
-    trained: of them only `company` is asked. Raises GateError where the arrays do not fit together.
+    trained: of them only OF_ALL is asked. Raises GateError where the arrays do not fit together.
     """
     crops, whose, where = np.asarray(rows, np.float32), np.asarray(tracklet, np.int64), np.asarray(camera)
     first_seen, last_seen = np.asarray(start, np.float64), np.asarray(end, np.float64)
@@ -131,7 +133,7 @@ def judge(
     split_rank1: float | None = None
     if enough:
         values["split"], values["split_camera"] = _split(early, late, own, where, asks)
-        split_rank1 = float((values["split"][asks & about] == 1).mean())
+        split_rank1 = float((values["split"][asks] == 1).mean())
     below: float | None = None
     sided = np.concatenate([pairs, pairs[:, ::-1]])
     sided = sided[(asks & about)[sided[:, 0]]]
@@ -141,7 +143,7 @@ def judge(
         below = float((other < np.median(own[asks & about])).mean())
     elif enough:
         left_out.append(f"apart: {len(pairs)} pairs of tracklets were seen side by side, {LEAST_QUERIES} are needed")
-    values = {name: found if name == "company" else np.where(about, found, np.nan) for name, found in values.items()}
+    values = {name: found if name in OF_ALL else np.where(about, found, np.nan) for name, found in values.items()}
     means = {name: float(np.nanmean(found)) for name, found in values.items()}
     return GateScore(
         score=_combined(means),
@@ -163,8 +165,8 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
     """Whether a model may take over, and why, as a sentence.
 
     Both were judged on the same tracklets. The gain must be above 0 in CONFIDENCE of the draws of a paired bootstrap
-    over tracklets; and people seen side by side must not become more alike. Raises GateError where the two were judged
-    on different tracklets.
+    over tracklets; and neither people seen side by side nor a tracklet's ends and others' must become more alike.
+    Raises GateError where the two were judged on different tracklets.
     """
     if candidate.same_data != serving.same_data:
         raise GateError("the two models were judged on different tracklets: judge both on the same")
@@ -173,7 +175,7 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
     weights = _weights(set(candidate.values) & set(serving.values))
     if not weights:
         return False, f"there is too little to judge by ({'; '.join(candidate.left_out)})"
-    both = candidate.values.keys() & serving.values.keys() & {*weights, "apart"}
+    both = candidate.values.keys() & serving.values.keys() & {*weights, *GUARDS}
     change = {name: candidate.values[name] - serving.values[name] for name in sorted(both)}
     counted = ~np.all([np.isnan(value) for value in change.values()], axis=0)
     change, count = {name: value[counted] for name, value in change.items()}, int(counted.sum())
@@ -181,13 +183,15 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
     gain = np.sum([w * _resampled(change[n], drawn) for n, w in weights.items()], axis=0)
     mean = sum(w * float(np.nanmean(change[n])) for n, w in weights.items())
     told = f"its score is {candidate.score:.3f} against {serving.score:.3f}"
-    if "apart" in change:
-        lost = -float(np.nanmean(change["apart"]))
-        if lost > GUARD and float(np.quantile(_resampled(change["apart"], drawn), CONFIDENCE)) < 0:
-            return False, (
-                f"it tells people who were seen side by side apart less often, {candidate.apart:.3f} against "
-                f"{serving.apart:.3f} ({told})"
-            )
+    for name, said in (
+        ("apart", "tells people who were seen side by side apart"),
+        ("split", "finds a tracklet's other end among all others"),
+    ):
+        if name not in change or -float(np.nanmean(change[name])) <= GUARDS[name]:
+            continue
+        if float(np.quantile(_resampled(change[name], drawn), CONFIDENCE)) < 0:
+            now, before = getattr(candidate, name), getattr(serving, name)
+            return False, f"it {said} less often, {now:.3f} against {before:.3f} ({told})"
     if mean <= 0:
         return False, f"{told}, not better"
     least = float(np.quantile(gain, 1 - CONFIDENCE))

@@ -87,7 +87,7 @@ RECIPES = {
 
 ROLES = {
     "base": "Every site begins with it; it is named `base` wherever a model is asked for.",
-    "large": "Wider than `base`; a site's first adaptation starts from it where the time given is enough.",
+    "large": "Wider than `base`; a large site's first adaptation starts from it where the time given is enough.",
 }
 
 

@@ -152,6 +152,21 @@ def test_people_side_by_side_must_stay_apart() -> None:
     assert "side by side" in reason
 
 
+def test_who_takes_people_for_others_does_not_pass_though_company_is_steady() -> None:
+    """Of every twelfth person it sees the same: always the same five, in all cameras."""
+    serving = scene(1.2)
+    person = np.tile(np.arange(PEOPLE), CAMERAS)
+    rng = np.random.default_rng(0)
+    kinds = rng.normal(size=(12, WIDTH)) / np.sqrt(WIDTH)
+    rows = kinds[person % 12][:, None] + 0.02 * rng.normal(size=(len(person), 6, WIDTH))
+    rows = (rows / np.linalg.norm(rows, axis=2, keepdims=True)).reshape(-1, WIDTH).astype(np.float32)
+    judged, before = replace(serving, rows=rows).judged(), serving.judged()
+    assert judged.score > before.score
+    assert judged.split is not None and before.split is not None and judged.split < before.split
+    passed, reason = better(judged, before)
+    assert (passed, "other end" in reason) == (False, True), reason
+
+
 def test_scores_of_other_tracklets_are_not_compared() -> None:
     with pytest.raises(GateError, match="different tracklets"):
         better(scene(0.5, crops=4).judged(), scene(0.5).judged())
@@ -167,7 +182,7 @@ def test_only_the_asked_count_among_all() -> None:
     assert (found.queries, found.tracklets) == (90, 180)
     whole = one.judged()
     for name, values in found.values.items():
-        assert np.isnan(values[~some]).all() or name == "company"  # which asks all
+        assert np.isnan(values[~some]).all() or name in gate.OF_ALL
         assert np.array_equal(values[some], whole.values[name][some], equal_nan=True)
     assert better(found, judge(other.rows, *of, some))[0]
     assert not better(judge(other.rows, *of, some), found)[0]
