@@ -63,5 +63,5 @@ def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray
 
 
 def probability(middle: float) -> Probability:
-    """P(same person) by the similarity of `contextual` rows, of which `middle` decides nothing."""
+    """P(same person) by the similarity of `contextual` rows, undecided at `middle`."""
     return lambda similarity: 1 / (1 + np.exp(-SHARPNESS * (np.asarray(similarity, np.float64) - middle)))

@@ -138,6 +138,9 @@ class MergeRules:
         for name in ("certainty", "confident"):
             if not 0 < getattr(self, name) < 1:
                 raise MergeError(f"{name} is a probability between 0 and 1, not {getattr(self, name)}")
+        for name in ("within", "across"):
+            if not -1 <= getattr(self, name) <= 1:
+                raise MergeError(f"{name} is a similarity between -1 and 1, not {getattr(self, name)}")
         if min(self.neighbours, self.passes, self.crowd) < 1:
             raise MergeError("neighbours, passes and crowd are at least 1")
         if min(self.continuity, self.reciprocity) < 1 or self.continuity_seconds <= 0:

@@ -338,6 +338,8 @@ def test_contradictions_are_told() -> None:
         identities(made, np.zeros(len(made), np.int64), RULES, across)
     with pytest.raises(MergeError, match="certainty is a probability"):
         MergeRules(certainty=1.0)
+    with pytest.raises(MergeError, match="within is a similarity"):
+        MergeRules(within=86.0)
 
 
 @pytest.mark.parametrize("count", [0, 1])
