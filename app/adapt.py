@@ -20,18 +20,16 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from app.adapt_plan import EPOCHS, STILL, Plan, planned
 from app.database import SiteError
 from app.embed import read_crops, spread
 from app.models import (
-    BASE,
     HELD_BACK,
-    LARGE,
     WEIGHTS,
     bring_up_to_date,
     deploy_model,
     folder_of,
     held_back,
-    next_name,
     serving,
     store_of,
     weights_of,
@@ -52,21 +50,11 @@ if TYPE_CHECKING:  # they bring torch
 
 log = logging.getLogger("sightline")
 
-STILL = "the model that serves goes on serving, query and merge work with it"
 LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate needs 20
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
-EPOCHS = 12  # unless others are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
-LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there are
-ENOUGH_TRACKLETS = 1000  # to learn from, for larger crops and a wider encoder; some 450 gain nothing by either
-MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
-FEW_EPOCHS = 3
 PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (see BENCHMARKS.md)
-PARTS = (1, 2, 4)  # in which a batch goes through the encoder, for want of memory
-PROBE_SECONDS = 2.0
-REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
-SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
 
 
 class Method(StrEnum):
@@ -102,32 +90,6 @@ class AdaptReport:
     reason: str
     seconds: float
     share: float = 1.0  # of the way from the start's weights to the trained ones that the version went
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is trained, on what; written down, so that an interrupted adaptation goes on as it began."""
-
-    model: str
-    method: str
-    started_from: str
-    served: str  # before
-    epochs: int
-    parts: int  # in which a batch goes through the encoder
-    size: tuple[int, int]  # height and width of crops, px
-    crops: int  # of a tracklet, at most
-    learn: list[int]  # tracklet ids
-    asked: dict[str, Any]  # method, minutes, epochs, start, size, seed
-
-
-@dataclass(frozen=True)
-class Start:
-    """An encoder from which a version may learn, and what this machine makes of it."""
-
-    name: str
-    size: tuple[int, int]  # height and width of its crops, px
-    rate: float  # crops of that size a second, learned from
-    parts: int = 1  # in which a batch goes through it
 
 
 def adapt(
@@ -172,7 +134,7 @@ def adapt(
                 f"more people; {STILL}."
             )
         held = _held_back(site, table)
-        plan = _plan(site, table, held, now, asked, place)
+        plan = planned(site, np.setdiff1d(table.ids, held), now, asked, place)
         run = site.path / "adapt" / plan.model
         weights = weights_of(site, plan.started_from)
         dataset = TrackletDataset.build(run / "crops", source_of(site, plan.learn, plan.crops), *plan.size)
@@ -199,7 +161,7 @@ def adapt(
             "held_back": len(held),
             "crops": len(dataset.crops),
             "backbone": candidate.config.backbone,
-            "parameters": candidate.weights,
+            "parameters": candidate.parameter_count,
             "size": list(candidate.size),
             "epochs": plan.epochs,
             "images_per_second": result.images_per_second,
@@ -326,76 +288,6 @@ def _one_person(site: Site, now: ModelRecord) -> bool:
     return bool(np.median(between) >= np.quantile(within, 0.25))
 
 
-def _plan(
-    site: Site, table: TrackletTable, held: NDArray[np.int64], now: ModelRecord, asked: dict[str, Any], device: Any
-) -> Plan:
-    """What was begun with the same wishes and is not finished, else a new plan."""
-    learn = np.setdiff1d(table.ids, held)
-    for path in sorted((site.path / "adapt").glob("v*/plan.json")):
-        plan = _read_plan(path)
-        if plan and plan.asked == asked and plan.learn == learn.tolist() and plan.served == now.name:
-            log.info("Going on with %s", plan.model)
-            return plan
-        log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
-        shutil.rmtree(path.parent)
-    from reid.methods import find
-
-    wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
-    names = [asked["start"]] if asked["start"] else [LARGE, BASE] if wider else [now.name]
-    recipe = find(asked["method"])[1].practical().recipe
-    starts = [_probe(site, one, recipe.batch * recipe.frames, device) for one in names]
-    crops = np.array([len(site.crops(number)) for number in learn.tolist()])
-    start, epochs, size, most, seconds = fitted(crops, starts, asked)
-    name = next_name(site)
-    run = site.path / "adapt" / name
-    shutil.rmtree(run, ignore_errors=True)
-    run.mkdir(mode=0o700, parents=True)
-    plan = Plan(name, asked["method"], start.name, now.name, epochs, start.parts, size, most, learn.tolist(), asked)
-    write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
-    log.info(
-        "%s: %s on %d tracklets (up to %d crops each, %d tracklets held back), from %s, crops of %d×%d px, batches of "
-        "%d crops%s, %d epochs, about %.0f minutes on %s",
-        *(name, plan.method, len(learn), most, len(held), start.name, *size, recipe.batch * recipe.frames),
-        *("" if start.parts == 1 else f" in {start.parts} parts", epochs, epochs * seconds / 60, device),
-    )
-    return plan
-
-
-def _read_plan(path: Path) -> Plan | None:
-    """None where an earlier Sightline wrote it, which planned by other things."""
-    written = json.loads(path.read_text(encoding="utf-8"))
-    return Plan(**written) if written.keys() == {field.name for field in dataclasses.fields(Plan)} else None
-
-
-def fitted(
-    crops: NDArray[np.int64], starts: list[Start], asked: dict[str, Any]
-) -> tuple[Start, int, tuple[int, int], int, float]:
-    """Start, epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
-
-    crops: (T,) how many there are of each tracklet; starts: the best first, the cheapest last.
-    """
-
-    def seconds(start: Start, size: tuple[int, int], most: int) -> float:
-        area = (size[0] * size[1]) / (start.size[0] * start.size[1])
-        return float(max(1, np.minimum(crops, most).sum())) / start.rate * REST * area
-
-    budget, most, epochs = SPARE * 60 * asked["minutes"], MOST_CROPS[0], asked["epochs"] or EPOCHS
-    choices = []
-    for start in starts:
-        if asked["size"] is not None:
-            choices += [(start, (int(asked["size"][0]), int(asked["size"][1])))]
-        else:
-            larger = len(crops) >= ENOUGH_TRACKLETS and start.size < LARGER
-            choices += [(start, size) for size in ((LARGER, start.size) if larger else (start.size,))]
-    fit = (one for one in choices if epochs * seconds(*one, most) <= budget)
-    start, size = next(fit, choices[-1])
-    if asked["epochs"] is not None:
-        return start, epochs, size, most, seconds(start, size, most)
-    most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(start, size, few) <= budget), MOST_CROPS[-1])
-    epoch = seconds(start, size, most)
-    return start, min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
-
-
 def _settings(plan: Plan, weights: Path, seed: int) -> Any:
     from reid.train import Settings
 
@@ -409,35 +301,6 @@ def _settings(plan: Plan, weights: Path, seed: int) -> Any:
         size=(plan.size[0], plan.size[1]),
         accumulate=plan.parts,
         changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),
-    )
-
-
-def _probe(site: Site, name: str, batch: int, device: torch.device) -> Start:
-    """How fast this machine learns with an encoder, whose batches go through it in as few parts as memory allows."""
-    import torch
-
-    from reid.encoder import load_encoder
-
-    encoder = load_encoder(weights_of(site, name)).to(device).train()
-    optimiser = torch.optim.Adam(encoder.parameters(), 1e-4)
-    for parts in PARTS:
-        crops = torch.randint(0, 256, (batch // parts, *encoder.size, 3), dtype=torch.uint8).to(device)
-        began, steps = time.monotonic(), 0
-        try:
-            while steps < 2 or time.monotonic() - began < PROBE_SECONDS:
-                if steps == 1:  # the first one is slow
-                    began = time.monotonic()
-                optimiser.zero_grad()
-                encoder(crops).square().mean().backward()
-                optimiser.step()
-                steps += 1
-            if crops.is_cuda:
-                torch.cuda.synchronize(crops.device)
-        except torch.OutOfMemoryError:
-            continue
-        return Start(name, encoder.size, (steps - 1) * len(crops) / (time.monotonic() - began), parts)
-    raise SiteError(
-        f"{device} has not enough memory to learn from {batch // PARTS[-1]} crops at once: use --device cpu; {STILL}."
     )
 
 

@@ -5,7 +5,8 @@ Per model: the gate's score and parts on the unlabelled tracklets (the training 
 says: mAP of those tracklets, and on labelled benchmarks mAP of the test part; how well the calibration learned without
 labels fits (expected calibration error at equal prior odds, within and across cameras, beside that of the default
 curves); and open-set search among the tracklets: how many people are found at a false alarm rate of 1 % and 10 %, and
-which rate the label-free threshold for 10 % really has. Last, Spearman's ρ of score and mAP.
+which rate the label-free threshold for 10 % really has. Last, Spearman's ρ of score and mAP, and what the gate would
+say of each model if the first one served (here all tracklets ask; in adapt most parts ask those that were held back).
 
 `--people SHARE` takes only a random part of a benchmark's people, to save time.
 """
@@ -36,7 +37,7 @@ from reid.benchmarks.parts import RAW, Labels
 from reid.calibration import FAR, Calibration, even_weights, open_set, reliability, searches
 from reid.encoder import OpenEncoder, open_encoder
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
-from reid.gate import GateScore, judge
+from reid.gate import GateScore, better, judge
 from reid.merging import MergeRules, Seen, merge, without_camera
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
 
@@ -196,9 +197,10 @@ def against_truth(
 
 
 def measure(known: Known, models: list[Path], folder: Path) -> dict[str, dict[str, Any]]:
-    """Model → its gate score, plain, and what truth says."""
+    """Model → its gate score, plain, what the gate says of it against the first model, and what truth says."""
     datasets: dict[tuple[str, int, int], TrackletDataset] = {}
     report: dict[str, dict[str, Any]] = {}
+    first: GateScore | None = None
 
     def opened(name: str, source: TrackletSource, encoder: OpenEncoder) -> TrackletDataset:
         height, width = encoder.size
@@ -215,7 +217,12 @@ def measure(known: Known, models: list[Path], folder: Path) -> dict[str, dict[st
         dataset = opened("train", train, encoder)
         rows = embedded(dataset, encoder)
         label = str(path) if path.name == "model.safetensors" else path.name
-        found: dict[str, Any] = {"gate": judged(rows, dataset).plain()}
+        score = judged(rows, dataset)
+        found: dict[str, Any] = {"gate": score.plain()}
+        if first is None:
+            first = score
+        else:
+            found["passes"], found["reason"] = better(score, first)
         fresh = np.ones(len(dataset), bool)
         if known.learned is not None and path.parent.name != BASE:
             fresh = ~np.isin(dataset.source_tracklet, known.learned)
@@ -259,6 +266,8 @@ def print_report(report: dict[str, dict[str, Any]], correlations: dict[str, floa
             f"{100 * free['detected']:.1f} %; of pairs across cameras {100 * truth['share']:.2f} % are thought to show "
             f"one person, {100 * truth['true_share']:.2f} % do; probabilities over 0.1 err by {shown['error']:.3f}"
         )
+        if "passes" in one:
+            print(f"  {'would serve' if one['passes'] else 'would be refused'}: {one['reason']}")
         for missing in one["gate"]["left_out"]:
             print(f"  not measured: {missing}")
     for name, rho in correlations.items():

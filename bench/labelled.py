@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from app.adapt import EPOCHS, MOST_CROPS, source_of
+from app.adapt import source_of
+from app.adapt_plan import EPOCHS, MOST_CROPS
 from app.database import SiteError
 from app.evaluate_site import people_shown
 from app.footage import FootageError

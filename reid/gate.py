@@ -39,7 +39,10 @@ Floats = NDArray[np.float64]
 WEIGHTS = {"company": 0.5, "cycle": 0.2, "stability": 0.2, "triangle": 0.1}
 COMPANY = 5  # nearest tracklets
 ONE_CAMERA = {"split_camera": 0.5, "apart": 0.5}  # where there is no other camera: a much weaker sign
-GUARDS = {"apart": 0.02, "split": 0.01}  # that a better model may lose of them at most
+GUARDS = {  # what a better model may lose at most, and what it says of one that loses more
+    "apart": (0.02, "tells people who were seen side by side apart"),
+    "split": (0.01, "finds a tracklet's other end among all others"),
+}
 OF_ALL = ("company", "split")  # ask all tracklets, the others only those that were held back
 CONFIDENCE = 0.9  # that the gain, or the loss of a guard, is no accident of the sample
 DRAWS = 2000  # of the bootstrap
@@ -183,11 +186,8 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
     gain = np.sum([w * _resampled(change[n], drawn) for n, w in weights.items()], axis=0)
     mean = sum(w * float(np.nanmean(change[n])) for n, w in weights.items())
     told = f"its score is {candidate.score:.3f} against {serving.score:.3f}"
-    for name, said in (
-        ("apart", "tells people who were seen side by side apart"),
-        ("split", "finds a tracklet's other end among all others"),
-    ):
-        if name not in change or -float(np.nanmean(change[name])) <= GUARDS[name]:
+    for name, (most, said) in GUARDS.items():
+        if name not in change or -float(np.nanmean(change[name])) <= most:
             continue
         if float(np.quantile(_resampled(change[name], drawn), CONFIDENCE)) < 0:
             now, before = getattr(candidate, name), getattr(serving, name)

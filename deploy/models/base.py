@@ -405,7 +405,7 @@ Turns a crop of a person into a vector by which the same person is found in othe
 
 - **In**: `crops`, (batch, {config.height}, {config.width}, 3) uint8 RGB, as cut; preprocessing is part of the graph.
 - **Out**: `embedding`, (batch, {config.dimensions}) float32, rows of length 1; their dot product is the affinity.
-- **Network**: `reid/encoder`, {encoder.weights:,} parameters.
+- **Network**: `reid/encoder`, {encoder.parameter_count:,} parameters.
 - **Data**: {used.people:,} people rendered by `sample_videos/world`, each in {used.styles} random cameras,
   {used.shots} crops in each; {used.held_out} or more of them only to validate. No real picture, no label by hand.
 - **Recipe**: `{recipe}`: {used.epochs} epochs; a batch has {used.people_a_batch} × {used.crops_a_person} crops;

@@ -116,7 +116,7 @@ class Encoder(nn.Module):
         return self.config.height, self.config.width
 
     @property
-    def weights(self) -> int:
+    def parameter_count(self) -> int:
         """How many numbers it has learned."""
         return sum(parameter.numel() for parameter in self.parameters())
 

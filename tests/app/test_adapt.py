@@ -13,7 +13,8 @@ import onnx
 import pytest
 import torch
 
-from app.adapt import PRIOR, Start, adapt, fitted
+from app.adapt import PRIOR, adapt
+from app.adapt_plan import Start, fitted
 from app.database import SiteError
 from app.models import find, folder_of, open_model, serving, store_of, use
 from app.record import Site
@@ -139,7 +140,7 @@ def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, m
 
 
 def test_a_large_site_starts_from_the_wider_encoder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.adapt.ENOUGH_TRACKLETS", 140)
+    monkeypatch.setattr("app.adapt_plan.ENOUGH_TRACKLETS", 140)
     report = adapt(path, epochs=1, size=(128, 64), force=True)
     assert (report.started_from, report.tracklets, report.parameters) == ("large", 140, 3_385_153)
     with Site.open(path) as site:
@@ -264,7 +265,7 @@ def test_a_batch_goes_through_in_parts_where_memory_is_short(path: Path, monkeyp
     report = adapt(path, epochs=1, start="base", force=True)
     assert (report.deployed, report.epochs) == (True, 1)
     assert max(seen) == 64  # of batches of 256
-    monkeypatch.setattr("app.adapt.PARTS", (1, 2))
+    monkeypatch.setattr("app.adapt_plan.PARTS", (1, 2))
     with pytest.raises(SiteError, match="not enough memory to learn from 128 crops at once"):
         adapt(path, epochs=1, start="base", seed=1)
 
