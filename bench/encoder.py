@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from reid.encoder import OpenEncoder, new_encoder, open_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
+from reid.normalised import normalised
 from trackers.motchallenge import FRAME, HEIGHT, ID, VISIBILITY, boxes_of, read_rows
 
 LEAST_HEIGHT = 60  # px
@@ -95,10 +96,6 @@ def read_market(folder: Path) -> LabelledCrops:
 def resize(image: Image, height: int, width: int) -> Image:
     shrinks = image.shape[0] > height
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[return-value]
-
-
-def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
 def histogram(images: list[Image]) -> NDArray[np.float32]:

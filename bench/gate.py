@@ -39,6 +39,7 @@ from reid.encoder import OpenEncoder, open_encoder
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, better, judge
 from reid.merging import MergeRules, Seen, merge, without_camera
+from reid.normalised import normalised
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
 
 PAIRS = 300_000  # of two people, that the calibration is tested on; all of one person are taken
@@ -119,8 +120,7 @@ def halves_of(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np
     for start, length in zip(dataset.start, dataset.length):
         mine, cut = rows[start : start + length], length // 2
         found.append(np.stack([mine[: max(cut, 1)].mean(0), mine[cut:].mean(0)]))
-    halves = np.concatenate(found)
-    halves /= np.linalg.norm(halves, axis=1, keepdims=True).clip(1e-12)
+    halves = normalised(np.concatenate(found))
     return without_camera(halves, np.repeat(dataset.tracklet_camera, 2)).reshape(len(found), 2, -1)
 
 
@@ -151,8 +151,7 @@ def against_truth(
 
     fresh: (T,) which of them the encoder was not trained on: those ask, and pairs with one of them are looked at.
     """
-    rows = halves.sum(1)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    rows = normalised(halves.sum(1))
     camera = dataset.tracklet_camera
     calibration = Calibration.fit(halves, camera, dataset.cannot_link, merged(rows, dataset), fresh)
     kept = people > 0

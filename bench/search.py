@@ -22,8 +22,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embeddings import Embeddings, normalised
+from app.embeddings import Embeddings
 from app.index import FaissIndex, open_index
+from reid.normalised import normalised
 
 MIB = 2**20
 CAMERAS, DAYS = 24, 30

@@ -27,6 +27,8 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reid.normalised import normalised
+
 Floats = NDArray[np.float64]
 
 NEIGHBOURS = 2  # reciprocal nearest that count as positives, of each two cameras
@@ -189,8 +191,8 @@ class Calibration:
             raise CalibrationError("the embeddings hold values that are no numbers")
         rng = np.random.default_rng([seed, len(half)])
         kept, pairs = _some(len(half), pairs, rng)
-        half, camera = _unit(half[kept]), camera[kept]
-        rows = _unit(half.sum(1))
+        half, camera = normalised(half[kept]), camera[kept]
+        rows = normalised(half.sum(1))
         own = np.einsum("td,td->t", half[:, 0], half[:, 1]).astype(np.float64)
         own = own[(half[:, 0] != half[:, 1]).any(1)]
         apart = np.einsum("pd,pd->p", rows[pairs[:, 0]], rows[pairs[:, 1]]).astype(np.float64)
@@ -300,10 +302,6 @@ def _best_of_others(rows: NDArray, identity: NDArray, asked: NDArray) -> Floats:
         best.append(np.where(identity[part, None] == identity, -np.inf, rows[part] @ rows.T).max(1))
     found = np.concatenate(best).astype(np.float64)
     return found[np.isfinite(found)]
-
-
-def _unit(rows: NDArray) -> NDArray:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True).clip(1e-12)
 
 
 def _random_pairs(rows: NDArray, camera: NDArray, rng: np.random.Generator) -> tuple[Floats, Floats]:

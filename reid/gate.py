@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reid.merging import without_camera
+from reid.normalised import normalised
 from reid.tracklets import overlapping
 
 Floats = NDArray[np.float64]
@@ -228,8 +229,7 @@ def _thirds(
 
     def mean(kept: NDArray[np.bool_]) -> NDArray[np.float32]:
         starts = np.searchsorted(whose[kept], np.arange(count))
-        sums = np.add.reduceat(crops[kept], starts, 0)
-        return sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
+        return normalised(np.add.reduceat(crops[kept], starts, 0))
 
     return mean(place < third), mean(place >= of - third), mean(np.ones(len(whose), bool)), length
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from reid.merging.seen import Probability
+from reid.normalised import normalised
 from reid.rerank import Reranking, encodings
 
 NEIGHBOURS = 12  # k1
@@ -37,8 +38,7 @@ def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDA
             mine = np.flatnonzero(camera == one)
             seen = shifted[mine]
             seen -= len(mine) / (len(mine) + STEADY) * (seen.mean(0) - everywhere)
-            seen /= np.linalg.norm(seen, axis=1, keepdims=True).clip(1e-12)
-            shifted[mine] = seen
+            shifted[mine] = normalised(seen)
     return shifted
 
 
@@ -58,8 +58,7 @@ def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray
         around = around @ np.random.default_rng(0).standard_normal((count, WIDTH), np.float32)
     else:
         around = around.toarray()
-    around /= np.linalg.norm(around, axis=1, keepdims=True).clip(1e-12)
-    return np.concatenate([np.sqrt(LOOKS) * shifted, np.sqrt(1 - LOOKS) * around], 1, dtype=np.float32)
+    return np.concatenate([np.sqrt(LOOKS) * shifted, np.sqrt(1 - LOOKS) * normalised(around)], 1, dtype=np.float32)
 
 
 def probability(middle: float) -> Probability:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from reid.merging import MergeRules, Seen, merge
 from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, group_mean, normalised
+from reid.normalised import normalised as normalised_rows
 
 NEVER = -1e4  # a logit; infinity would make no number of an epoch without any class
 RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mild")
@@ -85,8 +86,7 @@ class Merged(Method):
         order = np.lexsort((moment, tracklet))
         length = np.bincount(tracklet, minlength=len(self.tracklets))
         first = np.cumsum(length) - length
-        rows = np.add.reduceat(images[order], first, 0)
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        rows = normalised_rows(np.add.reduceat(images[order], first, 0))
         return rows, moment[order][first], moment[order][first + length - 1]
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
