@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from reid.association import nearest_per_camera, reciprocal, similarity_of, top_k
 from reid.merging.clustering import agglomerate
@@ -123,7 +123,9 @@ class _Merging:
                     stays = [np.nonzero(self.visits.camera == c)[0] for c in (a, b)]
                     thin = [stay[:: 1 + len(stay) // 1000] for stay in stays]
                     by_chance = float(self._at_once(thin[0][:, None], thin[1]).mean())
-                    shared[a, b] = shared[b, a] = binom.sf(at_once - 1, len(mine), by_chance) < _CHANCE
+                    # As scipy.stats.binom.sf, whose import takes a second.
+                    at_least = bdtrc(at_once - 1, len(mine), by_chance)
+                    shared[a, b] = shared[b, a] = at_least < _CHANCE
         return shared
 
     def joined(self, shared: NDArray[np.bool_], transits: Transits, certainty: float) -> NDArray[np.int64]:

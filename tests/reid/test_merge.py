@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -361,3 +364,9 @@ def test_twenty_thousand_tracklets_in_bounded_memory() -> None:
     assert grown * 1024 < 500e6  # a dense float32 matrix would take 1.6 GB
     scores = evaluate_clustering(made.person * 100 + made.seen.camera, found)
     assert scores.precision > 0.95 and scores.recall > 0.8
+
+
+def test_importing_it_does_not_wait_for_scipy_stats() -> None:
+    """That takes a second, at the start of every command."""
+    code = "import sys, reid.merging, reid.calibration, reid.gate; sys.exit('scipy.stats' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
