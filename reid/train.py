@@ -43,7 +43,7 @@ from reid.ranks import from_all_ranks, over_ranks, rank, ranks, sum_gradients, w
 from reid.run import Diverged, Journal, State, TrainingError, claim, digest, load_checkpoint, save_checkpoint
 from reid.scoring import TestSet, score
 from reid.tracklets import DatasetError, TrackletDataset
-from reid.whole_file import write_whole
+from reid.whole_file import sweep, write_whole
 
 log = logging.getLogger("sightline")
 
@@ -211,6 +211,8 @@ def train(
         raise TrainingError("epochs, parts, batch and frames must be at least 1")
     settings = replace(settings, epochs=epochs)
     claim(out, {**dataclasses.asdict(settings), "crops": digest(dataset)})
+    if rank() == 0:
+        sweep(out)
     if (out / "result.json").is_file():
         return Result(**json.loads((out / "result.json").read_text(encoding="utf-8")))
 

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_PART = ".part"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place if all goes well, and is removed if not.
 
-    Not durable by itself: what must outlive a loss of power is flushed to the disk by the one who writes.
+    An empty file stands there already. It may be opened by name, as exporters do. Two writers of one path never share
+    it, and the last one to end wins. What a killed writer leaves is for `sweep`.
+
+    private: for its owner's eyes only (mode 0600), and on the disk before this returns. Others have the usual
+    permissions, and a loss of power may undo them.
     """
-    part = path.with_name(path.name + ".part")
+    part, handle = _new_part(path, private)
     try:
         yield part
+        # An exporter may have put a file of its own there, as safetensors does.
+        part.chmod(stat.S_IMODE(os.fstat(handle).st_mode))
+        if private:
+            _sync(part)
         os.replace(part, path)
+        if private:
+            sync_folder(path.parent)
     finally:
+        os.close(handle)
         part.unlink(missing_ok=True)
 
 
@@ -26,3 +42,48 @@ def write_whole(path: Path, text: str) -> None:
     """A text in UTF-8 as one whole file."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def sweep(folder: Path) -> None:
+    """Removes the parts of writers that died. They may hold what has been removed since."""
+    for part in folder.glob(f"*{_PART}"):
+        with suppress(OSError), part.open("rb") as file:  # BlockingIOError: its writer lives
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes what was renamed or removed in a folder durable: old bytes don't come back with the power."""
+    _sync(folder)
+
+
+def _new_part(path: Path, private: bool) -> tuple[Path, int]:
+    """A new file and its handle, whose lock tells `sweep` that the writer lives.
+
+    Not by `tempfile.mkstemp`: its mode is always 0600, and a process can't learn its umask without changing it for
+    all threads.
+    """
+    while True:
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PART}")
+        try:
+            handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if private else 0o666)
+        except FileExistsError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            if private:
+                os.close(handle)
+                part.unlink()
+                raise
+        if os.fstat(handle).st_nlink:
+            return part, handle
+        os.close(handle)  # swept before the lock was had
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

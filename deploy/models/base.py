@@ -35,7 +35,7 @@ from torch.nn import functional
 from reid.augment import augment
 from reid.encoder import Encoder, EncoderConfig, export_onnx, load_encoder, new_encoder, save_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
-from reid.whole_file import whole_file
+from reid.whole_file import sweep, whole_file
 
 SCALE = 16.0  # of the cosines in the identity softmax
 SMOOTHING = 0.1  # of its labels
@@ -446,6 +446,7 @@ def main() -> None:
     out, recipe = arguments.out, RECIPES[arguments.recipe]
     torch.set_num_threads(arguments.threads)
     out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
     if not files_of(out, recipe)[0].is_file():
         render(out / "crops", recipe, arguments.seed, arguments.workers)
         encoder = train(Crops(out / "crops"), out, recipe, arguments.seed)

@@ -35,7 +35,7 @@ from deploy.detectors import Frame
 from deploy.detectors.onnx import OnnxDetector
 from deploy.detectors.ultralytics import load_ultralytics
 from deploy.models.evaluate import Accuracy, Matched, accuracy, match
-from reid.whole_file import whole_file
+from reid.whole_file import sweep, whole_file
 
 HERE = Path(__file__).parent
 ARCHITECTURE = HERE / "person.yaml"
@@ -443,6 +443,7 @@ above are often missed.
 def make(out: Path, name: str, recipe: Recipe, seed: int) -> Path:
     """Renders what is missing, trains, exports and writes the card; gives the ONNX file."""
     out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
     render(out / "frames", recipe.frames, seed, recipe)
     render(out / "held-out", recipe.held_out, seed + 1, recipe)
     return finish(train(out / "frames", out, recipe, seed), out, out / "held-out", name, recipe, seed)

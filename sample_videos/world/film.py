@@ -32,6 +32,7 @@ from sample_videos.world.renderer import Actor, Stage
 from sample_videos.world.routes import Step, Walker, walk
 from sample_videos.world.scenes import SITES, VIEWS
 from sample_videos.world.truth import FilmTimes, box_rows, write_boxes, write_calibration, write_presence
+from sample_videos.world.whole_file import whole_file
 
 CELL = 0.018  # m, of the people's meshes
 FRAMES_A_TASK = 15
@@ -233,16 +234,15 @@ def _shoot_camera(
     parts = [(first, routes[first : first + FRAMES_A_TASK]) for first in range(0, task.frames, FRAMES_A_TASK)]
     bar = progress.add_task(camera, total=task.frames)
     rows = []
-    film, draft = folder / f"{camera}.mp4", folder / f"{camera}.mp4.part"
-    with _Encoder(draft, task, camera) as encoder:
-        for shots in spread(functools.partial(_shoot_frames, task, camera, scratch), parts):
-            for image, seen in shots:
-                encoder.write(image)
-                rows += seen
-                progress.advance(bar)
-    write_boxes(folder, camera, rows)
-    write_calibration(folder, camera, task.view(camera).camera, task.times(camera))
-    os.replace(draft, film)
+    with whole_file(folder / f"{camera}.mp4") as film:
+        with _Encoder(film, task, camera) as encoder:
+            for shots in spread(functools.partial(_shoot_frames, task, camera, scratch), parts):
+                for image, seen in shots:
+                    encoder.write(image)
+                    rows += seen
+                    progress.advance(bar)
+        write_boxes(folder, camera, rows)
+        write_calibration(folder, camera, task.view(camera).camera, task.times(camera))
 
 
 class _Encoder:

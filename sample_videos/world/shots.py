@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from sample_videos.world.people import PALETTES, Figure, Person, figure, person
 from sample_videos.world.places import Point, View, free_spots
 from sample_videos.world.random_places import random_view
 from sample_videos.world.renderer import Actor, Stage
+from sample_videos.world.whole_file import whole_file
 
 FIRST_PERSON = 1_000_000  # seeds of training people; the films' are below
 CELL = 0.024  # m, of the meshes: people in training shots are small
@@ -72,7 +72,8 @@ def write_frames_of_stage(folder: Path, count: int, seed: int, width: int, heigh
         quality = int(rng.integers(45, 96))
         done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         assert done
-        save(folder / "images" / f"{number:06d}.jpg", data.tobytes())
+        with whole_file(folder / "images" / f"{number:06d}.jpg") as part:
+            part.write_bytes(data.tobytes())
 
 
 def write_crops(
@@ -240,15 +241,6 @@ def in_processes(task: Callable[[int], None], units: range, workers: int, done: 
             done(number, len(units))
 
 
-def save(path: Path, data: bytes) -> None:
-    """Whole or not at all, as `reid.whole_file` does it, which this floor can't import."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
-
-
 def save_array(path: Path, array: NDArray[np.generic]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
+    with whole_file(path) as part, part.open("wb") as file:
         np.save(file, array)
-    os.replace(temporary, path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from sample_videos.world.cameras import Camera, calibration
 from sample_videos.world.renderer import Shot
+from sample_videos.world.whole_file import whole_file
 
 LEAST_VISIBILITY = 0.02  # less of a person is no row
 PRESENT = 0.25  # visibility from which someone counts as seen
@@ -79,13 +79,10 @@ def write_presence(folder: Path, films: dict[str, FilmTimes]) -> None:
             frames = rows[rows[:, 1] == person, 0].astype(int)
             first, last = times.of(int(frames.min())), times.of(int(frames.max()))
             table.append((person, camera, _stamp(first), _stamp(last), len(frames)))
-    path = folder / "presence.csv"
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(folder / "presence.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(PRESENCE_COLUMNS)
         writer.writerows(sorted(table))
-    os.replace(draft, path)
 
 
 def _stamp(time: datetime) -> str:
@@ -94,6 +91,5 @@ def _stamp(time: datetime) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8")
