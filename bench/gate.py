@@ -40,6 +40,7 @@ from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, better, judge
 from reid.merging import MergeRules, Seen, merge, without_camera
 from reid.normalised import normalised
+from reid.progress import Bars, Progress, unheard
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
 
 PAIRS = 300_000  # of two people, that the calibration is tested on; all of one person are taken
@@ -195,7 +196,7 @@ def against_truth(
     return report | {"calibration": calibration.to_json()}
 
 
-def measure(known: Known, models: list[Path], folder: Path) -> dict[str, dict[str, Any]]:
+def measure(known: Known, models: list[Path], folder: Path, progress: Progress = unheard) -> dict[str, dict[str, Any]]:
     """Model → its gate score, plain, what the gate says of it against the first model, and what truth says."""
     datasets: dict[tuple[str, int, int], TrackletDataset] = {}
     report: dict[str, dict[str, Any]] = {}
@@ -207,7 +208,8 @@ def measure(known: Known, models: list[Path], folder: Path) -> dict[str, dict[st
         if key not in datasets:
             if isinstance(source.tracklets, Iterator):
                 source = replace(source, tracklets=list(source.tracklets))
-            datasets[key] = TrackletDataset.build(folder / f"{name}-{height}x{width}", source, height, width)
+            place = folder / f"{name}-{height}x{width}"
+            datasets[key] = TrackletDataset.build(place, source, height, width, progress=progress)
         return datasets[key]
 
     train = replace(known.train, tracklets=list(known.train.tracklets))  # a generator would do for one size only
@@ -310,9 +312,9 @@ def main() -> None:
             known = read_site(arguments.site, arguments.truth, arguments.crops)
         except (SiteError, FootageError) as error:
             raise SystemExit(str(error)) from error
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Bars() as progress:
         try:
-            report = measure(known, arguments.models, Path(folder))
+            report = measure(known, arguments.models, Path(folder), progress)
         except EvaluationError as error:
             raise SystemExit(str(error)) from error
     correlations = rank_correlations(report)

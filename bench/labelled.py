@@ -21,6 +21,7 @@ from app.evaluate_site import people_shown
 from app.footage import FootageError
 from app.models import learned_from
 from app.record import Site
+from reid.progress import Bars
 from reid.tracklets import TrackletDataset
 from reid.train import Settings, pixels, train
 
@@ -41,7 +42,8 @@ def main() -> None:
             if not learn:
                 raise SiteError(f"no version of {arguments.site} has learned from anybody yet: adapt it first")
             source = source_of(site, learn, MOST_CROPS[0])
-            dataset = TrackletDataset.build(arguments.out / "crops", source, *arguments.size)
+            with Bars() as progress:
+                dataset = TrackletDataset.build(arguments.out / "crops", source, *arguments.size, progress=progress)
     except (SiteError, FootageError) as error:
         raise SystemExit(str(error)) from error
     settings = Settings(
@@ -53,7 +55,8 @@ def main() -> None:
         changes={"recipe.augment": "mild"},
     )
     people = np.array([person[one] for one in dataset.source_tracklet.tolist()], np.int64)
-    result = train(dataset, settings, arguments.out / "training", people=people)
+    with Bars() as progress:
+        result = train(dataset, settings, arguments.out / "training", people=people, progress=progress)
     print(f"{len(dataset)} tracklets of {len(np.unique(people))} people, {result.seconds:.0f} s: {result.model}")
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reid.progress import Bars, Progress, unheard
 from reid.ranks import rank
 from reid.run import TrainingError
 from reid.train import Result, Settings, add_arguments, change, run, settings_of, train_benchmark
@@ -69,7 +70,13 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def compare(
-    settings: Settings, methods: Sequence[str], seeds: Sequence[int], out: Path, *, test_every: int | None = None
+    settings: Settings,
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    test_every: int | None = None,
+    progress: Progress = unheard,
 ) -> list[Contender]:
     """Trains `methods` (`name` or `name:FIELD=VALUE,…`) with each of `seeds`, all else as in `settings`.
 
@@ -95,9 +102,8 @@ def compare(
             folder = out / f"{re.sub(r'[^A-Za-z0-9.=,_-]+', '-', label)}-seed{seed}"
             log.info("%s, seed %d", label, seed)
             each = test_every or max(1, settings.epochs // TESTS)
-            result = train_benchmark(
-                dataclasses.replace(of_method, seed=seed), folder, crops=out / "crops", test_every=each
-            )
+            seeded = dataclasses.replace(of_method, seed=seed)
+            result = train_benchmark(seeded, folder, crops=out / "crops", test_every=each, progress=progress)
             lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
             results.append(result)
             epochs.append([line for line in lines if "epoch" in line])
@@ -189,7 +195,9 @@ def main() -> None:
 
     def program() -> None:
         settings, out = settings_of(arguments, method=""), arguments.out
-        contenders = compare(settings, arguments.methods, arguments.seeds, out, test_every=arguments.test_every)
+        every = arguments.test_every
+        with Bars() as progress:
+            contenders = compare(settings, arguments.methods, arguments.seeds, out, test_every=every, progress=progress)
         if rank():
             return
         text = table(contenders, settings, arguments.seeds)

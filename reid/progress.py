@@ -1,52 +1,127 @@
-"""How far a long job is: a bar on a terminal, a log line now and then elsewhere, or where rich is not installed."""
+"""How far long work is: it tells a `Progress`, and `Bars` shows that on a terminal or in the log."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 log = logging.getLogger("sightline")
 
-LINE_SECONDS = 30.0
+LINE_SECONDS = 10.0
 
 
-class Bar:
-    """Counts up to `total`, None if nobody knows it."""
+class Progress(Protocol):
+    """Told how far work is, by any thread.
 
-    def __init__(self, what: str, total: int | None, done: int = 0, *, silent: bool = False) -> None:
-        self._what, self._total, self._silent = what, total, silent
-        self._next_line = time.monotonic() + LINE_SECONDS
-        self._bars: Any = None
-        if silent or not sys.stderr.isatty():
-            return
-        try:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-        except ImportError:
-            return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bars.add_task(what, total=total, completed=done)
+    task: what is counted, as "crops"; the same text as long as it is the same work. done: so many; a lower number than
+    before begins the task anew. total: None where nobody knows it.
+
+    Those here never raise. A caller's own may, to stop the work: what it raises reaches who called the work, and what
+    was saved before stays. It must be no OSError, which work on files takes for its own.
+    """
+
+    def __call__(self, task: str, done: int, total: int | None = None, /) -> None: ...
+
+
+def unheard(task: str, done: int, total: int | None = None, /) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass
+class _Task:
+    first: int
+    """How many were done when it was first told of."""
+    began: float
+    """When that was; seconds, monotonic."""
+    next_line: float
+    done: int = 0
+
+
+class Bars:
+    """A `Progress` on stderr, while the context is open: a bar a task on a terminal, elsewhere a log line now and then.
+
+    A line looks like "crops: 1,000 of 5,000, 120 a second". Each task has one every LINE_SECONDS. Log lines appear
+    above the bars. Without rich there are only lines.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        """console: the one that log lines go through, where there is such a one; by default a new one for stderr."""
+        self._console = console
+        self._bars: Any = None  # rich.progress.Progress
+        self._bar_ids: dict[str, Any] = {}
+        self._tasks: dict[str, _Task] = {}
+        self._lock = threading.Lock()
+        self._redirected: list[tuple[logging.StreamHandler[Any], Any]] = []
 
     def __enter__(self) -> Self:
-        if self._bars is not None:
-            self._bars.start()
+        if not (sys.stderr.isatty() if self._console is None else self._console.is_terminal):
+            return self
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as RichProgress
+        except ImportError:
+            return self
+        text = TextColumn("{task.description}", markup=False)  # names of cameras may hold brackets
+        columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bars = RichProgress(*columns, console=self._console or Console(stderr=True), transient=True)
+        stderr = sys.stderr
+        bars.start()  # from here on sys.stderr prints above the bars
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is stderr:
+                handler.setStream(sys.stderr)
+                self._redirected.append((handler, stderr))
+        with self._lock:
+            self._bars = bars
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        with self._lock:
+            bars, self._bars = self._bars, None
+        if bars is None:
+            return
+        for handler, stream in self._redirected:
+            handler.setStream(stream)
+        self._redirected.clear()
+        bars.stop()
 
-    def show(self, done: int, what: str | None = None) -> None:
-        """So much is done; `what` from now on stands beside the bar."""
-        self._what = what or self._what
-        if self._bars is not None:
-            self._bars.update(self._task, completed=done, description=self._what)
-        elif not self._silent and time.monotonic() > self._next_line:
-            self._next_line = time.monotonic() + LINE_SECONDS
-            log.info("%s: %s of %s", self._what, f"{done:,}", f"{self._total:,}" if self._total else "?")
+    def __call__(self, task: str, done: int, total: int | None = None, /) -> None:
+        now = time.monotonic()
+        with self._lock:
+            known = self._tasks.get(task)
+            anew = known is None or done < known.done
+            if known is None or anew:
+                known = self._tasks[task] = _Task(done, now, now + LINE_SECONDS)
+            known.done = done
+            if self._bars is not None:
+                self._show(task, done, total, anew)
+                return
+            if now < known.next_line:
+                return
+            known.next_line = now + LINE_SECONDS
+            rate = (done - known.first) / max(now - known.began, 1e-9)
+        log.info("%s", line(task, done, total, rate))
+
+    def _show(self, task: str, done: int, total: int | None, anew: bool) -> None:
+        if task not in self._bar_ids:
+            self._bar_ids[task] = self._bars.add_task(task, total=total, completed=done)
+        elif anew:
+            self._bars.reset(self._bar_ids[task], total=total, completed=done)
+        else:
+            self._bars.update(self._bar_ids[task], total=total, completed=done)
+
+
+def line(task: str, done: int, total: int | None, rate: float) -> str:
+    """How far a task is, in words. rate: so many a second."""
+    of = "" if total is None else f" of {total:,}"
+    return f"{task}: {done:,}{of}, {rate:,.{0 if rate >= 10 else 1}f} a second"

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from reid.progress import Bar
+from reid.progress import Progress
 from reid.ranks import rank
 from reid.tracklets import TrackletDataset
 from reid.whole_file import whole_file, write_whole
 
 log = logging.getLogger("sightline")
+
+LINE_SECONDS = 30.0  # between two lines of losses in the log
 
 
 class TrainingError(ValueError):
@@ -107,13 +110,17 @@ def load_checkpoint(out: Path, parts: dict[str, Any], state: State, device: torc
 
 
 class Journal:
-    """What a run tells as it goes: `log.jsonl`, TensorBoard's files, and a bar on a terminal or a line now and then."""
+    """What a run tells as it goes: `log.jsonl`, TensorBoard's files, a line of losses now and then, and its progress.
 
-    def __init__(self, out: Path, step: int, steps: int) -> None:
+    Only the first of several ranks tells anything.
+    """
+
+    def __init__(self, out: Path, step: int, steps: int, progress: Progress) -> None:
         self.first = rank() == 0
         self.path = out / "log.jsonl"
         self.board: Any = None
-        self.text = ""
+        self.steps, self.progress = steps, progress
+        self.next_line = time.monotonic() + LINE_SECONDS
         if not self.first:
             return
         # What was told after the checkpoint will be done, and told, again.
@@ -124,23 +131,18 @@ class Journal:
             from torch.utils.tensorboard import SummaryWriter
 
             self.board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
-        self.bar = Bar("training", steps, step)
 
     def __enter__(self) -> Journal:
-        if self.first:
-            self.bar.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.first:
-            self.bar.__exit__(None, None, None)
-            if self.board is not None:
-                self.board.close()
+        if self.board is not None:
+            self.board.close()
 
-    def show(self, step: int, epoch: int) -> None:
-        if not self.first:
-            return
-        self.bar.show(step, f"epoch {epoch + 1}{self.text}")
+    def show(self, step: int) -> None:
+        """So many steps are done. What `progress` raises ends the run; it goes on from the last checkpoint."""
+        if self.first:
+            self.progress("training steps", step, self.steps)
 
     def write(self, state: State, values: dict[str, Any]) -> None:
         if not self.first:
@@ -154,4 +156,7 @@ class Journal:
         if self.board is not None:
             for name, value in flat.items():
                 self.board.add_scalar(name, value, state.step)
-        self.text = f", loss {sum(values['losses'].values()):.3f}, {speed:.0f} images/s"
+        if time.monotonic() >= self.next_line:
+            self.next_line = time.monotonic() + LINE_SECONDS
+            loss, steps = sum(values["losses"].values()), f"{state.step:,} of {self.steps:,}"
+            log.info("step %s: loss %.3f, %.0f images/s", steps, loss, speed)

@@ -28,7 +28,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from reid.progress import Bar
+from reid.progress import Progress, unheard
 
 log = logging.getLogger("sightline")
 
@@ -68,7 +68,7 @@ class TrackletSource:
 
     tracklets: Iterable[Tracklet]  # a generator will do: each is let go of when it is written
     fingerprint: str  # changes when anything in them does; with it an old dataset is known to be stale
-    pictures: int | None = None  # how many there are, for the progress shown; None: unknown
+    pictures: int | None = None  # how many there are, for the progress told; None: unknown
     cannot_link: NDArray[np.int64] | None = None  # (P, 2) ids; None: tracklets that overlap in time in one camera
 
     @classmethod
@@ -162,7 +162,16 @@ class TrackletDataset:
         )
 
     @classmethod
-    def build(cls, folder: Path, source: TrackletSource, height: int, width: int, *, seed: int = 0) -> Self:
+    def build(
+        cls,
+        folder: Path,
+        source: TrackletSource,
+        height: int,
+        width: int,
+        *,
+        seed: int = 0,
+        progress: Progress = unheard,
+    ) -> Self:
         """Opens the dataset in `folder`, after writing it there unless it holds just this already.
 
         What is written is known by the source's fingerprint, the size in pixels and the seed. It is written beside
@@ -170,8 +179,8 @@ class TrackletDataset:
         opened. One process at a time builds a folder.
 
         A picture that can't be read is left out and recorded in `left-out.txt`; a tracklet without any readable one is
-        left out with them. Raises DatasetError where none is left, where the disk is too small, or where `folder` holds
-        something else.
+        left out with them. progress: told of "crops" as they are written; what it raises interrupts the build. Raises
+        DatasetError where none is left, where the disk is too small, or where `folder` holds something else.
         """
         folder = folder.absolute()
         wanted = {
@@ -185,7 +194,7 @@ class TrackletDataset:
         if manifest is None or not _fits(folder, manifest, wanted):
             if manifest is None and folder.exists() and any(folder.iterdir()):
                 raise DatasetError(f"{folder} is no dataset and not empty: name another folder for the crops")
-            _write(folder, source, wanted)
+            _write(folder, source, wanted, progress)
             manifest = _manifest(folder)
             assert manifest is not None
         return cls._open(folder, manifest)
@@ -243,7 +252,7 @@ def _fits(folder: Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> boo
     return whole and all(manifest.get(key) == value for key, value in wanted.items())
 
 
-def _write(folder: Path, source: TrackletSource, wanted: dict[str, Any]) -> None:
+def _write(folder: Path, source: TrackletSource, wanted: dict[str, Any], progress: Progress) -> None:
     shape = (wanted["height"], wanted["width"], 3)
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # of an interrupted build
@@ -255,7 +264,7 @@ def _write(folder: Path, source: TrackletSource, wanted: dict[str, Any]) -> None
                 f"{source.pictures:,} crops of {shape[0]} × {shape[1]} px need {needed / 1e9:.1f} GB and "
                 f"{folder.parent} has {free / 1e9:.1f} GB left: free some, or name a folder elsewhere"
             )
-        manifest = {**wanted, **_write_arrays(part, source, shape, wanted["seed"])}
+        manifest = {**wanted, **_write_arrays(part, source, shape, wanted["seed"], progress)}
         (part / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
@@ -265,13 +274,15 @@ def _write(folder: Path, source: TrackletSource, wanted: dict[str, Any]) -> None
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write_arrays(part: Path, source: TrackletSource, shape: tuple[int, int, int], seed: int) -> dict[str, Any]:
+def _write_arrays(
+    part: Path, source: TrackletSource, shape: tuple[int, int, int], seed: int, progress: Progress
+) -> dict[str, Any]:
     """Streams the crops to disk and then writes what is known of them; returns the rest of the manifest."""
     ids, lengths, cameras, times = array("q"), array("q"), array("q"), array("d")
     numbers: dict[str, int] = {}  # camera name → number, in the order of the source
     left_out = 0
     with (part / "crops.u8").open("wb") as crops, (part / "left-out.txt").open("w", encoding="utf-8") as unread:
-        for tracklet, offset, piece in _decoded(source, shape):
+        for tracklet, offset, piece in _decoded(source, shape, progress):
             if offset == 0:
                 ids.append(tracklet.id)
                 lengths.append(0)
@@ -334,12 +345,15 @@ class _Piece:
     problems: list[str]  # of the others
 
 
-def _decoded(source: TrackletSource, shape: tuple[int, int, int]) -> Iterator[tuple[Tracklet, int, _Piece]]:
+def _decoded(
+    source: TrackletSource, shape: tuple[int, int, int], progress: Progress
+) -> Iterator[tuple[Tracklet, int, _Piece]]:
     """Pieces of tracklets with where in the tracklet they begin, in the source's order, decoded in threads."""
     threads = min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     waiting: deque[tuple[Tracklet, int, Future[_Piece]]] = deque()
     done = 0
-    with Bar("crops", source.pictures) as bar, ThreadPoolExecutor(threads) as pool:
+    progress("crops", 0, source.pictures)
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for entry in chain(_pieces(source), [None]):
                 if entry is not None:
@@ -351,7 +365,7 @@ def _decoded(source: TrackletSource, shape: tuple[int, int, int]) -> Iterator[tu
                     piece = future.result()
                     yield tracklet, offset, piece
                     done += len(piece.kept) + len(piece.problems)
-                    bar.show(done)
+                    progress("crops", done, source.pictures)
         finally:
             for _, _, future in waiting:
                 future.cancel()

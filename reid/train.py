@@ -39,6 +39,7 @@ from reid.encoder import Encoder, EncoderConfig, EncoderError, load_encoder, new
 from reid.evaluate import EvaluationError
 from reid.methods import Bank, Config, Method, Recipe, Tracklets, find, make
 from reid.methods.utal import UTAL
+from reid.progress import Bars, Progress, unheard
 from reid.ranks import from_all_ranks, over_ranks, rank, ranks, sum_gradients, wait_for_ranks
 from reid.run import Diverged, Journal, State, TrainingError, claim, digest, load_checkpoint, save_checkpoint
 from reid.scoring import TestSet, score
@@ -191,12 +192,14 @@ def train(
     test: TestSet | None = None,
     test_every: int = 0,
     device: torch.device | None = None,
+    progress: Progress = unheard,
 ) -> Result:
     """Trains on `dataset` into the folder `out`, from its checkpoint where there is one.
 
     people (T,): who each tracklet shows, if somebody knows; only reports see it, and what says of itself that it is
     supervised. test: scores before and after, and every `test_every` epochs; nothing is ever chosen by them. device:
-    None for CUDA where it works. Raises TrainingError where a setting is wrong or `out` is of another run, Diverged
+    None for CUDA where it works. progress: told of "training steps" after each; what it raises ends the run, which
+    goes on from the last checkpoint. Raises TrainingError where a setting is wrong or `out` is of another run, Diverged
     where the loss is no number any more.
     """
     # -- what is asked for
@@ -287,7 +290,8 @@ def train(
         losses.clear()
         state.unread = 0
 
-    with Journal(out, state.step, steps) as journal:
+    with Journal(out, state.step, steps, progress) as journal:
+        journal.show(state.step)
         saved = time.monotonic()
         for epoch in range(state.step // batches.steps, epochs):
             clock = time.monotonic()
@@ -348,7 +352,7 @@ def train(
                 if averaged is not None and recipe.weight_average is not None:
                     follow(averaged, encoder, min(recipe.weight_average, (1 + state.step) / (10 + state.step)))
                 state.step, state.unread, state.images = state.step + 1, state.unread + 1, state.images + rows.size
-                journal.show(state.step, epoch)
+                journal.show(state.step)
 
                 ends = state.step % batches.steps == 0
                 due = time.monotonic() - saved > CHECKPOINT_SECONDS
@@ -440,11 +444,13 @@ def hindsight(method: Method, people: NDArray[np.int64] | None) -> dict[str, flo
 # The command.
 
 
-def train_benchmark(settings: Settings, out: Path, *, crops: Path | None = None, test_every: int = 0) -> Result:
+def train_benchmark(
+    settings: Settings, out: Path, *, crops: Path | None = None, test_every: int = 0, progress: Progress = unheard
+) -> Result:
     """Reads the benchmark that `settings.data` names and trains on it.
 
-    crops: folder for the datasets, which runs may share; by default in `out`. Raises besides what `train` does
-    BenchmarkError, DatasetError and EncoderError.
+    crops: folder for the datasets, which runs may share; by default in `out`. progress: told of "crops" and of
+    "training steps". Raises besides what `train` does BenchmarkError, DatasetError and EncoderError.
     """
     recipe = settings.config().recipe
     benchmark = open_benchmark(settings.data, settings.protocol)
@@ -458,7 +464,7 @@ def train_benchmark(settings: Settings, out: Path, *, crops: Path | None = None,
 
     def build(part: str, source: Any) -> TrackletDataset:
         folder = crops / f"{settings.protocol}-{part}-{config.height}x{config.width}"
-        return TrackletDataset.build(folder, source, config.height, config.width)
+        return TrackletDataset.build(folder, source, config.height, config.width, progress=progress)
 
     dataset, truth, test = build("train", benchmark.train), benchmark.truth, None
     if benchmark.query is not None and benchmark.gallery is not None and truth is not None:
@@ -468,7 +474,7 @@ def train_benchmark(settings: Settings, out: Path, *, crops: Path | None = None,
     if not rank():
         wait_for_ranks()
     people = truth.train.of(dataset).people if truth is not None else None
-    return train(dataset, settings, out, people=people, test=test, test_every=test_every)
+    return train(dataset, settings, out, people=people, test=test, test_every=test_every, progress=progress)
 
 
 def change(text: str) -> tuple[str, Any]:
@@ -567,7 +573,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     def program() -> None:
-        result = train_benchmark(settings_of(arguments), arguments.out, test_every=arguments.test_every)
+        settings, out, every = settings_of(arguments), arguments.out, arguments.test_every
+        with Bars() as progress:
+            result = train_benchmark(settings, out, test_every=every, progress=progress)
         if rank():
             return
         if arguments.json:

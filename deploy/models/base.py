@@ -11,16 +11,17 @@ own, so the background would give the answer away.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
+import logging
 import math
 import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from torch.nn import functional
 from reid.augment import augment
 from reid.encoder import Encoder, EncoderConfig, export_onnx, load_encoder, new_encoder, save_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
+from reid.progress import Bars, Progress, unheard
 from reid.whole_file import sweep, whole_file
 
 SCALE = 16.0  # of the cosines in the identity softmax
@@ -188,7 +190,7 @@ class Training(nn.Module):
         self.prototypes = nn.Parameter(torch.randn(people, config.dimensions, generator=generator))
 
 
-def train(crops: Crops, out: Path, recipe: Recipe, seed: int) -> Encoder:
+def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress = unheard) -> Encoder:
     """Trains on all but the last groups of `crops`, from the checkpoint in `out` where there is one.
 
     Writes `checkpoint.pt` every minute and `log.jsonl`, a line every 50 steps and every epoch.
@@ -221,45 +223,45 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int) -> Encoder:
         write_line(log, {"step": 0, "machine": machine, "threads": torch.get_num_threads()})
     saved = logged = time.monotonic()
     begun, shown = saved - seconds, 0
-    with progress(steps, done) as show:
-        for epoch in range(done // steps_an_epoch, recipe.epochs):
-            network.train()
-            first = epoch * steps_an_epoch
-            for step, batch in enumerate(batches(crops, training, recipe, seed, epoch), first):
-                if step < done:
-                    continue
-                for group in optimiser.param_groups:
-                    group["lr"] = learning_rate(recipe, step, steps)
-                dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
-                pictures = augment(crops.take(batch).to(device, non_blocking=True), config.height, config.width, dice)
-                chosen = torch.from_numpy(batch).to(device)
-                who, where, whose = people[chosen], cameras[chosen], groups[chosen]
-                with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fast):
-                    embeddings = forward(pictures)
-                cosines = embeddings.float() @ functional.normalize(network.prototypes).T
-                identity = identity_loss(cosines, who, whose[:, None] == group_of_person)
-                contrast = contrastive_loss(embeddings, who, where, whose)
-                optimiser.zero_grad(set_to_none=True)
-                (identity + contrast).backward()
-                optimiser.step()
-                done, shown = step + 1, shown + len(batch)
-                show(done)
-                if done % LOG_EVERY == 0:
-                    now = time.monotonic()
-                    losses = {"identity": round(identity.item(), 4), "contrast": round(contrast.item(), 4)}
-                    if not math.isfinite(sum(losses.values())):
-                        raise FloatingPointError(f"the loss is no number at step {done}: start anew with a lower rate")
-                    line = {"step": done, "of": steps, **losses, "images_per_second": round(shown / (now - logged), 1)}
-                    write_line(log, line | {"seconds": round(now - begun)})
-                    logged, shown = now, 0
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
-                    saved = time.monotonic()
-            scores = validate(network.encoder, crops, validating)
-            write_line(
-                log, {"step": done, "epoch": epoch + 1, "mAP": round(scores.mAP, 4), "rank1": round(scores.rank1, 4)}
-            )
-            logged, shown = time.monotonic(), 0
+    progress("training steps", done, steps)
+    for epoch in range(done // steps_an_epoch, recipe.epochs):
+        network.train()
+        first = epoch * steps_an_epoch
+        for step, batch in enumerate(batches(crops, training, recipe, seed, epoch), first):
+            if step < done:
+                continue
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(recipe, step, steps)
+            dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+            pictures = augment(crops.take(batch).to(device, non_blocking=True), config.height, config.width, dice)
+            chosen = torch.from_numpy(batch).to(device)
+            who, where, whose = people[chosen], cameras[chosen], groups[chosen]
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fast):
+                embeddings = forward(pictures)
+            cosines = embeddings.float() @ functional.normalize(network.prototypes).T
+            identity = identity_loss(cosines, who, whose[:, None] == group_of_person)
+            contrast = contrastive_loss(embeddings, who, where, whose)
+            optimiser.zero_grad(set_to_none=True)
+            (identity + contrast).backward()
+            optimiser.step()
+            done, shown = step + 1, shown + len(batch)
+            progress("training steps", done, steps)
+            if done % LOG_EVERY == 0:
+                now = time.monotonic()
+                losses = {"identity": round(identity.item(), 4), "contrast": round(contrast.item(), 4)}
+                if not math.isfinite(sum(losses.values())):
+                    raise FloatingPointError(f"the loss is no number at step {done}: start anew with a lower rate")
+                line = {"step": done, "of": steps, **losses, "images_per_second": round(shown / (now - logged), 1)}
+                write_line(log, line | {"seconds": round(now - begun)})
+                logged, shown = now, 0
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
+                saved = time.monotonic()
+        scores = validate(network.encoder, crops, validating)
+        write_line(
+            log, {"step": done, "epoch": epoch + 1, "mAP": round(scores.mAP, 4), "rank1": round(scores.rank1, 4)}
+        )
+        logged, shown = time.monotonic(), 0
     save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
     return network.encoder.cpu().eval()
 
@@ -342,20 +344,6 @@ def open_log(path: Path, done: int) -> Path:
 def write_line(path: Path, values: dict[str, Any]) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(values) + "\n")
-
-
-@contextlib.contextmanager
-def progress(steps: int, done: int) -> Iterator[Callable[[int], None]]:
-    """A bar of steps; none where rich is not installed, the log has it all."""
-    try:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:
-        yield lambda now: None
-        return
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task("training", total=steps, completed=done)
-        yield lambda now: bar.update(task, completed=now)
 
 
 def export(out: Path, recipe: str, seed: int) -> None:
@@ -443,13 +431,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of training on the CPU; another number, another result")
     parser.add_argument("--install", action="store_true", help="copy the results beside this file")
     arguments = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("sightline").setLevel(logging.INFO)
     out, recipe = arguments.out, RECIPES[arguments.recipe]
     torch.set_num_threads(arguments.threads)
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     if not files_of(out, recipe)[0].is_file():
-        render(out / "crops", recipe, arguments.seed, arguments.workers)
-        encoder = train(Crops(out / "crops"), out, recipe, arguments.seed)
+        with Bars() as progress:
+            render(out / "crops", recipe, arguments.seed, arguments.workers, progress)
+            encoder = train(Crops(out / "crops"), out, recipe, arguments.seed, progress)
         save_encoder(encoder, files_of(out, recipe)[0])
     try:
         export(out, arguments.recipe, arguments.seed)
@@ -460,7 +451,7 @@ def main() -> None:
             shutil.copyfile(out / name, Path(__file__).with_name(name))
 
 
-def render(folder: Path, recipe: Recipe, seed: int, workers: int) -> None:
+def render(folder: Path, recipe: Recipe, seed: int, workers: int, progress: Progress = unheard) -> None:
     """All crops, or those that are still missing."""
     from sample_videos.world.shots import write_crops  # numba, which nothing else here needs
 
@@ -474,6 +465,7 @@ def render(folder: Path, recipe: Recipe, seed: int, workers: int) -> None:
         height=height,
         width=width,
         workers=workers,
+        done=functools.partial(progress, "groups of people rendered"),
     )
 
 

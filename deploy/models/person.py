@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import functools
 import hashlib
+import logging
 import math
 import os
 import shutil
@@ -28,13 +30,13 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch.utils.data import DataLoader, Dataset
 
 from deploy.detectors import Frame
 from deploy.detectors.onnx import OnnxDetector
 from deploy.detectors.ultralytics import load_ultralytics
 from deploy.models.evaluate import Accuracy, Matched, accuracy, match
+from reid.progress import Bars, Progress, unheard
 from reid.whole_file import sweep, whole_file
 
 HERE = Path(__file__).parent
@@ -226,7 +228,7 @@ def build(seed: int) -> Any:
     return network
 
 
-def train(frames: Path, out: Path, recipe: Recipe, seed: int) -> Any:
+def train(frames: Path, out: Path, recipe: Recipe, seed: int, progress: Progress = unheard) -> Any:
     """Trains on the frames in the folder and gives the averaged network; goes on from `out/last.pt` where there is one.
 
     Raises SystemExit where that is of another recipe or seed.
@@ -265,12 +267,8 @@ def train(frames: Path, out: Path, recipe: Recipe, seed: int) -> Any:
     log = out / "log.csv"
     if step == 0:
         log.write_text("step,rate,box,class,distance,crops_per_second\n", encoding="utf-8")
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with (
-        log.open("a", encoding="utf-8") as course,
-        Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress,
-    ):
-        bar = progress.add_task("", total=recipe.steps, completed=step)
+    progress("training steps", step, recipe.steps)
+    with log.open("a", encoding="utf-8") as course:
         parts, since = torch.zeros(3), time.perf_counter()
         for batch in batches:
             for group in optimiser.param_groups:
@@ -294,11 +292,11 @@ def train(frames: Path, out: Path, recipe: Recipe, seed: int) -> Any:
                 shares = ",".join(f"{part:.4f}" for part in parts / done)
                 course.write(f"{step},{optimiser.param_groups[0]['lr']:.6f},{shares},{speed:.1f}\n")
                 course.flush()
-                progress.update(bar, completed=step, description=f"loss {parts.sum() / done:.3f}, {speed:.0f} crops/s")
                 parts, since = torch.zeros(3), time.perf_counter()
             if step % recipe.save_every == 0 or step == recipe.steps:
                 state = {"network": network.state_dict(), "average": average.ema.state_dict(), "step": step}
                 save(checkpoint, {**state, "optimiser": optimiser.state_dict(), "about": about})
+            progress("training steps", step, recipe.steps)
     return average.ema
 
 
@@ -440,27 +438,23 @@ above are often missed.
     )
 
 
-def make(out: Path, name: str, recipe: Recipe, seed: int) -> Path:
+def make(out: Path, name: str, recipe: Recipe, seed: int, progress: Progress = unheard) -> Path:
     """Renders what is missing, trains, exports and writes the card; gives the ONNX file."""
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    render(out / "frames", recipe.frames, seed, recipe)
-    render(out / "held-out", recipe.held_out, seed + 1, recipe)
-    return finish(train(out / "frames", out, recipe, seed), out, out / "held-out", name, recipe, seed)
+    render(out / "frames", recipe.frames, seed, recipe, progress)
+    render(out / "held-out", recipe.held_out, seed + 1, recipe, progress)
+    network = train(out / "frames", out, recipe, seed, progress)
+    return finish(network, out, out / "held-out", name, recipe, seed)
 
 
-def render(folder: Path, count: int, seed: int, recipe: Recipe) -> None:
+def render(folder: Path, count: int, seed: int, recipe: Recipe, progress: Progress) -> None:
     """The frames that are not in the folder yet, on all cores."""
     from sample_videos.world.shots import write_frames  # numba, which nothing else here needs
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with Progress(TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
-        bar = progress.add_task("")
-
-        def show(units: int, total: int) -> None:
-            progress.update(bar, completed=units, total=total)
-
-        write_frames(folder, count, seed, width=recipe.width, height=recipe.height, workers=workers, done=show)
+    told = functools.partial(progress, f"cameras rendered for {folder.name}")
+    write_frames(folder, count, seed, width=recipe.width, height=recipe.height, workers=workers, done=told)
 
 
 def finish(network: Any, out: Path, held_out: Path, name: str, recipe: Recipe, seed: int) -> Path:
@@ -482,7 +476,10 @@ def main() -> None:
         "--install", action="store_true", help="copy the model and its card to deploy/models at the end"
     )
     arguments = parser.parse_args()
-    model = make(arguments.out, arguments.recipe, RECIPES[arguments.recipe], arguments.seed)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("sightline").setLevel(logging.INFO)
+    with Bars() as progress:
+        model = make(arguments.out, arguments.recipe, RECIPES[arguments.recipe], arguments.seed, progress)
     if arguments.install:
         for file in (model, model.with_suffix(".md")):
             shutil.copy(file, HERE / file.name)

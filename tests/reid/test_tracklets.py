@@ -40,6 +40,31 @@ def write_picture(path: Path, pixels: np.ndarray) -> str:
     return str(path)
 
 
+def test_a_progress_hears_of_the_crops_and_may_stop_the_build(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    heard: list[tuple[str, int, int | None]] = []
+
+    def progress(task: str, done: int, total: int | None = None, /) -> None:
+        heard.append((task, done, total))
+
+    def stops(task: str, done: int, total: int | None = None, /) -> None:
+        if done:
+            raise Stopped
+
+    pictures = [np.full((8, 4, 3), 9, np.uint8)] * 40
+    source = TrackletSource([Tracklet(0, "a", np.arange(40.0), pictures)], "v1", 40)
+    with pytest.raises(Stopped):
+        TrackletDataset.build(tmp_path / "set", source, 4, 2, progress=stops)
+    assert not list(tmp_path.iterdir())
+    TrackletDataset.build(tmp_path / "set", source, 4, 2, progress=progress)
+    assert heard == [("crops", 0, 40), ("crops", 32, 40), ("crops", 40, 40)]
+    heard.clear()
+    TrackletDataset.build(tmp_path / "set", source, 4, 2, progress=progress)  # it is there already
+    assert not heard
+
+
 def test_what_was_told_is_what_comes_back(tmp_path: Path) -> None:
     data = built(tmp_path / "set")
     assert len(data) == 6

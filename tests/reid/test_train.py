@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ import safetensors.torch
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from reid import run
 from reid import train as engine
 from reid.encoder import EncoderConfig, load_encoder, new_encoder, save_encoder
 from reid.methods import Method
@@ -138,6 +140,49 @@ def test_a_run_goes_on_from_any_checkpoint_to_the_last_bit(
         assert timeless[0] == timeless[1]
 
 
+@pytest.mark.parametrize("stops_at", [0, 2, 3, 5])
+def test_a_progress_that_raises_stops_the_run_which_then_goes_on(
+    stops_at: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first step, within an epoch, at its end and in the next one: what was saved before stays."""
+
+    class Stopped(Exception):
+        pass
+
+    def progress(task: str, done: int, total: int | None = None, /) -> None:
+        if task == "training steps" and done == stops_at:
+            raise Stopped
+
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", 0.0)
+    settings, stopped = tiny(place, "eea"), tmp_path / "stopped"
+    with pytest.raises(Stopped):
+        train_benchmark(settings, stopped, crops=place / "crops", progress=progress)
+    left = stopped / "checkpoint.pt"
+    steps = torch.load(left, weights_only=True)["state"]["step"] if left.is_file() else 0
+    assert steps == max(stops_at - 1, 0) and not (stopped / "result.json").exists()
+    train_benchmark(settings, stopped, crops=place / "crops")
+    train_benchmark(settings, tmp_path / "whole", crops=place / "crops")
+    assert same(stopped, tmp_path / "whole")
+    assert [line["step"] for line in lines(stopped)] == [line["step"] for line in lines(tmp_path / "whole")]
+
+
+def test_progress_and_losses_are_told(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    monkeypatch.setattr(run, "LINE_SECONDS", 0.0)
+    caplog.set_level("INFO", "sightline")
+
+    def progress(task: str, done: int, total: int | None = None, /) -> None:
+        told.append((task, done, total))
+
+    train_benchmark(tiny(place, "eea"), tmp_path, progress=progress)
+    assert [entry for entry in told if entry[0] != "crops"] == [("training steps", step, 6) for step in range(7)]
+    assert {("crops", 0, 72), ("crops", 72, 72)} <= set(told)
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("step ")]
+    assert len(said) == 2 and re.fullmatch(r"step 3 of 6: loss \d+\.\d{3}, \d+ images/s", said[0])
+
+
 def test_a_killed_process_leaves_a_run_that_goes_on(place: Path, tmp_path: Path) -> None:
     """Killed at the worst moment: while the checkpoint of the fifth step is written."""
     settings, killed = tiny(place, "uga"), tmp_path / "killed"
@@ -241,14 +286,17 @@ class Waits(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_step_waits_for_the_device(
-    method: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_step_waits_for_the_device(method: str, place: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    monkeypatch.setattr(engine.Journal, "show", lambda self, step, epoch: seen.append((epoch, waits.count)))
+
+    def progress(task: str, done: int, total: int | None = None, /) -> None:
+        if task == "training steps" and done:
+            assert total is not None
+            seen.append(((done - 1) // (total // 2), waits.count))
+
     settings = tiny(place, method, recipe_optimiser="sgd")
     with Waits() as waits:  # Adam waits for its own counters on the CPU, not on CUDA
-        train_benchmark(settings, tmp_path, crops=place / "crops")
+        train_benchmark(settings, tmp_path, crops=place / "crops", progress=progress)
     assert waits.count > 0
     within = [other[1] - one[1] for one, other in pairwise(seen) if one[0] == other[0]]
     assert within == [0] * (len(seen) - 2)

@@ -133,7 +133,7 @@ def test_one_command_makes_and_installs_all(
 ) -> None:
     asked = []
 
-    def render(folder: Path, count: int, seed: int, recipe: Recipe) -> None:
+    def render(folder: Path, count: int, seed: int, *_: object) -> None:
         asked.append((folder.name, count, seed))
         shutil.copytree(frames, folder)
 
