@@ -107,16 +107,20 @@ def write_crops_of_group(
         return
     rng = np.random.default_rng([seed, group])
     numbers = range(first, min(first + PEOPLE_A_GROUP, people))
-    cast = [dressed(FIRST_PERSON + seed * 100_000 + number) for number in numbers]
-    crops, labels = [], []
-    for style in range(styles):
-        taken = None
-        while taken is None:
-            taken = crops_of_view(random_view(rng, 960, 540), cast, rng, shots, height, width)
-        crops += taken
-        labels += [(number, group * styles + style) for number in numbers for _ in range(shots)]
+    crops = crops_of_group([training_person(seed, number) for number in numbers], rng, styles, shots, height, width)
+    labels = [(number, group * styles + style) for style in range(styles) for number in numbers for _ in range(shots)]
     save_array(folder / f"labels-{group:04d}.npy", np.array(labels, np.int32))
-    save_array(folder / f"crops-{group:04d}.npy", np.stack(crops))
+    save_array(folder / f"crops-{group:04d}.npy", crops.reshape(-1, height, width, 3))
+
+
+def crops_of_group(
+    cast: list[tuple[Person, Figure]], rng: np.random.Generator, styles: int, shots: int, height: int, width: int
+) -> NDArray[np.uint8]:
+    """(styles, people, shots, height, width, 3) of a cast, in `styles` random cameras that they share."""
+    taken: list[NDArray[np.uint8]] = []
+    while len(taken) < styles * len(cast) * shots:
+        taken += crops_of_view(random_view(rng, 960, 540), cast, rng, shots, height, width) or []
+    return np.stack(taken).reshape(styles, len(cast), shots, height, width, 3)
 
 
 def crops_of_view(
@@ -200,6 +204,11 @@ def crowd_size(rng: np.random.Generator) -> int:
 
 @functools.lru_cache(maxsize=CAST)
 def cast_member(seed: int, number: int) -> tuple[Person, Figure]:
+    return training_person(seed, number)
+
+
+def training_person(seed: int, number: int) -> tuple[Person, Figure]:
+    """Person `number`, below 100,000, of all that a seed has; none of the films'."""
     return dressed(FIRST_PERSON + seed * 100_000 + number)
 
 
