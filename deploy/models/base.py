@@ -348,7 +348,15 @@ def write_line(path: Path, values: dict[str, Any]) -> None:
 
 def export(out: Path, recipe: str, seed: int) -> None:
     """Weights → ONNX, checked against them, and the card."""
-    weights, onnx, text = files_of(out, RECIPES[recipe])
+    used = RECIPES[recipe]
+    weights, onnx, text = files_of(out, used)
+    worst = export_checked(weights, onnx)
+    files = [path for path in (weights, onnx) if path.name in in_the_box(used)]
+    text.write_text(card(out, load_encoder(weights), made(out, recipe, seed, worst), files), encoding="utf-8")
+
+
+def export_checked(weights: Path, onnx: Path) -> float:
+    """Weights → ONNX; gives how far its rows are from torch's. Raises SystemExit where they are too far."""
     encoder = load_encoder(weights)
     export_onnx(encoder, onnx)
     config = encoder.config
@@ -357,7 +365,7 @@ def export(out: Path, recipe: str, seed: int) -> None:
     worst = float(np.abs(session.run(None, {"crops": crops})[0] - encoder.embed(torch.from_numpy(crops)).numpy()).max())
     if worst > 1e-3:
         raise SystemExit(f"{onnx} differs from the trained network by {worst:.2g}: not installed")
-    text.write_text(card(out, recipe, seed, worst), encoding="utf-8")
+    return worst
 
 
 def files_of(out: Path, recipe: Recipe) -> tuple[Path, Path, Path]:
@@ -370,43 +378,58 @@ def in_the_box(recipe: Recipe) -> list[str]:
     return [path.name for path in files_of(Path(), recipe) if path.suffix != ".onnx" or recipe.model == "base"]
 
 
-def card(out: Path, recipe: str, seed: int, worst: float) -> str:
-    """What the card says. `figures.md` in `out`, which `bench.encoder` prints, becomes a part of it."""
+@dataclass(frozen=True)
+class Made:
+    """What a card tells of an encoder's making."""
+
+    model: str
+    how: str  # lines of the list: data, recipe, command, machine
+    mAP: float  # of the rendered people who were held out
+    rank1: float
+    worst: float  # difference of the ONNX file's rows
+
+
+def made(out: Path, recipe: str, seed: int, worst: float) -> Made:
+    """As `log.jsonl` has it."""
     used = RECIPES[recipe]
-    weights, onnx, _ = files_of(out, used)
-    encoder = load_encoder(weights)
-    config = encoder.config
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [line for line in lines if "mAP" in line][-1]
     steps = [line for line in lines if "seconds" in line]
     speed = np.median([line["images_per_second"] for line in steps])
     machine = lines[0]["machine"]
     threads = f" --threads {lines[0]['threads']}" if lines[0].get("threads", 1) > 1 else ""
-    figures = out / "figures.md"
-    bench = figures.read_text(encoding="utf-8").strip() if figures.is_file() else "See `python -m bench.encoder`."
-    files = [path for path in (weights, onnx) if path.name in in_the_box(used)]
-    sums = [f"| `{f.name}` | {f.stat().st_size:,} | `{hashlib.sha256(f.read_bytes()).hexdigest()}` |" for f in files]
-    return f"""# {used.model.capitalize()} encoder
-
-Turns a crop of a person into a vector by which the same person is found in other cameras.
-{ROLES[used.model]}
-
-- **In**: `crops`, (batch, {config.height}, {config.width}, 3) uint8 RGB, as cut; preprocessing is part of the graph.
-- **Out**: `embedding`, (batch, {config.dimensions}) float32, rows of length 1; their dot product is the affinity.
-- **Network**: `reid/encoder`, {encoder.parameter_count:,} parameters.
+    how = f"""\
 - **Data**: {used.people:,} people rendered by `sample_videos/world`, each in {used.styles} random cameras,
   {used.shots} crops in each; {used.held_out} or more of them only to validate. No real picture, no label by hand.
 - **Recipe**: `{recipe}`: {used.epochs} epochs; a batch has {used.people_a_batch} × {used.crops_a_person} crops;
   identity softmax and supervised contrastive loss across cameras, both among people who share cameras; heavy
   augmentation (`reid/augment.py`); AdamW, cosine schedule; the last epoch's weights.
 - **Command**: `python -m deploy.models.base --out RUN --recipe {recipe} --seed {seed}{threads} --install`
-- **Machine**: {machine}, {steps[-1]["seconds"] / 60:.0f} minutes at {speed:.0f} images/s.
+- **Machine**: {machine}, {steps[-1]["seconds"] / 60:.0f} minutes at {speed:.0f} images/s."""
+    return Made(used.model, how, scores["mAP"], scores["rank1"], worst)
+
+
+def card(out: Path, encoder: Encoder, made: Made, shipped: list[Path]) -> str:
+    """What the card says. `figures.md` in `out`, which `bench.encoder` prints, becomes a part of it."""
+    config = encoder.config
+    figures = out / "figures.md"
+    bench = figures.read_text(encoding="utf-8").strip() if figures.is_file() else "See `python -m bench.encoder`."
+    sums = [f"| `{f.name}` | {f.stat().st_size:,} | `{hashlib.sha256(f.read_bytes()).hexdigest()}` |" for f in shipped]
+    return f"""# {made.model.capitalize()} encoder
+
+Turns a crop of a person into a vector by which the same person is found in other cameras.
+{ROLES[made.model]}
+
+- **In**: `crops`, (batch, {config.height}, {config.width}, 3) uint8 RGB, as cut; preprocessing is part of the graph.
+- **Out**: `embedding`, (batch, {config.dimensions}) float32, rows of length 1; their dot product is the affinity.
+- **Network**: `reid/encoder`, {encoder.parameter_count:,} parameters.
+{made.how}
 - **Licence**: that of this repository.
 
 ## Figures
 
-Rendered people who were held out, across cameras: mAP {scores["mAP"]:.3f}, rank-1 {scores["rank1"]:.3f}.
-The ONNX file's rows differ from torch's by at most {worst:.1e}.
+Rendered people who were held out, across cameras: mAP {made.mAP:.3f}, rank-1 {made.rank1:.3f}.
+The ONNX file's rows differ from torch's by at most {made.worst:.1e}.
 
 {bench}
 

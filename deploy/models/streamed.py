@@ -1,0 +1,408 @@
+"""Makes `large` while its people are rendered: `python -m deploy.models.streamed --out RUN [--minutes 7.5]`.
+
+For a machine with a GPU and many cores, lent for minutes. Processes render people (`sample_videos.world.crop_stream`)
+all the time, and the encoder learns from those who are there. The loss is that of `deploy.models.base`, and no real
+picture is used here either. The learning rate follows the clock: it is zero when the time is over.
+
+RUN gets `large.safetensors` and `figures.json`, from the first minute on and anew each minute, `log.jsonl`, then
+`large.onnx` and the card `large.md`. Where the weights are there, the same command only exports them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import platform
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deploy.models.base import (
+    WIDE,
+    Made,
+    card,
+    contrastive_loss,
+    export_checked,
+    identity_loss,
+    resized,
+    write_line,
+)
+from reid.augment import augment
+from reid.encoder import Encoder, EncoderConfig, load_encoder, new_encoder, save_encoder
+from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
+from reid.whole_file import write_whole
+from sample_videos.world.crop_stream import Groups, Renderers
+
+MODEL = "large"
+HELD_OUT = 0  # the group whose people only validate
+ENDING = 0.05  # share of the minutes for the last validation and the files
+SAVE_SECONDS = 60.0
+LOG_EVERY = 50  # steps
+MOST_GRADIENT = 5.0  # norm; one odd batch must not spoil a run that can't be repeated
+WAIT_SECONDS = 0.05  # for people
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is rendered and how it is trained on. Raises ValueError where the numbers do not divide."""
+
+    groups: Groups
+    encoder: EncoderConfig
+    people_a_part: int
+    """A batch has parts, each of so many people of one group."""
+    parts: int = 4
+    """In a batch."""
+    crops_a_person: int = 4
+    """In a part, each from another camera."""
+    looks: int = 24
+    """Times that each crop is shown, on average, while people are still coming; then the GPU waits for more. Else it
+    would learn the first people by heart. Once all people are there, there is no limit."""
+    learning_rate: float = 3e-3
+    """At its highest."""
+    warm_up: float = 0.04
+    """Share of the time that there is for training."""
+    weight_decay: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.groups.styles % self.crops_a_person:
+            raise ValueError(f"{self.groups.styles} cameras can't be dealt into hands of {self.crops_a_person}")
+        if self.groups.people % self.people_a_part:
+            raise ValueError(f"{self.groups.people} people can't be dealt into parts of {self.people_a_part}")
+
+
+CROWD = Groups(count=260, people=96, styles=8, shots=2, height=160, width=80)
+RECIPES = {
+    # 0.55 of base's speed, so that a core embeds 300 crops/s; its last two stages are nearly as wide as WIDE's.
+    "quick": Recipe(CROWD, EncoderConfig(channels=(16, 32, 80, 192, 320)), people_a_part=32),
+    "large": Recipe(CROWD, WIDE, people_a_part=32),
+    "tiny": Recipe(
+        Groups(count=64, people=4, styles=2, shots=1, height=64, width=32),
+        EncoderConfig(channels=(4, 8, 8, 8, 8), stripes=2, dimensions=16, height=64, width=32),
+        people_a_part=4,
+        parts=2,
+        crops_a_person=2,
+    ),
+}
+
+
+class Pool:
+    """Crops of the groups that have come, in the device's memory. There is room for all that may come."""
+
+    def __init__(self, groups: Groups, device: torch.device) -> None:
+        self.groups = groups
+        self.crops = torch.empty((groups.count, *groups.shape), dtype=torch.uint8, device=device)
+        self.flat = self.crops.view(-1, *self.crops.shape[-3:])  # (all crops, height, width, 3)
+        self.present: set[int] = set()
+
+    def take_in(self, arrived: dict[int, Path]) -> None:
+        """Those of the files that it does not have yet."""
+        for number in sorted(arrived.keys() - self.present):
+            self.crops[number] = torch.from_numpy(np.load(arrived[number]))
+            self.present.add(number)
+
+    def training(self) -> NDArray[np.int64]:
+        """(G,) numbers of the groups to learn from."""
+        return np.array(sorted(self.present - {HELD_OUT}), np.int64)
+
+    def person(self, crop: Tensor) -> Tensor:
+        """(N,) numbers of crops → whom they show, counted over all groups. A group is cameras × people × shots."""
+        people, shots = self.groups.people, self.groups.shots
+        return self.group(crop) * people + crop // shots % people
+
+    def camera(self, crop: Tensor) -> Tensor:
+        """(N,) → which camera, counted over all groups."""
+        return crop // (self.groups.people * self.groups.shots)
+
+    def group(self, crop: Tensor) -> Tensor:
+        return crop // self.groups.crops
+
+
+def deal(groups: NDArray[np.int64], recipe: Recipe, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(batches, parts, crops of a part) numbers of crops: every one of `groups` (G,) once, but for the last, too few.
+
+    Each person's crops are dealt into hands, each from different cameras. A part has one hand of each of its people,
+    who are of one group.
+    """
+    styles, people, shots = recipe.groups.styles, recipe.groups.people, recipe.groups.shots
+    everybody, hand = (len(groups), people), recipe.crops_a_person
+    hands_a_person = styles * shots // hand
+    # Each person goes `shots` times through all cameras, each time in another order, each time to another crop.
+    style = rng.permuted(np.tile(np.arange(styles), (*everybody, shots, 1)), axis=-1)
+    shot = rng.permuted(np.tile(np.arange(shots), (*everybody, styles, 1)), axis=-1).swapaxes(2, 3)
+    shot = np.take_along_axis(shot, style, axis=-1)
+    person = np.arange(people)[None, :, None, None]
+    crop = ((groups[:, None, None, None] * styles + style) * people + person) * shots + shot
+    hands = crop.reshape(*everybody, hands_a_person, hand).swapaxes(1, 2)  # groups × hands of a person × people × crops
+    order = rng.permuted(np.tile(np.arange(people), (*hands.shape[:2], 1)), axis=-1)
+    hands = np.take_along_axis(hands, order[..., None], axis=2)
+    parts = rng.permutation(hands.reshape(-1, recipe.people_a_part * hand))
+    return parts[: len(parts) // recipe.parts * recipe.parts].reshape(-1, recipe.parts, parts.shape[1])
+
+
+class Training(nn.Module):
+    """What learns: the encoder, and a prototype of each person who may come.
+
+    People are told from those of their own group only. So prototypes of people who are not there yet change nothing.
+    """
+
+    def __init__(self, recipe: Recipe, seed: int) -> None:
+        super().__init__()
+        self.encoder = new_encoder(recipe.encoder, seed=seed)
+        generator = torch.Generator().manual_seed(seed)
+        shape = recipe.groups.count, recipe.groups.people, recipe.encoder.dimensions
+        self.prototypes = nn.Parameter(torch.randn(shape, generator=generator))
+
+    def loss(self, pool: Pool, batch: Tensor, pictures: Tensor) -> Tensor:
+        """(2,) identity and contrastive loss of a batch (parts, crops of a part), and its pictures (N, H, W, 3)."""
+        crop = batch.flatten()
+        with torch.autocast(batch.device.type, torch.bfloat16, enabled=batch.is_cuda):
+            embeddings = self.encoder(pictures)
+        prototypes = functional.normalize(self.prototypes[pool.group(batch[:, 0])], dim=2)  # parts × people × D
+        cosines = (embeddings.unflatten(0, batch.shape) @ prototypes.mT).flatten(0, 1)
+        person = pool.person(crop)
+        identity = identity_loss(cosines, person % pool.groups.people, torch.ones_like(cosines, dtype=torch.bool))
+        return torch.stack([identity, contrastive_loss(embeddings, person, pool.camera(crop), pool.group(crop))])
+
+
+def learning_rate(recipe: Recipe, share: float) -> float:
+    """At `share` 0…1 of the training's time: up, then straight down to nothing.
+
+    Straight, not by a cosine: half of the people come in the second half, and are to be learned too.
+    """
+    share = min(share, 1.0)
+    return recipe.learning_rate * min(share / recipe.warm_up, (1 - share) / (1 - recipe.warm_up))
+
+
+@dataclass
+class Run:
+    """How far a run is; all times are seconds since it began."""
+
+    begun: float = dataclasses.field(default_factory=time.monotonic)
+    first: float | None = None
+    """When training began."""
+    trained: float = 0.0
+    """Spent on training, without waiting and validating."""
+    steps: int = 0
+    shown: int = 0
+    """Crops, each as often as it was shown."""
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.begun
+
+
+def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -> list[str]:
+    """Renders and trains for so many minutes, and writes weights, figures and log into `out`.
+
+    Returns what became of each renderer that was lost: the others went on. Raises SystemExit where there are no people
+    to learn from, or the loss is no number.
+    """
+    run = Run()
+    ends = 60 * minutes * (1 - ENDING)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    log = out / "log.jsonl"
+    log.unlink(missing_ok=True)
+    with Renderers(out / "crops", recipe.groups, seed, workers) as renderers:
+        network = Training(recipe, seed).to(device)
+        optimiser = make_optimiser(network, recipe)
+        pool = Pool(recipe.groups, device)
+        before = renderers.arrived().keys()  # of an earlier run
+        saved, lost = 0.0, list[str]()
+
+        def save(*, finished: bool) -> None:
+            scores = validate(network.encoder, pool)
+            save_encoder(network.encoder, out / f"{MODEL}.safetensors")
+            told = figures(run, recipe, pool, len(pool.present - before), network.encoder, scores)
+            told |= {"seed": seed, "renderers": workers, "lost_renderers": lost, "finished": finished}
+            write_whole(out / "figures.json", json.dumps(told, indent=2) + "\n")
+            write_line(log, {"step": run.steps, "people": told["people"], "validation": told["validation"]})
+
+        while run.seconds < ends:
+            lost = tell_new(renderers.lost(), lost)
+            rendering = renderers.rendering()  # before the look at files: the last ones must not be missed
+            pool.take_in(renderers.arrived())
+            training = pool.training()
+            crops = len(training) * recipe.groups.crops
+            full_batch = recipe.parts * recipe.people_a_part * recipe.crops_a_person <= crops
+            if not full_batch and not rendering:
+                raise SystemExit("\n".join(["there are too few people to learn from, and nobody renders more:", *lost]))
+            if not full_batch or (rendering and run.shown >= recipe.looks * crops):
+                time.sleep(WAIT_SECONDS)
+                continue
+            batches = deal(training, recipe, np.random.default_rng([seed, run.steps]))
+            if run.first is None:
+                run.first = run.seconds
+            began = time.monotonic()
+            for batch in torch.from_numpy(batches).to(device):
+                if run.seconds >= ends:
+                    break
+                rate = learning_rate(recipe, (run.seconds - run.first) / (ends - run.first))
+                losses = step(network, optimiser, pool, batch, rate, seed * 1_000_003 + run.steps)
+                run.steps, run.shown = run.steps + 1, run.shown + batch.numel()
+                if run.steps % LOG_EVERY == 0:
+                    identity, contrast = losses.tolist()
+                    if not math.isfinite(identity + contrast):
+                        raise SystemExit(f"the loss is no number at step {run.steps}: the weights are a minute older")
+                    line = {"step": run.steps, "seconds": round(run.seconds, 1), "learning_rate": rate}
+                    write_line(log, line | {"identity": round(identity, 4), "contrast": round(contrast, 4)})
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            run.trained += time.monotonic() - began
+            if run.seconds - saved > SAVE_SECONDS:
+                save(finished=False)
+                saved = run.seconds
+        if run.first is None:
+            raise SystemExit(
+                f"too few people were rendered within {minutes:g} minutes: a group takes a core about a minute, and "
+                "compiling another; give --minutes more"
+            )
+        lost = tell_new(renderers.lost(), lost)
+        save(finished=True)
+    return lost
+
+
+def make_optimiser(network: Training, recipe: Recipe) -> torch.optim.Optimizer:
+    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=network.prototypes.is_cuda)
+
+
+def step(
+    network: Training, optimiser: torch.optim.Optimizer, pool: Pool, batch: Tensor, rate: float, seed: int
+) -> Tensor:
+    """Learns from a batch; gives its two losses (2,), still on the device."""
+    config = network.encoder.config
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    network.train()
+    dice = torch.Generator(batch.device).manual_seed(seed)
+    pictures = augment(pool.flat[batch.flatten()], config.height, config.width, dice)
+    losses = network.loss(pool, batch, pictures)
+    optimiser.zero_grad(set_to_none=True)
+    losses.sum().backward()
+    nn.utils.clip_grad_norm_(network.parameters(), MOST_GRADIENT)
+    optimiser.step()
+    return losses.detach()
+
+
+def validate(encoder: Encoder, pool: Pool) -> RetrievalScores | None:
+    """People of the group held out against each other, across cameras; None where it is not rendered."""
+    if HELD_OUT not in pool.present:
+        return None
+    crop = torch.arange(HELD_OUT * pool.groups.crops, (HELD_OUT + 1) * pool.groups.crops)
+    pictures = [resized(part, encoder.config) for part in pool.flat[crop.to(pool.flat.device)].split(256)]
+    rows = encoder.embed(torch.cat(pictures).cpu())
+    embedded = Embeddings(rows, pool.person(crop).numpy(), pool.camera(crop).numpy())
+    return evaluate_retrieval(embedded, embedded)
+
+
+def tell_new(lost: list[str], told: list[str]) -> list[str]:
+    """Warns of each renderer that was lost since the last look; the training goes on without it."""
+    for message in lost:
+        if message not in told:
+            print(f"Warning: {message}; the others go on", file=sys.stderr, flush=True)
+    return lost
+
+
+def figures(
+    run: Run, recipe: Recipe, pool: Pool, rendered: int, encoder: Encoder, scores: RetrievalScores | None
+) -> dict[str, Any]:
+    """What `figures.json` tells; `rendered` are the groups of this run alone."""
+    training, groups = len(pool.training()), recipe.groups
+    machine = torch.cuda.get_device_name() if pool.flat.is_cuda else f"{platform.machine()} CPU"
+    crops = training * groups.crops
+    return {
+        "machine": machine,
+        "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "people": training * groups.people,
+        "held_out_people": groups.people if HELD_OUT in pool.present else 0,
+        "crops": crops,
+        "crops_shown": run.shown,
+        "looks": round(run.shown / max(1, crops), 2),
+        "steps": run.steps,
+        "images_per_second": round(run.shown / max(run.trained, 1e-9), 1),
+        "rendered_crops_per_second": round(rendered * groups.crops / run.seconds, 1),
+        "seconds": round(run.seconds, 1),
+        "seconds_to_first_step": None if run.first is None else round(run.first, 1),
+        "seconds_of_training": round(run.trained, 1),
+        "parameters": encoder.parameter_count,
+        "validation": dataclasses.asdict(scores) if scores else None,
+        "recipe": dataclasses.asdict(recipe),
+    }
+
+
+def describe(told: dict[str, Any], command: str) -> str:
+    """The lines of the card that say how it was made."""
+    used, groups = told["recipe"], told["recipe"]["groups"]
+    kept = "the last weights" if told["finished"] else "stopped before its time, the weights of its last full minute"
+    return f"""\
+- **Data**: {told["people"]:,} people rendered by `sample_videos/world` in groups of {groups["people"]}, each person
+  in {groups["styles"]} random cameras of the group, {groups["shots"]} crops in each; {told["held_out_people"]} more
+  people only to validate. No real picture, no label by hand.
+- **Recipe**: `deploy.models.streamed`: people come while it learns; each crop shown {told["looks"]:.0f} times on
+  average; a batch has {used["parts"]} × {used["people_a_part"]} × {used["crops_a_person"]} crops; identity softmax and
+  supervised contrastive loss across cameras, both among people who share cameras; heavy augmentation
+  (`reid/augment.py`); AdamW, rate by the clock; {kept}.
+- **Command**: `{command}`; it is bound by time, so another machine gets other weights.
+- **Machine**: {told["machine"]}, {told["cores"]} cores, torch {told["torch"]}: {told["seconds"] / 60:.1f} minutes,
+  {told["images_per_second"]:.0f} images/s trained, {told["rendered_crops_per_second"]:.0f} crops/s rendered."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: crops, log, results")
+    parser.add_argument("--minutes", type=float, default=7.5, help="until weights and figures are there (default 7.5)")
+    parser.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        default="quick",
+        help="quick (default): 300 crops/s on one thread; large: wider; tiny: to try the command on any machine",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=max(1, (os.cpu_count() or 1) - 2),
+        help="processes that render (default: all cores but two)",
+    )
+    parser.add_argument("--install", action="store_true", help="copy weights and card beside this file")
+    arguments = parser.parse_args()
+    out, lost = arguments.out, list[str]()
+    out.mkdir(parents=True, exist_ok=True)
+    weights, onnx, text = (out / f"{MODEL}.{ending}" for ending in ("safetensors", "onnx", "md"))
+    if not weights.is_file():
+        recipe = RECIPES[arguments.recipe]
+        lost = stream(out, recipe, arguments.seed, arguments.minutes, arguments.workers)
+    worst = export_checked(weights, onnx)
+    told = json.loads((out / "figures.json").read_text(encoding="utf-8"))
+    command = (
+        f"python -m deploy.models.streamed --out RUN --recipe {arguments.recipe} --seed {told['seed']} "
+        f"--minutes {arguments.minutes:g} --install"
+    )
+    scores = told["validation"] or {"mAP": math.nan, "rank1": math.nan}
+    made = Made(MODEL, describe(told, command), scores["mAP"], scores["rank1"], worst)
+    text.write_text(card(out, load_encoder(weights), made, [weights]), encoding="utf-8")
+    if arguments.install:
+        for path in (weights, text):
+            shutil.copyfile(path, Path(__file__).with_name(path.name))
+    if lost:
+        raise SystemExit("\n".join(["the weights are made, of fewer people than the machine could render:", *lost]))
+
+
+if __name__ == "__main__":
+    main()
