@@ -8,9 +8,9 @@ import dataclasses
 import hashlib
 import json
 import logging
-import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,26 +20,26 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from app.adapt_plan import EPOCHS, STILL, Plan, planned
-from app.database import SiteError
+from app.adapt_plan import EPOCHS, PLAN, STILL, Erased, Plan, planned
+from app.asking import Progress, this_user, unheard
 from app.embed import read_crops, spread
+from app.errors import SiteError
 from app.models import (
-    HELD_BACK,
     WEIGHTS,
     bring_up_to_date,
     deploy_model,
     folder_of,
-    held_back,
     serving,
     store_of,
     weights_of,
 )
 from app.models import find as find_model
-from app.progress import counting
 from app.record import Site
-from app.rows import ModelRecord, TrackletTable
-from app.terminal import SITE, JsonOption, SiteOption, output, print_json
-from reid.whole_file import write_whole
+from app.record.leases import LEARNING
+from app.record.private_files import wipe
+from app.record.rows import AuditEntry, ModelRecord, TrackletTable, lookup
+from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json
+from reid.progress import Bars
 
 if TYPE_CHECKING:  # they bring torch
     import torch
@@ -93,8 +93,9 @@ class AdaptReport:
 
 
 def adapt(
-    path: Path,
+    site: Site,
     *,
+    who: str,
     method: str = "merged",
     minutes: float = 30.0,
     epochs: int | None = None,
@@ -103,80 +104,118 @@ def adapt(
     device: str | None = None,
     force: bool = False,
     seed: int = 0,
+    progress: Progress = unheard,
 ) -> AdaptReport:
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
+    Others may ingest, search, merge and erase meanwhile. Where somebody it learns from is erased, it begins anew.
+
     epochs: None for EPOCHS, or as many as fit `minutes`. start: a version, or `large`; None for the one that serves,
     and where that is `base`, for `large` where there are ENOUGH_TRACKLETS and all epochs fit. size: height and width of
-    crops, px; None for LARGER on the same terms, else the start's. Going on where it was interrupted. Raises SiteError
-    where there is too little to learn from or training fails.
+    crops, px; None for LARGER on the same terms, else the start's. Going on where it was interrupted. Raises Busy where
+    another process adapts, SiteError where there is too little to learn from or training fails.
     """
+    asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start, "seed": seed}
+    asked["size"] = size and list(size)
+    with site.lease(LEARNING):
+        while True:
+            try:
+                return _adapted(site, asked, _device(device), force, who, progress)
+            except Erased:
+                log.info("Somebody it was learning from was erased: the adaptation begins anew")
+
+
+def _adapted(
+    site: Site, asked: dict[str, Any], device: torch.device, force: bool, who: str, progress: Progress
+) -> AdaptReport:
     from reid.encoder import between, load_encoder
     from reid.gate import better
     from reid.run import Diverged, TrainingError
-    from reid.tracklets import TrackletDataset
+    from reid.tracklets import DatasetError, TrackletDataset
     from reid.train import train
 
     began = time.monotonic()
-    place = _device(device)
-    with Site.open_existing(path) as site:
-        asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start, "seed": seed}
-        asked["size"] = size and list(size)
-        if (done := _finished(site, asked)) is not None:
-            return done
-        table = site.tracklet_table()
-        _check(site, table)
-        bring_up_to_date(site)
-        now = serving(site)
-        if _one_person(site, now):
-            raise SiteError(
-                f"All tracklets of {path} look like one person, who teaches nothing about others: ingest footage with "
-                f"more people; {STILL}."
-            )
-        held = _held_back(site, table)
-        plan = planned(site, np.setdiff1d(table.ids, held), now, asked, place)
-        run = site.path / "adapt" / plan.model
-        weights = weights_of(site, plan.started_from)
-        dataset = TrackletDataset.build(run / "crops", source_of(site, plan.learn, plan.crops), *plan.size)
-        try:
-            result = train(dataset, _settings(plan, weights, seed), run / "training", device=place)
-        except (TrainingError, Diverged) as error:
-            raise SiteError(f"{error} ({run} holds the run: remove it to begin again)") from error
+    if (done := _finished(site, asked)) is not None:
+        return done
+    table = site.tracklet_table()
+    _check(site, table)
+    bring_up_to_date(site, progress)
+    now = serving(site)
+    if _one_person(site, now):
+        raise SiteError(
+            f"All tracklets of {site.path} look like one person, who teaches nothing about others: ingest footage with "
+            f"more people; {STILL}."
+        )
+    held = _held_back(site, table)
+    plan = planned(site, np.setdiff1d(table.ids, held), now, asked, device)
+    run = site.path / "adapt" / plan.model
+    weights = weights_of(site, plan.started_from)
+    watched = _Watched(run / PLAN, progress)
+    try:
+        watched.check()
+        source = source_of(site, plan.learn, plan.crops)
+        dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
+        watched.check()
+        settings = _settings(plan, weights, asked["seed"])
+        result = train(dataset, settings, run / "training", device=device, progress=watched)
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
-        share = 1.0  # weights for crops of another size are no good in these
-        if started.size == candidate.size:
-            share = len(plan.learn) / (len(plan.learn) + PRIOR)
-            candidate = between(started, candidate, share)
-        log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
-        before = _judge(site, load_encoder(weights_of(site, now.name)).to(place), table, held)
-        after = _judge(site, candidate.to(place), table, held)
-        passed, reason = better(after, before)
-        if force and not passed:
-            reason = f"forced, though {reason}"
-        summary = {
-            "method": method,
-            "started_from": plan.started_from,
-            "served": plan.served,
-            "tracklets": len(plan.learn),
-            "held_back": len(held),
-            "crops": len(dataset.crops),
-            "backbone": candidate.config.backbone,
-            "parameters": candidate.parameter_count,
-            "size": list(candidate.size),
-            "epochs": plan.epochs,
-            "images_per_second": result.images_per_second,
-            "share": round(share, 3),
-            "gate": after.plain(),
-            "gate_before": before.plain(),
-        }
-        model = _export(site, candidate.to("cpu"), plan.model, summary, reason, dataset)
-        if passed or force:
-            with counting("tracklets embedded with the new model") as progress:
-                deploy_model(site, model, progress)
-        else:
-            site.add_model(dataclasses.replace(model, status="refused"))
-        shutil.rmtree(run)  # crops of people: not kept twice
-        return _report(find_model(site, plan.model), time.monotonic() - began)
+    except (TrainingError, Diverged, DatasetError, OSError) as error:
+        watched.check()  # erasing removes the run: that is why it failed
+        raise SiteError(f"{error} ({run} holds the run: remove it to begin again)") from error
+    share = 1.0  # weights for crops of another size are no good in these
+    if started.size == candidate.size:
+        share = len(plan.learn) / (len(plan.learn) + PRIOR)
+        candidate = between(started, candidate, share)
+    log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
+    before = _judge(site, load_encoder(weights_of(site, now.name)).to(device), table, held)
+    after = _judge(site, candidate.to(device), table, held)
+    passed, reason = better(after, before)
+    if force and not passed:
+        reason = f"forced, though {reason}"
+    summary = {
+        "method": plan.method,
+        "started_from": plan.started_from,
+        "served": plan.served,
+        "tracklets": len(plan.learn),
+        "held_back": len(held),
+        "crops": len(dataset.crops),
+        "backbone": candidate.config.backbone,
+        "parameters": candidate.parameter_count,
+        "size": list(candidate.size),
+        "epochs": plan.epochs,
+        "images_per_second": result.images_per_second,
+        "share": round(share, 3),
+        "gate": after.plain(),
+        "gate_before": before.plain(),
+    }
+    if not site.are_tracklets(np.array(plan.learn)):  # also where who erased them died before it came to the run
+        raise Erased
+    model = _export(site, candidate.to("cpu"), plan.model, summary, reason, dataset)
+    details = {"model": plan.model, "method": plan.method, "deployed": passed or force}
+    site.note(AuditEntry(time.time(), who, "adapt", details))
+    if passed or force:
+        deploy_model(site, model, progress)
+    else:
+        site.add_model(dataclasses.replace(model, status="refused"))
+    wipe(run / "crops")  # of people: not kept twice
+    wipe(run)
+    return _report(find_model(site, plan.model), time.monotonic() - began)
+
+
+class _Watched:
+    """Progress that ends the work with Erased when somebody it learns from is: erasing removes the plan."""
+
+    def __init__(self, plan: Path, progress: Progress) -> None:
+        self._plan, self._progress = plan, progress
+
+    def __call__(self, task: str, done: int, total: int | None = None, /) -> None:
+        self.check()
+        self._progress(task, done, total)
+
+    def check(self) -> None:
+        """Raises Erased where the plan is gone."""
+        if not self._plan.is_file():
+            raise Erased
 
 
 def _report(model: ModelRecord, seconds: float) -> AdaptReport:
@@ -194,10 +233,10 @@ def _finished(site: Site, asked: dict[str, Any]) -> AdaptReport | None:
     known = {model.name: model for model in site.models() if model.status != "candidate"}
     for path in sorted((site.path / "adapt").glob("v*")):
         if path.name in known:
-            plan = path / "plan.json"
-            mine = plan.is_file() and json.loads(plan.read_text(encoding="utf-8"))["asked"] == asked
-            shutil.rmtree(path)
-            if mine:
+            plan = path / PLAN
+            same = plan.is_file() and json.loads(plan.read_text(encoding="utf-8"))["asked"] == asked
+            wipe(path)
+            if same:
                 return _report(known[path.name], 0.0)
     return None
 
@@ -244,19 +283,13 @@ def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
 
     Stretches, because people who were seen side by side are evidence only if both are held back.
     """
-    path, known = site.path / HELD_BACK, held_back(site)
-    new = ~np.isin(table.ids, np.array(known["seen"], np.int64))
+    divided, kept = site.split()
+    new = ~np.isin(table.ids, divided)
     order = np.flatnonzero(new)[np.argsort(table.start[new], kind="stable")]
     chosen = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2
     if len(order):
-        ids = table.ids[order]
-        known = {
-            "seen": sorted([*known["seen"], *ids.tolist()]),
-            "held": sorted([*known["held"], *ids[chosen].tolist()]),
-        }
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_whole(path, json.dumps(known))
-    held = np.intersect1d(table.ids, np.array(known["held"], np.int64))
+        site.add_to_split(table.ids[order], chosen)
+    held = np.intersect1d(table.ids, np.concatenate([divided[kept], table.ids[order][chosen]]))
     return held[-MOST_HELD:]
 
 
@@ -318,8 +351,13 @@ def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
             crops = site.crops(number)
             crops = [crops[k] for k in spread(len(crops), most)] if crops else []
             if crops:
-                pictures = [site.crop_jpeg(crop) for crop in crops]
-                yield Tracklet(number, camera[number], np.array([crop.time for crop in crops]), pictures)
+                times, pictures = [], []
+                for crop in crops:
+                    with suppress(ValueError):  # erased just now, or damaged, of which `app.site --verify` tells
+                        pictures.append(site.crop_jpeg(crop))
+                        times.append(crop.time)
+                if pictures:
+                    yield Tracklet(number, camera[number], np.array(times), pictures)
 
     named = hashlib.sha256(json.dumps([learn, pairs.tolist(), most]).encode()).hexdigest()
     return TrackletSource(tracklets(), named, cannot_link=pairs)
@@ -345,9 +383,9 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
             whose.append(np.full(len(crops), len(kept)))
             kept.append(number)
     ids = np.array(kept, np.int64)
-    at = np.searchsorted(table.ids, ids)
+    at = table.at(ids)
     pairs = site.cannot_link()
-    pairs = np.searchsorted(ids, pairs[np.isin(pairs, ids).all(1)])
+    pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
     seen = table.cameras[at], table.start[at], table.end[at]
     return judge(np.concatenate(rows), np.concatenate(whose), *seen, pairs, np.isin(ids, held))
 
@@ -384,17 +422,20 @@ def command(
 ) -> None:
     """Learn the site's own appearance from its tracklets, without labels. Safe to interrupt."""
     asked = None if size is None else _pixels(size)
-    report = adapt(
-        site,
-        method=method,
-        minutes=minutes,
-        epochs=epochs,
-        start=start,
-        size=asked,
-        device=device,
-        force=force,
-        seed=seed,
-    )
+    with Site.open_to_write(site) as opened, Bars(errors) as progress:
+        report = adapt(
+            opened,
+            who=this_user(),
+            progress=progress,
+            method=method,
+            minutes=minutes,
+            epochs=epochs,
+            start=start,
+            size=asked,
+            device=device,
+            force=force,
+            seed=seed,
+        )
     if as_json:
         print_json(report)
         return

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.database import SiteError
+from app.errors import SiteError
 from app.models import BASE, LARGE, next_name, weights_of
 from app.record import Site
-from app.rows import ModelRecord
+from app.record.erasure import PLAN
+from app.record.leases import ERASING
+from app.record.private_files import make_folder, wipe
+from app.record.rows import ModelRecord
 from reid.whole_file import write_whole
 
 if TYPE_CHECKING:  # it is slow to import
@@ -39,6 +41,10 @@ PARTS = (1, 2, 4)  # in which a batch goes through the encoder, for want of memo
 PROBE_SECONDS = 2.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
 SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
+
+
+class Erased(Exception):
+    """Somebody whom an adaptation learns from was erased from the site."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,15 @@ def planned(
     """What was begun with the same wishes and is not finished, else a new plan.
 
     learn: ids of the tracklets to learn from. now: the version that serves. Raises SiteError where there is no such
-    start, or not enough memory.
+    start, or not enough memory; Erased where one of `learn` has left the site.
     """
-    for path in sorted((site.path / "adapt").glob("v*/plan.json")):
+    for path in sorted((site.path / "adapt").glob(f"v*/{PLAN}")):
         plan = _read_plan(path)
         if plan and plan.asked == asked and plan.learn == learn.tolist() and plan.served == now.name:
             log.info("Going on with %s", plan.model)
             return plan
         log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
-        shutil.rmtree(path.parent)
+        wipe(path.parent)
     from reid.methods import find
 
     wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
@@ -92,10 +98,13 @@ def planned(
     start, epochs, size, most, seconds = fitted(crops, starts, asked)
     name = next_name(site)
     run = site.path / "adapt" / name
-    shutil.rmtree(run, ignore_errors=True)
-    run.mkdir(mode=0o700, parents=True)
+    wipe(run)
     plan = Plan(name, asked["method"], start.name, now.name, epochs, start.parts, size, most, learn.tolist(), asked)
-    write_whole(run / "plan.json", json.dumps(dataclasses.asdict(plan)))
+    with site.lease(ERASING):  # who erases from now on finds the plan, and with it the run
+        if not site.are_tracklets(learn):
+            raise Erased
+        make_folder(run)
+        write_whole(run / PLAN, json.dumps(dataclasses.asdict(plan)))
     log.info(
         "%s: %s on %d tracklets (up to %d crops each), from %s, crops of %d×%d px, batches of "
         "%d crops%s, %d epochs, about %.0f minutes on %s",

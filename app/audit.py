@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,14 +9,6 @@ import typer
 
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
-
-
-def asker() -> str:
-    """Who runs this program, as the system knows it."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"user {os.getuid()}"
 
 
 def command(

@@ -12,9 +12,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from app.database import SiteError
+from app.errors import SiteError
 from app.record import Site
-from app.rows import SegmentRecord
+from app.record.rows import SegmentRecord
 from app.sheet import FAINT, HEAD, INK, band, row, write
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json
 from reid.whole_file import whole_file

@@ -1,7 +1,7 @@
 """Tracklets to embeddings with the site's serving model: beside detection while footage is ingested, or afterwards.
 
 What is embedded is derived from the record: `update` compares both and does what is missing, footage by footage, so it
-may be interrupted anywhere.
+may be interrupted anywhere. Several processes may embed the same footage, and others erase from it: `keep` writes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from app.embeddings import Embeddings, pool
+from app.asking import Progress, unheard
 from app.record import Site
+from app.record.embeddings import Embeddings, pool
+from app.record.leases import ERASING
 from reid.encoder import OpenEncoder
 from reid.tracklets import decode_crops
 
@@ -72,41 +74,52 @@ def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes
         yield int(number), jpegs
 
 
-def update(
-    site: Site,
-    store: Embeddings,
-    open_encoder: Callable[[], OpenEncoder],
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Makes the store hold just the site's tracklets; returns how many were embedded. progress: done, in all."""
-    table = site.tracklet_table()
+def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], halves: NDArray[np.float32]) -> None:
+    """Adds to what is stored of a footage: tracklets `(n,)` and halves `(n, 2, D)`.
+
+    Tracklets that are erased are left out, also of what was stored: while this writes, nobody else writes or erases.
+    """
+    with site.lease(ERASING):
+        kept_ids, kept = store.read(footage)
+        still = ~np.isin(kept_ids, ids)
+        if not len(ids):
+            ids, halves = kept_ids, kept.astype(np.float32)
+        elif still.any():
+            ids, halves = np.concatenate([ids, kept_ids[still]]), np.concatenate([halves, kept[still]])
+        alive = np.isin(ids, site.tracklets_of(footage))
+        if alive.any():
+            order = np.argsort(ids[alive])
+            store.write(footage, ids[alive][order], halves[alive][order])
+        else:
+            store.drop(footage)
+
+
+def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder], progress: Progress = unheard) -> int:
+    """Makes the store hold just the site's tracklets; returns how many were embedded."""
+    table, nobody = site.tracklet_table(), np.empty(0, np.int64)
     have = {footage: store.read(footage)[0] for footage in store.footages()}
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
-    for footage in have.keys() - wanted.keys():
-        store.drop(footage)
-    missing = {f: np.setdiff1d(ids, have[f]) if f in have else ids for f, ids in wanted.items()}
+    missing = {footage: np.setdiff1d(ids, have.get(footage, nobody)) for footage, ids in wanted.items()}
     total, done = sum(map(len, missing.values())), 0
     encoder = open_encoder() if total else None
-    for footage, ids in wanted.items():
-        kept_ids, kept = store.read(footage) if footage in have else (ids[:0], None)
-        still = np.isin(kept_ids, ids)
-        if not len(missing[footage]) and still.all():
+    for footage in sorted(have.keys() | wanted.keys()):
+        ids, new = wanted.get(footage, nobody), missing.get(footage, nobody)
+        if not len(new) and len(ids) and np.isin(have[footage], ids).all():
             continue
         rows: list[tuple[int, NDArray[np.float32]]] = []
-        for row in embed(read_crops(site, missing[footage]), encoder) if encoder else ():
+        for row in embed(read_crops(site, new), encoder) if encoder else ():
             rows.append(row)
-            if progress is not None:
-                progress(done + len(rows), total)
-        done += len(missing[footage])
-        new_ids = np.concatenate([kept_ids[still], np.array([number for number, _ in rows], np.int64)])
-        parts = [kept[still].astype(np.float32)] if kept is not None and still.any() else []
-        parts += [np.stack([halves for _, halves in rows])] if rows else []
-        if not parts:
-            store.drop(footage)
-            continue
-        order = np.argsort(new_ids)
-        store.write(footage, new_ids[order], np.concatenate(parts)[order])
+            progress("tracklets embedded", done + len(rows), total)
+        done += len(new)
+        keep(site, store, footage, *_stacked(rows))
     return total
+
+
+def _stacked(rows: list[tuple[int, NDArray[np.float32]]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Ids `(n,)` and halves `(n, 2, D)` of embedded tracklets."""
+    if not rows:
+        return np.empty(0, np.int64), np.empty((0, 2, 0), np.float32)
+    return np.array([number for number, _ in rows], np.int64), np.stack([halves for _, halves in rows])
 
 
 class Embedder:
@@ -115,8 +128,9 @@ class Embedder:
     What it had not written when ingest was stopped, `update` does later.
     """
 
-    def __init__(self, store: Embeddings, open_encoder: Callable[[], OpenEncoder]) -> None:
+    def __init__(self, site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder]) -> None:
         """`open_encoder` is called in the thread: what it imports and loads does not hold up detection."""
+        self._site = site
         self._store = store
         self._open = open_encoder
         self._queue: queue.Queue[tuple[int, int, Sequence[bytes]] | int | None] = queue.Queue(_WAITING)
@@ -174,7 +188,6 @@ class Embedder:
                 flush()
                 rows = sorted(found.pop(item, []), key=lambda row: row[0])
                 if rows:
-                    ids = np.array([tracklet for tracklet, _ in rows], np.int64)
-                    self._store.write(item, ids, np.stack([halves for _, halves in rows]))
+                    keep(self._site, self._store, item, *_stacked(rows))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that calls close
             self._error = error

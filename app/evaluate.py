@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.progress import track
 
+from app.asking import Progress, unheard
+from app.errors import FootageError
 from app.evaluate_site import evaluate_site
 from app.export import track_rows, tracklet_rows
-from app.footage import FootageError
 from app.models import BASE, LARGE, in_the_box
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, table
+from reid.progress import Bars
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -180,7 +181,13 @@ class Pooling(StrEnum):
 
 
 def evaluate_reid(
-    data: str, model: str, *, imagenet: bool = True, pooling: Pooling = Pooling.mean, rerank: bool = False
+    data: str,
+    model: str,
+    *,
+    imagenet: bool = True,
+    pooling: Pooling = Pooling.mean,
+    rerank: bool = False,
+    progress: Progress = unheard,
 ) -> RetrievalScores:
     """Scores of a model on the test part of a benchmark, by the benchmark's own protocol.
 
@@ -213,8 +220,8 @@ def evaluate_reid(
         ):
             assert labels is not None
             with tempfile.TemporaryDirectory() as crops:
-                dataset = TrackletDataset.build(Path(crops) / what, source, *encoder.size)
-                rows = _embed(dataset, encoder, what)
+                dataset = TrackletDataset.build(Path(crops) / what, source, *encoder.size, progress=progress)
+                rows = _embed(dataset, encoder, what, progress)
             whose, known = torch.from_numpy(dataset.tracklet), labels.of(dataset)
             rows = pool_tracklets(rows, whose, len(dataset), pooling.value).to(device)
             parts.append(Embeddings(rows, known.people, known.cameras))
@@ -238,13 +245,15 @@ def find_model(name: str) -> Path:
     return path
 
 
-def _embed(dataset: TrackletDataset, encoder: OpenEncoder, what: str) -> torch.Tensor:
+def _embed(dataset: TrackletDataset, encoder: OpenEncoder, what: str, progress: Progress) -> torch.Tensor:
     """(N, D) of all crops."""
     import torch
 
-    starts = range(0, len(dataset.crops), CROPS)
-    shown = track(starts, what, console=errors, transient=True, disable=not errors.is_terminal)
-    return torch.cat([encoder.embed(torch.from_numpy(dataset.crops[start : start + CROPS])) for start in shown])
+    rows = []
+    for start in range(0, len(dataset.crops), CROPS):
+        rows.append(encoder.embed(torch.from_numpy(dataset.crops[start : start + CROPS])))
+        progress(f"{what} crops embedded", min(start + CROPS, len(dataset.crops)), len(dataset.crops))
+    return torch.cat(rows)
 
 
 @commands.command()
@@ -268,7 +277,8 @@ def reid(
     from reid.tracklets import DatasetError
 
     try:
-        scores = evaluate_reid(data, model, imagenet=imagenet, pooling=pooling, rerank=rerank)
+        with Bars(errors) as progress:
+            scores = evaluate_reid(data, model, imagenet=imagenet, pooling=pooling, rerank=rerank, progress=progress)
     except (BenchmarkError, DatasetError, EncoderError, EvaluationError) as error:
         errors.print(f"Error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from app.database import SiteError
+from app.errors import FootageError, SiteError
 from app.export import tracklet_rows
-from app.footage import FootageError
 from app.gallery import gallery_of
 from app.models import serving, store_of
 from app.record import Site
+from app.record.rows import lookup
 from trackers.evaluate import evaluate_sequence, people_of
 from trackers.motchallenge import FRAME, ID, Rows, read_rows
 from trackers.tracklets import Kind
@@ -75,22 +75,16 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
     here = np.unique(np.stack([camera_of, who], 1), axis=0, return_inverse=True)[1].ravel()
     merge, trajectories, identities, idf1 = site.merge(), None, None, None
     if merge is not None:
-        at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
-        new = merge.ids[at] != ids  # ingested since: by themselves
-        single = -1 - np.arange(len(ids))
-        trajectory = np.where(new, single, merge.trajectories[at])
-        identity = np.where(new, single, merge.identities[at])
+        trajectory, identity = merge.of(ids)
         trajectories = _groups(here[shown], trajectory[shown])
         identities = _groups(who[shown], identity[shown])
         idf1 = _idf1(list(rows.values()), dict(zip(ids.tolist(), identity.tolist())))
     model = serving(site)
     gallery = gallery_of(site, model.name)
-    stored = gallery.ids
-    place = np.searchsorted(stored, ids).clip(max=max(0, len(stored) - 1))
-    has = stored[place] == ids if len(stored) else np.zeros(len(ids), bool)
-    everyone = Embeddings(torch.from_numpy(gallery.known[place[has]]), np.where(shown, who, -2)[has], camera_of[has])
+    row, has = lookup(gallery.ids, ids)
+    everyone = Embeddings(torch.from_numpy(gallery.known[row[has]]), np.where(shown, who, -2)[has], camera_of[has])
     own, plain = store_of(site, model.name).load_whole()
-    asked = plain[np.searchsorted(own, ids[has])].astype(np.float32)  # as a still is: nothing is known of it
+    asked = plain[lookup(own, ids[has])[0]].astype(np.float32)  # as a still is: nothing is known of it
     stills = Embeddings(torch.from_numpy(asked), everyone.people, camera_of[has]).where(shown[has])
     try:
         query = evaluate_retrieval(stills, everyone)

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from app.database import SiteError
+from app.errors import SiteError
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json
 from reid.whole_file import whole_file

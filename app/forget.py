@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from app.audit import asker
-from app.database import SiteError
-from app.embeddings import Embeddings
+from app.asking import Progress, this_user, unheard
+from app.errors import Busy, SiteError
 from app.record import Site
-from app.rows import AuditEntry
-from app.terminal import SITE, JsonOption, SiteOption, moment, output, print_json
+from app.record.leases import of_camera
+from app.record.rows import AuditEntry, FootageRecord
+from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
+from reid.progress import Bars
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,66 +26,59 @@ class Forgotten:
     segments: int  # pieces of tracks, tracklets among them
     tracklets: int
     models: list[str]  # versions that were trained while the site held them: weights can't be unlearned
+    left: list[str]  # what may still hold bytes and can't be reached from here, a sentence each
 
 
 def forget(
     site: Site,
     *,
+    who: str,
     tracklets: Sequence[int] = (),
     identities: Sequence[int] = (),
     before: float | None = None,
+    progress: Progress = unheard,
 ) -> Forgotten:
-    """Erases tracklets by id, all of an identity, or all that ended before a time (UTC seconds).
+    """Erases tracklets by id, all of an identity, or all that ended before a time (UTC seconds), and notes who did.
 
-    Raises SiteError where something asked for is not there; then nothing is erased.
+    When it returns, no byte of them is left: in the record and its log, in shards, embeddings, or an adaptation that is
+    under way, which begins anew. Raises SiteError where something asked for is not there; then nothing is erased.
     """
-    pending = set(site.erasures())  # what an earlier process left
-    _finish(site)
-    table, merge = site.tracklet_table(), site.merge()
+    merge = site.merge()
+    there = set(site.tracklet_table().ids.tolist())
     leaving = set(tracklets)
-    if unknown := leaving - set(table.ids.tolist()) - pending:
+    if unknown := leaving - there - site.left_to_erase:  # of those, the same command may have died
         raise SiteError(f"The site at {site.path} has no tracklet {', '.join(map(str, sorted(unknown)))}.")
     for identity in identities:
-        mine = [] if merge is None else merge.ids[merge.identities == identity].tolist()
-        if not mine:
+        members = [] if merge is None else merge.ids[merge.identities == identity].tolist()
+        if not members:
             raise SiteError(
                 f"The site at {site.path} has no identity {identity}"
                 + ("." if merge is not None else f" yet: `python -m app.merge --site {site.path}` first.")
             )
-        leaving |= set(mine)
-    gone = len(leaving & set(table.ids.tolist()))
-    if before is not None:
-        older = site.segments_before(before)
-        gone += len(set(older) & set(table.ids.tolist()) - leaving)
-        leaving |= set(older)
-    models = [model.name for model in site.models() if model.name != "base"]
-    site.note(
-        AuditEntry(
-            time.time(),
-            asker(),
-            "forget",
-            {"tracklets": gone, "segments": len(leaving), "identities": list(identities), "before": before},
-        )
-    )
-    if leaving:
-        site.forget(sorted(leaving))
-        _finish(site)
-    return Forgotten(len(leaving), gone, models)
+        leaving |= set(members)
+    with ExitStack() as leases:
+        anew: list[FootageRecord] = []
+        if before is not None:
+            leaving |= set(site.segments_before(before).tolist())
+            anew = _interrupted(site, before, leases)
+        gone = leaving & there
+        details = {"tracklets": len(gone), "segments": len(leaving), "identities": list(identities), "before": before}
+        entry = AuditEntry(time.time(), who, "forget", details)
+        left = site.erase(sorted(leaving), entry, anew=anew, progress=progress)
+    return Forgotten(len(leaving), len(gone), [model.name for model in site.models() if model.name != "base"], left)
 
 
-def _finish(site: Site) -> None:
-    """Erases what derives from tracklets whose rows are gone; again and again the same, until it is done."""
-    ids = site.erasures()
-    if not ids:
-        return
-    gone = np.array(ids, np.int64)
-    for folder in sorted((site.path / "embeddings").glob("*")):
-        Embeddings(folder).remove(gone)
-    for derived in ("index", "adapt"):  # made again when they are needed
-        for folder in sorted((site.path / derived).glob("*")):
-            if folder.is_dir():
-                shutil.rmtree(folder)
-    site.forgotten()
+def _interrupted(site: Site, before: float, leases: ExitStack) -> list[FootageRecord]:
+    """Footage whose ingest stopped before a time: its checkpoint has pictures of people who were in sight just then.
+
+    Where an ingest goes on with it, these people are not of that time any more.
+    """
+    stopped = set()
+    for camera in sorted({record.camera for record in site.interrupted_before(before)}):
+        with suppress(Busy):
+            leases.enter_context(site.lease(of_camera(camera)))
+            stopped.add(camera)
+    return [record for record in site.interrupted_before(before) if record.camera in stopped]
 
 
 def command(
@@ -101,12 +94,21 @@ def command(
     if not (tracklet or identity or before):
         raise typer.BadParameter("say what to forget: --tracklet, --identity or --before.")
     limit = moment(before, "--before")
-    with Site.open_existing(site) as opened:
-        done = forget(opened, tracklets=tracklet or (), identities=identity or (), before=limit)
+    with Site.open_to_write(site) as opened, Bars(errors) as progress:
+        done = forget(
+            opened,
+            who=this_user(),
+            tracklets=tracklet or (),
+            identities=identity or (),
+            before=limit,
+            progress=progress,
+        )
     if as_json:
         print_json(done)
         return
     output.print(f"{done.tracklets:,} tracklets erased ({done.segments:,} pieces of tracks in all)", markup=False)
+    for sentence in done.left:
+        output.print(f"Not reached: {sentence}.", markup=False, soft_wrap=True)
     if done.models and done.tracklets:
         output.print(
             f"{', '.join(done.models)} learned while they were there; weights hold no pictures, but can't unlearn: "

@@ -2,7 +2,7 @@
 
 What a camera adds to everybody is taken out, and what merging has joined is drawn together: a tracklet from behind is
 then also found by what its identity looks like from the front. Both derive from the record and the embeddings' files,
-again at every opening; nothing of it is stored but an index's codes.
+again at every opening; nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from reid.normalised import normalised
 
 from app.models import store_of
 from app.record import Site
+from app.record.rows import lookup
 
 TOGETHER = 0.5  # of a row, its identity's mean; between 0.3 and 0.7 nearly the same on world-a
 
@@ -33,21 +35,17 @@ def gallery_of(site: Site, model: str) -> Gallery:
 
     table = site.tracklet_table()
     ids, stored = store_of(site, model).load_whole()
-    known = np.isin(ids, table.ids)
-    ids = ids[known]
-    own = found = without_camera(stored[known], table.cameras[np.searchsorted(table.ids, ids)])
+    row, there = lookup(table.ids, ids)
+    ids = ids[there]
+    own = drawn = without_camera(stored[there], table.cameras[row[there]])
     merge = site.merge()
     if merge is not None and len(merge.ids) and len(ids):
-        found = own.copy()
-        at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
-        new = merge.ids[at] != ids  # ingested since: by themselves
-        who = np.where(new, -1 - np.arange(len(ids)), merge.identities[at])
-        order = np.argsort(who, kind="stable")
-        first = np.flatnonzero(np.diff(who[order], prepend=who[order[0]] - 1))
-        for mine in np.split(order, first[1:]):
-            if len(mine) > 1:
-                rows = found[mine]
-                mean = rows.sum(0)
-                rows += TOGETHER / (1 - TOGETHER) / max(float(np.linalg.norm(mean)), 1e-12) * mean
-                found[mine] = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-    return Gallery(ids, own, found)
+        drawn = own.copy()
+        identity = merge.of(ids)[1]
+        order = np.argsort(identity, kind="stable")
+        first = np.flatnonzero(np.diff(identity[order], prepend=identity[order[0]] - 1))
+        for members in np.split(order, first[1:]):
+            if len(members) > 1:
+                mean = normalised(drawn[members].sum(0))
+                drawn[members] = normalised(drawn[members] + TOGETHER / (1 - TOGETHER) * mean)
+    return Gallery(ids, own, drawn)

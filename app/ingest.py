@@ -7,26 +7,28 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.asking import Progress, this_user, unheard
 from app.draw import draw_camera
 from app.embed import Embedder
-from app.footage import Camera, Footage, FootageError, discover, open_footage, site_config
-from app.models import bring_up_to_date, drop_embeddings, open_model, store_of, with_base
+from app.errors import Busy, FootageError
+from app.footage import Camera, Footage, discover, open_footage, site_config
+from app.models import bring_up_to_date, open_model, store_of, with_base
 from app.pipeline import Decoded, detections
-from app.progress import Progress
 from app.record import Site
-from app.rows import Chunk, FootageRecord, segment_id
-from app.terminal import SITE, JsonOption, SiteOption, moment, output, print_errors, print_json, table
+from app.record.leases import of_camera
+from app.record.rows import Chunk, FootageRecord, segment_id
+from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_errors, print_json, table
 from app.tracking import FootageTracker, resume_of
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
+from reid.progress import Bars
 from trackers import TRACKERS
 
 log = logging.getLogger("sightline")
@@ -90,8 +92,12 @@ def ingest(
     config: Path | None = None,
     replace: bool = False,
     draw: Path | None = None,
+    who: str,
+    progress: Progress = unheard,
 ) -> IngestReport:
     """Turns the footage at `videos` into tracklets of the site at `site_path`, going on where an earlier run stopped.
+
+    Others may take in other cameras meanwhile, search, merge, learn and erase.
 
     start: UTC seconds for footage that does not tell its own; replace: take footage in again that changed or was
     ingested otherwise; draw: a folder for each camera's video with boxes and ids. Raises FootageError, SiteError or
@@ -101,20 +107,20 @@ def ingest(
     settings_file = site_config(videos, config)
     cameras = discover(videos, settings_file, start)
     finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
-    with Site.open_for_writing(site_path) as site, _embedder(site) as embedder:
-        settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in cameras}
-        reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
-        jobs = _jobs(site, cameras, settings, replace, reports)
-        for job in chain.from_iterable(jobs):
-            if job.record.status == "new":  # its numbers may once have been others'
-                drop_embeddings(site, job.record.id)
-        with Progress([camera.name for camera in cameras]) as progress:
-            _follow(site, jobs, finder, settings, thinning, progress, embedder)
-            for name, seconds in progress.seconds.items():
-                reports[name].frames_per_second = round(progress.frames[name] / seconds, 1) if seconds else 0.0
-        with site.writing():
-            embedder.close()
-            bring_up_to_date(site)
+    reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
+    with Site.create(site_path) as site, ExitStack() as leases:
+        free = _leased(site, cameras, leases, reports)
+        with _embedder(site) as embedder:
+            settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
+            known = site.register(free, settings, who=who, replace=replace)
+            jobs = _jobs(free, known, reports)
+            counted = _Counted(progress)
+            _follow(site, jobs, finder, settings, thinning, counted, embedder)
+            for name in counted.frames:
+                reports[name].frames_per_second = round(counted.rate(name), 1)
+            with site.writing():
+                embedder.close()
+                bring_up_to_date(site, progress)
         for summary in site.cameras():
             if (report := reports.get(summary.camera)) is not None:
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
@@ -126,12 +132,57 @@ def ingest(
     return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
 
 
+def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[str, CameraReport]) -> list[Camera]:
+    """The cameras whose footage nobody else takes in just now; others are an error in their report.
+
+    Raises Busy where there is none.
+    """
+    free, busy = [], None
+    for camera in cameras:
+        try:
+            leases.enter_context(site.lease(of_camera(camera.name)))
+            free.append(camera)
+        except Busy as error:
+            busy = error
+            reports[camera.name].errors.append(str(error))
+    if busy is not None and not free:
+        raise busy
+    return free
+
+
+class _Counted:
+    """Counts frames by camera, and how fast they come; any thread may say how many to expect."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.frames: dict[str, int] = {}
+        self._progress = progress
+        self._began: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
+        self._expected: dict[str, int | None] = {}
+
+    def expect(self, camera: str, frames: int | None) -> None:
+        """So many more frames of a camera will come; None when nobody knows."""
+        self._began.setdefault(camera, time.monotonic())
+        before = self._expected.get(camera, 0)
+        self._expected[camera] = None if frames is None or before is None else before + frames
+
+    def advance(self, camera: str) -> None:
+        """One more frame is done."""
+        self.frames[camera] = self.frames.get(camera, 0) + 1
+        self._latest[camera] = time.monotonic()
+        self._progress(f"frames of {camera}", self.frames[camera], self._expected[camera])
+
+    def rate(self, camera: str) -> float:
+        """Frames a second, from the camera's start to its latest frame."""
+        return self.frames[camera] / max(self._latest[camera] - self._began[camera], 1e-6)
+
+
 @contextmanager
 def _embedder(site: Site) -> Iterator[Embedder]:
     """Embeds with the site's model; a new site gets the shipped one."""
     with site.writing():
         model = with_base(site)
-    embedder = Embedder(store_of(site, model.name), lambda: open_model(site, model))
+    embedder = Embedder(site, store_of(site, model.name), lambda: open_model(site, model))
     try:
         yield embedder
     except BaseException:  # whatever it is, Ctrl-C too: the thread ends before this one does
@@ -152,15 +203,11 @@ def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinni
 
 
 def _jobs(
-    site: Site,
-    cameras: list[Camera],
-    settings: dict[str, dict[str, Any]],
-    replace: bool,
-    reports: dict[str, CameraReport],
+    cameras: list[Camera], registered: list[list[tuple[FootageRecord, str | None]]], reports: dict[str, CameraReport]
 ) -> list[list[_Job]]:
     """What is left to do, a list a camera; what stands in the way is written into the reports."""
     jobs: list[list[_Job]] = []
-    for camera, known in zip(cameras, site.register(cameras, settings, replace=replace), strict=True):
+    for camera, known in zip(cameras, registered, strict=True):
         mine: list[_Job] = []
         for footage, (record, objection) in zip(camera.footage, known, strict=True):
             if objection is not None:
@@ -184,7 +231,7 @@ def _follow(
     detector: Detector,
     settings: dict[str, dict[str, Any]],
     thinning: Thinning,
-    progress: Progress,
+    counted: _Counted,
     embedder: Embedder,
 ) -> None:
     """Takes all jobs through decoding, detection and tracking, committing a chunk every CHUNK frames of a camera."""
@@ -199,7 +246,7 @@ def _follow(
 
     by_footage = {job.record.id: job for camera in jobs for job in camera}
     tracker: dict[int, FootageTracker] = {}
-    sources = [lambda mine=mine: _decode(site, mine, thinning, progress) for mine in jobs]
+    sources = [lambda mine=mine: _decode(site, mine, thinning, counted) for mine in jobs]
     with closing(detections(sources, detector)) as stream:
         for item, found in stream:
             job = by_footage[item.footage]
@@ -215,7 +262,7 @@ def _follow(
                 )
             if item.frame is not None:
                 mine.take(item.frame, found)
-                progress.advance(job.camera.name)
+                counted.advance(job.camera.name)
                 if item.resume is not None:
                     commit(job, mine.chunk(item.resume, item.problems), done=False)
             else:
@@ -224,7 +271,7 @@ def _follow(
                 del tracker[item.footage]
 
 
-def _decode(site: Site, jobs: list[_Job], thinning: Thinning, progress: Progress) -> Iterator[Decoded]:
+def _decode(site: Site, jobs: list[_Job], thinning: Thinning, counted: _Counted) -> Iterator[Decoded]:
     """The frames of one camera, footage by footage, each ending with an item without a frame."""
     for job in jobs:
         record = job.record
@@ -238,7 +285,7 @@ def _decode(site: Site, jobs: list[_Job], thinning: Thinning, progress: Progress
                 end=thinning.end,
                 resume=resume_of(site.checkpoint(record.id)),
             ) as decoder:
-                progress.expect(job.camera.name, decoder.frames_expected)
+                counted.expect(job.camera.name, decoder.frames_expected)
                 for number, frame in enumerate(decoder, record.frames + 1):
                     if number % CHUNK == 0:
                         yield Decoded(record.id, frame, decoder.resume_point(), (*before, *decoder.problems))
@@ -298,19 +345,23 @@ def command(
     if fps is not None and (every > 1 or not 0 < fps < math.inf):
         raise typer.BadParameter("must be above 0, and not given together with --every.", param_hint="--fps")
     thinning = Thinning(every, fps, moment(begin, "--from"), moment(end, "--to"))
-    report = ingest(
-        videos,
-        site,
-        detector=detector,
-        download=download,
-        device=device,
-        tracker=tracker,
-        thinning=thinning,
-        start=moment(start, "--start"),
-        config=config,
-        replace=replace,
-        draw=draw,
-    )
+    began_at = moment(start, "--start")
+    with Bars(errors) as progress:
+        report = ingest(
+            videos,
+            site,
+            detector=detector,
+            download=download,
+            device=device,
+            tracker=tracker,
+            thinning=thinning,
+            start=began_at,
+            config=config,
+            replace=replace,
+            draw=draw,
+            who=this_user(),
+            progress=progress,
+        )
     if as_json:
         print_json(report)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -11,12 +12,15 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from app.audit import asker
-from app.database import SiteError
+from app.asking import Progress, this_user, unheard
+from app.errors import SiteError
 from app.models import bring_up_to_date, calibrate, serving, store_of
 from app.record import Site
-from app.rows import AuditEntry, Correction, Merge
-from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
+from app.record.leases import MERGING
+from app.record.rows import AuditEntry, Correction, Merge, lookup
+from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, table
+from reid.normalised import normalised
+from reid.progress import Bars
 
 KEPT = 5  # mergings that can be undone
 
@@ -42,17 +46,46 @@ class MergeReport:
     seconds: float
 
 
-def merge(site: Site, *, method: str = "constrained") -> MergeReport:
+def merge(
+    site: Site,
+    *,
+    who: str,
+    method: str = "constrained",
+    corrections: Sequence[Correction] = (),
+    progress: Progress = unheard,
+) -> MergeReport:
     """Joins all tracklets of the site afresh; what has not changed keeps its numbers.
 
-    Nothing is destroyed: tracklets stay, and the last few mergings can be undone. Raises SiteError where there is
-    nothing to merge, or corrections contradict each other.
+    corrections: what a person said of pairs, kept and obeyed from now on. Nothing is destroyed: tracklets stay, and the
+    last few mergings can be undone. Raises Busy where another process merges, SiteError where there is nothing to
+    merge, or corrections contradict each other or name what is no pair of tracklets.
     """
+    with site.lease(MERGING):
+        there = set(site.tracklet_table().ids.tolist())
+        for said in corrections:
+            if said.a == said.b or not {said.a, said.b} <= there:
+                raise SiteError(f"{said.a} and {said.b} are not two tracklets of the site at {site.path}.")
+        if corrections:
+            site.correct(corrections, who, time.time())
+        return _merged(site, who, method, progress)
+
+
+def undo(site: Site, *, who: str) -> bool:
+    """Takes back the latest merging; returns whether an earlier one holds now. Raises SiteError where there is none."""
+    with site.lease(MERGING):
+        if not site.undo_merge(AuditEntry(time.time(), who, "merge undone", {})):
+            raise SiteError(f"The site at {site.path} has no merging to undo.")
+        model = serving(site)
+        site.set_calibration(model.name, calibrate(site, model).to_json())
+        return site.merge() is not None
+
+
+def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeReport:
     from reid import merging
     from reid.merging import MergeError
 
     began = time.monotonic()
-    bring_up_to_date(site)
+    bring_up_to_date(site, progress)
     model, before = serving(site), site.merge()
     try:
         seen, names = _seen(site, model.name)
@@ -80,7 +113,8 @@ def merge(site: Site, *, method: str = "constrained") -> MergeReport:
     found = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
     changed = before is None or not _same(before, found)
     if changed:
-        site.add_merge(found, keep=KEPT)
+        entry = AuditEntry(found.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
+        site.add_merge(found, entry, keep=KEPT)
         site.set_calibration(model.name, calibrate(site, model).to_json())  # it learns from identities, too
     return MergeReport(
         tracklets=len(seen.ids),
@@ -100,14 +134,13 @@ def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
 
     table = site.tracklet_table()
     ids, rows = store_of(site, model).load_whole()
-    known = np.isin(ids, table.ids)
-    ids, rows = ids[known], rows[known].astype(np.float32)
-    at = np.searchsorted(table.ids, ids)
+    at, there = lookup(table.ids, ids)
+    ids, rows, at = ids[there], rows[there], at[there]
     first, last = site.first_and_last_boxes(ids)
 
     def pairs(listed: NDArray[np.int64]) -> NDArray[np.int64]:
         listed = listed.reshape(-1, 2)
-        return np.searchsorted(ids, listed[np.isin(listed, ids).all(1)])
+        return lookup(ids, listed[np.isin(listed, ids).all(1)])[0]
 
     said = {
         kind: np.array([(c.a, c.b) for c in site.corrections() if c.kind == kind], np.int64)
@@ -120,7 +153,7 @@ def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
         end=table.end[at],
         first_box=first,
         last_box=last,
-        embedding=rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12),
+        embedding=normalised(rows),
         cannot_link=pairs(site.cannot_link()),
         must_link=pairs(said["join"]),
         apart=pairs(said["split"]),
@@ -130,11 +163,8 @@ def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
 
 def _earlier(before: Merge, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Trajectories and identities that tracklets had; -1 of new ones."""
-    if not len(before.ids):
-        return np.full(len(ids), -1), np.full(len(ids), -1)
-    at = np.searchsorted(before.ids, ids).clip(max=len(before.ids) - 1)
-    known = before.ids[at] == ids
-    return np.where(known, before.trajectories[at], -1), np.where(known, before.identities[at], -1)
+    trajectories, identities = before.of(ids)
+    return trajectories.clip(-1), identities.clip(-1)
 
 
 def _same(one: Merge, other: Merge) -> bool:
@@ -154,7 +184,7 @@ def command(
     method: Annotated[
         Method, typer.Option(help="Within a camera: ours, or UTAL's connected components.")
     ] = Method.constrained,
-    undo: Annotated[bool, typer.Option("--undo", help="Take back the latest merging.")] = False,
+    take_back: Annotated[bool, typer.Option("--undo", help="Take back the latest merging.")] = False,
     join: Annotated[
         tuple[int, int] | None, typer.Option(help="Two tracklets show one person: kept, and merged again.")
     ] = None,
@@ -164,26 +194,16 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Join tracklets into trajectories within a camera and identities across cameras. Nothing is destroyed."""
-    with Site.open_existing(site) as opened:
-        if undo:
-            if not opened.undo_merge():
-                raise SiteError(f"The site at {site} has no merging to undo.")
-            opened.note(AuditEntry(time.time(), asker(), "merge undone", {}))
-            now, model = opened.merge(), serving(opened)
-            opened.set_calibration(model.name, calibrate(opened, model).to_json())
+    said = [Correction(kind, *pair) for kind, pair in (("join", join), ("split", split)) if pair is not None]
+    with Site.open_to_write(site) as opened, Bars(errors) as progress:
+        if take_back:
+            holds = undo(opened, who=this_user())
             if as_json:
-                print_json({"undone": True, "merged": now is not None})
+                print_json({"undone": True, "merged": holds})
             else:
-                output.print("The latest merging is undone; " + ("the one before holds." if now else "none is left."))
+                output.print("The latest merging is undone; " + ("the one before holds." if holds else "none is left."))
             return
-        said = [Correction(kind, *pair) for kind, pair in (("join", join), ("split", split)) if pair is not None]
-        known = set(opened.tracklet_table().ids.tolist())
-        for one in said:
-            if one.a == one.b or not {one.a, one.b} <= known:
-                raise SiteError(f"{one.a} and {one.b} are not two tracklets of the site at {site}.")
-        if said:
-            opened.correct(said, asker(), time.time())
-        report = merge(opened, method=method)
+        report = merge(opened, who=this_user(), method=method, corrections=said, progress=progress)
     if as_json:
         print_json(report)
         return

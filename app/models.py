@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +17,13 @@ from numpy.typing import NDArray
 
 import deploy.models
 from app import embed
-from app.database import SiteError
-from app.embeddings import Embeddings
-from app.progress import counting
+from app.asking import Progress, this_user, unheard
+from app.errors import SiteError
 from app.record import Site
-from app.rows import ModelRecord
-from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json, table
+from app.record.embeddings import Embeddings
+from app.record.rows import AuditEntry, ModelRecord, lookup
+from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, table
+from reid.progress import Bars
 from reid.whole_file import whole_file
 
 if TYPE_CHECKING:  # they bring torch
@@ -32,7 +31,6 @@ if TYPE_CHECKING:  # they bring torch
     from reid.encoder import OpenEncoder
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
-HELD_BACK = Path("adapt", "held-back.json")
 BASE, LARGE = "base", "large"  # in the box; large, for a first version to start from
 
 commands = group("List the versions of a site's encoder, or let another one serve.")
@@ -139,33 +137,23 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
 
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
-    place = np.searchsorted(table.ids, ids)
-    known = place < len(table)
-    known[known] = table.ids[place[known]] == ids[known]
-    ids, halves, place = ids[known], halves[known], place[known]
-    pairs = np.searchsorted(ids, site.cannot_link())
-    inside = np.isin(site.cannot_link(), ids).all(1)
-    cameras, merge, identity = table.cameras[place], site.merge(), None
+    row, there = lookup(table.ids, ids)
+    ids, halves, row = ids[there], halves[there], row[there]
+    pairs = site.cannot_link()
+    pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
+    cameras, merge, identity = table.cameras[row], site.merge(), None
     if merge is not None and len(merge.ids):
-        at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
-        identity = np.where(merge.ids[at] == ids, merge.identities[at], -1 - np.arange(len(ids)))
+        identity = merge.of(ids)[1]
     # As a search compares them: see `app.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
-    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs[inside], identity, fresh)
-
-
-def held_back(site: Site) -> dict[str, list[int]]:
-    """Ids of tracklets: `seen`, those that adapting has divided, and `held`, those of them that nothing learns from."""
-    path = site.path / HELD_BACK
-    known: dict[str, list[int]] = {"seen": [], "held": []}
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else known
+    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs, identity, fresh)
 
 
 def learned_from(site: Site) -> NDArray[np.int64]:
     """Ids of the tracklets that versions of this site may have learned from."""
-    known = held_back(site)
-    return np.setdiff1d(np.array(known["seen"], np.int64), np.array(known["held"], np.int64))
+    ids, held = site.split()
+    return ids[~held]
 
 
 def calibration_of(model: ModelRecord) -> Calibration:
@@ -179,21 +167,14 @@ def calibration_of(model: ModelRecord) -> Calibration:
     return Calibration.from_json(model.calibration)
 
 
-def bring_up_to_date(site: Site) -> None:
+def bring_up_to_date(site: Site, progress: Progress = unheard) -> None:
     """Embeds what the serving version has not embedded yet, and calibrates it on all that there is now."""
     model = serving(site)
-    with counting("tracklets embedded") as progress:
-        embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
     site.set_calibration(model.name, calibrate(site, model).to_json())
 
 
-def drop_embeddings(site: Site, footage: int) -> None:
-    """Removes what any version made of a footage."""
-    for folder in (site.path / "embeddings").glob("*"):
-        Embeddings(folder).drop(footage)
-
-
-def deploy_model(site: Site, model: ModelRecord, progress: Callable[[int, int], None] | None = None) -> ModelRecord:
+def deploy_model(site: Site, model: ModelRecord, progress: Progress = unheard) -> ModelRecord:
     """Embeds all tracklets with a version, calibrates it, and only then lets it serve."""
     embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
     ready = replace(model, calibration=calibrate(site, model).to_json(), status="deployed", serving=True)
@@ -216,18 +197,13 @@ class Use:
     embedded: int  # tracklets that it had not embedded yet
 
 
-def use(site: Site, name: str, progress: Callable[[int, int], None] | None = None) -> Use:
-    """Lets a version serve, an older one too. Raises SiteError where there is no such version."""
+def use(site: Site, name: str, *, who: str, progress: Progress = unheard) -> Use:
+    """Lets a version serve, an older one too, and notes who did. Raises SiteError where there is no such version."""
     model, before = find(site, name), serving(site)
-    counted: list[int] = [0]
-
-    def told(done: int, total: int) -> None:
-        counted[0] = total
-        if progress is not None:
-            progress(done, total)
-
-    deploy_model(site, model, told)
-    return Use(before.name, name, counted[0])
+    embedded = embed.update(site, store_of(site, name), lambda: open_model(site, model), progress)
+    site.note(AuditEntry(time.time(), who, "models use", {"model": name, "before": before.name}))
+    deploy_model(site, model, progress)
+    return Use(before.name, name, embedded)
 
 
 @commands.callback(invoke_without_command=True)
@@ -235,11 +211,7 @@ def listing(context: typer.Context, site: SiteOption = SITE, as_json: JsonOption
     """List the versions with their figures; `use NAME` lets another one serve."""
     if context.invoked_subcommand is not None:
         return
-    try:
-        opened = Site.open(site)  # also while adapt writes
-    except SiteError:
-        opened = Site.open_existing(site)  # brings a site of an older format up to date, or says what is wrong
-    with opened:
+    with Site.open(site) as opened:
         models = opened.models()
     if as_json:
         print_json([{**_plain(model)} for model in models])
@@ -267,8 +239,8 @@ def use_command(
     as_json: JsonOption = False,
 ) -> None:
     """Let a version serve. What it has not embedded yet is embedded first; till then the old one serves."""
-    with Site.open_existing(site) as opened, counting("tracklets embedded") as progress:
-        done = use(opened, name, progress)
+    with Site.open_to_write(site) as opened, Bars(errors) as progress:
+        done = use(opened, name, who=this_user(), progress=progress)
     if as_json:
         print_json(done)
     else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,20 +15,21 @@ import typer
 from numpy.typing import NDArray
 
 from app import embed
-from app.audit import asker
-from app.database import SiteError
+from app.asking import Progress, this_user, unheard
+from app.errors import SiteError, StillError
 from app.gallery import gallery_of
-from app.index import open_index
+from app.index import FaissIndex
 from app.matches import CROPS, Match, QueryView, groups, percent
 from app.models import calibration_of, open_model, serving, store_of
-from app.progress import counting
 from app.query_report import write_report
 from app.query_sheet import write_sheet
 from app.record import Site
-from app.rows import AuditEntry
-from app.still import Still, StillError, cut, people_in, read_still
-from app.terminal import SITE, JsonOption, SiteOption, moment, output, print_json
+from app.record.rows import AuditEntry
+from app.still import Still, cut, people_in, read_still
+from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
 from deploy.detectors.load import load_detector
+from reid.normalised import normalised
+from reid.progress import Bars
 
 log = logging.getLogger("sightline")
 
@@ -79,18 +81,15 @@ class Answer:
 
 
 class Searcher:
-    """A site made ready to be asked, again and again."""
+    """A site made ready to be asked, again and again; it knows the tracklets that are embedded by now."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.model = serving(site)
         self.encoder = open_model(site, self.model)
-        self.store = store_of(site, self.model.name)
-        with counting("tracklets embedded") as progress:
-            embed.update(site, self.store, lambda: self.encoder, progress)
         gallery = gallery_of(site, self.model.name)
-        self.index = open_index(site.path, self.model.name, gallery.ids, gallery.known)
-        self._own = gallery.own.astype(np.float16)
+        self.index = FaissIndex(gallery.ids, gallery.known)
+        self._own = self.index if gallery.own is gallery.known else FaissIndex(gallery.ids, gallery.own)
         self.calibration = calibration_of(self.model)
         self.table = site.tracklet_table()
         self._embedded = np.isin(self.table.ids, self.index.ids)
@@ -107,59 +106,79 @@ class Searcher:
 
     def search(
         self,
-        query: NDArray[np.float32],
+        people: NDArray[np.float32],
         wish: Wish,
         *,
+        who: str,
+        still: str,
         own: str | None = None,
         without: NDArray[np.int64] | None = None,
-    ) -> Answer:
-        """The tracklets nearest to an embedding `(D,)`, but for those in `without`.
+    ) -> list[Answer]:
+        """The tracklets nearest to each of the embeddings `(P, D)`, but for those in `without`; noted in the audit.
 
-        own: the camera of the site that took the query, where it is one. Raises SiteError for a wish that names no
-        camera of the site.
+        who asks; still: what the embeddings are of, its SHA-256 or the tracklet; own: the camera of the site that took
+        it, where it is one. Raises SiteError for a wish that names no camera of the site.
         """
+        asked = time.time()
         allowed = self._allowed(wish)
         if without is not None:
             allowed &= ~np.isin(self.table.ids, without)
+        answers = [self._answer(query, wish, allowed, own) for query in people]
+        details: dict[str, Any] = {
+            "still": still,
+            "model": self.model.name,
+            "filters": wish.filters(),
+            "results": sorted({match.tracklet for answer in answers for match in answer.matches}),
+        }
+        self.site.note(AuditEntry(asked, who, "query", details))
+        return answers
+
+    def _answer(self, query: NDArray[np.float32], wish: Wish, allowed: NDArray[np.bool_], own: str | None) -> Answer:
+        """The tracklets nearest to one embedding `(D,)` among those allowed `(T,)`."""
         gallery = int(allowed.sum())
         if not gallery:
             return Answer(None, False, "Not seen here: no tracklet is left to search among.", 0)
         among = None if gallery == int(self._embedded.sum()) else self.table.ids[allowed]
-        near = max(wish.top, NEAR) if wish.rerank or wish.expand else wish.top
-        ids = self.index.search(query[None], min(near, gallery), among).ids[0]
+        near = min(max(wish.top, NEAR), gallery)
+        ids = self.index.search(query[None], near, among).ids[0]
         if wish.expand:
             sure = ids[:FEW][self._probability(ids[:FEW], self._similarity(query, ids[:FEW]), own) >= SURE]
             if len(sure):
-                wider = query + self.index.embeddings(sure).mean(0)
-                ids = self.index.search(wider[None] / np.linalg.norm(wider), min(near, gallery), among).ids[0]
-        if wish.rerank and len(ids) > 1:
-            ids = ids[_reranked(query, self.index.embeddings(ids))]
-        best = float(self._similarity(query, ids).max())
-        ids = ids[: wish.top]
-        similarity = self._similarity(query, ids)
-        probability = self._probability(ids, similarity, own)
-        seen = self.calibration.is_seen(best, gallery, FALSE_ALARMS)
-        sure = percent(float(probability.max()))
+                wider = normalised(query + self.index.embeddings(sure).mean(0))
+                ids = self.index.search(wider[None], near, among).ids[0]
+        # The verdict is about the nearest of all, however many are shown and in whatever order.
+        best = self._own.search(query[None], 1, among)
+        seen = self.calibration.is_seen(float(best.similarities[0, 0]), gallery, FALSE_ALARMS)
+        candidates = np.union1d(ids[:NEAR], best.ids[0])
+        sure = percent(float(self._probability(candidates, self._similarity(query, candidates), own).max()))
         verdict = (
             f"Likely seen here: the best match shows the same person with a probability of {sure}."
             if seen
             else f"Not seen here: nothing is more alike than strangers are (the best match: {sure})."
         )
-        return Answer(None, seen, verdict, gallery, self._matches(ids, similarity, probability))
+        if wish.rerank and len(ids) > 1:
+            ids = ids[_reranked(query, self.index.embeddings(ids))]
+        ids = ids[: wish.top]
+        similarity = self._similarity(query, ids)
+        return Answer(
+            None, seen, verdict, gallery, self._matches(ids, similarity, self._probability(ids, similarity, own))
+        )
 
     def _similarity(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """To tracklets `(K,)` by themselves, whoever they were joined to."""
-        found: NDArray[np.float32] = self._own[np.searchsorted(self.index.ids, ids)].astype(np.float32) @ query
-        return found
+        similarity: NDArray[np.float32] = self._own.embeddings(ids) @ query
+        return similarity
 
     def _probability(
         self, ids: NDArray[np.int64], similarity: NDArray[np.float32], own: str | None
     ) -> NDArray[np.float64]:
         """P(same person) of tracklets `(K,)`, of which any one was as likely as any other before."""
-        camera = self.table.cameras[np.searchsorted(self.table.ids, ids)]
+        camera = self.table.cameras[self.table.at(ids)]
         across = np.full(len(ids), True) if own is None else camera != self.table.names.index(own)
-        found: NDArray[np.float64] = self.calibration.probability(similarity, across, prior=self.calibration.share)
-        return found
+        probability: NDArray[np.float64] = self.calibration.probability(
+            similarity, across, prior=self.calibration.share
+        )
+        return probability
 
     def _allowed(self, wish: Wish) -> NDArray[np.bool_]:
         """Which tracklets `(T,)` may be the answer."""
@@ -187,32 +206,31 @@ class Searcher:
     def _matches(
         self, ids: NDArray[np.int64], similarity: NDArray[np.float32], probability: NDArray[np.float64]
     ) -> list[Match]:
-        place = np.searchsorted(self.table.ids, ids)
-        joined: dict[int, tuple[int, int]] = {}
-        if (merge := self._merge) is not None and len(merge.ids):
-            at = np.searchsorted(merge.ids, ids).clip(max=len(merge.ids) - 1)
-            for one, k in zip(ids.tolist(), at.tolist()):
-                if merge.ids[k] == one:
-                    joined[one] = int(merge.trajectories[k]), int(merge.identities[k])
-        found = []
-        for one, k, s, p in zip(ids.tolist(), place.tolist(), similarity.tolist(), probability.tolist()):
-            crops = self.site.crops(one)
-            chosen = [crops[c] for c in embed.spread(len(crops), CROPS)] if crops else []
-            trajectory, identity = joined.get(one, (None, None))
-            found.append(
+        trajectories, identities = np.full((2, len(ids)), -1) if self._merge is None else self._merge.of(ids)
+        matches, stored = [], self.site.crops_of(ids.tolist())
+        for k, row in enumerate(self.table.at(ids).tolist()):
+            tracklet = int(ids[k])
+            crops = stored[tracklet]
+            if not crops:  # erased since this was made ready
+                continue
+            pictures = []
+            for crop in (crops[c] for c in embed.spread(len(crops), CROPS)):
+                with suppress(ValueError):  # `app.site --verify` tells of damage
+                    pictures.append(self.site.crop_jpeg(crop))
+            matches.append(
                 Match(
-                    tracklet=one,
-                    camera=self.table.names[self.table.cameras[k]],
-                    start=float(self.table.start[k]),
-                    end=float(self.table.end[k]),
-                    similarity=s,
-                    probability=p,
-                    trajectory=trajectory,
-                    identity=identity,
-                    crops=[self.site.crop_jpeg(crop) for crop in chosen],
+                    tracklet=tracklet,
+                    camera=self.table.names[self.table.cameras[row]],
+                    start=float(self.table.start[row]),
+                    end=float(self.table.end[row]),
+                    similarity=float(similarity[k]),
+                    probability=float(probability[k]),
+                    trajectory=None if trajectories[k] < 0 else int(trajectories[k]),
+                    identity=None if identities[k] < 0 else int(identities[k]),
+                    crops=pictures,
                 )
             )
-        return found
+        return matches
 
     def tracklet(self, number: int) -> tuple[NDArray[np.float32], str, NDArray[np.int64]]:
         """A tracklet's embedding `(D,)`, its camera, and those that can't be the answer: itself and all seen beside."""
@@ -220,8 +238,8 @@ class Searcher:
             raise SiteError(f"The site at {self.site.path} has no tracklet {number}.")
         pairs = self.site.cannot_link()
         beside = np.concatenate([pairs[pairs[:, 0] == number, 1], pairs[pairs[:, 1] == number, 0], [number]])
-        camera = self.table.names[self.table.cameras[np.searchsorted(self.table.ids, number)]]
-        return self._own[np.searchsorted(self.index.ids, number)].astype(np.float32), camera, beside
+        camera = self.table.names[self.table.cameras[self.table.at(np.array([number]))[0]]]
+        return self._own.embeddings([number])[0], camera, beside
 
 
 def _reranked(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -255,50 +273,52 @@ def query(
     box: Box | None = None,
     whole: bool = False,
     detector: str = "shipped",
-    searcher: Searcher | None = None,
+    who: str,
+    progress: Progress = unheard,
 ) -> tuple[QueryReport, Still | None]:
-    """Searches the people of a still, or a tracklet of the site by its id, and notes in the audit that it did.
+    """Searches the people of a still, or a tracklet of the site by its id, and notes in the audit that `who` did.
+
+    What the serving model has not embedded yet is embedded first.
 
     person: only this one, from 1 in the order in which people are listed. Raises SiteError, StillError, DetectorError,
     and LookupError where the still shows nobody.
     """
-    searcher = searcher or Searcher(site)
+    model = serving(site)
+    embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    searcher = Searcher(site)
     asked = time.time()
-    boxes: list[Box | None]
     if isinstance(still, int):
         vector, own, without = searcher.tracklet(still)
-        answers, name = [searcher.search(vector, wish, own=own, without=without)], f"tracklet {still}"
+        name = f"tracklet {still}"
+        boxes: list[Box | None] = [None]
+        answers = searcher.search(vector[None], wish, who=who, still=name, own=own, without=without)
     else:
-        if box is not None or whole:
-            boxes = [box]
-        else:
-            people = people_in(still, load_detector(detector))
-            if not len(people.boxes):
-                raise LookupError(
-                    f"{still.path} shows nobody that the detector finds: name the person's place with --box, or search "
-                    "the picture as it is with --whole."
-                )
-            boxes = (
-                [None] if people.whole else [(float(a), float(b), float(c), float(d)) for a, b, c, d in people.boxes]
-            )
-            if person is not None:
-                if not 1 <= person <= len(boxes):
-                    raise StillError(f"{still.path} shows {len(boxes)} people: --person is 1 to {len(boxes)}.")
-                boxes = [boxes[person - 1]]
+        name, boxes = still.sha256, _people(still, person, box, whole, detector)
         vectors = searcher.embed([still.pixels if one is None else cut(still.pixels, one) for one in boxes])
-        answers, name = [], still.sha256
-        for one, vector in zip(boxes, vectors, strict=True):
-            found = searcher.search(vector, wish, own=wish.inside)
-            answers.append(Answer(one, found.seen, found.verdict, found.gallery, found.matches))
-    details: dict[str, Any] = {
-        "still": name,
-        "model": searcher.model.name,
-        "filters": wish.filters(),
-        "results": sorted({match.tracklet for answer in answers for match in answer.matches}),
-    }
-    site.note(AuditEntry(asked, asker(), "query", details))
+        answers = searcher.search(vectors, wish, who=who, still=name, own=wish.inside)
+    answers = [replace(answer, box=one) for answer, one in zip(answers, boxes, strict=True)]
     report = QueryReport(str(site.path), searcher.model.name, name, asked, wish.filters(), answers)
     return report, still if isinstance(still, Still) else None
+
+
+def _people(still: Still, person: int | None, box: Box | None, whole: bool, detector: str) -> list[Box | None]:
+    """Where the people to search for are in a still; None: all of it shows one."""
+    if box is not None or whole:
+        return [box]
+    people = people_in(still, load_detector(detector))
+    if not len(people.boxes):
+        raise LookupError(
+            f"{still.path} shows nobody that the detector finds: name the person's place with --box, or search "
+            "the picture as it is with --whole."
+        )
+    boxes: list[Box | None] = [(float(a), float(b), float(c), float(d)) for a, b, c, d in people.boxes]
+    if people.whole:
+        boxes = [None]
+    if person is None:
+        return boxes
+    if not 1 <= person <= len(boxes):
+        raise StillError(f"{still.path} shows {len(boxes)} people: --person is 1 to {len(boxes)}.")
+    return [boxes[person - 1]]
 
 
 def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
@@ -307,11 +327,12 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
         raise SiteError(f"The still shows {len(report.people)} people, and a report is of one: choose with --person N.")
     answer = report.people[0]
     if still is None:  # a tracklet: its middle crop stands for it
-        crops = site.crops(int(report.still.rpartition(" ")[2]))
-        jpeg = site.crop_jpeg(crops[len(crops) // 2])
         from reid.tracklets import decode_picture
 
-        pixels = decode_picture(jpeg)
+        crops = site.crops(int(report.still.rpartition(" ")[2]))
+        if not crops:
+            raise SiteError(f"The {report.still} of {site.path} was just erased.")
+        pixels = decode_picture(site.crop_jpeg(crops[len(crops) // 2]))
     else:
         pixels = still.pixels
     return QueryView(
@@ -357,11 +378,21 @@ def command(
         expand,
     )
     asked_for: Still | int = int(still) if still.isdecimal() and not Path(still).exists() else read_still(Path(still))
-    with Site.open_to_ask(site) as opened:
+    where = _box(box)
+    with Site.open_to_write(site) as opened:
         try:
-            found, picture = query(
-                opened, asked_for, wish, person=person, box=_box(box), whole=whole, detector=detector
-            )
+            with Bars(errors) as progress:
+                found, picture = query(
+                    opened,
+                    asked_for,
+                    wish,
+                    person=person,
+                    box=where,
+                    whole=whole,
+                    detector=detector,
+                    who=this_user(),
+                    progress=progress,
+                )
         except LookupError as error:
             output.print(f"{error.args[0]}", markup=False, soft_wrap=True)
             raise typer.Exit(1) from error

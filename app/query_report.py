@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from app.crops import as_jpeg
 from app.matches import STILL_QUALITY, IdentityGroup, Match, QueryView, Stop, groups, journey, percent
-from app.private_files import write_private
+from app.record.private_files import write_private
 
 _STILL_SIDE = 960  # px the picture's longer side has at most
 _CROP_SIDE = 480  # px of the person cut from it

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.crops import as_jpeg
-from app.database import SiteError
+from app.errors import SiteError
 from app.matches import CROPS, STILL_QUALITY, Match, QueryView, groups, percent
-from app.private_files import write_private
+from app.record.private_files import write_private
 from app.sheet import CELL, FAINT, GAP, HEAD, INK, LABEL, band, cell, row, write_within
 
 

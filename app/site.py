@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from app.record import Site
-from app.rows import CameraSummary
+from app.record.database import FILE
+from app.record.rows import CameraSummary
+from app.record.verify import damage
 from app.terminal import SITE, JsonOption, SiteOption, output, print_errors, print_json, table
 
 
@@ -48,12 +50,12 @@ def describe(site: Site, *, verify: bool = False) -> SiteReport:
         crops=sum(c.crops for c in cameras),
         cannot_link=len(site.cannot_link()),
         bytes=sum(sizes.values()),
-        database_bytes=sum(size for path, size in sizes.items() if path.name.startswith("site.db")),
+        database_bytes=sum(size for path, size in sizes.items() if path.name.startswith(FILE)),
         crop_bytes=crop_bytes,
         detectors=sorted(detectors),
         models=sorted(p.name for p in (site.path / "models").glob("*") if p.is_dir()),
         verified=verify,
-        damage=list(site.verify()) if verify else [],
+        damage=list(damage(site)) if verify else [],
     )
 
 
@@ -116,8 +118,8 @@ def _print(report: SiteReport) -> None:
     for detector in report.detectors:
         output.print(f"detector {detector}", markup=False, soft_wrap=True)
     output.print(f"models: {', '.join(report.models) or 'none yet'}", markup=False)
-    for damage in report.damage:
-        output.print(f"Damaged: {damage}", markup=False, soft_wrap=True)
+    for sentence in report.damage:
+        output.print(f"Damaged: {sentence}", markup=False, soft_wrap=True)
     if report.verified and not report.damage:
         output.print("Every row and every crop is sound.")
 

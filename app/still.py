@@ -31,6 +31,7 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from app.errors import StillError
 from app.looks import pixels as whole_pixels
 from deploy.detectors import Detector, Frame, first_line
 from trackers.detections import area, coverage
@@ -47,10 +48,6 @@ _CROP_SHARE = 0.5  # of the picture's height, that the tallest person found in a
 _SAME = 0.3  # of the smaller box, shared: less, and they are two people
 _ORIENTATION = 0x0112  # EXIF tag
 _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's 16-bit greys
-
-
-class StillError(ValueError):
-    """A still that can't be used; the message says which, why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,10 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.database import SiteError
-from app.footage import FootageError, SiteConfigError
-from app.record import StorageError
-from app.still import StillError
+from app.errors import FootageError, SiteConfigError, SiteError, StillError, StorageError
 from deploy.detectors import DetectorError
 from trackers.motchallenge import MotFormatError
 

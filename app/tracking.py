@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.crops import Crop, CropChooser
 from app.footage import Camera, Resume
 from app.looks import describe
-from app.rows import Chunk, FootageRecord
+from app.record.rows import Chunk, FootageRecord
 from deploy.detectors import Frame
 from trackers import make_tracker
 from trackers.detections import Detections

@@ -24,7 +24,7 @@ from app.crops import Crop
 from app.footage import Camera, Footage
 from app.models import bring_up_to_date, with_base
 from app.record import Site
-from app.rows import Chunk
+from app.record.rows import Chunk
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import PROTOCOLS, RAW
 from reid.tracklets import Tracklet, overlapping
@@ -43,7 +43,7 @@ def write_site(data: str, protocol: str, path: Path, truth: Path | None) -> int:
     for number, tracklet in enumerate(benchmark.train.tracklets):
         by_camera[tracklet.camera].append((number, tracklet))
     count = 0
-    with Site.open_for_writing(path) as site:
+    with Site.create(path) as site:
         with_base(site)
         for camera, listed in sorted(by_camera.items()):
             listed.sort(key=lambda entry: float(entry[1].times[0]))
@@ -51,7 +51,7 @@ def write_site(data: str, protocol: str, path: Path, truth: Path | None) -> int:
                 camera, Path(f"{camera}.mp4"), f"{camera}.mp4", 0.0, "name", 1, f"{data} {protocol} {camera}"
             )
             settings = {"detector": "the benchmark's", "sha256": None}
-            ((record, _),) = site.register([Camera(camera, (footage,))], {camera: settings})[0]
+            ((record, _),) = site.register([Camera(camera, (footage,))], {camera: settings}, who="bench")[0]
             record = site.begin(record, settings)
             segments: list[Segment] = []
             crops: dict[int, list[Crop]] = {}

@@ -26,10 +26,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from app.database import SiteError
 from app.embed import spread
+from app.errors import FootageError, SiteError
 from app.evaluate_site import people_shown
-from app.footage import FootageError
 from app.models import BASE, learned_from
 from app.record import Site
 from reid.benchmarks import open_benchmark

@@ -43,7 +43,7 @@ def sightline(video: Path, model: str) -> tuple[int, float]:
     from app.ingest import ingest
 
     with tempfile.TemporaryDirectory() as folder:
-        (camera,) = ingest(video, Path(folder) / "site", detector=model).cameras
+        (camera,) = ingest(video, Path(folder) / "site", detector=model, who="bench").cameras
     return camera.frames, camera.frames_per_second
 
 

@@ -16,9 +16,8 @@ import numpy as np
 
 from app.adapt import source_of
 from app.adapt_plan import EPOCHS, MOST_CROPS
-from app.database import SiteError
+from app.errors import FootageError, SiteError
 from app.evaluate_site import people_shown
-from app.footage import FootageError
 from app.models import learned_from
 from app.record import Site
 from reid.progress import Bars

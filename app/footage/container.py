@@ -12,6 +12,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from app.errors import FootageError
+
 # Demuxers of real containers. What is missing here matters: ffconcat, HLS, DASH, SDP, image2 and lavfi files can name
 # other files and hosts, and libav goes by content, so any of them may come along as "evening.mp4".
 CONTAINERS = (
@@ -25,10 +27,6 @@ AVFMT_TS_DISCONT = 0x0200  # flag of formats whose clock starts anywhere (MPEG t
 # Of the whole process. Decoders speak of concealed damage only in the log, so errors must be let through to be counted.
 av.logging.set_level(av.logging.ERROR)
 av.logging.set_skip_repeated(False)
-
-
-class FootageError(Exception):
-    """Footage can't be found or read; the message says what, where and what to do."""
 
 
 def open_container(path: Path) -> tuple[InputContainer, VideoStream]:

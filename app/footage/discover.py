@@ -12,7 +12,8 @@ from datetime import tzinfo
 from pathlib import Path, PurePath
 from typing import Literal
 
-from app.footage.container import FootageError, length_of, open_container
+from app.errors import FootageError
+from app.footage.container import length_of, open_container
 from app.footage.fingerprint import fingerprint, fingerprint_images
 from app.footage.image_sequence import IMAGE_SUFFIXES, ImageSequence, image_folder, is_sequence, numbered_images
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.footage.container import FootageError
+from app.errors import FootageError
 from app.footage.image_sequence import image_folder, numbered_images
 
 BLOCK = 2**20  # bytes

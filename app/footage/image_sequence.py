@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.footage.container import FootageError
+from app.errors import FootageError
 from app.footage.picture import Image, Picture, Resume, checksum
 from trackers.motchallenge import MotFormatError, SequenceInfo, read_sequence_info
 

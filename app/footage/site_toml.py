@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.errors import SiteConfigError
+
 Polygon = tuple[tuple[float, float], ...]  # x, y: pixels, or fractions of width and height when none is above 1
 
 
 SITE_TOML = "site.toml"
-
-
-class SiteConfigError(Exception):
-    """`site.toml` can't be used; the message says what is wrong, in which file, and what is possible."""
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
-from app.footage.container import (
-    AV_TIME_BASE,
-    FootageError,
-    announced_end,
-    clock_origin,
-    frame_rate,
-    length_of,
-    open_container,
-)
+from app.errors import FootageError
+from app.footage.container import AV_TIME_BASE, announced_end, clock_origin, frame_rate, length_of, open_container
 from app.footage.picture import Image, Picture, Resume, checksum
 
 UNREADABLE = "packets could not be decoded"

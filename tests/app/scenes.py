@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy.exc import DBAPIError
 
+from app.record.database import FILE, STORE
+from tests.app.records import rows_of, run_sql
 from tests.clips import Clip, render_clip, render_sequence
 from trackers.tracklets import Cut, Kind, Segment
 
@@ -168,21 +169,15 @@ def _env() -> dict[str, str]:
 
 def dump(site: Path, *, without: Callable[[str, str], bool] = lambda table, column: False) -> dict[str, list[str]]:
     """Every row of every table of a site's record as text, sorted; where footage lies, and when, is left out."""
-    rows: dict[str, list[str]] = {}
-    with closing(sqlite3.connect(site / "site.db")) as database:
-        database.row_factory = sqlite3.Row
-        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            rows[table] = sorted(
-                repr(
-                    [
-                        (key, value)
-                        for key, value in row.items()
-                        if key not in ("path", "made") and not without(table, key)
-                    ]
-                )
-                for row in map(dict, database.execute(f'SELECT * FROM "{table}"'))
+    return {
+        table: sorted(
+            repr(
+                [(key, value) for key, value in row.items() if key not in ("path", "made") and not without(table, key)]
             )
-    return rows
+            for row in rows
+        )
+        for table, rows in rows_of(site).items()
+    }
 
 
 def shards(site: Path) -> dict[str, bytes]:
@@ -190,12 +185,18 @@ def shards(site: Path) -> dict[str, bytes]:
     return {str(path.relative_to(site)): path.read_bytes() for path in sorted((site / "crops").rglob("*.shard"))}
 
 
+def bytes_of(folder: Path) -> bytes:
+    """All that a folder's files hold."""
+    return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
+
+
 def frames_done(site: Path) -> int:
     """Frames that the record of a site, perhaps still being written, says were done; 0 where there is none yet."""
+    if not any((site / name).exists() for name in (FILE, STORE)):
+        return 0
     try:
-        with closing(sqlite3.connect(f"{(site / 'site.db').as_uri()}?mode=ro", uri=True, timeout=10)) as database:
-            return int(database.execute("SELECT coalesce(sum(frames), 0) FROM footage").fetchone()[0])
-    except sqlite3.Error:
+        return int(str(run_sql(site, "SELECT coalesce(sum(frames), 0) FROM footage")[0][0]))
+    except DBAPIError:
         return 0
 
 

@@ -11,7 +11,7 @@ from app.crops import Crop
 from app.footage import Camera, Footage
 from app.models import bring_up_to_date, with_base
 from app.record import Site
-from app.rows import Chunk, segment_id
+from app.record.rows import Chunk, segment_id
 from tests.app.scenes import segment
 from tests.reid.figures import figure
 from trackers.tracklets import Segment
@@ -19,6 +19,7 @@ from trackers.tracklets import Segment
 START = 1795185000.0  # 2026-11-20T14:30:00Z
 STAY, WAY = 6.0, 20.0  # s that a tracklet lasts, and that people take to the next camera
 FRAMES = 30
+People = dict[int, int]  # who each tracklet shows
 
 
 def jpeg(rng: np.random.Generator, person: int, camera: int, place: int) -> bytes:
@@ -35,7 +36,7 @@ def figure_site(
     """
     rng = np.random.default_rng([people, cameras, day])
     who: dict[int, int] = {}
-    with Site.open_for_writing(path) as site:
+    with Site.create(path) as site:
         model = with_base(site)
         assert model.name
         for camera in range(cameras):
@@ -44,7 +45,7 @@ def figure_site(
                 name, Path(f"{name}-{day}.mp4"), f"{name}-{day}.mp4", began, "name", 1000 + day, f"{name}-{day}"
             )
             settings = {"detector": "none", "sha256": None}
-            ((record, _),) = site.register([Camera(name, (footage,))], {name: settings})[0:1][0]
+            ((record, _),) = site.register([Camera(name, (footage,))], {name: settings}, who="test")[0]
             record = site.begin(record, settings)
             segments: list[Segment] = []
             pictures: dict[int, list[Crop]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import signal
@@ -13,14 +14,18 @@ import onnx
 import pytest
 import torch
 
-from app.adapt import PRIOR, adapt
-from app.database import SiteError
+from app.adapt import PRIOR, AdaptReport, adapt
+from app.errors import SiteError
+from app.forget import forget
 from app.models import find, folder_of, open_model, serving, store_of, use
 from app.record import Site
+from app.record.leases import LEARNING
+from app.record.verify import damage
 from reid.encoder import Encoder, open_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
+from tests.app.works import boxed_export, told_probe
 
 ADAPT = """
 import sys, time
@@ -31,8 +36,8 @@ owner, name = {
     "gate": ("app.adapt", "_judge"),
     "export": ("app.adapt", "_export"),
     "embedding": ("app.embed", "embed"),
-    "switch": ("app.record", "Site.add_model"),
-    "end": ("shutil", "rmtree"),
+    "switch": ("app.record.site", "Site.add_model"),
+    "end": ("app.adapt", "wipe"),
 }[stage]
 import importlib
 target = importlib.import_module(owner)
@@ -43,7 +48,7 @@ for part in name.split(".")[:-1]:
 kept, count = getattr(target, name.split(".")[-1]), 0
 def stop(*arguments, **options):
     global count
-    count += stage != "end" or (arguments[0].name == "v1" and not options)
+    count += stage != "end" or arguments[0].name == "v1"
     if count == {"training": 2, "gate": 2, "export": 1, "embedding": 3, "switch": 2, "end": 1}[stage]:
         print("here", flush=True)
         time.sleep(60)
@@ -67,7 +72,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     path = Path(shutil.copytree(made, tmp_path_factory.mktemp("adapted") / "site"))
-    return path, adapt(path, epochs=2, start="base", size=(128, 64), force=True)
+    return path, learned(path, epochs=2, start="base", size=(128, 64), force=True)
+
+
+def learned(path: Path, **options: Any) -> AdaptReport:
+    with Site.open_to_write(path) as site:
+        return adapt(site, who="test", **options)
 
 
 @pytest.fixture
@@ -101,7 +111,7 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
 
 def test_versions_are_listed_and_switched(adapted: tuple[Path, Any], tmp_path: Path) -> None:
     path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
-    with Site.open_for_writing(path):  # as while another version is trained
+    with Site.open_to_write(path) as site, site.lease(LEARNING):  # as while another version is trained
         listed = json.loads(run("-m", "app.models", "--site", path, "--json").stdout)
     assert [(one["name"], one["serving"]) for one in listed] == [("base", False), ("v1", True)]
     back = run("-m", "app.models", "use", "base", "--site", path)
@@ -115,12 +125,13 @@ def test_versions_are_listed_and_switched(adapted: tuple[Path, Any], tmp_path: P
 
 def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path) -> None:
     path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
-    with Site.open_for_writing(path) as site:
+    with Site.create(path) as site:
         file = folder_of(site, "v1") / "model.onnx"
         file.write_bytes(file.read_bytes() + b"\0")
         with pytest.raises(SiteError, match="is not the file that was deployed"):
             open_model(site, serving(site))
-        use(site, "base")
+        use(site, "base", who="me")
+        assert site.audit()[-1].details == {"model": "base", "before": "v1"}
         assert open_model(site, find(site, "base")).size == (128, 64)
 
 
@@ -129,7 +140,7 @@ def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, m
     begun = path / "adapt" / "v1" / "plan.json"  # by an earlier version, which planned by other things
     begun.parent.mkdir(parents=True)
     begun.write_text(json.dumps({"model": "v1", "method": "merged", "epochs": 1, "asked": {}}), encoding="utf-8")
-    report = adapt(path, epochs=1)
+    report = learned(path, epochs=1)
     assert (report.deployed, report.reason) == (False, "it is not better at all")
     assert (report.started_from, report.served, report.size) == ("base", "base", [128, 64])
     with Site.open(path) as site:
@@ -140,10 +151,16 @@ def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, m
 
 def test_a_large_site_starts_from_the_wider_encoder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.adapt_plan.ENOUGH_TRACKLETS", 140)
-    report = adapt(path, epochs=1, size=(128, 64), force=True)
+    report = learned(path, epochs=1, size=(128, 64), force=True)
     assert (report.started_from, report.tracklets, report.parameters) == ("large", 140, 3_385_153)
     with Site.open(path) as site:
         assert open_model(site, serving(site)).size == (128, 64)
+
+
+def held_back(path: Path) -> set[int]:
+    with Site.open(path) as site:
+        ids, held = site.split()
+    return set(ids[held].tolist())
 
 
 def found_again(path: Path, model: str, who: dict[int, int]) -> float:
@@ -162,10 +179,10 @@ def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_
     adapted: tuple[Path, Any], tmp_path: Path
 ) -> None:
     path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
-    held = json.loads((path / "adapt" / "held-back.json").read_text())["held"]
+    held = held_back(path)
     first_day = figure_site(tmp_path / "again", people=30, cameras=3, crops=4)  # as `made`
     second_day = figure_site(path, people=10, cameras=3, crops=4, day=1, first=200)
-    report = adapt(path, epochs=2, size=(192, 96), force=True)
+    report = learned(path, epochs=2, size=(192, 96), force=True)
     before, after = (found_again(path, model, first_day) for model in ("v1", "v2"))
     assert 0.3 < before < after + FORGOTTEN
     assert found_again(path, "v2", second_day) > 0.5
@@ -173,7 +190,7 @@ def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_
     with Site.open(path) as site:
         assert open_model(site, serving(site)).size == (192, 96)
     assert report.tracklets > 140
-    assert set(held) <= set(json.loads((path / "adapt" / "held-back.json").read_text())["held"])
+    assert held <= held_back(path)
 
 
 @pytest.mark.parametrize("stage", ["training", "gate", "export", "embedding", "switch", "end"])
@@ -187,7 +204,7 @@ def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path
     with Site.open(path) as site:
         assert serving(site).name == ("v1" if stage == "end" else "base")
         assert len(store_of(site, serving(site).name).load()[0]) == 180
-        assert list(site.verify()) == []
+        assert list(damage(site)) == []
     done = run("-m", "app.adapt", "--site", path, *OPTIONS)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["model"] == "v1"
@@ -201,7 +218,7 @@ def test_too_little_is_told_in_one_sentence(made: Path, tmp_path: Path) -> None:
     few, alone, empty = tmp_path / "few", tmp_path / "alone", tmp_path / "empty"
     figure_site(few, people=4, cameras=2)
     figure_site(alone, people=64, cameras=1)
-    Site.open_for_writing(empty).close()
+    Site.create(empty).close()
     for path, words in (
         (few, "16 tracklets and adapting needs 120"),
         (alone, "are of one camera"),
@@ -232,12 +249,12 @@ def test_a_batch_goes_through_in_parts_where_memory_is_short(path: Path, monkeyp
         return whole(self, crops)
 
     monkeypatch.setattr(Encoder, "forward", short)
-    report = adapt(path, epochs=1, start="base", force=True)
+    report = learned(path, epochs=1, start="base", force=True)
     assert (report.deployed, report.epochs) == (True, 1)
     assert max(seen) == 64  # of batches of 256
     monkeypatch.setattr("app.adapt_plan.PARTS", (1, 2))
     with pytest.raises(SiteError, match="not enough memory to learn from 128 crops at once"):
-        adapt(path, epochs=1, start="base", seed=1)
+        learned(path, epochs=1, start="base", seed=1)
 
 
 def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path: Path) -> None:
@@ -253,3 +270,72 @@ def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path
     assert sizes["fp16"] < 0.6 * sizes["fp32"]
     wrong = run("-m", "app.export", "model", tmp_path / "x.onnx", "--site", adapted[0], "--model", "v9")
     assert (wrong.returncode, "no model 'v9'" in wrong.stderr) == (2, True)
+
+
+# --- somebody is erased meanwhile
+
+
+MOMENTS = {
+    "crops": ("app.adapt", "source_of"),
+    "training": ("reid.run", "whole_file"),
+    "gate": ("app.adapt", "_judge"),
+}
+
+
+def erased_at(monkeypatch: pytest.MonkeyPatch, path: Path, moment: str) -> list[int]:
+    """Erases a tracklet that is learned from, once, when the adaptation has come to a moment; returns it then."""
+    gone: list[int] = []
+
+    def erase() -> None:
+        if not gone:
+            (plan,) = (path / "adapt").glob("v*/plan.json")
+            gone.append(json.loads(plan.read_text())["learn"][3])
+            with Site.open_to_write(path) as other:
+                forget(other, who="me", tracklets=gone)
+
+    def before(owner: str, name: str) -> None:
+        target = importlib.import_module(owner)
+        kept = getattr(target, name)
+
+        def erasing(*arguments: Any, **options: Any) -> Any:
+            erase()
+            return kept(*arguments, **options)
+
+        monkeypatch.setattr(target, name, erasing)
+
+    before(*MOMENTS[moment])
+    return gone
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_who_is_erased_meanwhile_is_not_learned_from(path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    monkeypatch.setattr("deploy.export.export_model", boxed_export)
+    monkeypatch.setattr("app.adapt_plan._probe", told_probe)
+    gone = erased_at(monkeypatch, path, moment)
+    report = learned(path, epochs=1, start="base", size=(64, 32), force=True)
+    assert (report.model, report.deployed, report.tracklets) == ("v1", True, 139)
+    with Site.open(path) as site:
+        assert gone[0] not in store_of(site, "v1").load()[0]
+        assert not site.are_tracklets(np.array(gone))
+        assert list(damage(site)) == []
+    assert not list((path / "adapt").glob("*"))
+
+
+def test_an_adaptation_that_was_killed_keeps_nothing_of_who_is_erased(path: Path) -> None:
+    process = begin(["-c", ADAPT, "training", *("--site", str(path), *OPTIONS)])
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "here", process.communicate()[1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (run_folder,) = (path / "adapt").glob("v*")
+    assert (run_folder / "crops" / "crops.u8").stat().st_size > 10**6 and (run_folder / "training").is_dir()
+    with Site.open_to_write(path) as site:
+        forget(site, who="me", tracklets=json.loads((run_folder / "plan.json").read_text())["learn"][:1])
+    assert not run_folder.exists()
+
+
+def test_two_adaptations_at_once_are_refused(path: Path) -> None:
+    with Site.open_to_write(path) as site, site.lease(LEARNING):
+        second = run("-m", "app.adapt", "--site", path, *OPTIONS)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert "is adapting at the site" in second.stderr and "run the same command again" in second.stderr

@@ -9,16 +9,18 @@ import pytest
 import torch
 
 from app import embed
-from app.embed import CROPS, Embedder, spread, update
-from app.embeddings import Embeddings
+from app.embed import CROPS, Embedder, keep, spread, update
 from app.models import open_model, serving, store_of
 from app.record import Site
+from app.record.embeddings import Embeddings
+from app.record.rows import AuditEntry
+from tests.app.records import site_in
 from tests.app.sites import figure_site
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("embed") / "site"
+    folder = site_in(tmp_path_factory.mktemp("embed"))
     figure_site(folder, people=6, cameras=2)
     return folder
 
@@ -65,7 +67,7 @@ def test_a_tracklet_without_a_sound_crop_is_left_out() -> None:
 def test_update_does_what_is_missing_and_no_more(path: Path, tmp_path: Path) -> None:
     with Site.open(path) as site:
         store, encoder, told = Embeddings(tmp_path / "e"), Counting(), []
-        count = update(site, store, lambda: encoder, lambda done, total: told.append((done, total)))
+        count = update(site, store, lambda: encoder, lambda _, done, total=None: told.append((done, total)))
         ids, halves = store.load()
         assert count == len(ids) == len(site.tracklet_table())
         assert told[-1] == (count, count)
@@ -89,7 +91,7 @@ def test_beside_ingest_the_same_as_afterwards(path: Path, tmp_path: Path) -> Non
     with Site.open(path) as site:
         table = site.tracklet_table()
         store, later = Embeddings(tmp_path / "beside"), Embeddings(tmp_path / "later")
-        embedder = Embedder(store, Counting)
+        embedder = Embedder(site, store, Counting)
         for number, footage in zip(table.ids.tolist(), table.footage.tolist()):
             embedder.take(footage, number, [site.crop_jpeg(crop) for crop in site.crops(number)])
         for footage in np.unique(table.footage).tolist():
@@ -100,22 +102,41 @@ def test_beside_ingest_the_same_as_afterwards(path: Path, tmp_path: Path) -> Non
         assert np.array_equal(one, other)
 
 
-def test_an_error_of_the_thread_is_raised_where_it_is_closed(tmp_path: Path) -> None:
+def test_an_error_of_the_thread_is_raised_where_it_is_closed(path: Path, tmp_path: Path) -> None:
     def broken() -> Counting:
         raise RuntimeError("no model")
 
-    embedder = Embedder(Embeddings(tmp_path), broken)
-    for number in range(200):  # more than may wait: a dead thread must not block
-        embedder.take(1, number, [b""])
-    with pytest.raises(RuntimeError, match="no model"):
-        embedder.close()
+    with Site.open(path) as site:
+        embedder = Embedder(site, Embeddings(tmp_path), broken)
+        for number in range(200):  # more than may wait: a dead thread must not block
+            embedder.take(1, number, [b""])
+        with pytest.raises(RuntimeError, match="no model"):
+            embedder.close()
 
 
-def test_abandoning_does_not_wait(tmp_path: Path) -> None:
-    embedder = Embedder(Embeddings(tmp_path), Counting)
-    embedder.take(1, 1, [b""])
-    embedder.abandon()
+def test_abandoning_does_not_wait(path: Path, tmp_path: Path) -> None:
+    with Site.open(path) as site:
+        embedder = Embedder(site, Embeddings(tmp_path), Counting)
+        embedder.take(1, 1, [b""])
+        embedder.abandon()
     assert Embeddings(tmp_path).footages() == set()
+
+
+def test_what_is_kept_adds_to_what_others_wrote_and_leaves_out_who_was_erased(path: Path, tmp_path: Path) -> None:
+    with Site.open_to_write(path) as site:
+        store = Embeddings(tmp_path / "e")
+        footage = int(site.tracklet_table().footage[0])
+        a, b, c = site.tracklets_of(footage)[:3]
+        halves = np.eye(4, dtype=np.float32)[:, None].repeat(2, 1)
+        keep(site, store, footage, np.array([b]), halves[:1])
+        site.erase([int(c)], AuditEntry(1.0, "me", "forget", {}))
+        keep(site, store, footage, np.array([c, a]), halves[1:3])  # c was embedded before it was erased
+        ids, rows = store.read(footage)
+        assert ids.tolist() == [a, b]
+        assert np.array_equal(rows, halves[[2, 0]])
+        site.erase([int(a), int(b)], AuditEntry(1.0, "me", "forget", {}))
+        keep(site, store, footage, np.array([a]), halves[:1])
+        assert store.footages() == set()
 
 
 def test_the_serving_model_has_embedded_all_after_ingest(path: Path) -> None:

@@ -22,8 +22,9 @@ import numpy as np
 import pytest
 
 import app.ingest
+from app.errors import StorageError
 from app.models import with_base
-from app.record import Site, StorageError
+from app.record import Site
 from app.site import describe
 from tests.app.scenes import (
     CREATED,
@@ -258,8 +259,8 @@ def test_interrupted_over_damage_the_pictures_are_the_same(
         patched.setattr(app.ingest, "CHUNK", 10)
         patched.setattr(app.tracking.FootageTracker, "take", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            app.ingest.ingest(world.videos, site, detector=world.detector)
-    report = app.ingest.ingest(world.videos, site, detector=world.detector)
+            app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
+    report = app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     assert report.cameras[0].errors and frames_done(site) == broken_site[1]["overwritten"]["frames"]
     with Site.open(site) as one, Site.open(broken_site[0]) as other:
         for mine, theirs in zip(one.segments(), other.segments("overwritten"), strict=True):
@@ -408,7 +409,7 @@ def test_a_disk_that_is_full_from_the_start_is_named(world: World, uninterrupted
 
 def test_files_that_may_not_grow_are_a_full_disk_too(world: World, expected: Contents, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    with Site.open_for_writing(site) as new:
+    with Site.create(site) as new:
         with_base(new)  # its file is larger than the limit
 
     def limit() -> None:
@@ -441,10 +442,10 @@ def test_crops_that_find_no_room_lose_nothing_that_was_committed(
     with monkeypatch.context() as patched:
         patched.setattr(os, "pwrite", nearly_full)
         with pytest.raises(StorageError, match=r"could not be written \(No space left on device\).*goes on from there"):
-            app.ingest.ingest(world.videos, site, detector=world.detector)
+            app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     assert 0 < frames_done(site) < 1000
     assert damage(site) == []
-    app.ingest.ingest(world.videos, site, detector=world.detector)
+    app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     assert contents(site) == expected
 
 

@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.embeddings import Embeddings
 from app.forget import forget
 from app.gallery import TOGETHER, gallery_of
 from app.merge import merge
 from app.models import calibrate, serving, store_of
 from app.record import Site
+from app.record.embeddings import Embeddings
 from reid.calibration import DEFAULT
 from reid.merging import without_camera
+from tests.app.records import site_in
 from tests.app.sites import figure_site
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("gallery") / "site"
+    path = site_in(tmp_path_factory.mktemp("gallery"))
     figure_site(path, people=8, cameras=3)
     return path
 
@@ -46,8 +47,8 @@ def test_before_merging_each_tracklet_stands_for_itself(path: Path) -> None:
 
 
 def test_merging_draws_identities_together(path: Path) -> None:
-    with Site.open_for_writing(path) as site:
-        merge(site)
+    with Site.create(path) as site:
+        merge(site, who="me")
         found = site.merge()
         ids, rows = all_of(site)
         own = plain(site)
@@ -65,7 +66,7 @@ def test_merging_draws_identities_together(path: Path) -> None:
 
 def test_what_came_or_went_since_the_merging(path: Path) -> None:
     figure_site(path, people=2, cameras=3, day=1, first=50)
-    with Site.open_existing(path) as site:
+    with Site.open_to_write(path) as site:
         found = site.merge()
         ids, rows = all_of(site)
         assert found is not None
@@ -73,12 +74,12 @@ def test_what_came_or_went_since_the_merging(path: Path) -> None:
         assert new.sum() == 12
         assert np.allclose(rows[new], plain(site)[new], atol=1e-5)  # by themselves
         gone = int(ids[0])
-        forget(site, tracklets=[gone])
+        forget(site, who="me", tracklets=[gone])
         assert gone not in all_of(site)[0]
 
 
 def test_embeddings_that_the_record_does_not_know_are_left_out(path: Path) -> None:
-    with Site.open_existing(path) as site:
+    with Site.open_to_write(path) as site:
         ids, rows = all_of(site)
         before = gallery_of(site, "base")
         store: Embeddings = store_of(site, "base")
@@ -90,7 +91,7 @@ def test_embeddings_that_the_record_does_not_know_are_left_out(path: Path) -> No
 
 
 def test_without_any_embedding_there_is_an_empty_gallery_and_the_default_calibration(path: Path) -> None:
-    with Site.open_existing(path) as site:
+    with Site.open_to_write(path) as site:
         store = store_of(site, "base")
         for footage in store.footages():
             store.drop(footage)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from app import query_report
-from app.database import SiteError
+from app.errors import SiteError
 from app.query_report import write_report
 from app.query_sheet import write_sheet
 from tests.app.found import MATCHES, NOON, match, view

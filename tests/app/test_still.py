@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from app import still
-from app.still import MOST_PIXELS, People, Still, StillError, cut, people_in, read_still
+from app.errors import StillError
+from app.still import MOST_PIXELS, People, Still, cut, people_in, read_still
 from deploy.detectors import Frame
 from trackers.detections import Detections
 

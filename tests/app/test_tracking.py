@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.footage import Camera, Resume
-from app.rows import Chunk, FootageRecord
+from app.record.rows import Chunk, FootageRecord
 from app.tracking import FootageTracker, resume_of
 from deploy.detectors import Frame
 from tests.app.scenes import SIZE, START, Truth, crowd, people

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from app.models import HELD_BACK
 from app.record import Site
 from bench.benchmark_site import write_site
 from bench.labelled import main
@@ -27,10 +26,9 @@ def test_labels_teach_what_versions_learned_from(
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit, match="adapt it first"):
         main()
-    with Site.open(site) as opened:
-        ids = opened.tracklet_table().ids.tolist()
-    (site / HELD_BACK).parent.mkdir()
-    (site / HELD_BACK).write_text(json.dumps({"seen": ids, "held": ids[:2]}), encoding="utf-8")
+    with Site.open_to_write(site) as opened:
+        ids = opened.tracklet_table().ids
+        opened.add_to_split(ids, np.arange(len(ids)) < 2)
     main()
     assert capsys.readouterr().out.startswith(f"{len(ids) - 2} tracklets of 8 people")
     assert load_encoder(out / "training" / "model.safetensors").size == (128, 64)

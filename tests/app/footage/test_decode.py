@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.footage import Footage, FootageError
+from app.errors import FootageError
+from app.footage import Footage
 from app.footage.decode import Decoder, Resume, open_footage
 from deploy.detectors import Frame
 from tests.clips import draw_frame, moving_boxes, read_number, render_clip, render_sequence

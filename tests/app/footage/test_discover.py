@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.footage import FootageError, discover, grown
+from app.errors import FootageError, SiteConfigError
+from app.footage import discover, grown
 from app.footage.fingerprint import fingerprint
-from app.footage.site_toml import SiteConfig, SiteConfigError, read_site_toml
+from app.footage.site_toml import SiteConfig, read_site_toml
 from app.footage.start_time import from_metadata, from_name
 from tests.clips import render_clip, render_sequence
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.database import SiteError
-from app.embeddings import Embeddings, normalised, pool, whole
-from app.private_files import private_file
+from app.errors import SiteError
+from app.record.embeddings import Embeddings, pool, whole
+from reid.normalised import normalised
+from reid.whole_file import whole_file
 
 
 def halves(count: int, seed: int = 0, width: int = 16) -> np.ndarray:
@@ -137,7 +138,7 @@ def test_a_write_that_fails_changes_nothing(store: Embeddings, monkeypatch: pyte
 def test_what_a_dead_writer_left_is_removed_but_not_a_living_ones(store: Embeddings) -> None:
     left = store.folder / "1.npy.abc.part"
     left.write_bytes(b"of a process that died")
-    with private_file(store.folder / "8.npy") as file:
+    with whole_file(store.folder / "8.npy", private=True) as part, part.open("wb") as file:
         file.write(b"under way")
         store.remove([9])
         assert not left.exists()

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.record.private_files import make_folder
+
 SHARD_BYTES = 256 * 2**20  # a new shard is begun when one is larger
 
 
@@ -32,8 +34,8 @@ class ShardWriter:
     def __init__(self, folder: Path, footage: int, shard: int, size: int) -> None:
         self._folder, self._footage = folder, footage
         self.shard, self.size = shard, size
-        folder.mkdir(parents=True, exist_ok=True)
-        for left_over in folder.glob(f"{footage}-*.shard"):
+        make_folder(folder)
+        for left_over in shards_of(folder, footage):
             if int(left_over.stem.rpartition("-")[2]) > shard:
                 left_over.unlink()
         self._file = os.open(shard_path(folder, footage, shard), os.O_WRONLY | os.O_CREAT, 0o600)
@@ -84,6 +86,11 @@ def shard_path(folder: Path, footage: int, shard: int) -> Path:
     return folder / f"{footage}-{shard:03d}.shard"
 
 
+def shards_of(folder: Path, footage: int) -> list[Path]:
+    """All shards of a footage."""
+    return sorted(folder.glob(f"{footage}-*.shard"))
+
+
 def read_crop(folder: Path, footage: int, place: Place) -> bytes:
     """The JPEG bytes at a place. Raises ValueError where they are missing or damaged."""
     path = shard_path(folder, footage, place.shard)
@@ -98,7 +105,7 @@ def read_crop(folder: Path, footage: int, place: Place) -> bytes:
     return data
 
 
-def erase(folder: Path, footage: int, shard: int, places: Iterable[tuple[int, int]]) -> None:
+def overwrite(folder: Path, footage: int, shard: int, places: Iterable[tuple[int, int]]) -> None:
     """Overwrites `(offset, length)` ranges of a shard with zeros, durably; of a shard that is gone, nothing."""
     try:
         file = os.open(shard_path(folder, footage, shard), os.O_WRONLY)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.crops import Crop
-from app.shards import Place
+from app.record.shards import Place
 from trackers.tracklets import Segment
 
 
@@ -119,6 +119,10 @@ class TrackletTable:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def at(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows `(n,)` of tracklets that are in the table."""
+        return lookup(self.ids, ids)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
@@ -146,6 +150,14 @@ class Merge:
     ids: NDArray[np.int64]  # (T,) tracklets, rising
     trajectories: NDArray[np.int64]  # (T,)
     identities: NDArray[np.int64]  # (T,)
+
+    def of(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Trajectories and identities `(n,)` of tracklets; one that is new since is by itself: −1 − its place."""
+        row, merged = lookup(self.ids, ids)
+        single = -1 - np.arange(len(ids))
+        if not len(self.ids):
+            return single, single
+        return np.where(merged, self.trajectories[row], single), np.where(merged, self.identities[row], single)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +191,14 @@ class Chunk:
     detections: int
     seconds: float
     problems: Sequence[str] = ()
+
+
+def lookup(known: NDArray[np.int64], asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where in `known` `(n,)`, ascending, each of `asked` stands, and whether it is there; if not, 0."""
+    row = np.searchsorted(known, asked)
+    row[row == len(known)] = 0
+    there = known[row] == asked if len(known) else np.zeros(asked.shape, bool)
+    return np.where(there, row, 0), there
 
 
 def segment_id(camera_id: int, number: int) -> int:

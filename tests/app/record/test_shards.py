@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app import shards
-from app.shards import Place, ShardWriter, read_crop, shard_path
+from app.record import shards
+from app.record.shards import Place, ShardWriter, read_crop, shard_path
 
 CROPS = [bytes([65 + k]) * (10 + k) for k in range(6)]
 

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from reid.normalised import normalised
 
-from app.database import SiteError
-from app.private_files import make_folder, private_file, sweep, sync_folder
+from app.errors import SiteError
+from app.record.private_files import make_folder
+from reid.whole_file import sweep, sync_folder, whole_file
 
 log = logging.getLogger("sightline")
 
@@ -141,7 +143,7 @@ class Embeddings:
     def _save(self, footage: int, records: NDArray[np.void]) -> None:
         make_folder(self.folder)
         sweep(self.folder)
-        with private_file(self._path(footage)) as file:
+        with whole_file(self._path(footage), private=True) as part, part.open("wb") as file:
             np.lib.format.write_array(file, records, version=(1, 0), allow_pickle=False)
 
     def _by_id(
@@ -165,12 +167,6 @@ class Embeddings:
             rows[place[start : start + len(part)]] = part
             start += len(part)
         return np.sort(ids), rows
-
-
-def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of length 1 along the last axis; a row of zeros stays one."""
-    length = np.sqrt(np.square(rows).sum(-1, keepdims=True))
-    return (rows / np.maximum(length, 1e-12)).astype(np.float32, copy=False)
 
 
 def whole(halves: NDArray[np.floating]) -> NDArray[np.float32]:

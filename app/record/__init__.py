@@ -1,0 +1,18 @@
+"""What a site knows. `Site` is the one way in; all SQL of the project stands in this room.
+
+schema       the tables, of both dialects: SQLite and PostgreSQL
+migrations   from each format to the next (Alembic)
+database     the connection, its transactions, what is damaged or out of reach
+leases       the right to do one kind of work, lost when its holder dies
+site         `Site`: rows in, rows out
+rows         what is read and written, as dataclasses
+erasure      how tracklets leave for good, with all that derives from them
+verify       whether every row and every crop is sound
+shards       crops on disk
+embeddings   vectors on disk, derived
+private_files   files for their owner's eyes only
+"""
+
+from app.record.site import Site
+
+__all__ = ["Site"]

@@ -1,0 +1,408 @@
+"""A site's record as a database: SQLite in the site's folder, or PostgreSQL where `store.toml` there says so.
+
+Anybody may read at any time. Every write is a short transaction, and one waits for the other. What a process has
+committed survives its death at any moment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import threading
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy
+from sqlalchemy import URL, Connection, CursorResult, Executable, Row, exc
+from sqlalchemy.pool import NullPool
+
+from app.errors import SiteError, StorageError
+from app.record import leases
+from app.record.schema import FORMAT, metadata
+
+FILE, STORE = "site.db", "store.toml"
+OLD_LOCK = "lock"  # of formats 1 to 3: one writer held it for the whole of a run
+_APPLICATION = 0x51_67_68_74  # marks a SQLite file as ours
+_WAIT = 60.0  # s that a write waits for others' transactions, which are short
+_READERS_WAIT = 10.0  # s that erasing waits for programs that read the record
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+_OF_OLDER_FORMATS = (OLD_LOCK, "adapt/held-back.json", "index")  # what format 4 keeps in the record, or not at all
+
+Values = dict[str, Any]
+AnyRow = Row[*tuple[Any, ...]]
+AnyResult = CursorResult[*tuple[Any, ...]]
+
+
+class Database:
+    """A connection that several threads may share."""
+
+    def __init__(self, folder: Path, engine: sqlalchemy.Engine) -> None:
+        self.folder = folder
+        self._engine = engine
+        self._connection: Connection = engine.connect()
+        self._mutex = threading.RLock()
+        self.postgres = engine.dialect.name == "postgresql"
+        self.leases: leases.Leases = (
+            leases.AdvisoryLeases(self._ask) if self.postgres else leases.FileLeases(folder / leases.FOLDER)
+        )
+
+    # --- opening
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool = False) -> Self:
+        """Opens an existing record to read, or also to write. Raises SiteError where there is none, or it can't."""
+        url = _postgres(folder)
+        if url is None and not (folder / FILE).is_file():
+            raise SiteError(
+                f"There is no site at {folder} (no {FILE} in it): make one with `python -m app.ingest VIDEOS "
+                f"--site {folder}`, or name another with --site."
+            )
+        with _told(folder, "written" if write else "read"):
+            database = cls(folder, _engine(folder, url, write))
+            try:
+                database._prepare(write, new=False)
+            except BaseException:
+                database.close()
+                raise
+        return database
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Opens a record to write, or makes a new one. Raises SiteError where it can't."""
+        if folder.exists() and not folder.is_dir():
+            raise SiteError(f"{folder} is a file, not a site folder: name a folder with --site.")
+        ours = (FILE, STORE, OLD_LOCK, leases.FOLDER)
+        if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
+            raise SiteError(f"{folder} holds other files and is no site: name a new folder with --site.")
+        with _told(folder, "written"):
+            url = _postgres(folder)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures of people: for the owner's eyes only
+            if url is None:
+                os.close(os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600))
+            database = cls(folder, _engine(folder, url, True))
+            try:
+                database._prepare(True, new=True)
+            except BaseException:  # whatever it is, Ctrl-C too: the connection is given back
+                database.close()
+                raise
+        return database
+
+    def _prepare(self, write: bool, *, new: bool) -> None:
+        """Checks that the record is ours and of this format; makes or upgrades it where it may be written."""
+        if self.postgres:
+            self.run(f"SET lock_timeout = '{_WAIT:.0f}s'")
+            self.run("SELECT set_config('application_name', %s, false)", leases.program())
+        have = self._format()
+        if have is None and not new:
+            raise SiteError(f"The site at {self.folder} was never begun (its record is empty): ingest into it again.")
+        if have is not None and int(have) > int(FORMAT):
+            raise SiteError(
+                f"The site at {self.folder} has format {have}, this program reads {FORMAT}: use the version of "
+                "Sightline that made it."
+            )
+        if have != FORMAT:
+            if not write:
+                with Database.open(self.folder, write=True):
+                    pass
+                return
+            self._make()
+        if write and not self.postgres:
+            for pragma in _PRAGMAS:
+                self.run(f"PRAGMA {pragma}")
+            with self._transaction():  # fails here, rather than an hour later, where nothing can be written
+                pass
+            for name in _OF_OLDER_FORMATS:
+                _remove(self.folder / name)
+        elif self.postgres and not write:
+            self.run("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+    def _make(self) -> None:
+        """Makes the tables, or brings those of an older format up to date; one process at a time."""
+        from app.record import migrations
+
+        with self.lease(leases.MAKING), _older_writers_away(self.folder):
+            if not self.postgres:
+                self.run("PRAGMA journal_mode = WAL")
+            with self._transaction():
+                have = self._format()  # another process may just have done it
+                if have is None:
+                    metadata.create_all(self._connection)
+                    migrations.stamp(self._connection, FORMAT)
+                    if not self.postgres:
+                        self.run(f"PRAGMA application_id = {_APPLICATION}")
+                        self.run(f"PRAGMA user_version = {FORMAT}")
+                elif have != FORMAT:
+                    if not self.has("alembic_version"):
+                        migrations.stamp(self._connection, have)
+                    migrations.upgrade(self._connection, self.folder)
+
+    def _format(self) -> str | None:
+        """The record's format; None where nothing is in it. Raises SiteError where it is not ours."""
+        if self.postgres:
+            if self.has("alembic_version"):
+                return str(self._ask("SELECT version_num FROM alembic_version"))
+            if self._ask("SELECT 1 FROM pg_tables WHERE schemaname = current_schema()"):
+                raise SiteError(f"The database that {self.folder / STORE} names holds tables of another program.")
+            return None
+        if not self._ask("SELECT count(*) FROM sqlite_master"):
+            return None
+        if self._ask("PRAGMA application_id") != _APPLICATION:
+            raise SiteError(f"{self.folder / FILE} was not made by Sightline: name another folder with --site.")
+        return str(self._ask("PRAGMA user_version"))
+
+    def has(self, table: str) -> bool:
+        """Whether there is such a table."""
+        return sqlalchemy.inspect(self._connection).has_table(table)
+
+    def close(self) -> None:
+        self._connection.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- statements
+
+    def lease(self, lease: leases.Lease) -> Any:
+        """Around the work that a lease is for. Raises Busy where somebody else has it."""
+        return leases.held(self.leases, lease, self.folder)
+
+    @contextmanager
+    def transaction(self, *, alone: bool = True) -> Iterator[None]:
+        """All that is written inside is written, or nothing. Raises StorageError where the disk takes no more.
+
+        Other threads wait, and other processes' writes. In PostgreSQL those that only add rows (`alone=False`) go on
+        beside each other, so what is read inside may be outdated by such.
+        """
+        with self._storing(), self._transaction(alone):
+            yield
+
+    @contextmanager
+    def _transaction(self, alone: bool = True) -> Iterator[None]:
+        with self._mutex:
+            self.run("BEGIN" if self.postgres else "BEGIN IMMEDIATE")
+            try:
+                if self.postgres:
+                    shared = "" if alone else "_shared"
+                    self.run(f"SELECT pg_advisory_xact_lock{shared}({leases.KEY})", "writing")
+                yield
+                self.run("COMMIT")
+            except BaseException:  # whatever it is, Ctrl-C too: nothing is written
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        try:
+            if self.postgres or self._connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+                self.run("ROLLBACK")
+        except (exc.SQLAlchemyError, SiteError):
+            pass  # the connection is gone, and the transaction with it
+
+    def execute(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> AnyResult:
+        """Runs a statement that writes, once, or for each of many rows."""
+        with self._sound():
+            return self._connection.execute(statement, values)
+
+    def all(self, statement: Executable, **values: Any) -> Sequence[AnyRow]:
+        """All rows; nothing stays open behind it, so no reader holds anybody up."""
+        with self._sound():
+            return self._connection.execute(statement, values).fetchall()
+
+    def one(self, statement: Executable, **values: Any) -> AnyRow | None:
+        """The first row, or None."""
+        with self._sound():
+            return self._connection.execute(statement, values).fetchone()
+
+    def run(self, sql: str, *values: Any) -> Sequence[AnyRow]:
+        """What only one of the dialects knows; its rows, where it has any."""
+        with self._sound():
+            result = self._connection.exec_driver_sql(sql, values)
+            return result.fetchall() if result.returns_rows else []
+
+    def _ask(self, sql: str, *values: Any) -> Any:
+        rows = self.run(sql, *values)
+        return rows[0][0] if rows else None
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """One thread at a time; a damaged file, or a server that is gone, is told as such."""
+        with self._mutex:
+            try:
+                yield
+            except exc.DBAPIError as error:
+                if type(error.orig) is sqlite3.DatabaseError:  # not a full disk or a broken constraint
+                    raise SiteError(
+                        f"{self.folder / FILE} is damaged ({error.orig}): check the disk, and bring the site back from "
+                        "a backup or ingest into a new one."
+                    ) from error
+                if error.connection_invalidated:
+                    raise self._out_of_reach(_words(error)) from error
+                raise
+            except exc.PendingRollbackError as error:  # the connection was lost before
+                raise self._out_of_reach("the connection was lost") from error
+
+    def _out_of_reach(self, reason: str) -> StorageError:
+        return StorageError(
+            f"The record of the site at {self.folder} can't be reached any more ({reason}): all that was committed "
+            "before is safe; see to the server and run the same command again."
+        )
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.OperationalError as error:
+            raise no_more(self.folder, _words(error)) from error
+
+    # --- what is erased
+
+    def forget_deleted(self) -> list[str]:
+        """Takes the bytes of deleted rows off the disk; where only the server could, a sentence each.
+
+        Raises StorageError where another program's reading is in the way.
+        """
+        return self._rewrite() if self.postgres else self._truncate_log()
+
+    def _truncate_log(self) -> list[str]:
+        """SQLite overwrites deleted rows, but its write-ahead log still holds the pages as they were."""
+        with self._storing():
+            self.run(f"PRAGMA busy_timeout = {1000 * _READERS_WAIT:.0f}")
+            busy = self.run("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+            self.run(f"PRAGMA busy_timeout = {1000 * _WAIT:.0f}")
+        if busy:
+            raise StorageError(
+                f"Another program reads {self.folder / FILE} and keeps what was erased in its log: end that program, "
+                "then run the same command again."
+            )
+        return []
+
+    def _rewrite(self) -> list[str]:
+        """PostgreSQL keeps deleted rows in its files until a table is written anew, and in its log."""
+        left = []
+        with self._storing():
+            for table in metadata.sorted_tables:
+                self.run(f"VACUUM (FULL) {table.name}")
+            try:
+                self.run("SELECT pg_switch_wal()")
+                for _ in range(2):  # the second one removes what the first one still needed
+                    self.run("CHECKPOINT")
+            except exc.ProgrammingError as error:
+                left.append(f"its user may not renew the server's log ({_words(error)}), which keeps deleted rows")
+        if self._ask("SHOW wal_recycle") == "on":
+            left.append("the server uses its log's files again (wal_recycle = on): what they held stays until then")
+        return left
+
+
+def no_more(folder: Path, reason: str) -> StorageError:
+    """That the disk took no more in the middle of the work."""
+    return StorageError(
+        f"The site at {folder} could not be written ({reason}): all that was committed before is safe; make room on "
+        "the disk and run the same command again, it goes on from there."
+    )
+
+
+def _postgres(folder: Path) -> URL | None:
+    """The PostgreSQL that `store.toml` names; None where there is no such file."""
+    path = folder / STORE
+    if not path.is_file():
+        return None
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        url = sqlalchemy.make_url(told["record"])
+        if set(told) != {"record"} or url.drivername not in ("postgresql", "postgres"):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, exc.ArgumentError) as error:
+        raise SiteError(
+            f'{path} must say where the record is, and nothing else: record = "postgresql://USER@HOST/DATABASE".'
+        ) from error
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _engine(folder: Path, url: URL | None, write: bool) -> sqlalchemy.Engine:
+    options: dict[str, Any] = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"}  # transactions are begun by hand
+    if url is not None:
+        try:
+            return sqlalchemy.create_engine(url, **options)
+        except ModuleNotFoundError as error:
+            raise SiteError(
+                f"{folder / STORE} names a PostgreSQL, and psycopg is not installed: pip install '.[postgres]' in the "
+                "checkout of Sightline."
+            ) from error
+    return sqlalchemy.create_engine("sqlite://", creator=lambda: _connect(folder, write), **options)
+
+
+def _connect(folder: Path, write: bool) -> sqlite3.Connection:
+    """A connection that begins no transaction by itself."""
+    path = folder / FILE
+    if write:
+        return sqlite3.connect(path, check_same_thread=False, timeout=_WAIT, isolation_level=None)
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=_WAIT, isolation_level=None)
+    try:
+        connection.execute("PRAGMA application_id")
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError:  # a read-only disk has no room for WAL's shared memory
+        connection.close()
+        log = folder / f"{FILE}-wal"
+        if log.exists() and log.stat().st_size:  # immutable would read past it
+            raise SiteError(
+                f"The site at {folder} can't be written, and its last changes still stand in {log.name}: run "
+                "`python -m app.site` once where it can be."
+            ) from None
+        connection = sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False, isolation_level=None)
+    return connection
+
+
+@contextmanager
+def _told(folder: Path, what: str) -> Iterator[None]:
+    """What stands in the way of opening, as a sentence."""
+    try:
+        yield
+    except (OSError, exc.SQLAlchemyError, sqlite3.Error) as error:
+        if isinstance(error, exc.DBAPIError):
+            reason = _words(error)
+        else:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        advice = (
+            "check the disk and its permissions, or name another folder with --site."
+            if _postgres(folder) is None
+            else f"check the server and what {folder / STORE} says."
+        )
+        raise SiteError(f"The site at {folder} can't be {what} ({reason}): {advice}") from error
+
+
+def _words(error: exc.DBAPIError) -> str:
+    """What the database said, in one line and without the statement."""
+    return " ".join(str(error.orig).split()).rstrip(".")
+
+
+@contextmanager
+def _older_writers_away(folder: Path) -> Iterator[None]:
+    """Programs of formats 1 to 3 held a lock for as long as they wrote: none may be at it while the format changes."""
+    path = folder / OLD_LOCK
+    if not path.exists():
+        yield
+        return
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SiteError(
+                f"An older version of Sightline is writing to the site at {folder}: wait until it is done."
+            ) from error
+        yield
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,50 @@
+"""From each format of the record to the next, by Alembic: a file a format in `versions`.
+
+Formats 1 to 3 were SQLite's alone and stand in its `user_version`. From 4 on, Alembic's own table names the format, in
+both dialects. A new record is made at once in the newest format; a test holds that both ways end in the same tables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+if TYPE_CHECKING:  # only who makes or upgrades a record waits for its import
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+
+def stamp(connection: Connection, revision: str) -> None:
+    """Says that a record has a format."""
+    from alembic.migration import MigrationContext
+
+    MigrationContext.configure(connection).stamp(_scripts(), revision)
+
+
+def upgrade(connection: Connection, folder: Path) -> None:
+    """Brings a record to the newest format, in the caller's transaction. `folder`: of the site."""
+    from alembic.runtime.environment import EnvironmentContext
+
+    scripts = _scripts()
+    newest = scripts.get_current_head()
+    assert newest is not None
+    config = _config()
+    config.attributes |= {"connection": connection, "folder": folder}
+    with EnvironmentContext(config, scripts, fn=lambda have, _: scripts._upgrade_revs(newest, have)):
+        scripts.run_env()
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_config())

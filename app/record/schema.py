@@ -1,0 +1,190 @@
+"""The tables of a site's record, the same in SQLite and PostgreSQL.
+
+A track and a segment are numbered from 1 within their camera. A segment's id is `camera id · 2³² + number`, so ids do
+not depend on which camera was faster. Cameras and footage get the next free number, in both dialects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+
+FORMAT = "4"  # Alembic's name of the newest format; see `migrations`
+
+# SQLite's strict tables know four types; PostgreSQL's INTEGER would be too short for ids.
+Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
+Real: Double = Double().with_variant(sqlite.REAL(), "sqlite")
+
+metadata = MetaData()
+
+
+def _table(name: str, *parts: Column | UniqueConstraint | Index, rowid: bool = True) -> Table:
+    return Table(name, metadata, *parts, sqlite_strict=True, sqlite_with_rowid=rowid)
+
+
+def _whole(name: str, **options: object) -> Column:
+    return Column(name, Whole, nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _real(name: str) -> Column:
+    return Column(name, Real, nullable=False)
+
+
+def _text(name: str, **options: object) -> Column:
+    return Column(name, Text, nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _of(name: str, table: str, **options: object) -> Column:
+    """A column that names a row of another table."""
+    return Column(name, Whole, ForeignKey(f"{table}.id"), nullable=False, **options)  # type: ignore[arg-type]
+
+
+_ZERO: dict[str, Any] = {"server_default": text("0")}
+
+cameras = _table(
+    "cameras",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _text("name", unique=True),
+    Column("time_zone", Text),
+    _text("mask"),  # JSON
+    Column("min_height", Real),
+    _whole("last_track", **_ZERO),  # the largest numbers given to what was erased: nobody else gets them
+    _whole("last_segment", **_ZERO),
+)
+footage = _table(
+    "footage",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _of("camera_id", "cameras"),
+    _text("name"),
+    _text("path"),
+    _whole("size"),
+    _text("fingerprint"),
+    _real("start"),  # UTC seconds, as all times
+    _text("start_source"),
+    _text("status", server_default=text("'new'")),
+    Column("settings", Text),  # JSON
+    _whole("first_track", server_default=text("1")),
+    _whole("first_segment", server_default=text("1")),
+    _whole("source_frames", **_ZERO),
+    _whole("frames", **_ZERO),
+    _whole("detections", **_ZERO),
+    Column("seconds", Real, nullable=False, **_ZERO),
+    _whole("shard", **_ZERO),
+    _whole("shard_bytes", **_ZERO),
+    Column("checkpoint", LargeBinary),
+    _text("problems", server_default=text("'[]'")),  # JSON
+    UniqueConstraint("camera_id", "name"),
+)
+segments = _table(
+    "segments",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _of("camera_id", "cameras"),
+    _of("footage_id", "footage"),
+    _whole("number"),
+    _whole("track"),
+    _text("kind"),
+    _text("cut"),
+    _real("start"),
+    _real("end"),
+    _whole("length"),  # boxes
+    _real("height"),  # px
+    Column("boxes", LargeBinary, nullable=False),
+    Index("segments_by_track", "camera_id", "track"),
+    Index("segments_by_footage", "footage_id"),
+)
+crops = _table(
+    "crops",
+    _of("tracklet_id", "segments", primary_key=True, autoincrement=False),
+    _whole("number", primary_key=True, autoincrement=False),
+    _whole("frame"),
+    _real("time"),
+    *(_real(name) for name in ("x1", "y1", "x2", "y2", "score", "overlap", "border", "sharpness", "height_ratio")),
+    *(_whole(name) for name in ("shard", "offset", "length", "crc32")),
+    rowid=False,
+)
+cannot_link = _table(
+    "cannot_link",
+    _of("a", "segments", primary_key=True, autoincrement=False),
+    _of("b", "segments", primary_key=True, autoincrement=False),
+    Index("cannot_link_by_b", "b"),
+    rowid=False,
+)
+splits = _table(  # tracklets that adapting has divided: those held back judge, and no version learns from them
+    "splits",
+    _of("tracklet_id", "segments", primary_key=True, autoincrement=False),
+    _whole("held"),
+    rowid=False,
+)
+models = _table(
+    "models",
+    Column("id", Whole, primary_key=True),
+    _text("name", unique=True),
+    _real("made"),
+    _text("sha256"),
+    _text("status"),
+    _text("reason"),
+    _text("summary"),  # JSON
+    Column("calibration", Text),  # JSON
+    _whole("serving", **_ZERO),
+)
+Index(
+    "one_model_serves",
+    models.c.serving,
+    unique=True,
+    sqlite_where=models.c.serving == 1,
+    postgresql_where=models.c.serving == 1,
+)
+merges = _table(
+    "merges",
+    Column("id", Whole, primary_key=True),
+    _real("made"),
+    _text("model"),
+    _text("settings"),  # JSON
+    _text("summary"),  # JSON
+)
+members = _table(
+    "members",
+    _of("merge_id", "merges", primary_key=True, autoincrement=False),
+    _of("tracklet_id", "segments", primary_key=True, autoincrement=False),
+    _whole("trajectory"),
+    _whole("identity"),
+    Index("members_by_tracklet", "tracklet_id"),
+    rowid=False,
+)
+corrections = _table(
+    "corrections",
+    Column("id", Whole, primary_key=True),
+    _real("made"),
+    _text("who"),
+    _text("kind"),
+    _of("a", "segments"),
+    _of("b", "segments"),
+    Index("corrections_by_a", "a"),
+    Index("corrections_by_b", "b"),
+)
+audit = _table(
+    "audit",
+    Column("id", Whole, primary_key=True),
+    _real("time"),
+    _text("who"),
+    _text("action"),
+    _text("details"),  # JSON
+)
+erasures = _table(  # what has left the record, and of which bytes may still be on the disk
+    "erasures",
+    *(_whole(name) for name in ("tracklet_id", "camera_id", "footage_id", "shard", "offset", "length")),
+)

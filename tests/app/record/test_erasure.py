@@ -1,0 +1,201 @@
+"""What is erased leaves no byte, whoever dies when, and never returns."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+
+from app.errors import StorageError
+from app.record import Site, erasure
+from app.record.embeddings import Embeddings
+from app.record.rows import AuditEntry, Correction
+from app.record.verify import damage
+from tests.app.record.test_site import MERGED, begun, chunk, filled, footage, merging
+from tests.app.records import on_postgres, run_sql, site_in
+from tests.app.scenes import bytes_of, segment
+
+ENTRY = AuditEntry(9.0, "me", "forget", {"tracklets": 1})
+
+
+@pytest.fixture
+def site(record: str, tmp_path: Path) -> Iterator[Site]:
+    with Site.create(site_in(tmp_path)) as opened:
+        yield opened
+
+
+def known_everywhere(site: Site, ids: list[int]) -> None:
+    """Tracklets in all that derives from them."""
+    site.add_merge(merging(ids, [1, 1, 2], [1, 1, 2]), MERGED, keep=5)
+    site.correct([Correction("join", ids[0], ids[2])], "me", 1.0)
+    site.add_to_split(np.array(ids), np.array([True, False, False]))
+    Embeddings(site.path / "embeddings" / "base").write(1, ids, np.random.default_rng(0).random((3, 2, 8)) + 0.1)
+
+
+def test_what_is_erased_leaves_no_byte_and_no_row(site: Site, tmp_path: Path) -> None:
+    a, b, c, _ = filled(site, tmp_path)
+    known_everywhere(site, [a, b, c])
+    pictures = {one: [site.crop_jpeg(crop) for crop in site.crops(one)] for one in (a, b, c)}
+    vectors = dict(zip((a, b, c), Embeddings(site.path / "embeddings" / "base").read(1)[1]))
+    assert all(jpeg in bytes_of(site.path) for jpeg in pictures[a])
+    assert vectors[a].tobytes() in bytes_of(site.path)
+
+    assert site.erase([a], ENTRY) == []
+    assert not any(jpeg in bytes_of(site.path) for jpeg in pictures[a])
+    assert vectors[a].tobytes() not in bytes_of(site.path)
+    assert vectors[b].tobytes() in bytes_of(site.path)
+    assert [site.crop_jpeg(crop) for crop in site.crops(b)] == pictures[b]
+    assert site.tracklet_table().ids.tolist() == [b, c]
+    assert not len(site.cannot_link()) and site.corrections() == []
+    assert site.split()[0].tolist() == [b, c]
+    merge = site.merge()
+    assert merge is not None and merge.ids.tolist() == [b, c]
+    assert site.audit() == [MERGED, ENTRY] and erasure.pending(site.database) == set()
+    assert list(damage(site)) == []
+
+
+def test_its_numbers_are_nobody_elses(site: Site, tmp_path: Path) -> None:
+    *_, last = filled(site, tmp_path)
+    site.erase([last], ENTRY)
+    assert begun(site, footage(tmp_path, "two.mp4", start=500.0)).first_segment == 5
+
+
+def test_nothing_that_the_server_keeps_has_its_bytes(
+    site: Site, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Boxes, and a checkpoint's pictures that later were a tracklet's, in the record's own files and log."""
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    rng = np.random.default_rng(5)
+    pictures = rng.bytes(20_000)  # of an open track, larger than a page
+    site.commit(record, chunk(checkpoint=pictures), done=False)
+    walk = segment(1, frames=range(200), box=(1, 2, *rng.uniform(30, 90, 2)))
+    walk.boxes[:] += rng.random(walk.boxes.shape)
+    site.commit(record, chunk(walk, segment(2, track=2)), done=True)
+    (boxes,) = run_sql(site.path, "SELECT boxes FROM segments WHERE number = 1")[0]
+    files = request.getfixturevalue("postgres_files") if on_postgres() else site.path
+    assert bytes(boxes)[100:400] in bytes_of(files) and pictures[100:400] in bytes_of(files)
+    assert site.erase([site.segments()[0].id], ENTRY) == []
+    assert bytes(boxes)[100:400] not in bytes_of(files)
+    assert pictures[100:400] not in bytes_of(files)
+    assert len(site.segments()) == 1
+
+
+@pytest.mark.usefixtures("sqlite_only")
+def test_a_program_that_reads_the_log_is_named_and_the_next_try_ends_it(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, *_ = filled(site, tmp_path)
+    monkeypatch.setattr("app.record.database._READERS_WAIT", 0.1)
+    with closing(sqlite3.connect(site.path / "site.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM segments").fetchone()
+        with pytest.raises(StorageError, match="keeps what was erased in its log: end that program"):
+            site.erase([a], ENTRY)
+        assert a in erasure.pending(site.database)
+    site.erase([a], ENTRY)
+    assert erasure.pending(site.database) == set()
+
+
+def test_a_server_that_keeps_its_log_is_told(site: Site, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if not on_postgres():
+        pytest.skip("of PostgreSQL alone")
+    a, *_ = filled(site, tmp_path)
+    with psycopg.connect(request.getfixturevalue("postgres"), autocommit=True) as server:
+        try:
+            server.execute("ALTER SYSTEM SET wal_recycle = on")
+            server.execute("SELECT pg_reload_conf()")
+            with Site.open_to_write(site.path) as other:
+                (told,) = other.erase([a], ENTRY)
+        finally:
+            server.execute("ALTER SYSTEM SET wal_recycle = off")
+            server.execute("SELECT pg_reload_conf()")
+    assert "wal_recycle = on" in told
+
+
+def death(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stage", ["overwrite", "wipe", "Embeddings.remove", "forget_deleted"])
+def test_who_opens_next_ends_what_a_dead_process_began(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    a, b, c, _ = filled(site, tmp_path)
+    known_everywhere(site, [a, b, c])
+    run = site.path / "adapt" / "v1"
+    run.mkdir(parents=True)
+    (run / erasure.PLAN).write_text(json.dumps({"learn": [a, b]}))
+    jpeg = site.crop_jpeg(site.crops(a)[0])
+    target: dict[str, tuple[Any, str]] = {
+        "overwrite": (erasure, "overwrite"),
+        "wipe": (erasure, "wipe"),
+        "Embeddings.remove": (Embeddings, "remove"),
+        "forget_deleted": (site.database, "forget_deleted"),
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr(*target[stage], death)
+        with pytest.raises(KeyboardInterrupt):
+            site.erase([a], ENTRY)
+    site.close()
+    with Site.open_to_write(site.path) as again:
+        assert erasure.pending(again.database) == set()
+        assert jpeg not in bytes_of(site.path)
+        assert again.split()[0].tolist() == [b, c]
+        assert Embeddings(site.path / "embeddings" / "base").read(1)[0].tolist() == [b, c]
+        assert not run.exists()
+        assert again.audit() == [MERGED, ENTRY]
+        assert list(damage(again)) == []
+
+
+@pytest.mark.parametrize(
+    ("plan", "stays"),
+    [('{"learn": [77]}', True), ("not JSON", False), ('{"other": 1}', False), (None, False)],
+    ids=["of others", "broken", "strange", "none"],
+)
+def test_an_adaptation_goes_if_it_may_have_their_pictures(
+    site: Site, tmp_path: Path, plan: str | None, stays: bool
+) -> None:
+    a, *_ = filled(site, tmp_path)
+    run = site.path / "adapt" / "v1"
+    (run / "crops").mkdir(parents=True)
+    (run / "crops" / "crops.u8").write_bytes(b"pictures of somebody")
+    held = (run / "crops" / "crops.u8").open("rb")  # as a process has it that still learns
+    if plan is not None:
+        (run / erasure.PLAN).write_text(plan)
+    site.erase([a], ENTRY)
+    assert run.exists() == stays
+    assert held.read() == (b"pictures of somebody" if stays else bytes(20))
+    held.close()
+
+
+def test_interrupted_footage_that_lies_before_a_time_starts_anew(site: Site, tmp_path: Path) -> None:
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    pictures = np.random.default_rng(5).bytes(3000)
+    site.commit(record, chunk(segment(1), checkpoint=pictures), done=False)
+    assert site.interrupted_before(100.3) == []  # it has got as far as 100.4
+    (stopped,) = site.interrupted_before(101.0)
+    site.erase(site.segments_before(101.0).tolist(), ENTRY, anew=[stopped])
+    now = site.footage_record(record.id)
+    assert (now.status, now.frames, now.shard_bytes, site.checkpoint(record.id)) == ("new", 0, 0, None)
+    assert on_postgres() or pictures[:200] not in bytes_of(site.path)
+    assert not list((site.path / "crops").rglob("*.shard"))
+    assert site.begin(now, {}).first_segment == 2
+
+
+def test_many_at_once(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "_AT_ONCE", 7)
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    pieces = [segment(k + 1, track=k + 1, cannot_link=[k] if k else []) for k in range(40)]
+    site.commit(record, chunk(*pieces), done=True)
+    ids = [one.id for one in site.segments()]
+    site.erase(ids[:30], ENTRY)
+    assert [one.id for one in site.segments()] == ids[30:]
+    assert len(site.cannot_link()) == 9
+    assert list(damage(site)) == []

@@ -1,0 +1,115 @@
+"""Leases: one holder each, lost with its process, refused with a clear sentence."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from app.errors import Busy
+from app.record import Site
+from app.record.leases import ERASING, LEARNING, MERGING, Lease, of_camera
+from tests.app.records import on_postgres, site_in
+from tests.app.scenes import ROOT
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from app.record import Site
+from app.record.leases import LEARNING
+with Site.open_to_write(Path(sys.argv[1])) as site, site.lease(LEARNING):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(record: str, tmp_path: Path) -> Path:
+    site = site_in(tmp_path)
+    Site.create(site).close()
+    return site
+
+
+def test_different_work_goes_on_at_once_and_the_same_is_refused(path: Path) -> None:
+    with Site.open_to_write(path) as one, Site.open_to_write(path) as other:
+        with one.lease(LEARNING), one.lease(of_camera("hall")), one.lease(MERGING):
+            with other.lease(of_camera("yard")), other.lease(ERASING):
+                pass
+            for lease in (LEARNING, MERGING, of_camera("hall")):
+                told = f"is {lease.work} at the site .*: wait until it is done"
+                with pytest.raises(Busy, match=told), other.lease(lease):
+                    pytest.fail("two hold it")
+        with other.lease(LEARNING):
+            pass
+
+
+def test_threads_of_a_process_do_not_share_one(path: Path) -> None:
+    with Site.open_to_write(path) as site, site.lease(MERGING):
+        refused: list[BaseException] = []
+
+        def again() -> None:
+            try:
+                with site.lease(MERGING):
+                    pass
+            except Busy as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=again)
+        thread.start()
+        thread.join()
+    assert len(refused) == 1
+
+
+def test_one_may_wait_for_a_short_one(path: Path) -> None:
+    with Site.open_to_write(path) as one, Site.open_to_write(path) as other:
+        order: list[str] = []
+
+        def wait() -> None:
+            with other.lease(ERASING):
+                order.append("other")
+
+        with one.lease(ERASING):
+            thread = threading.Thread(target=wait)
+            thread.start()
+            time.sleep(0.2)
+            order.append("one")
+        thread.join(10)
+    assert order == ["one", "other"]
+    soon = Lease(ERASING.name, ERASING.work, wait=0.1)
+    one, other = Site.open_to_write(path), Site.open_to_write(path)
+    with one, other, one.lease(ERASING), pytest.raises(Busy), other.lease(soon):
+        pytest.fail("two hold it")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_dies_with_its_process_and_names_it(path: Path, how: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with Site.open_to_write(path) as site:
+            with pytest.raises(Busy, match=rf"\(process {holder.pid}"), site.lease(LEARNING):
+                pytest.fail("two hold it")
+            holder.send_signal(how)
+            holder.wait()
+            limit = time.monotonic() + 10
+            while time.monotonic() < limit:  # a server needs a moment to notice
+                try:
+                    with site.lease(LEARNING):
+                        break
+                except Busy:
+                    assert on_postgres()
+                    time.sleep(0.05)
+            else:
+                pytest.fail("the lease outlived its holder")
+
+
+def test_sites_do_not_share_leases(record: str, tmp_path: Path) -> None:
+    paths = [site_in(tmp_path, name) for name in ("one", "two")]
+    with Site.create(paths[0]) as one, Site.create(paths[1]) as two, one.lease(LEARNING), two.lease(LEARNING):
+        pass

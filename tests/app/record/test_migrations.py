@@ -1,0 +1,157 @@
+"""Sites of earlier formats are taken over without loss; both ways to the newest format end in the same tables.
+
+`format_3` is a site that version 0.1.0 made in November 2026: 24 tracklets of six figures in two cameras, merged,
+corrected, asked and divided for learning. Its encoder's files, which are those of the box, were left out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from app.errors import SiteError
+from app.merge import merge
+from app.models import BASE, ONNX, WEIGHTS, folder_of, in_the_box
+from app.record import Site
+from app.record.database import FILE
+from app.record.migrations import stamp, upgrade
+from app.record.schema import FORMAT, metadata
+from app.record.verify import damage
+from tests.app.scenes import run
+
+OLD = Path(__file__).parent / "format_3"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(OLD, tmp_path / "site"))
+
+
+def rows(path: Path) -> dict[str, list[tuple]]:
+    with closing(sqlite3.connect(path / FILE)) as database:
+        names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+
+
+def back_to(path: Path, number: int) -> None:
+    """Makes a site of format 3 one of an earlier format, without what that did not have."""
+    with closing(sqlite3.connect(path / FILE)) as database:
+        for column in ("last_track", "last_segment"):
+            database.execute(f"ALTER TABLE cameras DROP COLUMN {column}")
+        if number == 1:
+            for table in ("members", "merges", "corrections", "models", "audit", "erasures"):
+                database.execute(f"DROP TABLE {table}")
+        database.execute(f"PRAGMA user_version = {number}")
+        database.commit()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_nothing_is_lost(old: Path, number: int) -> None:
+    if number < 3:
+        back_to(old, number)
+    before, split = rows(old), json.loads((old / "adapt" / "held-back.json").read_text(encoding="utf-8"))
+    with Site.open_to_write(old) as site:
+        assert list(damage(site)) == []
+        ids, held = site.split()
+        assert ids.tolist() == split["seen"] and ids[held].tolist() == split["held"]
+        assert len(site.tracklet_table()) == 24 and len(site.cannot_link()) == len(before["cannot_link"])
+        assert all(site.crop_jpeg(crop) for one in site.segments() for crop in site.crops(one.id))
+        merging = site.merge()
+        assert (merging is None) == (number == 1)
+        assert len(site.audit()) == (0 if number == 1 else 1)
+    after = rows(old)
+    for name, table in before.items():
+        wider = [(*row, 0, 0) if name == "cameras" and number < 3 else row for row in table]
+        assert sorted(wider, key=repr) == after[name], name
+    assert not (old / "adapt" / "held-back.json").exists() and not (old / "lock").exists()
+
+
+def test_who_reads_first_brings_it_up_to_date(old: Path) -> None:
+    with Site.open(old) as site:
+        assert len(site.corrections()) == 1
+    with closing(sqlite3.connect(old / FILE)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (FORMAT,)
+        assert database.execute("PRAGMA user_version").fetchone() == (int(FORMAT),)
+
+
+def test_an_interrupted_takeover_begins_again(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows(old)
+    with monkeypatch.context() as patched:
+        patched.setattr("app.record.migrations.upgrade", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            Site.open_to_write(old)
+    assert rows(old) == before and (old / "adapt" / "held-back.json").exists()
+    with Site.open_to_write(old) as site:
+        assert len(site.split()[0]) == 24
+
+
+def test_it_is_not_taken_over_while_an_older_program_writes(old: Path) -> None:
+    with (old / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SiteError, match="An older version of Sightline is writing"):
+            Site.open_to_write(old)
+    Site.open_to_write(old).close()
+
+
+def test_work_goes_on_in_it(old: Path) -> None:
+    with Site.open_to_write(old) as site:
+        folder_of(site, BASE).mkdir(parents=True)
+        shutil.copy(in_the_box(f"{BASE}.onnx"), folder_of(site, BASE) / ONNX)
+        shutil.copy(in_the_box(f"{BASE}.safetensors"), folder_of(site, BASE) / WEIGHTS)
+        assert not merge(site, who="me").changed
+        tracklet = site.segments()[0].id
+    assert run("-m", "app.query", tracklet, "--site", old, "--json").returncode == 0
+    assert run("-m", "app.forget", "--tracklet", tracklet, "--site", old).returncode == 0
+    assert run("-m", "app.site", "--site", old, "--verify").returncode == 0
+
+
+def test_both_ways_to_the_newest_format_end_in_the_same_tables(old: Path, tmp_path: Path) -> None:
+    Site.open_to_write(old).close()
+    Site.create(tmp_path / "new").close()
+    for path in (old, tmp_path / "new"):
+        engine = sqlalchemy.create_engine(f"sqlite:///{path / FILE}")
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            changes = compare_metadata(context, metadata)
+        # SQLite never lets a row's own number be missing, said or not.
+        assert [change for change in changes if change[0][0] != "modify_nullable" or change[0][3] != "id"] == []
+        engine.dispose()
+    shapes = []
+    for path in (old, tmp_path / "new"):
+        with closing(sqlite3.connect(path / FILE)) as database:
+            shapes.append(
+                {
+                    name: database.execute(f"PRAGMA table_info({name})").fetchall()
+                    for name in [*metadata.tables, "alembic_version"]
+                }
+            )
+            strict = "SELECT name, wr, strict FROM pragma_table_list WHERE type = 'table' AND name IN (%s)"
+            names = ", ".join(f"'{name}'" for name in metadata.tables)
+            shapes[-1]["strict"] = sorted(database.execute(strict % names).fetchall())
+    for name, columns in shapes[0].items():
+        loosened = [(*column[:3], *column[4:]) if name != "strict" else column for column in columns]
+        wanted = [(*column[:3], *column[4:]) if name != "strict" else column for column in shapes[1][name]]
+        assert loosened == wanted, name  # but for NOT NULL of a row's own number, which SQLite never lets be missing
+
+
+def test_the_newest_format_is_alembics_head() -> None:
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection:
+        stamp(connection, "head")
+        assert MigrationContext.configure(connection).get_current_revision() == FORMAT
+
+
+def test_what_is_newest_is_left_as_it_is(tmp_path: Path) -> None:
+    with Site.create(tmp_path / "site") as site:
+        with site.database.transaction():
+            upgrade(site.database._connection, site.path)
+        assert list(damage(site)) == []

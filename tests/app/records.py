@@ -1,0 +1,97 @@
+"""Sites of the tests, on the record that a test runs on: SQLite in the site's folder, or a schema of a PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from pathlib import Path
+
+import psycopg
+import sqlalchemy
+
+from app.record.database import STORE
+from app.record.schema import metadata
+
+_server: list[str] = []  # the PostgreSQL's URL, while tests run on it
+_number = itertools.count()
+
+
+def use_postgres(url: str | None) -> None:
+    """From now on sites are made on this PostgreSQL, or with None on SQLite."""
+    _server[:] = [] if url is None else [url]
+
+
+def on_postgres() -> bool:
+    """Whether sites are made on PostgreSQL just now."""
+    return bool(_server)
+
+
+def site_in(folder: Path, name: str = "site") -> Path:
+    """Where a test's site is or is going to be."""
+    site = folder / name
+    if _server and not (site / STORE).exists():
+        if site.exists() and any(site.iterdir()):
+            return site  # made otherwise, on purpose
+        site.mkdir(parents=True, exist_ok=True)
+        schema = f"site_{os.getpid()}_{next(_number)}"
+        with psycopg.connect(_server[0], autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}")
+        told = sqlalchemy.make_url(_server[0]).update_query_dict({"options": f"-csearch_path={schema}"})
+        (site / STORE).write_text(f'record = "{told.render_as_string(hide_password=False)}"\n', encoding="utf-8")
+    return site
+
+
+def copy_of(site: Path, folder: Path, name: str = "site") -> Path:
+    """A copy of a whole site, its record included."""
+    if not (site / STORE).exists():
+        return Path(shutil.copytree(site, folder / name))
+    copy = site_in(folder, name)
+    shutil.copytree(site, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(STORE))
+    with psycopg.connect(_server[0], autocommit=True) as connection:
+        old, new = (_schema(one) for one in (site, copy))
+        engine = sqlalchemy.create_engine(
+            _url(copy).set(drivername="postgresql+psycopg"), poolclass=sqlalchemy.pool.NullPool
+        )
+        metadata.create_all(engine)
+        connection.execute(f"CREATE TABLE {new}.alembic_version AS TABLE {old}.alembic_version")
+        for table in metadata.sorted_tables:
+            connection.execute(f"INSERT INTO {new}.{table.name} SELECT * FROM {old}.{table.name}")
+            if table.autoincrement_column is not None:
+                connection.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{new}.{table.name}', 'id'), "
+                    f"coalesce((SELECT max(id) FROM {new}.{table.name}), 0) + 1, false)"
+                )
+    return copy
+
+
+def run_sql(site: Path, statement: str) -> list[tuple]:
+    """What a statement gives, past all that the program would check."""
+    engine = sqlalchemy.create_engine(
+        f"sqlite:///{site / 'site.db'}"
+        if not (site / STORE).exists()
+        else _url(site).set(drivername="postgresql+psycopg"),
+        poolclass=sqlalchemy.pool.NullPool,
+    )
+    with engine.begin() as connection:
+        result = connection.exec_driver_sql(statement)
+        return [tuple(row) for row in result.fetchall()] if result.returns_rows else []
+
+
+def rows_of(site: Path) -> dict[str, list[dict[str, object]]]:
+    """Every row of every table of a site's record."""
+    found = {}
+    for name, table in metadata.tables.items():
+        columns = [column.name for column in table.columns]
+        quoted = ", ".join(f'"{column}"' for column in columns)
+        rows = run_sql(site, f"SELECT {quoted} FROM {name}")
+        found[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+    return found
+
+
+def _url(site: Path) -> sqlalchemy.URL:
+    return sqlalchemy.make_url((site / STORE).read_text(encoding="utf-8").split('"')[1])
+
+
+def _schema(site: Path) -> str:
+    return str(_url(site).query["options"]).rpartition("=")[2]

@@ -1,0 +1,21 @@
+"""Who asks is who the system knows, whatever is said."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+import pytest
+
+from app.asking import this_user
+
+
+def test_no_variable_makes_somebody_else_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "alice")
+    assert this_user() == pwd.getpwuid(os.getuid()).pw_name != "alice"
+
+
+def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.asking.os.getuid", lambda: 4242424)
+    assert this_user() == "user 4242424"

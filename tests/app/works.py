@@ -1,0 +1,123 @@
+"""What goes on in a site at once, each as a function that a process of its own runs to its end or to its death.
+
+Importing this imports all that the work needs. So a server that forks processes from here starts each in moments.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.utils.tensorboard
+
+import app.adapt
+import app.adapt_plan
+import app.ingest
+import deploy.export
+import reid.train  # noqa: F401 - slow to import, so once for all
+from app.errors import Busy
+from app.forget import forget
+from app.merge import merge
+from app.models import BASE, digest, in_the_box, use
+from app.query import Wish, query
+from app.record import Site
+from app.record.verify import damage
+from deploy.export import Checked, Exported
+
+torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # the first one imports for seconds
+
+BUSY = 3  # exit code: another process holds the lease
+Work = Callable[[Site, dict[str, Any]], None]
+
+
+def ingest_of(camera: str) -> Work:
+    def ingest(site: Site, told: dict[str, Any]) -> None:
+        videos, detections = told["videos"], told["detections"]
+        film = videos / f"{camera}.mp4"
+        report = app.ingest.ingest(film, site.path, detector=f"mot:{detections}", who="test")
+        if report.cameras[0].errors:
+            raise AssertionError(report.cameras[0].errors)
+
+    return ingest
+
+
+def adapting(site: Site, told: dict[str, Any]) -> None:
+    report = app.adapt.adapt(site, who="test", epochs=1, start=BASE, size=(64, 32), force=True)
+    if not report.deployed:
+        raise AssertionError(report.reason)
+
+
+def merging(site: Site, told: dict[str, Any]) -> None:
+    merge(site, who="test")
+
+
+def forgetting(site: Site, told: dict[str, Any]) -> None:
+    there = site.tracklet_table().ids.tolist()
+    pending = site.left_to_erase
+    leaving = [one for one in told["leaving"] if one in there or one in pending]  # the same command, or what is left
+    forget(site, who="test", tracklets=leaving)
+
+
+def asking(site: Site, told: dict[str, Any]) -> None:
+    report, _ = query(site, told["asked"], Wish(top=1000), who="test")
+    if not report.people[0].matches:
+        raise AssertionError("nobody was found")
+
+
+def using(site: Site, told: dict[str, Any]) -> None:
+    use(site, BASE, who="test")
+
+
+def verifying(site: Site, told: dict[str, Any]) -> None:
+    if found := list(damage(site)):
+        raise AssertionError(found)
+
+
+WORKS: dict[str, Work] = {
+    "ingest a": ingest_of("a"),
+    "ingest b": ingest_of("b"),
+    "adapt": adapting,
+    "merge": merging,
+    "forget": forgetting,
+    "query": asking,
+    "models use": using,
+    "verify": verifying,
+}
+
+
+def boxed_export(encoder: Any, folder: Path, *_: Any, **__: Any) -> Exported:
+    """The box's ONNX file for a version's own: to write one takes most of a short run."""
+    onnx = Path(shutil.copy(in_the_box(f"{BASE}.onnx"), folder / deploy.export.ONNX))
+    return Exported(onnx, digest(onnx), onnx.stat().st_size, 0, Checked(0, 0.0, True))
+
+
+def told_probe(site: Site, name: str, batch: int, device: torch.device) -> app.adapt_plan.Start:
+    """A machine's speed that nobody measured."""
+    return app.adapt_plan.Start(name, (128, 64), 100.0)
+
+
+def cheap_adaptation() -> None:
+    """A few tracklets suffice to learn from, in small chunks."""
+    app.adapt.LEAST_TRACKLETS = 20
+    app.adapt_plan._probe = told_probe
+    app.ingest.CHUNK = 10
+    deploy.export.export_model = boxed_export
+
+
+def run_work(name: str, path: Path, told: dict[str, Any]) -> None:
+    """Runs one work and ends this process with what came of it."""
+    torch.set_num_threads(1)
+    cheap_adaptation()
+    try:
+        with Site.open_to_write(path) as site:
+            WORKS[name](site, told)
+    except Busy:
+        sys.exit(BUSY)
+    except BaseException:  # noqa: BLE001 - whatever it is, it is told and ends the process
+        traceback.print_exc()
+        sys.exit(1)
