@@ -1,6 +1,6 @@
 """Makes `large` while its people are rendered: `python -m deploy.models.streamed --out RUN [--minutes 7.5]`.
 
-For a machine with a GPU and many cores, lent for minutes. Processes render people (`sample_videos.world.crop_stream`)
+For a machine with a GPU and many cores, rented for minutes. Processes render people (`sample_videos.world.crop_stream`)
 all the time, and the encoder learns from those who are there. The loss is that of `deploy.models.base`, and no real
 picture is used here either. The learning rate follows the clock: it is zero when the time is over.
 
