@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from reid.normalised import normalised
 
 from app.models import store_of
 from app.record import Site
 from app.record.rows import lookup
+from reid.normalised import normalised
 
 TOGETHER = 0.5  # of a row, its identity's mean; between 0.3 and 0.7 nearly the same on world-a
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from reid.normalised import normalised
 
 from app.errors import SiteError
 from app.record.private_files import make_folder
+from reid.normalised import normalised
 from reid.whole_file import sweep, sync_folder, whole_file
 
 log = logging.getLogger("sightline")
