@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.footage import Camera, open_footage
 from app.record import Site
+from reid.whole_file import whole_file
 from trackers.tracklets import Kind
 
 TICKS = 1000  # a second, of the written video's stamps
@@ -22,13 +23,23 @@ TICKS = 1000  # a second, of the written video's stamps
 def draw_camera(site: Site, camera: Camera, folder: Path) -> Path:
     """Writes `folder/<camera>.mp4`: all footage of the camera that the site has, one after the other.
 
-    Boxes of tracklets are drawn thick, those of other pieces of a track (crossings, short pieces) thin. The file
-    appears whole or not at all; not by `whole_file`, as there may be nothing to draw and then no file.
+    Boxes of tracklets are drawn thick, those of other pieces of a track (crossings, short pieces) thin. Where there is
+    nothing to draw, there is no file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    target, draft = folder / f"{camera.name}.mp4", folder / f".{camera.name}.part.mp4"
+    target = folder / f"{camera.name}.mp4"
+    with suppress(_NothingDrawn), whole_file(target) as part:
+        _draw(site, camera, part)
+    return target
+
+
+class _NothingDrawn(Exception):
+    """A camera has no frame that the site looked at."""
+
+
+def _draw(site: Site, camera: Camera, path: Path) -> None:
     records = {record.fingerprint: record for record in site.footage(camera.name)}
-    with av.open(str(draft), "w") as movie:
+    with av.open(str(path), "w", format="mp4") as movie:
         stream, began = None, 0
         for footage in camera.footage:
             record = records.pop(footage.fingerprint, None)
@@ -53,13 +64,9 @@ def draw_camera(site: Site, camera: Camera, folder: Path) -> Path:
                     picture.pts, picture.time_base = last, Fraction(1, TICKS)
                     movie.mux(stream.encode(picture))
                 began = last + 1
-        if stream is not None:
-            movie.mux(stream.encode())
-    if stream is None:
-        draft.unlink(missing_ok=True)
-    else:
-        os.replace(draft, target)
-    return target
+        if stream is None:
+            raise _NothingDrawn
+        movie.mux(stream.encode())
 
 
 def draw_boxes(

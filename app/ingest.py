@@ -112,7 +112,7 @@ def ingest(
         free = _leased(site, cameras, leases, reports)
         with _embedder(site) as embedder:
             settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
-            known = site.register(free, settings, who=who, replace=replace)
+            known = site.intake.register(free, settings, who=who, replace=replace)
             jobs = _jobs(free, known, reports)
             counted = _Counted(progress)
             _follow(site, jobs, finder, settings, thinning, counted, embedder)
@@ -237,7 +237,7 @@ def _follow(
     """Takes all jobs through decoding, detection and tracking, committing a chunk every CHUNK frames of a camera."""
 
     def commit(job: _Job, chunk: Chunk, *, done: bool) -> None:
-        site.commit(job.record, chunk, done=done)
+        site.intake.commit(job.record, chunk, done=done)
         for number, crops in chunk.crops.items():
             tracklet = segment_id(job.record.camera_id, number)
             embedder.take(job.record.id, tracklet, [crop.jpeg for crop in crops])
@@ -251,14 +251,14 @@ def _follow(
         for item, found in stream:
             job = by_footage[item.footage]
             if item.failed:
-                site.fail(job.record, item.problems[-1])
+                site.intake.fail(job.record, item.problems[-1])
                 tracker.pop(item.footage, None)
                 continue
             mine = tracker.get(item.footage)
             if mine is None:  # only now is all that its numbers follow in the record
-                record = site.begin(job.record, settings[job.camera.name])
+                record = site.intake.begin(job.record, settings[job.camera.name])
                 mine = tracker[item.footage] = FootageTracker(
-                    job.camera, record, settings[job.camera.name]["tracker"], site.checkpoint(item.footage)
+                    job.camera, record, settings[job.camera.name]["tracker"], site.intake.checkpoint(item.footage)
                 )
             if item.frame is not None:
                 mine.take(item.frame, found)
@@ -283,7 +283,7 @@ def _decode(site: Site, jobs: list[_Job], thinning: Thinning, counted: _Counted)
                 fps=thinning.fps,
                 begin=thinning.begin,
                 end=thinning.end,
-                resume=resume_of(site.checkpoint(record.id)),
+                resume=resume_of(site.intake.checkpoint(record.id)),
             ) as decoder:
                 counted.expect(job.camera.name, decoder.frames_expected)
                 for number, frame in enumerate(decoder, record.frames + 1):

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.normalised import normalised
+
 _WIDTH, _HEIGHT = 48, 96  # px every crop is brought to
 _BINS = 12  # a channel
 _STRIPES = 3  # head and shoulders, trunk, legs
@@ -40,7 +42,7 @@ def describe(image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> tuple[NDAr
     smooth = np.pad(histograms, ((0, 0), (1, 1)), mode="edge")  # so that a bin's border is no cliff
     histograms = 0.25 * smooth[:, :-2] + 0.5 * histograms + 0.25 * smooth[:, 2:]
     looks = np.sqrt(histograms.reshape(count, -1))
-    return looks / np.linalg.norm(looks, axis=1, keepdims=True), sharpness
+    return normalised(looks), sharpness
 
 
 def pixels(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.int64]:

@@ -142,9 +142,9 @@ class Searcher:
         near = min(max(wish.top, NEAR), gallery)
         ids = self.index.search(query[None], near, among).ids[0]
         if wish.expand:
-            sure = ids[:FEW][self._probability(ids[:FEW], self._similarity(query, ids[:FEW]), own) >= SURE]
-            if len(sure):
-                wider = normalised(query + self.index.embeddings(sure).mean(0))
+            joining = ids[:FEW][self._probability(ids[:FEW], self._similarity(query, ids[:FEW]), own) >= SURE]
+            if len(joining):
+                wider = normalised(query + self.index.embeddings(joining).mean(0))
                 ids = self.index.search(wider[None], near, among).ids[0]
         # The verdict is about the nearest of all, however many are shown and in whatever order.
         best = self._own.search(query[None], 1, among)

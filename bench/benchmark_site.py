@@ -51,8 +51,8 @@ def write_site(data: str, protocol: str, path: Path, truth: Path | None) -> int:
                 camera, Path(f"{camera}.mp4"), f"{camera}.mp4", 0.0, "name", 1, f"{data} {protocol} {camera}"
             )
             settings = {"detector": "the benchmark's", "sha256": None}
-            ((record, _),) = site.register([Camera(camera, (footage,))], {camera: settings}, who="bench")[0]
-            record = site.begin(record, settings)
+            ((record, _),) = site.intake.register([Camera(camera, (footage,))], {camera: settings}, who="bench")[0]
+            record = site.intake.begin(record, settings)
             segments: list[Segment] = []
             crops: dict[int, list[Crop]] = {}
             rows: list[str] = []
@@ -88,7 +88,9 @@ def write_site(data: str, protocol: str, path: Path, truth: Path | None) -> int:
                 if people is not None:
                     rows += [f"{frame + 1},{people[source]},{left},0,16,128,1,1,1\n" for frame in frames.tolist()]
             seconds = float(moments[-1] - moments[0])
-            site.commit(record, Chunk(segments, crops, b"", len(moments), len(moments), len(rows), seconds), done=True)
+            site.intake.commit(
+                record, Chunk(segments, crops, b"", len(moments), len(moments), len(rows), seconds), done=True
+            )
             count += len(segments)
             if truth is not None:
                 file = truth / camera / "gt" / "gt.txt"

@@ -30,7 +30,7 @@ CHUNKS = 150
 
 # Runs in the checkout that is measured, so it knows what both have; the earlier one has other names for some of it.
 WORK = """
-import inspect, json, sys, time
+import json, sys, time
 from pathlib import Path
 import numpy as np
 from app.crops import Crop
@@ -46,14 +46,15 @@ from trackers.tracklets import Cut, Kind, Segment
 
 site_path, queried, chunks = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 create = getattr(Site, "create", None) or Site.open_for_writing
-who = {"who": "bench"} if "who" in inspect.signature(Site.register).parameters else {}
+who = {"who": "bench"} if hasattr(Site, "create") else {}
 rng = np.random.default_rng(0)
 pictures = [b"\\xff\\xd8" + rng.bytes(3000) + b"\\xff\\xd9" for _ in range(100)]
 boxes = rng.uniform(0, 500, (60, 4)).astype(np.float32)
 with create(site_path) as site:
     footage = Footage("hall", Path("hall.mp4"), "hall.mp4", 0.0, "name", 1, "hall")
-    ((record, _),) = site.register([Camera("hall", (footage,))], {"hall": {}}, **who)[0]
-    record = site.begin(record, {})
+    intake = getattr(site, "intake", site)
+    ((record, _),) = intake.register([Camera("hall", (footage,))], {"hall": {}}, **who)[0]
+    record = intake.begin(record, {})
     began = time.perf_counter()
     for chunk in range(chunks):
         frames, number = np.arange(60) + 60 * chunk, 10 * chunk + 1
@@ -66,7 +67,7 @@ with create(site_path) as site:
         crops = {
             number + k: [Crop(0, 0.0, box, *seen, jpeg) for jpeg in pictures[12 * k : 12 * k + 12]] for k in range(8)
         }
-        site.commit(record, Chunk(segments, crops, bytes(200_000), 60, 60, 600, 2.4), done=False)
+        intake.commit(record, Chunk(segments, crops, bytes(200_000), 60, 60, 600, 2.4), done=False)
     commits = chunks / (time.perf_counter() - began)
 opening = getattr(Site, "open_to_write", None) or Site.open_to_ask
 with opening(queried) as site:
@@ -92,7 +93,6 @@ class Contender:
     def __init__(self, name: str, checkout: Path, folder: Path, url: str | None) -> None:
         self.name, self.checkout, self.folder, self._url = name, checkout, folder, url
         self.figures: dict[str, list[float]] = {}
-        self.filmed: Path | None = None
 
     def site(self, name: str) -> Path:
         """A new site's folder."""

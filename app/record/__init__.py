@@ -4,7 +4,9 @@ schema       the tables, of both dialects: SQLite and PostgreSQL
 migrations   from each format to the next (Alembic)
 database     the connection, its transactions, what is damaged or out of reach
 leases       the right to do one kind of work, lost when its holder dies
-site         `Site`: rows in, rows out
+intake       what ingest writes: cameras, footage, chunks of tracklets
+audit        who did what with pictures of people
+site         `Site`: what is in it, what models and merging add
 rows         what is read and written, as dataclasses
 erasure      how tracklets leave for good, with all that derives from them
 verify       whether every row and every crop is sound

@@ -13,12 +13,14 @@ import sqlite3
 import threading
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import sqlalchemy
-from sqlalchemy import URL, Connection, CursorResult, Executable, Row, exc
+from numpy.typing import NDArray
+from sqlalchemy import URL, Connection, CursorResult, Executable, Row, Select, Table, exc, func, select
 from sqlalchemy.pool import NullPool
 
 from app.errors import SiteError, StorageError
@@ -200,11 +202,9 @@ class Database:
                 raise
 
     def _roll_back(self) -> None:
-        try:
-            if self.postgres or self._connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
-                self.run("ROLLBACK")
-        except (exc.SQLAlchemyError, SiteError):
-            pass  # the connection is gone, and the transaction with it
+        # The database may have rolled it back by itself, or the connection is gone, and the transaction with it.
+        with suppress(exc.SQLAlchemyError, SiteError):
+            self.run("ROLLBACK")
 
     def execute(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> AnyResult:
         """Runs a statement that writes, once, or for each of many rows."""
@@ -220,6 +220,16 @@ class Database:
         """The first row, or None."""
         with self._sound():
             return self._connection.execute(statement, values).fetchone()
+
+    def ids(self, wanted: Select[Any]) -> NDArray[np.int64]:
+        """The first column `(n,)` of all rows."""
+        return np.array([row[0] for row in self.all(wanted)], np.int64)
+
+    def next_id(self, table: Table) -> int:
+        """The next free id of a table, in a transaction that is alone: so ids have no gaps, in both dialects."""
+        row = self.one(select(func.coalesce(func.max(table.c.id), 0) + 1))
+        assert row is not None
+        return int(row[0])
 
     def run(self, sql: str, *values: Any) -> Sequence[AnyRow]:
         """What only one of the dialects knows; its rows, where it has any."""

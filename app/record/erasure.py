@@ -19,11 +19,13 @@ from sqlalchemy import delete, func, insert, literal, or_, select, update
 from app.asking import Progress, unheard
 from app.errors import Busy, StorageError
 from app.record import leases
+from app.record.audit import add_entry
 from app.record.database import Database, no_more
 from app.record.embeddings import Embeddings
 from app.record.private_files import wipe
+from app.record.rows import AuditEntry
 from app.record.schema import cameras, cannot_link, corrections, crops, erasures, footage, members, segments, splits
-from app.record.shards import overwrite, shards_of
+from app.record.shards import crop_folder, overwrite, shards_of
 
 log = logging.getLogger("sightline")
 
@@ -32,9 +34,17 @@ _AT_ONCE = 10_000  # ids in a statement
 
 
 def erase(
-    database: Database, folder: Path, ids: Collection[int], *, also: Callable[[], None], progress: Progress = unheard
+    database: Database,
+    folder: Path,
+    ids: Collection[int],
+    entry: AuditEntry | None,
+    *,
+    also: Callable[[], None],
+    progress: Progress = unheard,
 ) -> list[str]:
-    """Erases segments. `also` runs in the transaction that removes their rows.
+    """Erases segments, and writes into the audit who did; None where nobody is in them.
+
+    `also` runs in the transaction that removes their rows.
 
     Returns what may still hold their bytes and can't be reached from here, a sentence each. Raises StorageError where
     bytes are left that the same command, run again, can remove; Busy where others write derived files all the time.
@@ -44,6 +54,8 @@ def erase(
         with database.transaction():
             _remove_rows(database, [int(one) for one in ids])
             also()
+            if entry is not None:
+                add_entry(database, entry)
         return _finish(database, folder, progress)
 
 
@@ -103,12 +115,12 @@ def _finish(database: Database, folder: Path, progress: Progress = unheard) -> l
         done = 0
         for (camera, film, shard), rows in groupby(places, key=lambda row: (row[1], row[2], row[3])):
             ranges = [(row.offset, row.length) for row in rows]
-            overwrite(folder / "crops" / str(camera), film, shard, ranges)
+            overwrite(crop_folder(folder, camera), film, shard, ranges)
             done += len(ranges)
             progress("pictures erased", done, len(places))
         for (camera, film), _ in groupby(places, key=lambda row: (row[1], row[2])):
             if film in anew:
-                for path in shards_of(folder / "crops" / str(camera), film):
+                for path in shards_of(crop_folder(folder, camera), film):
                     wipe(path)
         for store in sorted((folder / "embeddings").glob("*")):
             Embeddings(store).remove(gone)

@@ -6,10 +6,11 @@ that ids do not depend on which camera was faster.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from app.crops import Crop
 from app.record.shards import Place
 from trackers.tracklets import Segment
+
+_BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,22 @@ class Boxes:
     times: NDArray[np.float64]
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
+
+    def packed(self) -> bytes:
+        """As the record stores them."""
+        rows = np.empty(len(self.frames), _BOX)
+        rows["frame"], rows["time"] = self.frames, self.times
+        rows["box"], rows["score"] = self.boxes, self.scores
+        return zlib.compress(rows.tobytes(), 1)
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """Raises ValueError where they are damaged."""
+        try:
+            rows = np.frombuffer(zlib.decompress(packed), _BOX)
+        except zlib.error as error:
+            raise ValueError(f"boxes are damaged ({error})") from error
+        return cls(rows["frame"], rows["time"], rows["box"], rows["score"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The tables of a site's record, the same in SQLite and PostgreSQL.
 
 A track and a segment are numbered from 1 within their camera. A segment's id is `camera id · 2³² + number`, so ids do
-not depend on which camera was faster. Cameras and footage get the next free number, in both dialects.
+not depend on which camera was faster. Other rows get the next free number, but those of the audit: they are added side
+by side.
 """
 
 from __future__ import annotations
@@ -36,21 +37,21 @@ def _table(name: str, *parts: Column | UniqueConstraint | Index, rowid: bool = T
     return Table(name, metadata, *parts, sqlite_strict=True, sqlite_with_rowid=rowid)
 
 
-def _whole(name: str, **options: object) -> Column:
-    return Column(name, Whole, nullable=False, **options)  # type: ignore[arg-type]
+def _whole(name: str, **options: Any) -> Column:
+    return Column(name, Whole, nullable=False, **options)
 
 
 def _real(name: str) -> Column:
     return Column(name, Real, nullable=False)
 
 
-def _text(name: str, **options: object) -> Column:
-    return Column(name, Text, nullable=False, **options)  # type: ignore[arg-type]
+def _text(name: str, **options: Any) -> Column:
+    return Column(name, Text, nullable=False, **options)
 
 
-def _of(name: str, table: str, **options: object) -> Column:
+def _of(name: str, table: str, **options: Any) -> Column:
     """A column that names a row of another table."""
-    return Column(name, Whole, ForeignKey(f"{table}.id"), nullable=False, **options)  # type: ignore[arg-type]
+    return Column(name, Whole, ForeignKey(f"{table}.id"), nullable=False, **options)
 
 
 _ZERO: dict[str, Any] = {"server_default": text("0")}
@@ -131,7 +132,7 @@ splits = _table(  # tracklets that adapting has divided: those held back judge, 
 )
 models = _table(
     "models",
-    Column("id", Whole, primary_key=True),
+    Column("id", Whole, primary_key=True, autoincrement=False),
     _text("name", unique=True),
     _real("made"),
     _text("sha256"),
@@ -150,7 +151,7 @@ Index(
 )
 merges = _table(
     "merges",
-    Column("id", Whole, primary_key=True),
+    Column("id", Whole, primary_key=True, autoincrement=False),
     _real("made"),
     _text("model"),
     _text("settings"),  # JSON
@@ -167,7 +168,7 @@ members = _table(
 )
 corrections = _table(
     "corrections",
-    Column("id", Whole, primary_key=True),
+    Column("id", Whole, primary_key=True, autoincrement=False),
     _real("made"),
     _text("who"),
     _text("kind"),

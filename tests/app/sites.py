@@ -45,8 +45,8 @@ def figure_site(
                 name, Path(f"{name}-{day}.mp4"), f"{name}-{day}.mp4", began, "name", 1000 + day, f"{name}-{day}"
             )
             settings = {"detector": "none", "sha256": None}
-            ((record, _),) = site.register([Camera(name, (footage,))], {name: settings}, who="test")[0]
-            record = site.begin(record, settings)
+            ((record, _),) = site.intake.register([Camera(name, (footage,))], {name: settings}, who="test")[0]
+            record = site.intake.begin(record, settings)
             segments: list[Segment] = []
             pictures: dict[int, list[Crop]] = {}
             for person in range(people):
@@ -74,6 +74,6 @@ def figure_site(
                     ]
                     segments.append(one)
                     who[segment_id(record.camera_id, number)] = first + person
-            site.commit(record, Chunk(segments, pictures, b"", 3000, 3000, 9000, 600.0), done=True)
+            site.intake.commit(record, Chunk(segments, pictures, b"", 3000, 3000, 9000, 600.0), done=True)
         bring_up_to_date(site)
     return who

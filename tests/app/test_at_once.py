@@ -21,7 +21,7 @@ from app.record.verify import damage
 from tests.app.records import copy_of, on_postgres, site_in
 from tests.app.scenes import CREATED, SIZE, bytes_of, people, write_detections
 from tests.app.sites import figure_site
-from tests.app.works import BUSY, WORKS, run_work
+from tests.app.works import BUSY, IMPORTED, WORKS, run_work
 from tests.clips import render_clip
 from trackers.tracklets import Kind
 
@@ -46,7 +46,7 @@ class Stage:
 def start() -> multiprocessing.context.ForkServerContext:
     """Starts processes in moments: they are forked from one that has imported all."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.app.works"])
+    context.set_forkserver_preload(IMPORTED)
     return context
 
 

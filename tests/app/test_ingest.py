@@ -562,12 +562,12 @@ def test_people_may_be_erased_while_an_ingest_is_interrupted(world: World, tmp_p
     site = site_in(tmp_path)
     with Site.create(site) as opened:
         camera = next(c for c in discover(world.videos, site_config(world.videos), None) if c.name == "hall")
-        ((record, _),) = opened.register([camera], {"hall": {}}, who="test")[0]
-        record = opened.begin(record, {})
-        opened.commit(record, Chunk([segment(1)], {1: []}, b"state", 10, 10, 10, 1.0), done=False)
+        ((record, _),) = opened.intake.register([camera], {"hall": {}}, who="test")[0]
+        record = opened.intake.begin(record, {})
+        opened.intake.commit(record, Chunk([segment(1)], {1: []}, b"state", 10, 10, 10, 1.0), done=False)
         forget(opened, who="me", tracklets=[segment_id(record.camera_id, 1)])
         pieces = [segment(2, track=2, cannot_link=[1]), segment(3, track=3, cannot_link=[1, 2])]
-        opened.commit(record, Chunk(pieces, {}, b"", 20, 20, 20, 2.0), done=True)
+        opened.intake.commit(record, Chunk(pieces, {}, b"", 20, 20, 20, 2.0), done=True)
         assert (opened.cannot_link() - segment_id(record.camera_id, 0)).tolist() == [[2, 3]]
 
 

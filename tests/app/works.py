@@ -1,25 +1,22 @@
 """What goes on in a site at once, each as a function that a process of its own runs to its end or to its death.
 
-Importing this imports all that the work needs. So a server that forks processes from here starts each in moments.
+A server that has imported IMPORTED forks each of them in moments.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.utils.tensorboard
 
 import app.adapt
 import app.adapt_plan
 import app.ingest
 import deploy.export
-import reid.train  # noqa: F401 - slow to import, so once for all
 from app.errors import Busy
 from app.forget import forget
 from app.merge import merge
@@ -29,8 +26,7 @@ from app.record import Site
 from app.record.verify import damage
 from deploy.export import Checked, Exported
 
-torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # the first one imports for seconds
-
+IMPORTED = ["tests.app.works", "reid.train", "torch.utils.tensorboard", "torch._dynamo"]  # all that work imports late
 BUSY = 3  # exit code: another process holds the lease
 Work = Callable[[Site, dict[str, Any]], None]
 
@@ -110,7 +106,7 @@ def cheap_adaptation() -> None:
 
 
 def run_work(name: str, path: Path, told: dict[str, Any]) -> None:
-    """Runs one work and ends this process with what came of it."""
+    """Runs one work and ends this process with what came of it: what is raised is told, with exit code 1."""
     torch.set_num_threads(1)
     cheap_adaptation()
     try:
@@ -118,6 +114,3 @@ def run_work(name: str, path: Path, told: dict[str, Any]) -> None:
             WORKS[name](site, told)
     except Busy:
         sys.exit(BUSY)
-    except BaseException:  # noqa: BLE001 - whatever it is, it is told and ends the process
-        traceback.print_exc()
-        sys.exit(1)

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -26,13 +27,6 @@ NOTE = {"time": 1.0, "who": "me", "action": "query", "details": "{}"}
 NEWER = str(int(FORMAT) + 1)
 
 
-@pytest.fixture
-def folder(record: str, tmp_path: Path) -> Path:
-    site = site_in(tmp_path)
-    Database.create(site).close()
-    return site
-
-
 def count(database: Database) -> int:
     row = database.one(select(func.count()).select_from(audit))
     assert row is not None
@@ -42,8 +36,8 @@ def count(database: Database) -> int:
 # --- on either record
 
 
-def test_what_one_writes_the_other_reads(folder: Path) -> None:
-    with Database.open(folder, write=True) as writer, Database.open(folder) as reader:
+def test_what_one_writes_the_other_reads(empty: Path) -> None:
+    with Database.open(empty, write=True) as writer, Database.open(empty) as reader:
         with writer.transaction():
             writer.execute(insert(audit), NOTE)
             assert count(reader) == 0
@@ -56,8 +50,8 @@ def test_a_site_is_for_the_owners_eyes_only(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "site" / FILE).stat().st_mode & 0o077 == 0
 
 
-def test_a_reader_cannot_write(folder: Path) -> None:
-    with Database.open(folder) as reader, pytest.raises(DBAPIError, match=r"readonly|read-only"):
+def test_a_reader_cannot_write(empty: Path) -> None:
+    with Database.open(empty) as reader, pytest.raises(DBAPIError, match=r"readonly|read-only"):
         reader.execute(insert(audit), NOTE)
 
 
@@ -75,8 +69,8 @@ def interrupted(database: Database) -> None:
         raise KeyboardInterrupt
 
 
-def test_a_transaction_is_whole_or_not_at_all(folder: Path) -> None:
-    with Database.open(folder, write=True) as database:
+def test_a_transaction_is_whole_or_not_at_all(empty: Path) -> None:
+    with Database.open(empty, write=True) as database:
         with pytest.raises(IntegrityError):
             twice(database)
         assert count(database) == 0
@@ -88,9 +82,9 @@ def test_a_transaction_is_whole_or_not_at_all(folder: Path) -> None:
         assert count(database) == 2
 
 
-def test_transactions_of_two_processes_wait_for_each_other(folder: Path) -> None:
+def test_transactions_of_two_processes_wait_for_each_other(empty: Path) -> None:
     order: list[str] = []
-    with Database.open(folder, write=True) as one, Database.open(folder, write=True) as other:
+    with Database.open(empty, write=True) as one, Database.open(empty, write=True) as other:
 
         def second() -> None:
             with other.transaction():
@@ -108,8 +102,8 @@ def test_transactions_of_two_processes_wait_for_each_other(folder: Path) -> None
         assert count(one) == 2
 
 
-def test_threads_share_a_connection(folder: Path) -> None:
-    with Database.open(folder, write=True) as database:
+def test_threads_share_a_connection(empty: Path) -> None:
+    with Database.open(empty, write=True) as database:
 
         def work() -> None:
             for _ in range(20):
@@ -124,10 +118,10 @@ def test_threads_share_a_connection(folder: Path) -> None:
         assert count(database) == 80
 
 
-def test_a_long_read_holds_no_writer_up(folder: Path) -> None:
-    url = (folder / STORE).read_text(encoding="utf-8").split('"')[1] if on_postgres() else None
-    reader = psycopg.connect(url) if url else sqlite3.connect(folder / FILE, isolation_level=None)
-    with closing(reader), Database.open(folder, write=True) as database:  # type: ignore[type-var]
+def test_a_long_read_holds_no_writer_up(empty: Path) -> None:
+    url = (empty / STORE).read_text(encoding="utf-8").split('"')[1] if on_postgres() else None
+    reader: Any = psycopg.connect(url) if url else sqlite3.connect(empty / FILE, isolation_level=None)
+    with closing(reader), Database.open(empty, write=True) as database:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM audit").fetchone() == (0,)
         began = time.monotonic()
@@ -138,26 +132,26 @@ def test_a_long_read_holds_no_writer_up(folder: Path) -> None:
         assert count(database) == 5
 
 
-def test_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
+def test_a_newer_format_is_refused_with_what_to_do(empty: Path) -> None:
     said = "PRAGMA user_version = %s" if not on_postgres() else "UPDATE alembic_version SET version_num = '%s'"
-    run_sql(folder, said % NEWER)
+    run_sql(empty, said % NEWER)
     for opening in (Database.open, Database.create):
         with pytest.raises(SiteError, match=f"has format {NEWER}, this program reads {FORMAT}: use the version"):
-            opening(folder)
-    run_sql(folder, said % FORMAT)
-    Database.open(folder, write=True).close()  # nothing was held back
+            opening(empty)
+    run_sql(empty, said % FORMAT)
+    Database.open(empty, write=True).close()  # nothing was held back
 
 
-def test_a_site_opens_through_the_same_door(folder: Path) -> None:
-    with Site.create(folder) as site, Site.create(folder) as other:
+def test_a_site_opens_through_the_same_door(empty: Path) -> None:
+    with Site.create(empty) as site, Site.create(empty) as other:
         assert site.cameras() == [] == other.cameras() and site.footage() == []
-    with Site.open(folder) as site:
+    with Site.open(empty) as site:
         assert list(damage(site)) == []
 
 
 def test_many_make_one_site_at_once(record: str, tmp_path: Path) -> None:
-    folder, made = site_in(tmp_path), []
-    threads = [threading.Thread(target=lambda: made.append(Database.create(folder))) for _ in range(4)]
+    site, made = site_in(tmp_path), []
+    threads = [threading.Thread(target=lambda: made.append(Database.create(site))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,10 @@ from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, Correction
 from app.record.verify import damage
 from tests.app.record.test_site import MERGED, begun, chunk, filled, footage, merging
-from tests.app.records import on_postgres, run_sql, site_in
+from tests.app.records import on_postgres, run_sql
 from tests.app.scenes import bytes_of, segment
 
 ENTRY = AuditEntry(9.0, "me", "forget", {"tracklets": 1})
-
-
-@pytest.fixture
-def site(record: str, tmp_path: Path) -> Iterator[Site]:
-    with Site.create(site_in(tmp_path)) as opened:
-        yield opened
 
 
 def known_everywhere(site: Site, ids: list[int]) -> None:
@@ -74,10 +67,10 @@ def test_nothing_that_the_server_keeps_has_its_bytes(
     record = begun(site, footage(tmp_path, "one.mp4"))
     rng = np.random.default_rng(5)
     pictures = rng.bytes(20_000)  # of an open track, larger than a page
-    site.commit(record, chunk(checkpoint=pictures), done=False)
+    site.intake.commit(record, chunk(checkpoint=pictures), done=False)
     walk = segment(1, frames=range(200), box=(1, 2, *rng.uniform(30, 90, 2)))
     walk.boxes[:] += rng.random(walk.boxes.shape)
-    site.commit(record, chunk(walk, segment(2, track=2)), done=True)
+    site.intake.commit(record, chunk(walk, segment(2, track=2)), done=True)
     (boxes,) = run_sql(site.path, "SELECT boxes FROM segments WHERE number = 1")[0]
     files = request.getfixturevalue("postgres_files") if on_postgres() else site.path
     assert bytes(boxes)[100:400] in bytes_of(files) and pictures[100:400] in bytes_of(files)
@@ -178,22 +171,22 @@ def test_an_adaptation_goes_if_it_may_have_their_pictures(
 def test_interrupted_footage_that_lies_before_a_time_starts_anew(site: Site, tmp_path: Path) -> None:
     record = begun(site, footage(tmp_path, "one.mp4"))
     pictures = np.random.default_rng(5).bytes(3000)
-    site.commit(record, chunk(segment(1), checkpoint=pictures), done=False)
+    site.intake.commit(record, chunk(segment(1), checkpoint=pictures), done=False)
     assert site.interrupted_before(100.3) == []  # it has got as far as 100.4
     (stopped,) = site.interrupted_before(101.0)
     site.erase(site.segments_before(101.0).tolist(), ENTRY, anew=[stopped])
     now = site.footage_record(record.id)
-    assert (now.status, now.frames, now.shard_bytes, site.checkpoint(record.id)) == ("new", 0, 0, None)
+    assert (now.status, now.frames, now.shard_bytes, site.intake.checkpoint(record.id)) == ("new", 0, 0, None)
     assert on_postgres() or pictures[:200] not in bytes_of(site.path)
     assert not list((site.path / "crops").rglob("*.shard"))
-    assert site.begin(now, {}).first_segment == 2
+    assert site.intake.begin(now, {}).first_segment == 2
 
 
 def test_many_at_once(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasure, "_AT_ONCE", 7)
     record = begun(site, footage(tmp_path, "one.mp4"))
     pieces = [segment(k + 1, track=k + 1, cannot_link=[k] if k else []) for k in range(40)]
-    site.commit(record, chunk(*pieces), done=True)
+    site.intake.commit(record, chunk(*pieces), done=True)
     ids = [one.id for one in site.segments()]
     site.erase(ids[:30], ENTRY)
     assert [one.id for one in site.segments()] == ids[30:]

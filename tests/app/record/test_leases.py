@@ -28,15 +28,8 @@ with Site.open_to_write(Path(sys.argv[1])) as site, site.lease(LEARNING):
 """
 
 
-@pytest.fixture
-def path(record: str, tmp_path: Path) -> Path:
-    site = site_in(tmp_path)
-    Site.create(site).close()
-    return site
-
-
-def test_different_work_goes_on_at_once_and_the_same_is_refused(path: Path) -> None:
-    with Site.open_to_write(path) as one, Site.open_to_write(path) as other:
+def test_different_work_goes_on_at_once_and_the_same_is_refused(empty: Path) -> None:
+    with Site.open_to_write(empty) as one, Site.open_to_write(empty) as other:
         with one.lease(LEARNING), one.lease(of_camera("hall")), one.lease(MERGING):
             with other.lease(of_camera("yard")), other.lease(ERASING):
                 pass
@@ -48,8 +41,8 @@ def test_different_work_goes_on_at_once_and_the_same_is_refused(path: Path) -> N
             pass
 
 
-def test_threads_of_a_process_do_not_share_one(path: Path) -> None:
-    with Site.open_to_write(path) as site, site.lease(MERGING):
+def test_threads_of_a_process_do_not_share_one(empty: Path) -> None:
+    with Site.open_to_write(empty) as site, site.lease(MERGING):
         refused: list[BaseException] = []
 
         def again() -> None:
@@ -65,8 +58,8 @@ def test_threads_of_a_process_do_not_share_one(path: Path) -> None:
     assert len(refused) == 1
 
 
-def test_one_may_wait_for_a_short_one(path: Path) -> None:
-    with Site.open_to_write(path) as one, Site.open_to_write(path) as other:
+def test_one_may_wait_for_a_short_one(empty: Path) -> None:
+    with Site.open_to_write(empty) as one, Site.open_to_write(empty) as other:
         order: list[str] = []
 
         def wait() -> None:
@@ -81,18 +74,18 @@ def test_one_may_wait_for_a_short_one(path: Path) -> None:
         thread.join(10)
     assert order == ["one", "other"]
     soon = Lease(ERASING.name, ERASING.work, wait=0.1)
-    one, other = Site.open_to_write(path), Site.open_to_write(path)
+    one, other = Site.open_to_write(empty), Site.open_to_write(empty)
     with one, other, one.lease(ERASING), pytest.raises(Busy), other.lease(soon):
         pytest.fail("two hold it")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_it_dies_with_its_process_and_names_it(path: Path, how: signal.Signals) -> None:
+def test_it_dies_with_its_process_and_names_it(empty: Path, how: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, str(empty)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        with Site.open_to_write(path) as site:
+        with Site.open_to_write(empty) as site:
             with pytest.raises(Busy, match=rf"\(process {holder.pid}"), site.lease(LEARNING):
                 pytest.fail("two hold it")
             holder.send_signal(how)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,12 +27,6 @@ MERGED = AuditEntry(1.0, "me", "merge", {})
 SETTINGS: dict[str, Any] = {"detector": "shipped", "sha256": "ab", "tracker": "bytetrack", "every": 1, "fps": None}
 
 
-@pytest.fixture
-def site(record: str, tmp_path: Path) -> Iterator[Site]:
-    with Site.create(site_in(tmp_path)) as opened:
-        yield opened
-
-
 def footage(tmp_path: Path, name: str, *, camera: str = "hall", content: bytes = b"", start: float = 100.0) -> Footage:
     path = tmp_path / camera / name
     path.parent.mkdir(exist_ok=True)
@@ -52,7 +45,9 @@ def chunk(*segments: Segment, checkpoint: bytes = b"state", frames: int = 10, pr
 
 
 def registered(site: Site, *pieces: Footage, **options: Any) -> list[tuple[FootageRecord, str | None]]:
-    (mine,) = site.register([Camera(pieces[0].camera, pieces)], {pieces[0].camera: SETTINGS}, who="test", **options)
+    (mine,) = site.intake.register(
+        [Camera(pieces[0].camera, pieces)], {pieces[0].camera: SETTINGS}, who="test", **options
+    )
     return mine
 
 
@@ -63,7 +58,7 @@ def full(*_: object) -> None:
 def begun(site: Site, piece: Footage) -> FootageRecord:
     ((record, objection),) = registered(site, piece)
     assert objection is None
-    return site.begin(record, SETTINGS)
+    return site.intake.begin(record, SETTINGS)
 
 
 # --- footage and its progress
@@ -72,12 +67,12 @@ def begun(site: Site, piece: Footage) -> FootageRecord:
 def test_new_footage_is_written_down_as_it_was_found(site: Site, tmp_path: Path) -> None:
     piece = footage(tmp_path, "a.mp4", start=123.5)
     camera = Camera("hall", (piece,), mask=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),), min_height=60.0, time_zone="UTC")
-    (((record, objection),),) = site.register([camera], {camera.name: SETTINGS}, who="test")
+    (((record, objection),),) = site.intake.register([camera], {camera.name: SETTINGS}, who="test")
     assert objection is None
     assert (record.camera, record.name, record.path, record.start) == ("hall", "a.mp4", piece.path, 123.5)
     assert (record.size, record.fingerprint, record.start_source) == (piece.size, piece.fingerprint, "name")
     assert (record.status, record.settings, record.frames, record.problems) == ("new", None, 0, [])
-    assert site.checkpoint(record.id) is None
+    assert site.intake.checkpoint(record.id) is None
     assert site.footage() == site.footage("hall") == [record]
     assert site.footage("other") == []
 
@@ -92,8 +87,8 @@ def test_registering_again_changes_nothing(site: Site, tmp_path: Path) -> None:
 
 def test_a_cameras_settings_may_change(site: Site, tmp_path: Path) -> None:
     piece = footage(tmp_path, "a.mp4")
-    site.register([Camera("hall", (piece,), min_height=60.0)], {"hall": SETTINGS}, who="test")
-    site.register(
+    site.intake.register([Camera("hall", (piece,), min_height=60.0)], {"hall": SETTINGS}, who="test")
+    site.intake.register(
         [Camera("hall", (piece,), min_height=80.0, time_zone="Europe/Berlin")], {"hall": SETTINGS}, who="test"
     )
     (row,) = dump(site.path)["cameras"]
@@ -120,10 +115,10 @@ def test_numbers_follow_all_that_the_camera_has(site: Site, tmp_path: Path) -> N
     first = begun(site, footage(tmp_path, "a.mp4"))
     assert (first.first_track, first.first_segment, first.status) == (1, 1, "running")
     assert first.settings == SETTINGS
-    site.commit(first, chunk(segment(1), segment(2, track=4), segment(3, track=2, kind=Kind.SHORT)), done=True)
+    site.intake.commit(first, chunk(segment(1), segment(2, track=4), segment(3, track=2, kind=Kind.SHORT)), done=True)
     second = begun(site, footage(tmp_path, "b.mp4", start=200.0))
     assert (second.first_track, second.first_segment) == (5, 4)
-    assert site.begin(second, SETTINGS).first_track == 5  # what runs keeps its numbers
+    assert site.intake.begin(second, SETTINGS).first_track == 5  # what runs keeps its numbers
     other = begun(site, footage(tmp_path, "c.mp4", camera="yard"))
     assert (other.first_track, other.first_segment) == (1, 1)
 
@@ -134,11 +129,11 @@ def test_what_is_committed_is_read_back(site: Site, tmp_path: Path) -> None:
     beside = segment(2, track=4, start=100.2, cannot_link=[1])
     short = segment(3, track=4, kind=Kind.SHORT, frames=[30])
     part = chunk(walk, beside, short, checkpoint=b"go on here", frames=40, problems=("3 frames are damaged",))
-    site.commit(record, part, done=False)
+    site.intake.commit(record, part, done=False)
     now = site.footage_record(record.id)
     assert (now.status, now.frames, now.source_frames, now.detections, now.seconds) == ("running", 40, 40, 80, 1.6)
     assert now.problems == ["3 frames are damaged"]
-    assert site.checkpoint(record.id) == b"go on here"
+    assert site.intake.checkpoint(record.id) == b"go on here"
     segments = site.segments()
     assert [(s.number, s.track, s.kind, s.cut, s.length, s.height) for s in segments] == [
         (1, 3, "tracklet", "gap", 10, 87.75),
@@ -164,9 +159,9 @@ def test_what_is_committed_is_read_back(site: Site, tmp_path: Path) -> None:
 def test_cameras_are_counted(site: Site, tmp_path: Path) -> None:
     first = begun(site, footage(tmp_path, "a.mp4"))
     pieces = (segment(1), segment(2, track=2, kind=Kind.SHORT), segment(3, track=3, kind=Kind.SHORT, frames=[4]))
-    site.commit(first, chunk(*pieces, frames=90), done=True)
+    site.intake.commit(first, chunk(*pieces, frames=90), done=True)
     second = begun(site, footage(tmp_path, "b.mp4", start=200.0))
-    site.commit(second, chunk(frames=45, problems=("cut off",)), done=True)
+    site.intake.commit(second, chunk(frames=45, problems=("cut off",)), done=True)
     (hall,) = site.cameras()
     assert (hall.camera, hall.footage, hall.frames, hall.detections) == ("hall", 2, 135, 270)
     assert (hall.tracks, hall.tracklets, hall.crops) == (2, 1, 3)  # one box alone was only tentative
@@ -177,26 +172,26 @@ def test_cameras_are_counted(site: Site, tmp_path: Path) -> None:
 
 def test_what_is_done_keeps_no_checkpoint(site: Site, tmp_path: Path) -> None:
     record = begun(site, footage(tmp_path, "a.mp4"))
-    site.commit(record, chunk(segment(1)), done=False)
-    site.commit(record, chunk(segment(2)), done=True)
-    assert site.checkpoint(record.id) is None
+    site.intake.commit(record, chunk(segment(1)), done=False)
+    site.intake.commit(record, chunk(segment(2)), done=True)
+    assert site.intake.checkpoint(record.id) is None
     assert site.footage_record(record.id).status == "done"
 
 
 def test_failed_footage_keeps_what_was_committed(site: Site, tmp_path: Path) -> None:
     nothing = begun(site, footage(tmp_path, "a.mp4"))
-    site.fail(nothing, "no video")
-    site.fail(nothing, "no video")
+    site.intake.fail(nothing, "no video")
+    site.intake.fail(nothing, "no video")
     assert (site.footage_record(nothing.id).status, site.footage_record(nothing.id).problems) == (
         "failed",
         ["no video"],
     )
     something = begun(site, footage(tmp_path, "b.mp4"))
-    site.commit(something, chunk(segment(1), problems=("damaged",)), done=False)
-    site.fail(something, "the disk went away")
+    site.intake.commit(something, chunk(segment(1), problems=("damaged",)), done=False)
+    site.intake.fail(something, "the disk went away")
     now = site.footage_record(something.id)
     assert (now.status, now.problems) == ("running", ["damaged", "the disk went away"])
-    assert len(site.segments()) == 1 and site.checkpoint(something.id) == b"state"
+    assert len(site.segments()) == 1 and site.intake.checkpoint(something.id) == b"state"
 
 
 # --- objections and replacing
@@ -205,7 +200,7 @@ def test_failed_footage_keeps_what_was_committed(site: Site, tmp_path: Path) -> 
 def test_other_settings_are_objected_to_by_name(site: Site, tmp_path: Path) -> None:
     piece = footage(tmp_path, "a.mp4")
     begun(site, piece)
-    (((record, objection),),) = site.register(
+    (((record, objection),),) = site.intake.register(
         [Camera("hall", (piece,))], {"hall": SETTINGS | {"tracker": "sort", "fps": 5.0}}, who="test"
     )
     assert objection is not None
@@ -218,7 +213,7 @@ def test_other_settings_are_objected_to_by_name(site: Site, tmp_path: Path) -> N
 )
 def test_other_content_is_objected_to(site: Site, tmp_path: Path, content: bytes, how: str) -> None:
     record = begun(site, footage(tmp_path, "a.mp4", content=b"a film"))
-    site.commit(record, chunk(segment(1)), done=True)
+    site.intake.commit(record, chunk(segment(1)), done=True)
     before = dump(site.path), shards(site.path)
     ((same, objection),) = registered(site, footage(tmp_path, "a.mp4", content=content))
     assert objection is not None
@@ -229,7 +224,7 @@ def test_other_content_is_objected_to(site: Site, tmp_path: Path, content: bytes
 
 def test_footage_of_which_nothing_is_known_yet_may_change_freely(site: Site, tmp_path: Path) -> None:
     record = begun(site, footage(tmp_path, "a.mp4", content=b"broken"))
-    site.fail(record, "no video")
+    site.intake.fail(record, "no video")
     ((again, objection),) = registered(site, footage(tmp_path, "a.mp4", content=b"repaired"))
     assert objection is None
     assert (again.id, again.status, again.problems, again.size) == (record.id, "new", [], 8)
@@ -237,9 +232,9 @@ def test_footage_of_which_nothing_is_known_yet_may_change_freely(site: Site, tmp
 
 def test_replacing_removes_all_that_came_from_the_footage_and_only_that(site: Site, tmp_path: Path) -> None:
     kept = begun(site, footage(tmp_path, "a.mp4"))
-    site.commit(kept, chunk(segment(1), segment(2, track=2, cannot_link=[1])), done=True)
+    site.intake.commit(kept, chunk(segment(1), segment(2, track=2, cannot_link=[1])), done=True)
     gone = begun(site, footage(tmp_path, "b.mp4", content=b"a film", start=200.0))
-    site.commit(gone, chunk(segment(3, track=3, start=200.0), segment(4, track=4, cannot_link=[3])), done=True)
+    site.intake.commit(gone, chunk(segment(3, track=3, start=200.0), segment(4, track=4, cannot_link=[3])), done=True)
     secret = [site.crop_jpeg(c) for s in site.segments()[2:] for c in site.crops(s.id)]
     boxes = [bytes(run_sql(site.path, "SELECT boxes FROM segments WHERE number = 3")[0][0])]
     assert all(piece in bytes_of(site.path) for piece in secret)
@@ -254,15 +249,27 @@ def test_replacing_removes_all_that_came_from_the_footage_and_only_that(site: Si
     assert list(damage(site)) == []
 
 
+def test_the_same_film_of_another_camera_is_not_judged_nor_erased(site: Site, tmp_path: Path) -> None:
+    """Another process may hold that camera's lease."""
+    record = begun(site, footage(tmp_path, "a.mp4", content=b"a film"))
+    site.intake.commit(record, chunk(segment(1)), done=False)
+    copy = footage(tmp_path, "b.mp4", camera="yard", content=b"a film")
+    other = {"yard": SETTINGS | {"tracker": "sort"}}
+    for replace_it in (False, True):
+        (((found, objection),),) = site.intake.register([Camera("yard", (copy,))], other, who="me", replace=replace_it)
+        assert (found.id, found.camera, found.status, objection) == (record.id, "hall", "running", None)
+    assert [one.number for one in site.segments()] == [1] and site.audit() == []
+
+
 def test_footage_that_others_have_overtaken_starts_anew(site: Site, tmp_path: Path) -> None:
     first, second = footage(tmp_path, "a.mp4"), footage(tmp_path, "b.mp4", start=200.0)
     record = begun(site, first)
-    site.commit(record, chunk(segment(1)), done=False)  # interrupted; then its file is out of reach for a while
-    site.commit(begun(site, second), chunk(segment(2, track=2)), done=True)
+    site.intake.commit(record, chunk(segment(1)), done=False)  # interrupted; then its file is out of reach for a while
+    site.intake.commit(begun(site, second), chunk(segment(2, track=2)), done=True)
     (anew, objection), _ = registered(site, first, second)
     assert (objection, anew.id, anew.status) == (None, record.id, "new")
-    assert site.begin(anew, SETTINGS).first_segment == 3
-    site.commit(anew, chunk(segment(3, track=3), segment(4, track=3)), done=True)
+    assert site.intake.begin(anew, SETTINGS).first_segment == 3
+    site.intake.commit(anew, chunk(segment(3, track=3), segment(4, track=3)), done=True)
     assert [(s.number, s.footage_id) for s in site.segments()] == [(2, record.id + 1), (3, record.id), (4, record.id)]
     assert list(damage(site)) == []
 
@@ -274,15 +281,15 @@ def test_a_commit_that_the_record_refuses_leaves_no_trace(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = begun(site, footage(tmp_path, "a.mp4"))
-    site.commit(record, chunk(segment(1)), done=False)
+    site.intake.commit(record, chunk(segment(1)), done=False)
     before = dump(site.path), shards(site.path)
 
     with monkeypatch.context() as patched:
         patched.setattr(site.database, "execute", full)
         with pytest.raises(StorageError, match=r"could not be written \(database or disk is full\).*make room"):
-            site.commit(record, chunk(segment(2)), done=False)
+            site.intake.commit(record, chunk(segment(2)), done=False)
     assert (dump(site.path), shards(site.path)) == before
-    site.commit(record, chunk(segment(2)), done=True)
+    site.intake.commit(record, chunk(segment(2)), done=True)
     assert len(site.segments()) == 2 and list(damage(site)) == []
 
 
@@ -297,17 +304,43 @@ def test_a_full_disk_is_told_as_such_wherever_it_is_met(
     with pytest.raises(StorageError, match=r"could not be written .*make room"):
         {
             "register": lambda: registered(site, footage(tmp_path, "b.mp4")),
-            "begin": lambda: site.begin(record, SETTINGS),
-            "fail": lambda: site.fail(record, "no video"),
+            "begin": lambda: site.intake.begin(record, SETTINGS),
+            "fail": lambda: site.intake.fail(record, "no video"),
         }[step]()
     assert dump(site.path) == before
+
+
+def test_crops_stay_where_a_server_may_have_committed_before_it_went(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4"))
+    site.intake.commit(record, chunk(segment(1)), done=False)
+    run = site.database.run
+
+    def gone(*_: object, **__: object) -> Any:
+        raise StorageError("the server is gone")
+
+    def committed_then_gone(sql: str, *values: object) -> Any:
+        rows = run(sql, *values)
+        if sql == "COMMIT":
+            monkeypatch.setattr(site.database, "all", gone)
+            gone()
+        return rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(site.database, "run", committed_then_gone)
+        with pytest.raises(StorageError, match="gone"):
+            site.intake.commit(record, chunk(segment(2)), done=False)
+    with Site.open_to_write(site.path) as again:
+        assert [one.number for one in again.segments()] == [1, 2]
+        assert list(damage(again)) == []
 
 
 def test_crops_that_the_disk_refuses_leave_no_trace(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = begun(site, footage(tmp_path, "a.mp4"))
-    site.commit(record, chunk(segment(1)), done=False)
+    site.intake.commit(record, chunk(segment(1)), done=False)
     before = dump(site.path), shards(site.path)
 
     def no_space(*_: object) -> int:
@@ -316,7 +349,7 @@ def test_crops_that_the_disk_refuses_leave_no_trace(
     with monkeypatch.context() as patched:
         patched.setattr("app.record.shards.os.pwrite", no_space)
         with pytest.raises(StorageError, match=r"\(No space left on device\)"):
-            site.commit(record, chunk(segment(2)), done=False)
+            site.intake.commit(record, chunk(segment(2)), done=False)
     assert (dump(site.path), shards(site.path)) == before
 
 
@@ -324,7 +357,7 @@ def test_a_process_that_died_between_crops_and_rows_leaves_only_waste_that_is_cu
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = begun(site, footage(tmp_path, "a.mp4"))
-    site.commit(record, chunk(segment(1)), done=False)
+    site.intake.commit(record, chunk(segment(1)), done=False)
     committed = shards(site.path)
 
     def killed(*_: object) -> None:
@@ -333,12 +366,12 @@ def test_a_process_that_died_between_crops_and_rows_leaves_only_waste_that_is_cu
     with monkeypatch.context() as patched:
         patched.setattr(site.database, "execute", killed)
         with pytest.raises(KeyboardInterrupt):
-            site.commit(record, chunk(segment(2)), done=False)
+            site.intake.commit(record, chunk(segment(2)), done=False)
     site.close()
     assert shards(site.path) != committed
     with Site.create(site.path) as again:
         assert list(damage(again)) == []
-        again.commit(again.footage_record(record.id), chunk(segment(2)), done=True)
+        again.intake.commit(again.footage_record(record.id), chunk(segment(2)), done=True)
         assert list(damage(again)) == []
         jpegs = [again.crop_jpeg(c) for s in again.segments() for c in again.crops(s.id)]
     assert b"".join(jpegs) == b"".join(shards(site.path).values())
@@ -352,7 +385,7 @@ def sound(record: str, tmp_path: Path) -> Path:
     with Site.create(site_in(tmp_path)) as site:
         record = begun(site, footage(tmp_path, "a.mp4"))
         near, far = segment(1), segment(2, track=2, frames=range(100, 110))
-        site.commit(record, chunk(near, far, segment(3, track=3, kind=Kind.SHORT)), done=True)
+        site.intake.commit(record, chunk(near, far, segment(3, track=3, kind=Kind.SHORT)), done=True)
         assert list(damage(site)) == []
     return site_in(tmp_path)
 
@@ -411,7 +444,7 @@ def test_a_crop_that_is_no_jpeg_is_named(tmp_path: Path) -> None:
         record = begun(site, footage(tmp_path, "a.mp4"))
         whole = chunk(segment(1))
         whole.crops[1][1] = replace(whole.crops[1][1], jpeg=b"not a picture")
-        site.commit(record, whole, done=True)
+        site.intake.commit(record, whole, done=True)
         assert list(damage(site)) == ["tracklet 1 of camera hall: crop 1 is no JPEG"]
 
 
@@ -441,7 +474,7 @@ def test_one_version_serves(site: Site) -> None:
 def filled(site: Site, tmp_path: Path) -> list[int]:
     record = begun(site, footage(tmp_path, "one.mp4"))
     pieces = [segment(1), segment(2, track=2, cannot_link=[1]), segment(3, track=3), segment(4, kind=Kind.SHORT)]
-    site.commit(record, chunk(*pieces), done=True)
+    site.intake.commit(record, chunk(*pieces), done=True)
     return [one.id for one in site.segments()]
 
 
@@ -506,6 +539,6 @@ def test_notes_are_taken_beside_a_writer(site: Site) -> None:
 
 def test_all_pieces_before_a_time(site: Site, tmp_path: Path) -> None:
     record = begun(site, footage(tmp_path, "one.mp4"))
-    site.commit(record, chunk(segment(1), segment(2, kind=Kind.SHORT), segment(3, start=100.0)), done=True)
+    site.intake.commit(record, chunk(segment(1), segment(2, kind=Kind.SHORT), segment(3, start=100.0)), done=True)
     ids = [one.id for one in site.segments()]
     assert site.segments_before(50.0).tolist() == ids[:2]

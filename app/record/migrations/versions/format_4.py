@@ -5,7 +5,7 @@
 
 import json
 
-from alembic import op
+from alembic import context, op
 
 revision = "4"
 down_revision = "3"
@@ -20,7 +20,7 @@ def upgrade() -> None:
     )
     for table, column in (("cannot_link", "b"), ("corrections", "a"), ("corrections", "b")):
         op.execute(f"CREATE INDEX {table}_by_{column} ON {table} ({column})")
-    told = op.get_context().config.attributes["folder"] / "adapt" / "held-back.json"  # type: ignore[union-attr]
+    told = context.config.attributes["folder"] / "adapt" / "held-back.json"
     if told.is_file():
         split = json.loads(told.read_text(encoding="utf-8"))
         held = set(split["held"])

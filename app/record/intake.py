@@ -1,0 +1,329 @@
+"""What ingest writes: cameras, their footage, and chunk by chunk the tracklets that come of it.
+
+Who writes a camera's footage holds its lease. A chunk is in the record whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Select, bindparam, func, insert, select, update
+
+from app.errors import StorageError
+from app.footage import Camera, Footage, grown
+from app.record import erasure
+from app.record.database import Database, no_more
+from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
+from app.record.schema import cameras, cannot_link, crops, footage, segments
+from app.record.shards import Place, ShardWriter, crop_folder
+
+FOOTAGE = (
+    select(*(footage.c[name] for name in FootageRecord.__slots__ if name != "camera"), cameras.c.name.label("camera"))
+    .join_from(footage, cameras)
+    .order_by(footage.c.camera_id, footage.c.start, footage.c.id)
+)
+_NEW = {  # what footage is before anything of it was looked at
+    "status": "new",
+    "settings": None,
+    "source_frames": 0,
+    "frames": 0,
+    "detections": 0,
+    "seconds": 0.0,
+    "shard": 0,
+    "shard_bytes": 0,
+    "checkpoint": None,
+    "problems": "[]",
+}
+
+
+# Statements that run often are made once.
+_BY_ID = FOOTAGE.where(footage.c.id == bindparam("id"))
+_ADD_SEGMENT, _ADD_CROP, _ADD_CANNOT_LINK = insert(segments), insert(crops), insert(cannot_link)
+_COMMITTED = (
+    update(footage)
+    .where(footage.c.id == bindparam("footage"))
+    .values({name: bindparam(name) for name in (*_NEW,) if name != "settings"})
+)
+
+
+def read_footage(database: Database, wanted: Select[Any] = FOOTAGE, **values: Any) -> list[FootageRecord]:
+    """What the record says of footage: all of it, or that of a statement made from FOOTAGE."""
+    found = []
+    for row in database.all(wanted, **values):
+        told = dict(row._mapping)
+        told["path"] = Path(told["path"])
+        told["settings"] = json.loads(told["settings"] or "null")
+        told["problems"] = json.loads(told["problems"])
+        found.append(FootageRecord(**told))
+    return found
+
+
+def read_one_footage(database: Database, footage_id: int) -> FootageRecord:
+    """What the record says of one footage."""
+    (record,) = read_footage(database, _BY_ID, id=footage_id)
+    return record
+
+
+def start_anew(database: Database, stale: Mapping[int, Footage | None]) -> None:
+    """Leaves footage as if it were new, in the caller's transaction; described as it now is, where that is given."""
+    for number, piece in stale.items():
+        described = {} if piece is None else _described(piece)
+        described.pop("name", None)
+        database.execute(update(footage).where(footage.c.id == number).values(_NEW | described))
+
+
+class Intake:
+    """Takes footage into a site's record and shards."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database, self._folder = database, folder
+        self._writers: dict[int, ShardWriter] = {}
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def register(
+        self,
+        found: Sequence[Camera],
+        settings: Mapping[str, dict[str, Any]],
+        *,
+        who: str,
+        replace: bool = False,
+    ) -> list[list[tuple[FootageRecord, str | None]]]:
+        """Writes cameras and footage into the record; returns each camera's footage in the order given.
+
+        found: cameras of which this process holds the leases. settings: what tracklets depend on, by camera name, as
+        plain JSON values.
+
+        Footage is known by its content: the same film is not added again, whatever its name now is. With each record
+        comes an objection, where there is one: the file is not what it was when it was ingested, or it was ingested (or
+        begun) under other settings. With `replace` such footage starts anew instead. What came from it is
+        erased, and that `who` did so is noted.
+        """
+        stale: dict[int, Footage] = {}
+        with self._database.transaction():
+            known = []
+            for camera in found:
+                camera_id = self._write_camera(camera)
+                known.append(
+                    [
+                        self._register(camera_id, piece, settings[camera.name], replace, stale)
+                        for piece in camera.footage
+                    ]
+                )
+        if stale:
+            for number in stale:
+                if (writer := self._writers.pop(number, None)) is not None:
+                    writer.close()
+            gone = self._database.ids(select(segments.c.id).where(segments.c.footage_id.in_(stale)))
+            films = {"segments": len(gone), "footage": [str(piece.path) for piece in stale.values()]}
+            entry = AuditEntry(time.time(), who, "take in again", films) if len(gone) else None
+            erasure.erase(self._database, self._folder, gone, entry, also=partial(start_anew, self._database, stale))
+        return [[(read_one_footage(self._database, number), objection) for number, objection in mine] for mine in known]
+
+    def begin(self, record: FootageRecord, settings: dict[str, Any]) -> FootageRecord:
+        """Marks footage as running under these settings, numbering what comes after all that its camera has."""
+        with self._database.transaction(alone=False):
+            if record.status != "running":
+                camera = self._database.one(select(cameras).where(cameras.c.id == record.camera_id))
+                last = self._database.one(
+                    select(func.max(segments.c.track), func.max(segments.c.number)).where(
+                        segments.c.camera_id == record.camera_id
+                    )
+                )
+                assert camera is not None and last is not None
+                values = {
+                    "status": "running",
+                    "settings": json.dumps(settings),
+                    "problems": "[]",
+                    "first_track": 1 + max(last[0] or 0, camera.last_track),
+                    "first_segment": 1 + max(last[1] or 0, camera.last_segment),
+                }
+                self._database.execute(update(footage).where(footage.c.id == record.id).values(values))
+        return read_one_footage(self._database, record.id)
+
+    def checkpoint(self, footage_id: int) -> bytes | None:
+        """The state in which ingest left this footage, if it was interrupted."""
+        row = self._database.one(select(footage.c.checkpoint).where(footage.c.id == footage_id))
+        return None if row is None else row[0]
+
+    def commit(self, record: FootageRecord, chunk: Chunk, *, done: bool) -> None:
+        """Adds a chunk, whole or not at all. Raises StorageError where the disk is full or fails."""
+        try:
+            writer = self._writer(record)
+            before = writer.shard, writer.size
+            places = writer.append(crop.jpeg for pictures in chunk.crops.values() for crop in pictures)
+        except OSError as error:
+            raise no_more(self._folder, error.strerror or str(error)) from error
+        try:
+            with self._database.transaction(alone=False):
+                self._insert(record, chunk, places)
+                self._database.execute(
+                    _COMMITTED,
+                    {
+                        "footage": record.id,
+                        "status": "done" if done else "running",
+                        "source_frames": chunk.source_frames,
+                        "frames": chunk.frames,
+                        "detections": chunk.detections,
+                        "seconds": float(chunk.seconds),
+                        "shard": writer.shard,
+                        "shard_bytes": writer.size,
+                        "checkpoint": None if done else chunk.checkpoint,
+                        "problems": json.dumps(list(chunk.problems)),
+                    },
+                )
+        except StorageError:
+            self._undo_append(record, before)
+            raise
+        if done:
+            self._writers.pop(record.id).close()
+
+    def _undo_append(self, record: FootageRecord, before: tuple[int, int]) -> None:
+        """Cuts off crops that the record did not take; where nobody can say, the next writer does what is right."""
+        try:
+            now = read_one_footage(self._database, record.id)
+        except StorageError:  # a server that is gone may have committed before it went
+            self._writers.pop(record.id).close()
+            return
+        if (now.shard, now.shard_bytes) == before:
+            self._writers[record.id].rewind(*before)
+
+    def fail(self, record: FootageRecord, problem: str) -> None:
+        """Records that no more can be had from this footage; what was committed of it stays."""
+        with self._database.transaction(alone=False):
+            now = read_one_footage(self._database, record.id)
+            problems = [*(earlier for earlier in now.problems if earlier != problem), problem]
+            values = {"status": "running" if now.frames else "failed", "problems": json.dumps(problems)}
+            self._database.execute(update(footage).where(footage.c.id == record.id).values(values))
+
+    def _write_camera(self, camera: Camera) -> int:
+        values = {"time_zone": camera.time_zone, "mask": json.dumps(camera.mask), "min_height": camera.min_height}
+        row = self._database.one(select(cameras.c.id).where(cameras.c.name == camera.name))
+        if row is not None:
+            self._database.execute(update(cameras).where(cameras.c.id == row.id).values(values))
+            return int(row.id)
+        number = self._database.next_id(cameras)
+        self._database.execute(insert(cameras).values(id=number, name=camera.name, **values))
+        return number
+
+    def _register(
+        self, camera_id: int, piece: Footage, settings: dict[str, Any], replace: bool, stale: dict[int, Footage]
+    ) -> tuple[int, str | None]:
+        """A footage's id and what speaks against going on with it; one that must start anew is put into `stale`."""
+        same = self._database.one(
+            select(footage.c.id)
+            .where(footage.c.fingerprint == piece.fingerprint, footage.c.size > 0)
+            .order_by(footage.c.camera_id != camera_id, footage.c.id)
+        )
+        known = same or self._database.one(
+            select(footage.c.id).where(footage.c.camera_id == camera_id, footage.c.name == piece.name)
+        )
+        if known is None:
+            number = self._database.next_id(footage)
+            self._database.execute(insert(footage).values(id=number, camera_id=camera_id, **_described(piece)))
+            return number, None
+        record = read_one_footage(self._database, known.id)
+        if record.camera_id != camera_id:  # its camera's lease is not ours: nothing of it is judged or erased here
+            return record.id, None
+        objection = None
+        if same is None and record.frames:
+            how = "has grown" if grown(piece.path, record.size, record.fingerprint) else "has changed"
+            objection = f"{piece.path} {how} since it was ingested ({record.size:,} bytes then, {piece.size:,} now)"
+        elif record.settings is not None and record.settings != settings:
+            now = {key: value for key, value in settings.items() if record.settings.get(key) != value}
+            other = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
+            objection = f"{piece.path} was ingested with {other}"
+        overtaken = record.status == "running" and self._database.one(
+            select(segments.c.id)
+            .where(
+                segments.c.camera_id == record.camera_id,
+                segments.c.footage_id != record.id,
+                segments.c.number >= record.first_segment,
+            )
+            .limit(1)
+        )  # it was out of reach for a while, and its next numbers went to other footage
+        if (replace if objection else overtaken) or (same is None and not record.frames):
+            stale[record.id] = piece
+            objection = None
+        hint = "run with --replace to drop what came from it and take it in again."
+        return record.id, objection and f"{objection}: {hint}"
+
+    def _insert(self, record: FootageRecord, chunk: Chunk, places: list[Place]) -> None:
+        base = segment_id(record.camera_id, 0)
+        if chunk.segments:
+            rows = [
+                {
+                    "id": base + s.number,
+                    "camera_id": record.camera_id,
+                    "footage_id": record.id,
+                    "number": s.number,
+                    "track": s.track,
+                    "kind": str(s.kind),
+                    "cut": str(s.cut),
+                    "start": float(s.times[0]),
+                    "end": float(s.times[-1]),
+                    "length": len(s.frames),
+                    "height": float(s.height),
+                    "boxes": Boxes(s.frames.astype(np.int32), s.times, s.boxes, s.scores).packed(),
+                }
+                for s in chunk.segments
+            ]
+            self._database.execute(_ADD_SEGMENT, rows)
+        pictures = [(base + number, k, crop) for number, mine in chunk.crops.items() for k, crop in enumerate(mine)]
+        if pictures:
+            rows = [
+                {
+                    "tracklet_id": tracklet,
+                    "number": k,
+                    "frame": crop.frame,
+                    "time": crop.time,
+                    **dict(zip(("x1", "y1", "x2", "y2"), crop.box)),
+                    "score": crop.score,
+                    "overlap": crop.overlap,
+                    "border": crop.border,
+                    "sharpness": crop.sharpness,
+                    "height_ratio": crop.height_ratio,
+                    "shard": place.shard,
+                    "offset": place.offset,
+                    "length": place.length,
+                    "crc32": place.crc32,
+                }
+                for (tracklet, k, crop), place in zip(pictures, places, strict=True)
+            ]
+            self._database.execute(_ADD_CROP, rows)
+        pairs = sorted({(base + int(other), base + s.number) for s in chunk.segments for other in s.cannot_link})
+        if pairs:
+            new = {base + s.number for s in chunk.segments}
+            earlier = sorted({a for a, _ in pairs} - new)  # some may have been erased since they were committed
+            there = new | set(self._database.ids(select(segments.c.id).where(segments.c.id.in_(earlier))).tolist())
+            rows = [{"a": a, "b": b} for a, b in pairs if a in there]
+            if rows:
+                self._database.execute(_ADD_CANNOT_LINK, rows)
+
+    def _writer(self, record: FootageRecord) -> ShardWriter:
+        if record.id not in self._writers:
+            now = read_one_footage(self._database, record.id)
+            folder = crop_folder(self._folder, record.camera_id)
+            self._writers[record.id] = ShardWriter(folder, record.id, now.shard, now.shard_bytes)
+        return self._writers[record.id]
+
+
+def _described(piece: Footage) -> dict[str, Any]:
+    """What discovery says of footage, as columns."""
+    return {
+        "name": piece.name,
+        "path": str(piece.path),
+        "size": piece.size,
+        "fingerprint": piece.fingerprint,
+        "start": float(piece.start),
+        "start_source": piece.start_source,
+    }
