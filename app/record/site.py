@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 
 from app.asking import Progress, unheard
+from app.errors import SiteError
 from app.record import erasure, leases
 from app.record.audit import add_entry, entries
 from app.record.database import Database, no_more
@@ -412,9 +413,15 @@ class Site:
         return [Correction(*row) for row in self.database.all(select(*columns).order_by(corrections.c.id))]
 
     def correct(self, said: Sequence[Correction], who: str, time: float) -> None:
-        """Adds what a person said; it replaces what was said of the same pairs before."""
+        """Adds what a person said; it replaces what was said of the same pairs before.
+
+        Raises SiteError where it is of no pair of tracklets; then nothing is added.
+        """
         with self.database.transaction():
+            there = set(self.database.ids(_TABLE.with_only_columns(segments.c.id)).tolist())
             for one in said:
+                if one.a == one.b or not {one.a, one.b} <= there:
+                    raise SiteError(f"{one.a} and {one.b} are not two tracklets of the site at {self.path}.")
                 a, b = sorted((one.a, one.b))
                 self.database.execute(delete(corrections).where(corrections.c.a == a, corrections.c.b == b))
                 row = {"id": self.database.next_id(corrections), "made": time, "who": who, "kind": one.kind}

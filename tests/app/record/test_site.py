@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.crops import Crop
-from app.errors import StorageError
+from app.errors import SiteError, StorageError
 from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
 from app.record import Site
@@ -528,6 +528,15 @@ def test_the_last_word_on_a_pair_counts(site: Site, tmp_path: Path) -> None:
     site.correct([Correction("join", b, a), Correction("join", a, c)], "me", 1.0)
     site.correct([Correction("split", a, b)], "me", 2.0)
     assert site.corrections() == [Correction("join", a, c), Correction("split", a, b)]
+
+
+def test_a_word_on_somebody_who_was_erased_is_refused_whole(site: Site, tmp_path: Path) -> None:
+    a, b, c, short = filled(site, tmp_path)
+    site.erase([b], AuditEntry(1.0, "you", "forget", {}))
+    for one, other in ((a, b), (a, a), (a, short)):
+        with pytest.raises(SiteError, match=f"{one} and {other} are not two tracklets"):
+            site.correct([Correction("join", a, c), Correction("join", one, other)], "me", 1.0)
+        assert site.corrections() == []
 
 
 def test_notes_are_taken_beside_a_writer(site: Site) -> None:
