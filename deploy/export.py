@@ -13,16 +13,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
-from reid.encoder import Encoder, EncoderError, OnnxEncoder, export_onnx
-from reid.encoder.network import forget_origin
+from deploy.encoder import OnnxEncoder, OnnxError, WeightsEncoder
 from reid.whole_file import whole_file
+
+if TYPE_CHECKING:  # it brings torch
+    from reid.encoder import Encoder
 
 ONNX = "model.onnx"
 TOLERANCE = 1e-3  # of a number in an embedding, and of a similarity whose rank may change
@@ -70,6 +71,8 @@ def export_model(encoder: Encoder, folder: Path, card: Mapping[str, Any], crops:
     card: how it was trained, for the file's metadata; anything that JSON holds. Paths in it are shortened to their last
     name. crops: (N, height, width, 3) uint8 RGB to check with, by default drawn ones. Raises ExportError.
     """
+    from reid.encoder import export_onnx
+
     described = _described(card)
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / ONNX) as part:
@@ -87,17 +90,17 @@ def check(encoder: Encoder, path: Path, crops: Crops, tolerance: float = TOLERAN
     """
     if len(crops) < 2:
         raise ExportError(f"{len(crops)} crops are too few to check {path.name} with: give at least 2, better 32")
-    given = torch.from_numpy(np.ascontiguousarray(crops))
-    wanted = encoder.embed(given)
+    crops = np.ascontiguousarray(crops)
+    wanted = WeightsEncoder(encoder).embed(crops)
     try:
-        found = OnnxEncoder(path).embed(given)
-    except EncoderError as error:
+        found = OnnxEncoder(path).embed(crops)
+    except OnnxError as error:
         raise ExportError(f"{path.name} can't be checked: {error}") from error
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
         raise ExportError(f"{path.name} can't be run on {len(crops)} crops: {error}") from error
     if found.shape != wanted.shape:
         raise ExportError(f"{path.name} gives {tuple(found.shape)}, the trained network {tuple(wanted.shape)}")
-    checked = Checked(len(crops), float((found - wanted).abs().max()), _same_ranking(wanted, found, tolerance))
+    checked = Checked(len(crops), float(np.abs(found - wanted).max()), _same_ranking(wanted, found, tolerance))
     if not checked.max_difference <= tolerance:  # no number is not below it either
         raise ExportError(
             f"{path.name} differs from the trained network by {checked.max_difference:.2g} where {tolerance:g} is "
@@ -134,10 +137,10 @@ def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None)
         opset = _finish(part, properties | {VARIANT: kind})
         try:
             opened = OnnxEncoder(part)
-            rows = opened.embed(torch.from_numpy(drawn_crops(*opened.size, count=2)))
+            rows = opened.embed(drawn_crops(*opened.size, count=2))
         except Exception as error:  # as in check
             raise ExportError(f"the {kind} variant of {path.name} does not run: {error}") from error
-        if not bool(rows.isfinite().all()):
+        if not np.isfinite(rows).all():
             raise ExportError(f"the {kind} variant of {path.name} gives what is no number")
     return _exported(out, opset, None)
 
@@ -158,14 +161,15 @@ def drawn_crops(height: int, width: int, count: int = DRAWN, seed: int = 0) -> C
     return drawn
 
 
-def _same_ranking(wanted: torch.Tensor, found: torch.Tensor, tolerance: float) -> bool:
-    """Whether what is nearer by more than `tolerance` in `wanted` is nearer in `found`, for each row."""
-    one, other = wanted @ wanted.T, found @ found.T
-    near, order = one.sort(dim=1)
-    best_so_far = other.gather(1, order).cummax(1).values  # in `found`, of all that are no nearer in `wanted`
-    farther = torch.searchsorted(near, one - tolerance)  # how many are clearly farther than each
-    rival = best_so_far.gather(1, (farther - 1).clamp(min=0))
-    return bool(((farther == 0) | (other > rival)).all())
+def _same_ranking(expected: NDArray[np.float32], exported: NDArray[np.float32], tolerance: float) -> bool:
+    """Whether what is nearer by more than `tolerance` in `expected` is nearer in `exported`, for each row."""
+    for before, after in zip(expected @ expected.T, exported @ exported.T):
+        order = np.argsort(before, kind="stable")
+        best_so_far = np.maximum.accumulate(after[order])  # in `exported`, of all that are no nearer in `expected`
+        farther = np.searchsorted(before[order], before - tolerance)  # how many are clearly farther than each
+        if not ((farther == 0) | (after > best_so_far[(farther - 1).clip(min=0)])).all():
+            return False
+    return True
 
 
 def _write_fp16(model: onnx.ModelProto, part: Path) -> None:
@@ -248,6 +252,8 @@ def _without_places(value: Any) -> Any:
 
 def _finish(part: Path, properties: Mapping[str, str]) -> int:
     """Puts the metadata in, takes everybody else's out, and checks the file; returns its opset."""
+    from reid.encoder.network import forget_origin
+
     forget_origin(part)
     model = onnx.load(part)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))

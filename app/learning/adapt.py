@@ -344,7 +344,7 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
     import torch
 
     from reid.gate import judge
-    from reid.tracklets import decode_crops
+    from reid.pictures import decode_crops
 
     others = np.setdiff1d(table.ids, held)
     if len(others) > MOST_AROUND:

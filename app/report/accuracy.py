@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
 from app.encoders.versions import BASE, LARGE, in_the_box
 from app.errors import FootageError
 from app.record import Site
 from app.report.motchallenge import track_rows, tracklet_rows
+from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -26,9 +28,6 @@ from trackers.evaluate import (
 from trackers.motchallenge import Rows, read_rows
 
 if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
-    import torch
-
-    from reid.encoder import OpenEncoder
     from reid.evaluate import RetrievalScores
     from reid.tracklets import TrackletDataset
 
@@ -146,19 +145,18 @@ def evaluate_reid(
 
     data: `SET:FOLDER` as `reid.benchmarks` has it; of sets with several splits all of them are averaged, unless one is
     named. model: see `find_model`; imagenet: how a foreign ONNX file wants its pictures, see `OnnxEncoder`. Raises
-    BenchmarkError, DatasetError, EncoderError or EvaluationError.
+    BenchmarkError, DatasetError, EncoderError, OnnxError or EvaluationError.
     """
     import torch
 
     from reid.benchmarks import open_benchmark
     from reid.benchmarks.parts import BenchmarkError
-    from reid.encoder import open_encoder
     from reid.evaluate import Embeddings, evaluate_retrieval, mean_scores, pool_tracklets
     from reid.rerank import Reranking
     from reid.tracklets import TrackletDataset
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder = open_encoder(find_model(model), imagenet=imagenet, device=device)
+    encoder = open_encoder(find_model(model), imagenet=imagenet, cuda=device.type == "cuda")
     first = open_benchmark(data)
     name, _, folder = data.partition(":")
     others = range(1, first.splits) if "@" not in name else []
@@ -174,10 +172,10 @@ def evaluate_reid(
             assert labels is not None
             with tempfile.TemporaryDirectory() as crops:
                 dataset = TrackletDataset.build(Path(crops) / what, source, *encoder.size, progress=progress)
-                rows = _embed(dataset, encoder, what, progress)
-            whose, known = torch.from_numpy(dataset.tracklet), labels.of(dataset)
-            rows = pool_tracklets(rows, whose, len(dataset), pooling.value).to(device)
-            parts.append(Embeddings(rows, known.people, known.cameras))
+                rows = torch.from_numpy(_embed(dataset, encoder, what, progress))
+            tracklet, truth = torch.from_numpy(dataset.tracklet), labels.of(dataset)
+            pooled = pool_tracklets(rows, tracklet, len(dataset), pooling.value).to(device)
+            parts.append(Embeddings(pooled, truth.people, truth.cameras))
         again = Reranking() if rerank else None
         scores.append(evaluate_retrieval(*parts, single_shot=benchmark.single_shot, rerank=again))
     return mean_scores(scores)
@@ -185,25 +183,21 @@ def evaluate_reid(
 
 def find_model(name: str) -> Path:
     """The file of a model: `base` or `large`, the folder of a site's model, or a safetensors or ONNX file itself."""
-    from reid.encoder import EncoderError
-
     path = Path(name)
     if name in (BASE, LARGE):
         return in_the_box(f"{name}.safetensors")
     if path.is_dir():
         files = [file for kind in ("safetensors", "onnx") for file in sorted(path.glob(f"*.{kind}"))]
         if not files:
-            raise EncoderError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")
+            raise OnnxError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")
         path = files[0]
     return path
 
 
-def _embed(dataset: TrackletDataset, encoder: OpenEncoder, what: str, progress: Progress) -> torch.Tensor:
+def _embed(dataset: TrackletDataset, encoder: OpenEncoder, what: str, progress: Progress) -> NDArray[np.float32]:
     """(N, D) of all crops."""
-    import torch
-
     rows = []
     for start in range(0, len(dataset.crops), CROPS):
-        rows.append(encoder.embed(torch.from_numpy(dataset.crops[start : start + CROPS])))
+        rows.append(encoder.embed(dataset.crops[start : start + CROPS]))
         progress(f"{what} crops embedded", min(start + CROPS, len(dataset.crops)), len(dataset.crops))
-    return torch.cat(rows)
+    return np.concatenate(rows)

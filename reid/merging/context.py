@@ -10,7 +10,6 @@ groups are sums of rows, and clustering needs no matrix of all pairs.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -34,11 +33,11 @@ def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDA
     shifted = np.array(rows, np.float32)
     if len(shifted):
         everywhere = shifted.mean(0)
-        for one in np.unique(camera):
-            mine = np.flatnonzero(camera == one)
-            seen = shifted[mine]
-            seen -= len(mine) / (len(mine) + STEADY) * (seen.mean(0) - everywhere)
-            shifted[mine] = normalised(seen)
+        for number in np.unique(camera):
+            members = np.flatnonzero(camera == number)
+            seen = shifted[members]
+            seen -= len(members) / (len(members) + STEADY) * (seen.mean(0) - everywhere)
+            shifted[members] = normalised(seen)
     return shifted
 
 
@@ -52,8 +51,8 @@ def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray
     if not count:
         return shifted
     k1 = int(np.clip(count * SHARE, 2, NEIGHBOURS))
-    found = encodings(torch.from_numpy(shifted), Reranking(k1, max(1, k1 // 4)))
-    around = csr_array((found.values.numpy(), found.indices.numpy(), found.starts.numpy()), shape=(count, count))
+    weights = encodings(shifted, Reranking(k1, max(1, k1 // 4)))
+    around = csr_array((weights.values, weights.indices, weights.starts), shape=(count, count))
     if count > WIDTH:
         around = around @ np.random.default_rng(0).standard_normal((count, WIDTH), np.float32)
     else:

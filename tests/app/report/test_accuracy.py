@@ -15,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from app.report.accuracy import Pooling, evaluate_reid, find_model
+from deploy.encoder import OnnxError
 from reid.encoder import EncoderConfig, EncoderError, new_encoder, save_encoder
 from trackers.motchallenge import write_rows
 
@@ -149,7 +150,7 @@ def test_reid_scores_our_files(market: Path, tmp_path: Path) -> None:
     assert find_model(str(folder)) == folder / "model.safetensors"
     scores = evaluate_reid(f"market1501:{market}", str(folder), pooling=Pooling.max)
     assert (scores.queries, scores.gallery, scores.rank10) == (3, 7, 1.0)
-    with pytest.raises(EncoderError, match="holds no model"):
+    with pytest.raises(OnnxError, match="holds no model"):
         find_model(str(tmp_path / "query"))
 
 
