@@ -2,184 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from app.asking import Progress, this_user, unheard
-from app.errors import SiteError
-from app.models import bring_up_to_date, calibrate, serving, store_of
+from app.asking import this_user
 from app.record import Site
-from app.record.leases import MERGING
-from app.record.rows import AuditEntry, Correction, Merge, lookup
+from app.record.rows import Correction
+from app.search.merging import merge, undo
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, table
-from reid.normalised import normalised
 from reid.progress import Bars
 
-KEPT = 5  # mergings that can be undone
 
-
-class Method(StrEnum):
+class WithinCamera(StrEnum):
     """How tracklets join within a camera."""
 
     constrained = "constrained"
     utal = "utal"
 
 
-@dataclass(frozen=True, slots=True)
-class MergeReport:
-    """What a merging found."""
-
-    tracklets: int
-    trajectories: int
-    identities: int
-    across: int  # identities that were in two cameras or more
-    changed: bool  # from the merging before
-    method: str
-    transits: list[dict[str, Any]]  # from, to, count and seconds: how long people took, learned
-    seconds: float
-
-
-def merge(
-    site: Site,
-    *,
-    who: str,
-    method: str = "constrained",
-    corrections: Sequence[Correction] = (),
-    progress: Progress = unheard,
-) -> MergeReport:
-    """Joins all tracklets of the site afresh; what has not changed keeps its numbers.
-
-    corrections: what a person said of pairs, kept and obeyed from now on. Nothing is destroyed: tracklets stay, and the
-    last few mergings can be undone. Raises Busy where another process merges, SiteError where there is nothing to
-    merge, or corrections contradict each other or name what is no pair of tracklets.
-    """
-    with site.lease(MERGING):
-        if corrections:
-            site.correct(corrections, who, time.time())
-        return _merged(site, who, method, progress)
-
-
-def undo(site: Site, *, who: str) -> bool:
-    """Takes back the latest merging; returns whether an earlier one holds now. Raises SiteError where there is none."""
-    with site.lease(MERGING):
-        if not site.undo_merge(AuditEntry(time.time(), who, "merge undone", {})):
-            raise SiteError(f"The site at {site.path} has no merging to undo.")
-        model = serving(site)
-        site.set_calibration(model.name, calibrate(site, model).to_json())
-        return site.merge() is not None
-
-
-def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeReport:
-    from reid import merging
-    from reid.merging import MergeError
-
-    began = time.monotonic()
-    bring_up_to_date(site, progress)
-    model, before = serving(site), site.merge()
-    try:
-        seen, names = _seen(site, model.name)
-        if not len(seen):
-            raise SiteError(
-                f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
-            )
-        earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        within, across = merging.merge(seen, merging.MergeRules(), method=method, previous=earlier)
-    except MergeError as error:
-        raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
-    transits = [
-        {
-            "from": names[t.origin],
-            "to": names[t.destination],
-            "count": t.count,
-            "median": t.median,
-            "p10": t.p10,
-            "p90": t.p90,
-        }
-        for t in across.transit
-    ]
-    overlapping = [[names[a], names[b]] for a, b in across.overlapping]
-    summary = {"transits": transits, "overlapping": overlapping}
-    found = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
-    changed = before is None or not _same(before, found)
-    if changed:
-        entry = AuditEntry(found.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
-        site.add_merge(found, entry, keep=KEPT)
-        site.set_calibration(model.name, calibrate(site, model).to_json())  # it learns from identities, too
-    return MergeReport(
-        tracklets=len(seen.ids),
-        trajectories=len(np.unique(within)),
-        identities=len(np.unique(across.labels)),
-        across=_across(across.labels, seen.camera),
-        changed=changed,
-        method=method,
-        transits=transits,
-        seconds=round(time.monotonic() - began, 2),
-    )
-
-
-def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
-    """All embedded tracklets of the site as merging takes them, and the cameras' names."""
-    from reid.merging import Seen
-
-    table = site.tracklet_table()
-    ids, rows = store_of(site, model).load_whole()
-    at, there = lookup(table.ids, ids)
-    ids, rows, at = ids[there], rows[there], at[there]
-    first, last = site.first_and_last_boxes(ids)
-
-    def pairs(listed: NDArray[np.int64]) -> NDArray[np.int64]:
-        listed = listed.reshape(-1, 2)
-        return lookup(ids, listed[np.isin(listed, ids).all(1)])[0]
-
-    said = {
-        kind: np.array([(c.a, c.b) for c in site.corrections() if c.kind == kind], np.int64)
-        for kind in ("join", "split")
-    }
-    seen = Seen(
-        ids=ids,
-        camera=table.cameras[at],
-        start=table.start[at],
-        end=table.end[at],
-        first_box=first,
-        last_box=last,
-        embedding=normalised(rows),
-        cannot_link=pairs(site.cannot_link()),
-        must_link=pairs(said["join"]),
-        apart=pairs(said["split"]),
-    )
-    return seen, table.names
-
-
-def _earlier(before: Merge, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Trajectories and identities that tracklets had; -1 of new ones."""
-    trajectories, identities = before.of(ids)
-    return trajectories.clip(-1), identities.clip(-1)
-
-
-def _same(one: Merge, other: Merge) -> bool:
-    return one.settings == other.settings and all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "trajectories", "identities")
-    )
-
-
-def _across(identity: NDArray[np.int64], camera: NDArray[np.int64]) -> int:
-    """How many identities were in two cameras or more."""
-    pairs = np.unique(np.stack([identity, camera], 1), axis=0)
-    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
-
-
 def command(
     site: SiteOption = SITE,
     method: Annotated[
-        Method, typer.Option(help="Within a camera: ours, or UTAL's connected components.")
-    ] = Method.constrained,
+        WithinCamera, typer.Option(help="Within a camera: ours, or UTAL's connected components.")
+    ] = WithinCamera.constrained,
     take_back: Annotated[bool, typer.Option("--undo", help="Take back the latest merging.")] = False,
     join: Annotated[
         tuple[int, int] | None, typer.Option(help="Two tracklets show one person: kept, and merged again.")

@@ -20,11 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.crops import Crop
+from app.encoders.versions import bring_up_to_date, with_base
 from app.footage import Camera, Footage
-from app.models import bring_up_to_date, with_base
 from app.record import Site
-from app.record.rows import Chunk
+from app.record.rows import Chunk, Crop
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import PROTOCOLS, RAW
 from reid.tracklets import Tracklet, overlapping

@@ -26,11 +26,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from app.embed import spread
+from app.encoders.embed import spread
+from app.encoders.versions import BASE, learned_from
 from app.errors import FootageError, SiteError
-from app.evaluate_site import people_shown
-from app.models import BASE, learned_from
 from app.record import Site
+from app.report.site_accuracy import people_shown
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import RAW, Labels
 from reid.calibration import FAR, Calibration, even_weights, open_set, reliability, searches

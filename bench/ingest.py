@@ -40,7 +40,7 @@ from trackers.detections import Detections
 
 
 def sightline(video: Path, model: str) -> tuple[int, float]:
-    from app.ingest import ingest
+    from app.engine.ingest import ingest
 
     with tempfile.TemporaryDirectory() as folder:
         (camera,) = ingest(video, Path(folder) / "site", detector=model, who="bench").cameras
@@ -48,17 +48,17 @@ def sightline(video: Path, model: str) -> tuple[int, float]:
 
 
 def without_embedding(video: Path, model: str) -> tuple[int, float]:
-    import app.embed
+    import app.encoders.embed
 
-    app.embed.embed = lambda tracklets, encoder: iter(())
+    app.encoders.embed.embed = lambda tracklets, encoder: iter(())
     return sightline(video, model)
 
 
 def another_encoder(encoder: Path, video: Path, model: str) -> tuple[int, float]:
-    import app.ingest
+    import app.engine.ingest
     from reid.encoder import open_encoder
 
-    app.ingest.open_model = lambda site, model: open_encoder(encoder)
+    app.engine.ingest.open_model = lambda site, model: open_encoder(encoder)
     return sightline(video, model)
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from app.adapt import source_of
-from app.adapt_plan import EPOCHS, MOST_CROPS
+from app.encoders.versions import learned_from
 from app.errors import FootageError, SiteError
-from app.evaluate_site import people_shown
-from app.models import learned_from
+from app.learning.adapt import source_of
+from app.learning.plan import EPOCHS, MOST_CROPS
 from app.record import Site
+from app.report.site_accuracy import people_shown
 from reid.progress import Bars
 from reid.tracklets import TrackletDataset
 from reid.train import Settings, pixels, train

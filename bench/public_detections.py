@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from app.export import track_rows
 from app.record import Site
+from app.report.motchallenge import track_rows
 from trackers.detections import iou
 from trackers.motchallenge import CONFIDENCE, FRAME, Rows, boxes_of, read_rows
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from app.footage import open_footage, site_config
 from app.footage.discover import discover
-from app.query import Searcher, Wish
 from app.record import Site
-from app.still import cut, people_in, read_still
+from app.search.searcher import Searcher, Wish
+from app.search.still import cut, people_in, read_still
 from deploy.detectors.load import load_detector
 
 

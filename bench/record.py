@@ -33,28 +33,25 @@ WORK = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from app.crops import Crop
 from app.footage import Camera, Footage
-from app.models import bring_up_to_date, with_base
-from app.query import Searcher, Wish
 from app.record import Site
+from app.record.rows import Chunk
 try:
-    from app.record.rows import Chunk
+    from app.record.rows import Crop
+    from app.search.searcher import Searcher, Wish
 except ImportError:
-    from app.rows import Chunk
+    from app.crops import Crop
+    from app.query import Searcher, Wish
 from trackers.tracklets import Cut, Kind, Segment
 
 site_path, queried, chunks = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-create = getattr(Site, "create", None) or Site.open_for_writing
-who = {"who": "bench"} if hasattr(Site, "create") else {}
 rng = np.random.default_rng(0)
 pictures = [b"\\xff\\xd8" + rng.bytes(3000) + b"\\xff\\xd9" for _ in range(100)]
 boxes = rng.uniform(0, 500, (60, 4)).astype(np.float32)
-with create(site_path) as site:
+with Site.create(site_path) as site:
     footage = Footage("hall", Path("hall.mp4"), "hall.mp4", 0.0, "name", 1, "hall")
-    intake = getattr(site, "intake", site)
-    ((record, _),) = intake.register([Camera("hall", (footage,))], {"hall": {}}, **who)[0]
-    record = intake.begin(record, {})
+    ((record, _),) = site.intake.register([Camera("hall", (footage,))], {"hall": {}}, who="bench")[0]
+    record = site.intake.begin(record, {})
     began = time.perf_counter()
     for chunk in range(chunks):
         frames, number = np.arange(60) + 60 * chunk, 10 * chunk + 1
@@ -67,21 +64,15 @@ with create(site_path) as site:
         crops = {
             number + k: [Crop(0, 0.0, box, *seen, jpeg) for jpeg in pictures[12 * k : 12 * k + 12]] for k in range(8)
         }
-        intake.commit(record, Chunk(segments, crops, bytes(200_000), 60, 60, 600, 2.4), done=False)
+        site.intake.commit(record, Chunk(segments, crops, bytes(200_000), 60, 60, 600, 2.4), done=False)
     commits = chunks / (time.perf_counter() - began)
-opening = getattr(Site, "open_to_write", None) or Site.open_to_ask
-with opening(queried) as site:
+with Site.open_to_write(queried) as site:
     searcher, took = Searcher(site), []
     ids = searcher.index.ids
     vectors = searcher.index.embeddings(ids[:: max(1, len(ids) // 50)])
     for vector in vectors:
         began = time.perf_counter()
-        if who:
-            searcher.search(vector[None], Wish(), who="bench", still="bench")
-        else:  # which did not note that it searched
-            from app.rows import AuditEntry
-            searcher.search(vector, Wish())
-            site.note(AuditEntry(time.time(), "bench", "query", {}))
+        searcher.search(vector[None], Wish(), who="bench", still="bench")
         took.append(1e3 * (time.perf_counter() - began))
 print(json.dumps({"commits a second": commits, "search ms": float(np.median(took[3:] or took))}))
 """

@@ -22,8 +22,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.index import FaissIndex
 from app.record.embeddings import Embeddings
+from app.search.index import FaissIndex
 from reid.normalised import normalised
 
 MIB = 2**20

@@ -17,6 +17,10 @@ BELOW = {
     "app": {"reid", "trackers", "deploy"},
     "bench": {"reid", "trackers", "deploy", "app", "sample_videos"},
 }
+# Rooms of `app/` and their floors. All other files are commands.
+ROOMS = {"app.web": 5, "app.report": 4, "app.search": 3, "app.engine": 3, "app.learning": 3, "app.encoders": 2}
+ROOMS |= {"app.record": 1, "app.footage": 0, "app.errors": -1, "app.asking": -1}  # all rooms stand on these two
+COMMANDS = 6
 FLOORS = sorted(BELOW)
 ALLOWED_OUTSIDE = {"trackers": {"numpy", "lap", "filterpy", "scipy", "trackeval"}}
 UNWANTED = ("utils.py", "common", "core", "helpers.py")
@@ -51,6 +55,23 @@ def test_a_folder_imports_only_those_below_it(floor: str) -> None:
         # bench/peers.py runs in another environment, where `trackers` is Roboflow's package.
         if name != "bench.peers":
             assert ours <= BELOW[floor], f"{name} imports {sorted(ours - BELOW[floor])}"
+
+
+def room_of(module: str) -> tuple[str, int]:
+    """The room of `app/` that a module lies in, and its floor."""
+    room = ".".join(module.split(".")[:2])
+    return (room, ROOMS[room]) if room in ROOMS else ("app", COMMANDS)
+
+
+def test_a_room_of_app_imports_only_rooms_below_it() -> None:
+    files = modules("app")
+    assert {room_of(name)[0] for name in files} == {*ROOMS, "app"} - {"app.web"}
+    for name, path in files.items():
+        room, floor = room_of(name)
+        for full in imports(path, also_late=True):
+            if full.split(".")[0] == "app":
+                other, below = room_of(full)
+                assert other == room or below < floor, f"{name} on floor {floor} imports {full} on floor {below}"
 
 
 @pytest.mark.parametrize("floor", sorted(ALLOWED_OUTSIDE))

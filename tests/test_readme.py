@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import pytest
 
-import app.adapt
-import app.adapt_plan
+import app.learning.adapt
+import app.learning.plan
 from app.record import Site
 
 ROOT = Path(__file__).parents[1]
@@ -39,8 +39,8 @@ def test_the_python_example_runs_as_printed(
     for camera in ("plaza", "street"):
         cut_film(ROOT / f"sample_videos/films/{camera}.mp4", tmp_path / f"videos/{camera}.mp4")
     shutil.copy(ROOT / "sample_videos/walk/still.jpg", tmp_path)
-    monkeypatch.setattr(app.adapt, "LEAST_TRACKLETS", 20)
-    monkeypatch.setattr(app.adapt_plan, "EPOCHS", 1)
+    monkeypatch.setattr(app.learning.adapt, "LEAST_TRACKLETS", 20)
+    monkeypatch.setattr(app.learning.plan, "EPOCHS", 1)
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})

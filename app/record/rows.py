@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app.crops import Crop
 from app.record.shards import Place
 from trackers.tracklets import Segment
 
@@ -107,6 +106,21 @@ class Boxes:
         except zlib.error as error:
             raise ValueError(f"boxes are damaged ({error})") from error
         return cls(rows["frame"], rows["time"], rows["box"], rows["score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A picture of a person, cut from the frame at native size around an observed box, and what speaks for it."""
+
+    frame: int
+    time: float  # UTC seconds
+    box: tuple[float, float, float, float]  # x1 y1 x2 y2 px in the frame
+    score: float  # of the detection
+    overlap: float  # largest share of the box that another person's box covers
+    border: float  # 1 where the box touches the picture's edge, else 0
+    sharpness: float  # variance of the Laplacian at 48 × 96 px
+    height_ratio: float  # height against the tracklet's median
+    jpeg: bytes
 
 
 @dataclass(frozen=True, slots=True)

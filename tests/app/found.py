@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from app.matches import Match, QueryView
+from app.search.matches import Match, QueryView
 
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 

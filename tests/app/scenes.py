@@ -31,14 +31,14 @@ Truth = list[NDArray[np.float32]]  # per frame (N, 4) x1 y1 x2 y2
 # `python -m app.ingest` with small chunks; with a pause a frame it can be met in the middle of its work.
 DRIVER = """
 import sys, time
-import app.ingest, app.tracking, app.terminal
-app.ingest.CHUNK = int(sys.argv.pop(1))
-pause, take = float(sys.argv.pop(1)), app.tracking.FootageTracker.take
+import app.ingest, app.engine.ingest, app.engine.tracking, app.terminal
+app.engine.ingest.CHUNK = int(sys.argv.pop(1))
+pause, take = float(sys.argv.pop(1)), app.engine.tracking.FootageTracker.take
 def slowly(*arguments):
     time.sleep(pause)
     return take(*arguments)
 if pause:
-    app.tracking.FootageTracker.take = slowly
+    app.engine.tracking.FootageTracker.take = slowly
 app.terminal.run(app.ingest.command)
 """
 

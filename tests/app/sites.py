@@ -7,11 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.crops import Crop
+from app.encoders.versions import bring_up_to_date, with_base
 from app.footage import Camera, Footage
-from app.models import bring_up_to_date, with_base
 from app.record import Site
-from app.record.rows import Chunk, segment_id
+from app.record.rows import Chunk, Crop, segment_id
 from tests.app.scenes import segment
 from tests.reid.figures import figure
 from trackers.tracklets import Segment

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.ingest import ingest
-from app.models import serving, store_of
+from app.encoders.versions import serving, store_of
+from app.engine.ingest import ingest
 from app.record import Site
 from app.record.verify import damage
 from tests.app.records import copy_of, on_postgres, site_in

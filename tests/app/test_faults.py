@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import app.ingest
+import app.engine.ingest
+import app.engine.tracking
+from app.encoders.versions import with_base
 from app.errors import StorageError
-from app.models import with_base
 from app.record import Site
 from app.site import describe
 from tests.app.scenes import (
@@ -246,7 +247,7 @@ def test_interrupted_over_damage_the_pictures_are_the_same(
     broken: World, broken_site: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     """Problems are counted from where a run began, so only rows and crops are compared."""
-    take = app.tracking.FootageTracker.take
+    take = app.engine.tracking.FootageTracker.take
     world = World(broken.videos / "overwritten.mp4", broken.detections)
     site = tmp_path / "site"
 
@@ -256,11 +257,11 @@ def test_interrupted_over_damage_the_pictures_are_the_same(
         return take(self, frame, found)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(app.ingest, "CHUNK", 10)
-        patched.setattr(app.tracking.FootageTracker, "take", interrupted)
+        patched.setattr(app.engine.ingest, "CHUNK", 10)
+        patched.setattr(app.engine.tracking.FootageTracker, "take", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
-    report = app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
+            app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
+    report = app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     assert report.cameras[0].errors and frames_done(site) == broken_site[1]["overwritten"]["frames"]
     with Site.open(site) as one, Site.open(broken_site[0]) as other:
         for mine, theirs in zip(one.segments(), other.segments("overwritten"), strict=True):
@@ -438,14 +439,14 @@ def test_crops_that_find_no_room_lose_nothing_that_was_committed(
         room -= taken
         return taken
 
-    monkeypatch.setattr(app.ingest, "CHUNK", 20)
+    monkeypatch.setattr(app.engine.ingest, "CHUNK", 20)
     with monkeypatch.context() as patched:
         patched.setattr(os, "pwrite", nearly_full)
         with pytest.raises(StorageError, match=r"could not be written \(No space left on device\).*goes on from there"):
-            app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
+            app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     assert 0 < frames_done(site) < 1000
     assert damage(site) == []
-    app.ingest.ingest(world.videos, site, detector=world.detector, who="test")
+    app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     assert contents(site) == expected
 
 

@@ -13,17 +13,18 @@ from typing import Any
 
 import torch
 
-import app.adapt
-import app.adapt_plan
-import app.ingest
+import app.engine.ingest
+import app.learning.adapt
+import app.learning.plan
 import deploy.export
+from app.encoders.versions import BASE, digest, in_the_box, use
 from app.errors import Busy
-from app.forget import forget
-from app.merge import merge
-from app.models import BASE, digest, in_the_box, use
-from app.query import Wish, query
 from app.record import Site
+from app.record.forget import forget
 from app.record.verify import damage
+from app.search.merging import merge
+from app.search.query import query
+from app.search.searcher import Wish
 from deploy.export import Checked, Exported
 
 IMPORTED = ["tests.app.works", "reid.train", "torch.utils.tensorboard", "torch._dynamo"]  # all that work imports late
@@ -35,7 +36,7 @@ def ingest_of(camera: str) -> Work:
     def ingest(site: Site, told: dict[str, Any]) -> None:
         videos, detections = told["videos"], told["detections"]
         film = videos / f"{camera}.mp4"
-        report = app.ingest.ingest(film, site.path, detector=f"mot:{detections}", who="test")
+        report = app.engine.ingest.ingest(film, site.path, detector=f"mot:{detections}", who="test")
         if report.cameras[0].errors:
             raise AssertionError(report.cameras[0].errors)
 
@@ -43,7 +44,7 @@ def ingest_of(camera: str) -> Work:
 
 
 def adapting(site: Site, told: dict[str, Any]) -> None:
-    report = app.adapt.adapt(site, who="test", epochs=1, start=BASE, size=(64, 32), force=True)
+    report = app.learning.adapt.adapt(site, who="test", epochs=1, start=BASE, size=(64, 32), force=True)
     if not report.deployed:
         raise AssertionError(report.reason)
 
@@ -92,16 +93,16 @@ def boxed_export(encoder: Any, folder: Path, *_: Any, **__: Any) -> Exported:
     return Exported(onnx, digest(onnx), onnx.stat().st_size, 0, Checked(0, 0.0, True))
 
 
-def told_probe(site: Site, name: str, batch: int, device: torch.device) -> app.adapt_plan.Start:
+def told_probe(site: Site, name: str, batch: int, device: torch.device) -> app.learning.plan.Start:
     """A machine's speed that nobody measured."""
-    return app.adapt_plan.Start(name, (128, 64), 100.0)
+    return app.learning.plan.Start(name, (128, 64), 100.0)
 
 
 def cheap_adaptation() -> None:
     """A few tracklets suffice to learn from, in small chunks."""
-    app.adapt.LEAST_TRACKLETS = 20
-    app.adapt_plan._probe = told_probe
-    app.ingest.CHUNK = 10
+    app.learning.adapt.LEAST_TRACKLETS = 20
+    app.learning.plan._probe = told_probe
+    app.engine.ingest.CHUNK = 10
     deploy.export.export_model = boxed_export
 
 

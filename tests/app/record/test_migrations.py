@@ -18,14 +18,14 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from app.encoders.versions import BASE, ONNX, WEIGHTS, folder_of, in_the_box
 from app.errors import SiteError
-from app.merge import merge
-from app.models import BASE, ONNX, WEIGHTS, folder_of, in_the_box
 from app.record import Site
 from app.record.database import FILE
 from app.record.migrations import stamp, upgrade
 from app.record.schema import FORMAT, metadata
 from app.record.verify import damage
+from app.search.merging import merge
 from tests.app.scenes import run
 
 OLD = Path(__file__).parent / "format_3"

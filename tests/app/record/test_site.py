@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from app.crops import Crop
 from app.errors import SiteError, StorageError
 from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
 from app.record import Site
-from app.record.rows import AuditEntry, Chunk, Correction, FootageRecord, Merge, ModelRecord
+from app.record.rows import AuditEntry, Chunk, Correction, Crop, FootageRecord, Merge, ModelRecord
 from app.record.verify import damage
 from tests.app.records import on_postgres, run_sql, site_in
 from tests.app.scenes import bytes_of, dump, segment, shards

@@ -1,0 +1,200 @@
+"""The versions of a site's encoder: which there are, which one serves, and how another one comes to serve."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+import deploy.models
+from app.asking import Progress, unheard
+from app.encoders import embed
+from app.errors import SiteError
+from app.record import Site
+from app.record.embeddings import Embeddings
+from app.record.rows import AuditEntry, ModelRecord, lookup
+from reid.whole_file import whole_file
+
+if TYPE_CHECKING:  # they bring torch
+    from reid.calibration import Calibration
+    from reid.encoder import OpenEncoder
+
+ONNX, WEIGHTS = "model.onnx", "model.safetensors"
+BASE, LARGE = "base", "large"  # in the box; large, for a first version to start from
+
+
+def folder_of(site: Site, name: str) -> Path:
+    """Where a version's files are."""
+    return site.path / "models" / name
+
+
+def in_the_box(file: str) -> Path:
+    """A file of an encoder that is shipped. Raises SiteError where it is missing."""
+    path = Path(deploy.models.__path__[0]) / file
+    if not path.is_file():
+        raise SiteError(f"{path} is missing: install Sightline again, or make it with `python -m deploy.models.base`.")
+    return path
+
+
+def weights_of(site: Site, name: str) -> Path:
+    """A version's weights to learn from, or those of `large`. Raises SiteError where there are none."""
+    if name == LARGE:
+        return in_the_box(f"{LARGE}.safetensors")
+    path = folder_of(site, find(site, name).name) / WEIGHTS
+    if not path.is_file():
+        raise SiteError(f"The weights of {name} are not at {path}: start from another model with --start.")
+    return path
+
+
+def store_of(site: Site, name: str) -> Embeddings:
+    """The embeddings that a version made."""
+    return Embeddings(site.path / "embeddings" / name)
+
+
+def find(site: Site, name: str) -> ModelRecord:
+    """A version by its name. Raises SiteError where there is none."""
+    known = {model.name: model for model in site.models()}
+    if name not in known:
+        raise SiteError(
+            f"The site at {site.path} has no model {name!r}; it has {', '.join(known) or 'none: ingest footage first'}."
+        )
+    return known[name]
+
+
+def serving(site: Site) -> ModelRecord:
+    """The version that embeds and answers. Raises SiteError where the site has none yet."""
+    for model in site.models():
+        if model.serving:
+            return model
+    raise SiteError(
+        f"The site at {site.path} has no model yet: `python -m app.ingest VIDEOS --site {site.path}` first."
+    )
+
+
+def with_base(site: Site) -> ModelRecord:
+    """The version that serves; of a site that has none, the shipped base, whose files are copied into the site."""
+    known = site.models()
+    if known:
+        return serving(site)
+    folder = folder_of(site, BASE)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file, name in ((f"{BASE}.onnx", ONNX), (f"{BASE}.safetensors", WEIGHTS)):
+        with whole_file(folder / name) as part:
+            shutil.copyfile(in_the_box(file), part)
+    site.add_model(
+        ModelRecord(
+            name=BASE,
+            made=time.time(),
+            sha256=digest(folder / ONNX),
+            status="deployed",
+            reason="the encoder that is shipped",
+            summary={"method": "supervised on rendered people"},
+            calibration=None,
+            serving=True,
+        )
+    )
+    return serving(site)
+
+
+def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
+    """Its ONNX file, which must be the one that the record knows. Raises SiteError."""
+    from reid.encoder import EncoderError, open_encoder
+
+    path = folder_of(site, model.name) / ONNX
+    if not path.is_file() or digest(path) != model.sha256:
+        what = "is missing" if not path.is_file() else "is not the file that was deployed"
+        raise SiteError(
+            f"{path} {what}: let another version serve, `python -m app.models use NAME --site {site.path}`."
+        )
+    try:
+        return open_encoder(path)
+    except EncoderError as error:
+        raise SiteError(str(error)) from error
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def calibrate(site: Site, model: ModelRecord) -> Calibration:
+    """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets."""
+    from reid.calibration import Calibration
+    from reid.merging import without_camera
+
+    table = site.tracklet_table()
+    ids, halves = store_of(site, model.name).load()
+    row, there = lookup(table.ids, ids)
+    ids, halves, row = ids[there], halves[there], row[there]
+    pairs = site.cannot_link()
+    pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
+    cameras, merge, identity = table.cameras[row], site.merge(), None
+    if merge is not None and len(merge.ids):
+        identity = merge.of(ids)[1]
+    # As a search compares them: see `app.gallery`.
+    rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
+    fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
+    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs, identity, fresh)
+
+
+def learned_from(site: Site) -> NDArray[np.int64]:
+    """Ids of the tracklets that versions of this site may have learned from."""
+    ids, held = site.split()
+    return ids[~held]
+
+
+def calibration_of(model: ModelRecord) -> Calibration:
+    """How its similarities become probabilities. Raises SiteError where nobody has said so yet."""
+    from reid.calibration import Calibration
+
+    if model.calibration is None:
+        raise SiteError(
+            f"The model {model.name} is not calibrated: `python -m app.ingest` again, it goes on from there."
+        )
+    return Calibration.from_json(model.calibration)
+
+
+def bring_up_to_date(site: Site, progress: Progress = unheard) -> None:
+    """Embeds what the serving version has not embedded yet, and calibrates it on all that there is now."""
+    model = serving(site)
+    embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    site.set_calibration(model.name, calibrate(site, model).to_json())
+
+
+def deploy_model(site: Site, model: ModelRecord, progress: Progress = unheard) -> ModelRecord:
+    """Embeds all tracklets with a version, calibrates it, and only then lets it serve."""
+    embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    ready = replace(model, calibration=calibrate(site, model).to_json(), status="deployed", serving=True)
+    site.add_model(ready)
+    return find(site, model.name)
+
+
+def next_name(site: Site) -> str:
+    """v1, v2, …: one more than the latest, whatever became of it."""
+    numbers = [int(found[1]) for model in site.models() if (found := re.fullmatch(r"v(\d+)", model.name))]
+    return f"v{max(numbers, default=0) + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Which version served before, and which does now."""
+
+    before: str
+    now: str
+    embedded: int  # tracklets that it had not embedded yet
+
+
+def use(site: Site, name: str, *, who: str, progress: Progress = unheard) -> Use:
+    """Lets a version serve, an older one too, and notes who did. Raises SiteError where there is no such version."""
+    model, before = find(site, name), serving(site)
+    embedded = embed.update(site, store_of(site, name), lambda: open_model(site, model), progress)
+    site.note(AuditEntry(time.time(), who, "models use", {"model": name, "before": before.name}))
+    deploy_model(site, model, progress)
+    return Use(before.name, name, embedded)

@@ -1,0 +1,285 @@
+"""Footage becomes a site of pure tracklets: the main job."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.asking import Progress, unheard
+from app.encoders.embed import Embedder
+from app.encoders.versions import bring_up_to_date, open_model, store_of, with_base
+from app.engine.pipeline import Decoded, detections
+from app.engine.tracking import FootageTracker, resume_of
+from app.errors import Busy, FootageError
+from app.footage import Camera, Footage, discover, open_footage, site_config
+from app.record import Site
+from app.record.leases import of_camera
+from app.record.rows import Chunk, FootageRecord, segment_id
+from deploy.detectors import Detector
+from deploy.detectors.load import load_detector
+
+log = logging.getLogger("sightline")
+
+CHUNK = 300  # frames between commits: at most this much, a camera, is done again after a kill
+
+
+@dataclass(frozen=True, slots=True)
+class Thinning:
+    """Which frames are looked at: each `every`-th, or `fps` a second; those between `begin` and `end`, UTC seconds."""
+
+    every: int = 1
+    fps: float | None = None
+    begin: float | None = None
+    end: float | None = None
+
+
+@dataclass(slots=True)
+class CameraReport:
+    """What the site holds of one camera after an ingest; the rate is this run's, 0 where nothing was left to do."""
+
+    camera: str
+    footage: int
+    frames: int = 0
+    frames_per_second: float = 0.0
+    detections: int = 0
+    tracks: int = 0
+    tracklets: int = 0
+    crops: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did."""
+
+    site: str
+    seconds: float
+    cameras: list[CameraReport]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One footage that is not done yet."""
+
+    camera: Camera
+    footage: Footage
+    record: FootageRecord
+
+
+def ingest(
+    videos: Path,
+    site_path: Path,
+    *,
+    detector: str = "auto",
+    download: bool = False,
+    device: str | None = None,
+    tracker: str = "bytetrack",
+    thinning: Thinning = Thinning(),
+    start: float | None = None,
+    config: Path | None = None,
+    replace: bool = False,
+    who: str,
+    progress: Progress = unheard,
+) -> IngestReport:
+    """Turns the footage at `videos` into tracklets of the site at `site_path`, going on where an earlier run stopped.
+
+    Others may take in other cameras meanwhile, search, merge, learn and erase.
+
+    start: UTC seconds for footage that does not tell its own; replace: take footage in again that changed or was
+    ingested otherwise. Raises FootageError, SiteError or
+    DetectorError where it can't start or can't go on; what is wrong with single footage is in the report.
+    """
+    began = time.monotonic()
+    settings_file = site_config(videos, config)
+    cameras = discover(videos, settings_file, start)
+    finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
+    reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
+    with Site.create(site_path) as site, ExitStack() as leases:
+        free = _leased(site, cameras, leases, reports)
+        with _embedder(site) as embedder:
+            settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
+            known = site.intake.register(free, settings, who=who, replace=replace)
+            jobs = _jobs(free, known, reports)
+            counted = _Counted(progress)
+            _follow(site, jobs, finder, settings, thinning, counted, embedder)
+            for name in counted.frames:
+                reports[name].frames_per_second = round(counted.rate(name), 1)
+            with site.writing():
+                embedder.close()
+                bring_up_to_date(site, progress)
+        for summary in site.cameras():
+            if (report := reports.get(summary.camera)) is not None:
+                report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
+                report.tracklets, report.crops = summary.tracklets, summary.crops
+                report.errors = [*summary.errors, *report.errors]
+    return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
+
+
+def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[str, CameraReport]) -> list[Camera]:
+    """The cameras whose footage nobody else takes in just now; others are an error in their report.
+
+    Raises Busy where there is none.
+    """
+    free, busy = [], None
+    for camera in cameras:
+        try:
+            leases.enter_context(site.lease(of_camera(camera.name)))
+            free.append(camera)
+        except Busy as error:
+            busy = error
+            reports[camera.name].errors.append(str(error))
+    if busy is not None and not free:
+        raise busy
+    return free
+
+
+class _Counted:
+    """Counts frames by camera, and how fast they come; any thread may say how many to expect."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.frames: dict[str, int] = {}
+        self._progress = progress
+        self._began: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
+        self._expected: dict[str, int | None] = {}
+
+    def expect(self, camera: str, frames: int | None) -> None:
+        """So many more frames of a camera will come; None when nobody knows."""
+        self._began.setdefault(camera, time.monotonic())
+        before = self._expected.get(camera, 0)
+        self._expected[camera] = None if frames is None or before is None else before + frames
+
+    def advance(self, camera: str) -> None:
+        """One more frame is done."""
+        self.frames[camera] = self.frames.get(camera, 0) + 1
+        self._latest[camera] = time.monotonic()
+        self._progress(f"frames of {camera}", self.frames[camera], self._expected[camera])
+
+    def rate(self, camera: str) -> float:
+        """Frames a second, from the camera's start to its latest frame."""
+        return self.frames[camera] / max(self._latest[camera] - self._began[camera], 1e-6)
+
+
+@contextmanager
+def _embedder(site: Site) -> Iterator[Embedder]:
+    """Embeds with the site's model; a new site gets the shipped one."""
+    with site.writing():
+        model = with_base(site)
+    embedder = Embedder(site, store_of(site, model.name), lambda: open_model(site, model))
+    try:
+        yield embedder
+    except BaseException:  # whatever it is, Ctrl-C too: the thread ends before this one does
+        embedder.abandon()
+        raise
+
+
+def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinning) -> dict[str, Any]:
+    """All that a camera's tracklets depend on besides its footage, as plain JSON values."""
+    return {
+        "detector": detector.name,
+        "sha256": detector.sha256,
+        "tracker": tracker,
+        **dataclasses.asdict(thinning),
+        "mask": [[list(point) for point in polygon] for polygon in camera.mask],
+        "min_height": camera.min_height,
+    }
+
+
+def _jobs(
+    cameras: list[Camera], registered: list[list[tuple[FootageRecord, str | None]]], reports: dict[str, CameraReport]
+) -> list[list[_Job]]:
+    """What is left to do, a list a camera; what stands in the way is written into the reports."""
+    jobs: list[list[_Job]] = []
+    for camera, known in zip(cameras, registered, strict=True):
+        mine: list[_Job] = []
+        for footage, (record, objection) in zip(camera.footage, known, strict=True):
+            if objection is not None:
+                reports[camera.name].errors.append(objection)
+            elif record.camera != camera.name:
+                log.info(
+                    "%s is the same film as %s of camera %s: not ingested again",
+                    footage.path,
+                    record.name,
+                    record.camera,
+                )
+            elif record.status != "done" and record.id not in [job.record.id for job in mine]:  # one film, two names
+                mine.append(_Job(camera, footage, record))
+        jobs.append(sorted(mine, key=lambda job: job.record.status != "running"))  # their next numbers are still free
+    return [mine for mine in jobs if mine]
+
+
+def _follow(
+    site: Site,
+    jobs: list[list[_Job]],
+    detector: Detector,
+    settings: dict[str, dict[str, Any]],
+    thinning: Thinning,
+    counted: _Counted,
+    embedder: Embedder,
+) -> None:
+    """Takes all jobs through decoding, detection and tracking, committing a chunk every CHUNK frames of a camera."""
+
+    def commit(job: _Job, chunk: Chunk, *, done: bool) -> None:
+        site.intake.commit(job.record, chunk, done=done)
+        for number, crops in chunk.crops.items():
+            tracklet = segment_id(job.record.camera_id, number)
+            embedder.take(job.record.id, tracklet, [crop.jpeg for crop in crops])
+        if done:
+            embedder.finish(job.record.id)
+
+    by_footage = {job.record.id: job for camera in jobs for job in camera}
+    tracker: dict[int, FootageTracker] = {}
+    sources = [lambda mine=mine: _decode(site, mine, thinning, counted) for mine in jobs]
+    with closing(detections(sources, detector)) as stream:
+        for item, found in stream:
+            job = by_footage[item.footage]
+            if item.failed:
+                site.intake.fail(job.record, item.problems[-1])
+                tracker.pop(item.footage, None)
+                continue
+            mine = tracker.get(item.footage)
+            if mine is None:  # only now is all that its numbers follow in the record
+                record = site.intake.begin(job.record, settings[job.camera.name])
+                mine = tracker[item.footage] = FootageTracker(
+                    job.camera, record, settings[job.camera.name]["tracker"], site.intake.checkpoint(item.footage)
+                )
+            if item.frame is not None:
+                mine.take(item.frame, found)
+                counted.advance(job.camera.name)
+                if item.resume is not None:
+                    commit(job, mine.chunk(item.resume, item.problems), done=False)
+            else:
+                mine.finish()
+                commit(job, mine.chunk(None, item.problems), done=True)
+                del tracker[item.footage]
+
+
+def _decode(site: Site, jobs: list[_Job], thinning: Thinning, counted: _Counted) -> Iterator[Decoded]:
+    """The frames of one camera, footage by footage, each ending with an item without a frame."""
+    for job in jobs:
+        record = job.record
+        before = tuple(record.problems) if record.status == "running" else ()
+        try:
+            with open_footage(
+                job.footage,
+                every=thinning.every,
+                fps=thinning.fps,
+                begin=thinning.begin,
+                end=thinning.end,
+                resume=resume_of(site.intake.checkpoint(record.id)),
+            ) as decoder:
+                counted.expect(job.camera.name, decoder.frames_expected)
+                for number, frame in enumerate(decoder, record.frames + 1):
+                    if number % CHUNK == 0:
+                        yield Decoded(record.id, frame, decoder.resume_point(), (*before, *decoder.problems))
+                    else:
+                        yield Decoded(record.id, frame)
+                yield Decoded(record.id, None, problems=(*before, *decoder.problems))
+        except FootageError as error:
+            yield Decoded(record.id, None, problems=(str(error),), failed=True)

@@ -1,0 +1,143 @@
+"""One footage on its way from detections to finished tracklets: tracker, cutter, crop chooser and their checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.crops import CropChooser
+from app.engine.looks import describe
+from app.footage import Camera, Resume
+from app.record.rows import Chunk, Crop, FootageRecord
+from deploy.detectors import Frame
+from trackers import make_tracker
+from trackers.detections import Detections
+from trackers.tracklets import CutRules, Kind, Segment, TrackletCutter
+
+
+class FootageTracker:
+    """Follows the people of one footage. Give it every frame in order, and take what is finished with `chunk`."""
+
+    def __init__(self, camera: Camera, record: FootageRecord, tracker: str, checkpoint: bytes | None = None) -> None:
+        rules = CutRules()
+        if camera.min_height is not None:
+            rules = replace(rules, min_height=camera.min_height)
+        self._mask_polygons = camera.mask
+        self._mask: NDArray[np.uint8] | None = None
+        self._tracker = make_tracker(tracker)
+        self._first_track = record.first_track
+        self._cutter = TrackletCutter(rules, next_number=record.first_segment)
+        self._chooser = CropChooser()
+        self._finished: list[Segment] = []
+        self._crops: dict[int, list[Crop]] = {}
+        self._start = record.start
+        self.frames, self.detections, self.source_frames, self.seconds = (
+            record.frames,
+            record.detections,
+            record.source_frames,
+            record.seconds,
+        )
+        if checkpoint is not None:
+            self._restore(checkpoint)
+
+    def take(self, frame: Frame, found: Detections) -> None:
+        """Follows one frame."""
+        found = self._unmasked(found, frame.image.shape)
+        self.detections += len(found)
+        self.frames += 1
+        self.source_frames = frame.index + 1
+        self.seconds = max(self.seconds, frame.time - self._start)
+        tracked = self._tracker.update(frame.time, found)
+        ids = tracked.ids + (self._first_track - 1)
+        boxes, scores = found.boxes[tracked.detection], found.scores[tracked.detection]
+        looks, sharpness = describe(frame.image, boxes)
+        placed = self._cutter.update(frame.index, frame.time, ids, boxes, scores, looks)
+        self._keep(placed.finished)
+        clear = ~placed.crossing
+        self._chooser.update(
+            frame.image,
+            frame.index,
+            frame.time,
+            placed.segments[clear],
+            boxes[clear],
+            scores[clear],
+            placed.cover[clear],
+            sharpness[clear],
+        )
+
+    def finish(self) -> None:
+        """The footage has no more frames."""
+        self._keep(self._cutter.close())
+
+    def chunk(self, resume: Resume | None, problems: Sequence[str]) -> Chunk:
+        """What was finished since the last chunk, and how to go on behind `resume`; afterwards it is the record's."""
+        finished, crops = self._finished, self._crops
+        self._finished, self._crops = [], {}
+        return Chunk(
+            finished,
+            crops,
+            self._checkpoint(resume) if resume is not None else b"",
+            self.source_frames,
+            self.frames,
+            self.detections,
+            self.seconds,
+            problems,
+        )
+
+    def _keep(self, finished: list[Segment]) -> None:
+        for segment in finished:
+            crops = self._chooser.finish(segment, keep=segment.kind == Kind.TRACKLET)
+            self._finished.append(segment)
+            if crops:
+                self._crops[segment.number] = crops
+
+    def _unmasked(self, found: Detections, shape: tuple[int, ...]) -> Detections:
+        """Without the people whose feet stand where the camera's mask lies."""
+        if not self._mask_polygons or not len(found):
+            return found
+        height, width = shape[:2]
+        mask = self._mask
+        if mask is None or mask.shape != (height, width):
+            self._mask = mask = np.zeros((height, width), np.uint8)
+            for polygon in self._mask_polygons:
+                corners = np.asarray(polygon, np.float64)
+                if corners.max() <= 1:
+                    corners = corners * (width, height)
+                cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
+        x = np.clip((found.boxes[:, 0] + found.boxes[:, 2]) / 2, 0, width - 1).astype(np.intp)
+        y = np.clip(found.boxes[:, 3], 0, height - 1).astype(np.intp)
+        return found.take(mask[y, x] == 0)
+
+    def _checkpoint(self, resume: Resume) -> bytes:
+        buffer = io.BytesIO()
+        parts: dict[str, Any] = {"resume": np.frombuffer(json.dumps(dataclasses.astuple(resume)).encode(), np.uint8)}
+        for part, state in (("tracker", self._tracker), ("cutter", self._cutter), ("crops", self._chooser)):
+            parts |= {f"{part}.{key}": value for key, value in state.state().items()}
+        np.savez(buffer, **parts)
+        return buffer.getvalue()
+
+    def _restore(self, checkpoint: bytes) -> None:
+        with np.load(io.BytesIO(checkpoint), allow_pickle=False) as saved:
+            part = {
+                part: {key.partition(".")[2]: saved[key] for key in saved.files if key.startswith(part + ".")}
+                for part in ("tracker", "cutter", "crops")
+            }
+        self._tracker.restore(part["tracker"])
+        self._cutter.restore(part["cutter"])
+        self._chooser.restore(part["crops"])
+
+
+def resume_of(checkpoint: bytes | None) -> Resume | None:
+    """The frame behind which a checkpoint goes on."""
+    if checkpoint is None:
+        return None
+    with np.load(io.BytesIO(checkpoint), allow_pickle=False) as saved:
+        return Resume(*json.loads(saved["resume"].tobytes()))

@@ -1,0 +1,366 @@
+"""A site teaches itself its own appearance: unsupervised training on its tracklets, a gate without labels, and a switch
+that leaves the old model serving until the new one is ready in every part."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.asking import Progress, unheard
+from app.encoders.embed import read_crops, spread
+from app.encoders.versions import WEIGHTS, bring_up_to_date, deploy_model, folder_of, serving, store_of, weights_of
+from app.encoders.versions import find as find_model
+from app.errors import SiteError
+from app.learning.plan import PLAN, STILL, Erased, Plan, planned
+from app.record import Site
+from app.record.leases import LEARNING
+from app.record.private_files import wipe
+from app.record.rows import AuditEntry, ModelRecord, TrackletTable, lookup
+
+if TYPE_CHECKING:  # they bring torch
+    import torch
+
+    from reid.encoder import Encoder
+    from reid.gate import GateScore
+    from reid.tracklets import TrackletDataset, TrackletSource
+
+log = logging.getLogger("sightline")
+
+LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate needs 20
+BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
+MOST_HELD = 1500  # tracklets
+MOST_AROUND = 5000  # tracklets among which those are judged
+PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (docs/benchmarks/adapt.md)
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptReport:
+    """What an adaptation came to."""
+
+    model: str
+    method: str
+    started_from: str
+    served: str  # before
+    tracklets: int  # learned from
+    held_back: int  # judged by
+    crops: int
+    backbone: str
+    parameters: int
+    size: list[int]  # height and width of crops, px
+    epochs: int
+    images_per_second: float
+    gate: dict[str, Any]  # of the candidate
+    gate_before: dict[str, Any]  # of the model that served
+    deployed: bool
+    reason: str
+    seconds: float
+    share: float = 1.0  # of the way from the start's weights to the trained ones that the version went
+
+
+def adapt(
+    site: Site,
+    *,
+    who: str,
+    method: str = "merged",
+    minutes: float = 30.0,
+    epochs: int | None = None,
+    start: str | None = None,
+    size: tuple[int, int] | None = None,
+    device: str | None = None,
+    force: bool = False,
+    seed: int = 0,
+    progress: Progress = unheard,
+) -> AdaptReport:
+    """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
+
+    Others may ingest, search, merge and erase meanwhile. Where somebody it learns from is erased, it begins anew.
+
+    epochs: None for EPOCHS, or as many as fit `minutes`. start: a version, or `large`; None for the one that serves,
+    and where that is `base`, for `large` where there are ENOUGH_TRACKLETS and all epochs fit. size: height and width of
+    crops, px; None for LARGER on the same terms, else the start's. Going on where it was interrupted. Raises Busy where
+    another process adapts, SiteError where there is too little to learn from or training fails.
+    """
+    asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start, "seed": seed}
+    asked["size"] = size and list(size)
+    with site.lease(LEARNING):
+        while True:
+            try:
+                return _adapted(site, asked, _device(device), force, who, progress)
+            except Erased:
+                log.info("Somebody it was learning from was erased: the adaptation begins anew")
+
+
+def _adapted(
+    site: Site, asked: dict[str, Any], device: torch.device, force: bool, who: str, progress: Progress
+) -> AdaptReport:
+    from reid.encoder import between, load_encoder
+    from reid.gate import better
+    from reid.run import Diverged, TrainingError
+    from reid.tracklets import DatasetError, TrackletDataset
+    from reid.train import train
+
+    began = time.monotonic()
+    if (done := _finished(site, asked)) is not None:
+        return done
+    table = site.tracklet_table()
+    _check(site, table)
+    bring_up_to_date(site, progress)
+    now = serving(site)
+    if _one_person(site, now):
+        raise SiteError(
+            f"All tracklets of {site.path} look like one person, who teaches nothing about others: ingest footage with "
+            f"more people; {STILL}."
+        )
+    held = _held_back(site, table)
+    plan = planned(site, np.setdiff1d(table.ids, held), now, asked, device)
+    run = site.path / "adapt" / plan.model
+    weights = weights_of(site, plan.started_from)
+    watched = _Watched(run / PLAN, progress)
+    try:
+        watched.check()
+        source = source_of(site, plan.learn, plan.crops)
+        dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
+        watched.check()
+        settings = _settings(plan, weights, asked["seed"])
+        result = train(dataset, settings, run / "training", device=device, progress=watched)
+        started, candidate = load_encoder(weights), load_encoder(Path(result.model))
+    except (TrainingError, Diverged, DatasetError, OSError) as error:
+        watched.check()  # erasing removes the run: that is why it failed
+        raise SiteError(f"{error} ({run} holds the run: remove it to begin again)") from error
+    share = 1.0  # weights for crops of another size are no good in these
+    if started.size == candidate.size:
+        share = len(plan.learn) / (len(plan.learn) + PRIOR)
+        candidate = between(started, candidate, share)
+    log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
+    before = _judge(site, load_encoder(weights_of(site, now.name)).to(device), table, held)
+    after = _judge(site, candidate.to(device), table, held)
+    passed, reason = better(after, before)
+    if force and not passed:
+        reason = f"forced, though {reason}"
+    summary = {
+        "method": plan.method,
+        "started_from": plan.started_from,
+        "served": plan.served,
+        "tracklets": len(plan.learn),
+        "held_back": len(held),
+        "crops": len(dataset.crops),
+        "backbone": candidate.config.backbone,
+        "parameters": candidate.parameter_count,
+        "size": list(candidate.size),
+        "epochs": plan.epochs,
+        "images_per_second": result.images_per_second,
+        "share": round(share, 3),
+        "gate": after.plain(),
+        "gate_before": before.plain(),
+    }
+    if not site.are_tracklets(np.array(plan.learn)):  # also where who erased them died before it came to the run
+        raise Erased
+    model = _export(site, candidate.to("cpu"), plan.model, summary, reason, dataset)
+    details = {"model": plan.model, "method": plan.method, "deployed": passed or force}
+    site.note(AuditEntry(time.time(), who, "adapt", details))
+    if passed or force:
+        deploy_model(site, model, progress)
+    else:
+        site.add_model(dataclasses.replace(model, status="refused"))
+    wipe(run / "crops")  # of people: not kept twice
+    wipe(run)
+    return _report(find_model(site, plan.model), time.monotonic() - began)
+
+
+class _Watched:
+    """Progress that ends the work with Erased when somebody it learns from is: erasing removes the plan."""
+
+    def __init__(self, plan: Path, progress: Progress) -> None:
+        self._plan, self._progress = plan, progress
+
+    def __call__(self, task: str, done: int, total: int | None = None, /) -> None:
+        self.check()
+        self._progress(task, done, total)
+
+    def check(self) -> None:
+        """Raises Erased where the plan is gone."""
+        if not self._plan.is_file():
+            raise Erased
+
+
+def _report(model: ModelRecord, seconds: float) -> AdaptReport:
+    return AdaptReport(
+        model=model.name,
+        seconds=round(seconds, 1),
+        deployed=model.status == "deployed",
+        reason=model.reason,
+        **{key: value for key, value in model.summary.items() if key != "export"},
+    )
+
+
+def _finished(site: Site, asked: dict[str, Any]) -> AdaptReport | None:
+    """What an adaptation came to that was killed after all was done but tidying up; that is done here."""
+    known = {model.name: model for model in site.models() if model.status != "candidate"}
+    for path in sorted((site.path / "adapt").glob("v*")):
+        if path.name in known:
+            plan = path / PLAN
+            same = plan.is_file() and json.loads(plan.read_text(encoding="utf-8"))["asked"] == asked
+            wipe(path)
+            if same:
+                return _report(known[path.name], 0.0)
+    return None
+
+
+def _export(
+    site: Site, encoder: Encoder, name: str, summary: dict[str, Any], reason: str, dataset: TrackletDataset
+) -> ModelRecord:
+    """Writes a version's files, checks them against each other, and adds it to the record: nothing serves yet."""
+    from deploy.export import CHECKED, ExportError, export_model
+    from reid.encoder import save_encoder
+
+    folder = folder_of(site, name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    save_encoder(encoder, folder / WEIGHTS)
+    crops = dataset.crops[np.linspace(0, len(dataset.crops) - 1, CHECKED).round().astype(int)]
+    try:
+        exported = export_model(encoder, folder, {"model": name, **summary}, crops)
+    except ExportError as error:
+        raise SiteError(f"{error}; the model that served goes on serving.") from error
+    assert exported.checked is not None
+    summary = {**summary, "export": {"opset": exported.opset, "max_difference": exported.checked.max_difference}}
+    model = ModelRecord(name, time.time(), exported.sha256, "candidate", reason, summary, None, False)
+    site.add_model(model)
+    return model
+
+
+def _device(name: str | None) -> torch.device:
+    import torch
+
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(name)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise SiteError(
+            f"there is no device {name!r} here ({str(error).splitlines()[0]}): use cpu, cuda or cuda:1."
+        ) from error
+    return place
+
+
+def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
+    """Ids of the tracklets that no version ever learns from, whole stretches of time; new ones get theirs by and by.
+
+    Stretches, because people who were seen side by side are evidence only if both are held back.
+    """
+    divided, kept = site.split()
+    new = ~np.isin(table.ids, divided)
+    order = np.flatnonzero(new)[np.argsort(table.start[new], kind="stable")]
+    chosen = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2
+    if len(order):
+        site.add_to_split(table.ids[order], chosen)
+    held = np.intersect1d(table.ids, np.concatenate([divided[kept], table.ids[order][chosen]]))
+    return held[-MOST_HELD:]
+
+
+def _check(site: Site, table: TrackletTable) -> None:
+    """Raises SiteError, saying what still can be done, where there is too little to learn from."""
+    if not len(table):
+        raise SiteError(f"The site at {site.path} has no tracklets: ingest footage with people in it first.")
+    if len(table) < LEAST_TRACKLETS:
+        raise SiteError(
+            f"The site at {site.path} has {len(table)} tracklets and adapting needs {LEAST_TRACKLETS}: ingest more "
+            f"footage; {STILL}."
+        )
+    if len(np.unique(table.cameras)) < 2:
+        raise SiteError(
+            f"All tracklets of {site.path} are of one camera ({table.names[table.cameras[0]]}), and what is learned is "
+            f"how people look in others: ingest footage of another camera; {STILL}."
+        )
+
+
+def _one_person(site: Site, now: ModelRecord) -> bool:
+    """Whether tracklets are as alike as the halves of one, and nobody was ever seen beside another."""
+    if len(site.cannot_link()):
+        return False
+    halves = store_of(site, now.name).load()[1].astype(np.float32)
+    within = np.einsum("td,td->t", halves[:, 0], halves[:, 1])
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, len(halves), (2, 5000))
+    between = np.einsum("td,td->t", halves[one, 0], halves[other, 1])[one != other]
+    return bool(np.median(between) >= np.quantile(within, 0.25))
+
+
+def _settings(plan: Plan, weights: Path, seed: int) -> Any:
+    from reid.train import Settings
+
+    return Settings(
+        method=plan.method,
+        data=f"site, {len(plan.learn)} tracklets",
+        protocol="raw-tracklets",
+        epochs=plan.epochs,
+        seed=seed,
+        init=str(weights),
+        size=(plan.size[0], plan.size[1]),
+        accumulate=plan.parts,
+        changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),
+    )
+
+
+def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
+    """Tracklets of a site, by their ids, with so many crops of each at most, as the engine takes them."""
+    from reid.tracklets import Tracklet, TrackletSource
+
+    table = site.tracklet_table()
+    camera = dict(zip(table.ids.tolist(), (table.names[c] for c in table.cameras)))
+    pairs = site.cannot_link()
+    pairs = pairs[np.isin(pairs, learn).all(1)]
+
+    def tracklets() -> Iterator[Tracklet]:
+        for number in learn:
+            crops = site.crops(number)
+            crops = [crops[k] for k in spread(len(crops), most)] if crops else []
+            if crops:
+                times, pictures = [], []
+                for crop in crops:
+                    with suppress(ValueError):  # erased just now, or damaged, of which `app.site --verify` tells
+                        pictures.append(site.crop_jpeg(crop))
+                        times.append(crop.time)
+                if pictures:
+                    yield Tracklet(number, camera[number], np.array(times), pictures)
+
+    named = hashlib.sha256(json.dumps([learn, pairs.tolist(), most]).encode()).hexdigest()
+    return TrackletSource(tracklets(), named, cannot_link=pairs)
+
+
+def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.int64]) -> GateScore:
+    """What the gate says of an encoder on the tracklets that were held back, among others of the site."""
+    import torch
+
+    from reid.gate import judge
+    from reid.tracklets import decode_crops
+
+    others = np.setdiff1d(table.ids, held)
+    if len(others) > MOST_AROUND:
+        others = np.random.default_rng(0).choice(others, MOST_AROUND, replace=False)
+    rows: list[NDArray[np.float32]] = []
+    whose: list[NDArray[np.int64]] = []
+    kept: list[int] = []
+    for number, jpegs in read_crops(site, np.union1d(held, others)):
+        crops = decode_crops(jpegs, *encoder.size)
+        if len(crops):
+            rows.append(encoder.embed(torch.from_numpy(crops)).numpy())
+            whose.append(np.full(len(crops), len(kept)))
+            kept.append(number)
+    ids = np.array(kept, np.int64)
+    at = table.at(ids)
+    pairs = site.cannot_link()
+    pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
+    seen = table.cameras[at], table.start[at], table.end[at]
+    return judge(np.concatenate(rows), np.concatenate(whose), *seen, pairs, np.isin(ids, held))

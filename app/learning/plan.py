@@ -1,0 +1,178 @@
+"""What an adaptation trains, on what and for how long, so that it fits this machine and the time given.
+
+A probe tries how fast encoders learn here; from that, `fitted` chooses which one a version starts from, the size of its
+crops, epochs, and crops of a tracklet. The plan is written down before anything is trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoders.versions import BASE, LARGE, next_name, weights_of
+from app.errors import SiteError
+from app.record import Site
+from app.record.erasure import PLAN
+from app.record.leases import ERASING
+from app.record.private_files import make_folder, wipe
+from app.record.rows import ModelRecord
+from reid.whole_file import write_whole
+
+if TYPE_CHECKING:  # it is slow to import
+    import torch
+
+log = logging.getLogger("sightline")
+
+STILL = "the model that serves goes on serving, query and merge work with it"
+EPOCHS = 12  # unless others are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
+LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there are
+ENOUGH_TRACKLETS = 1000  # to learn from, for larger crops and a wider encoder; some 450 gain nothing by either
+MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
+FEW_EPOCHS = 3
+PARTS = (1, 2, 4)  # in which a batch goes through the encoder, for want of memory
+PROBE_SECONDS = 2.0
+REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
+SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
+
+
+class Erased(Exception):
+    """Somebody whom an adaptation learns from was erased from the site."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, on what; written down, so that an interrupted adaptation goes on as it began."""
+
+    model: str
+    method: str
+    started_from: str
+    served: str  # before
+    epochs: int
+    parts: int  # in which a batch goes through the encoder
+    size: tuple[int, int]  # height and width of crops, px
+    crops: int  # of a tracklet, at most
+    learn: list[int]  # tracklet ids
+    asked: dict[str, Any]  # method, minutes, epochs, start, size, seed
+
+
+@dataclass(frozen=True)
+class Start:
+    """An encoder from which a version may learn, and what this machine makes of it."""
+
+    name: str
+    size: tuple[int, int]  # height and width of its crops, px
+    rate: float  # crops of that size a second, learned from
+    parts: int = 1  # in which a batch goes through it
+
+
+def planned(
+    site: Site, learn: NDArray[np.int64], now: ModelRecord, asked: dict[str, Any], device: torch.device
+) -> Plan:
+    """What was begun with the same wishes and is not finished, else a new plan.
+
+    learn: ids of the tracklets to learn from. now: the version that serves. Raises SiteError where there is no such
+    start, or not enough memory; Erased where one of `learn` has left the site.
+    """
+    for path in sorted((site.path / "adapt").glob(f"v*/{PLAN}")):
+        plan = _read_plan(path)
+        if plan and plan.asked == asked and plan.learn == learn.tolist() and plan.served == now.name:
+            log.info("Going on with %s", plan.model)
+            return plan
+        log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
+        wipe(path.parent)
+    from reid.methods import find
+
+    wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
+    names = [asked["start"]] if asked["start"] else [LARGE, BASE] if wider else [now.name]
+    recipe = find(asked["method"])[1].practical().recipe
+    starts = [_probe(site, one, recipe.batch * recipe.frames, device) for one in names]
+    crops = np.array([len(site.crops(number)) for number in learn.tolist()])
+    start, epochs, size, most, seconds = fitted(crops, starts, asked)
+    name = next_name(site)
+    run = site.path / "adapt" / name
+    wipe(run)
+    plan = Plan(name, asked["method"], start.name, now.name, epochs, start.parts, size, most, learn.tolist(), asked)
+    with site.lease(ERASING):  # who erases from now on finds the plan, and with it the run
+        if not site.are_tracklets(learn):
+            raise Erased
+        make_folder(run)
+        write_whole(run / PLAN, json.dumps(dataclasses.asdict(plan)))
+    log.info(
+        "%s: %s on %d tracklets (up to %d crops each), from %s, crops of %d×%d px, batches of "
+        "%d crops%s, %d epochs, about %.0f minutes on %s",
+        *(name, plan.method, len(learn), most, start.name, *size, recipe.batch * recipe.frames),
+        *("" if start.parts == 1 else f" in {start.parts} parts", epochs, epochs * seconds / 60, device),
+    )
+    return plan
+
+
+def _read_plan(path: Path) -> Plan | None:
+    """None where an earlier Sightline wrote it, which planned by other things."""
+    written = json.loads(path.read_text(encoding="utf-8"))
+    return Plan(**written) if written.keys() == {field.name for field in dataclasses.fields(Plan)} else None
+
+
+def fitted(
+    crops: NDArray[np.int64], starts: list[Start], asked: dict[str, Any]
+) -> tuple[Start, int, tuple[int, int], int, float]:
+    """Start, epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
+
+    crops: (T,) how many there are of each tracklet; starts: the best first, the cheapest last.
+    """
+
+    def seconds(start: Start, size: tuple[int, int], most: int) -> float:
+        area = (size[0] * size[1]) / (start.size[0] * start.size[1])
+        return float(max(1, np.minimum(crops, most).sum())) / start.rate * REST * area
+
+    budget, most, epochs = SPARE * 60 * asked["minutes"], MOST_CROPS[0], asked["epochs"] or EPOCHS
+    choices = []
+    for start in starts:
+        if asked["size"] is not None:
+            choices += [(start, (int(asked["size"][0]), int(asked["size"][1])))]
+        else:
+            larger = len(crops) >= ENOUGH_TRACKLETS and start.size < LARGER
+            choices += [(start, size) for size in ((LARGER, start.size) if larger else (start.size,))]
+    fit = (one for one in choices if epochs * seconds(*one, most) <= budget)
+    start, size = next(fit, choices[-1])
+    if asked["epochs"] is not None:
+        return start, epochs, size, most, seconds(start, size, most)
+    most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(start, size, few) <= budget), MOST_CROPS[-1])
+    epoch = seconds(start, size, most)
+    return start, min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
+
+
+def _probe(site: Site, name: str, batch: int, device: torch.device) -> Start:
+    """How fast this machine learns with an encoder, whose batches go through it in as few parts as memory allows."""
+    import torch
+
+    from reid.encoder import load_encoder
+
+    encoder = load_encoder(weights_of(site, name)).to(device).train()
+    optimiser = torch.optim.Adam(encoder.parameters(), 1e-4)
+    for parts in PARTS:
+        crops = torch.randint(0, 256, (batch // parts, *encoder.size, 3), dtype=torch.uint8).to(device)
+        began, steps = time.monotonic(), 0
+        try:
+            while steps < 2 or time.monotonic() - began < PROBE_SECONDS:
+                if steps == 1:  # the first one is slow
+                    began = time.monotonic()
+                optimiser.zero_grad()
+                encoder(crops).square().mean().backward()
+                optimiser.step()
+                steps += 1
+            if crops.is_cuda:
+                torch.cuda.synchronize(crops.device)
+        except torch.OutOfMemoryError:
+            continue
+        return Start(name, encoder.size, (steps - 1) * len(crops) / (time.monotonic() - began), parts)
+    raise SiteError(
+        f"{device} has not enough memory to learn from {batch // PARTS[-1]} crops at once: use --device cpu; {STILL}."
+    )

@@ -1,0 +1,76 @@
+"""Erasure: tracklets leave the site for good, with their rows, the bytes of their crops and what derives from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from app.asking import Progress, unheard
+from app.errors import Busy, SiteError
+from app.record import Site
+from app.record.leases import of_camera
+from app.record.rows import AuditEntry, FootageRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was erased."""
+
+    segments: int  # pieces of tracks, tracklets among them
+    tracklets: int
+    models: list[str]  # versions that were trained while the site held them: weights can't be unlearned
+    left: list[str]  # what may still hold bytes and can't be reached from here, a sentence each
+
+
+def forget(
+    site: Site,
+    *,
+    who: str,
+    tracklets: Sequence[int] = (),
+    identities: Sequence[int] = (),
+    before: float | None = None,
+    progress: Progress = unheard,
+) -> Forgotten:
+    """Erases tracklets by id, all of an identity, or all that ended before a time (UTC seconds), and notes who did.
+
+    When it returns, no byte of them is left: in the record and its log, in shards, embeddings, or an adaptation that is
+    under way, which begins anew. Raises SiteError where something asked for is not there; then nothing is erased.
+    """
+    merge = site.merge()
+    there = set(site.tracklet_table().ids.tolist())
+    leaving = set(tracklets)
+    if unknown := leaving - there - site.left_to_erase:  # of those, the same command may have died
+        raise SiteError(f"The site at {site.path} has no tracklet {', '.join(map(str, sorted(unknown)))}.")
+    for identity in identities:
+        members = [] if merge is None else merge.ids[merge.identities == identity].tolist()
+        if not members:
+            raise SiteError(
+                f"The site at {site.path} has no identity {identity}"
+                + ("." if merge is not None else f" yet: `python -m app.merge --site {site.path}` first.")
+            )
+        leaving |= set(members)
+    with ExitStack() as leases:
+        anew: list[FootageRecord] = []
+        if before is not None:
+            leaving |= set(site.segments_before(before).tolist())
+            anew = _interrupted(site, before, leases)
+        gone = leaving & there
+        details = {"tracklets": len(gone), "segments": len(leaving), "identities": list(identities), "before": before}
+        entry = AuditEntry(time.time(), who, "forget", details)
+        left = site.erase(sorted(leaving), entry, anew=anew, progress=progress)
+    return Forgotten(len(leaving), len(gone), [model.name for model in site.models() if model.name != "base"], left)
+
+
+def _interrupted(site: Site, before: float, leases: ExitStack) -> list[FootageRecord]:
+    """Footage whose ingest stopped before a time: its checkpoint has pictures of people who were in sight just then.
+
+    Where an ingest goes on with it, these people are not of that time any more.
+    """
+    stopped = set()
+    for camera in sorted({record.camera for record in site.interrupted_before(before)}):
+        with suppress(Busy):
+            leases.enter_context(site.lease(of_camera(camera)))
+            stopped.add(camera)
+    return [record for record in site.interrupted_before(before) if record.camera in stopped]

@@ -1,0 +1,1 @@
+"""What a person looks at or takes along: contact sheets, query pages, drawn videos, text files, figures."""

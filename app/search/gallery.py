@@ -1,0 +1,51 @@
+"""What a search compares a query with: tracklets' embeddings, seen in the light of all that the site knows of them.
+
+What a camera adds to everybody is taken out, and what merging has joined is drawn together: a tracklet from behind is
+then also found by what its identity looks like from the front. Both derive from the record and the embeddings' files,
+again at every opening; nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoders.versions import store_of
+from app.record import Site
+from app.record.rows import lookup
+from reid.normalised import normalised
+
+TOGETHER = 0.5  # of a row, its identity's mean; between 0.3 and 0.7 nearly the same on world-a
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Gallery:
+    """T embedded tracklets; rows (T, D) of length 1."""
+
+    ids: NDArray[np.int64]  # (T,) ascending
+    own: NDArray[np.float32]  # without what their camera adds: what calibrated probabilities are about
+    known: NDArray[np.float32]  # and drawn to their identity: what a search ranks by; `own` where nothing was merged
+
+
+def gallery_of(site: Site, model: str) -> Gallery:
+    """All tracklets that a model has embedded."""
+    from reid.merging import without_camera
+
+    table = site.tracklet_table()
+    ids, stored = store_of(site, model).load_whole()
+    row, there = lookup(table.ids, ids)
+    ids = ids[there]
+    own = drawn = without_camera(stored[there], table.cameras[row[there]])
+    merge = site.merge()
+    if merge is not None and len(merge.ids) and len(ids):
+        drawn = own.copy()
+        identity = merge.of(ids)[1]
+        order = np.argsort(identity, kind="stable")
+        first = np.flatnonzero(np.diff(identity[order], prepend=identity[order[0]] - 1))
+        for members in np.split(order, first[1:]):
+            if len(members) > 1:
+                mean = normalised(drawn[members].sum(0))
+                drawn[members] = normalised(drawn[members] + TOGETHER / (1 - TOGETHER) * mean)
+    return Gallery(ids, own, drawn)

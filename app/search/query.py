@@ -1,0 +1,108 @@
+"""Where else was this person? A still, or a tracklet of the site, against all that the site saw."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+
+from app.asking import Progress, unheard
+from app.encoders import embed
+from app.encoders.versions import open_model, serving, store_of
+from app.errors import SiteError, StillError
+from app.record import Site
+from app.search.matches import QueryView
+from app.search.searcher import Answer, Box, Searcher, Wish
+from app.search.still import Still, cut, people_in
+from deploy.detectors.load import load_detector
+
+log = logging.getLogger("sightline")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReport:
+    """What one still was answered with."""
+
+    site: str
+    model: str
+    still: str  # SHA-256 of its file, or the tracklet
+    asked: float  # UTC seconds
+    filters: dict[str, str]
+    people: list[Answer]
+
+
+def query(
+    site: Site,
+    still: Still | int,
+    wish: Wish = Wish(),
+    *,
+    person: int | None = None,
+    box: Box | None = None,
+    whole: bool = False,
+    detector: str = "shipped",
+    who: str,
+    progress: Progress = unheard,
+) -> tuple[QueryReport, Still | None]:
+    """Searches the people of a still, or a tracklet of the site by its id, and notes in the audit that `who` did.
+
+    What the serving model has not embedded yet is embedded first.
+
+    person: only this one, from 1 in the order in which people are listed. Raises SiteError, StillError, DetectorError,
+    and LookupError where the still shows nobody.
+    """
+    model = serving(site)
+    embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    searcher = Searcher(site)
+    asked = time.time()
+    if isinstance(still, int):
+        vector, own, without = searcher.tracklet(still)
+        name = f"tracklet {still}"
+        boxes: list[Box | None] = [None]
+        answers = searcher.search(vector[None], wish, who=who, still=name, own=own, without=without)
+    else:
+        name, boxes = still.sha256, _people(still, person, box, whole, detector)
+        vectors = searcher.embed([still.pixels if one is None else cut(still.pixels, one) for one in boxes])
+        answers = searcher.search(vectors, wish, who=who, still=name, own=wish.inside)
+    answers = [replace(answer, box=one) for answer, one in zip(answers, boxes, strict=True)]
+    report = QueryReport(str(site.path), searcher.model.name, name, asked, wish.filters(), answers)
+    return report, still if isinstance(still, Still) else None
+
+
+def _people(still: Still, person: int | None, box: Box | None, whole: bool, detector: str) -> list[Box | None]:
+    """Where the people to search for are in a still; None: all of it shows one."""
+    if box is not None or whole:
+        return [box]
+    people = people_in(still, load_detector(detector))
+    if not len(people.boxes):
+        raise LookupError(
+            f"{still.path} shows nobody that the detector finds: name the person's place with --box, or search "
+            "the picture as it is with --whole."
+        )
+    boxes: list[Box | None] = [(float(a), float(b), float(c), float(d)) for a, b, c, d in people.boxes]
+    if people.whole:
+        boxes = [None]
+    if person is None:
+        return boxes
+    if not 1 <= person <= len(boxes):
+        raise StillError(f"{still.path} shows {len(boxes)} people: --person is 1 to {len(boxes)}.")
+    return [boxes[person - 1]]
+
+
+def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
+    """What the pictures show: one person's answer. Raises SiteError where the still has several."""
+    if len(report.people) != 1:
+        raise SiteError(f"The still shows {len(report.people)} people, and a report is of one: choose with --person N.")
+    answer = report.people[0]
+    if still is None:  # a tracklet: its middle crop stands for it
+        from reid.tracklets import decode_picture
+
+        crops = site.crops(int(report.still.rpartition(" ")[2]))
+        if not crops:
+            raise SiteError(f"The {report.still} of {site.path} was just erased.")
+        pixels = decode_picture(site.crop_jpeg(crops[len(crops) // 2]))
+    else:
+        pixels = still.pixels
+    return QueryView(
+        *(report.site, report.model, report.asked, pixels, answer.box, report.filters),
+        *(answer.matches, answer.seen, answer.verdict, answer.gallery),
+    )

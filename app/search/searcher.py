@@ -1,0 +1,243 @@
+"""A site made ready to be asked where else somebody was: one embedding against all tracklets."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.encoders import embed
+from app.encoders.versions import calibration_of, open_model, serving
+from app.errors import SiteError
+from app.record import Site
+from app.record.rows import AuditEntry
+from app.search.gallery import gallery_of
+from app.search.index import FaissIndex
+from app.search.matches import CROPS, Match, percent
+from reid.normalised import normalised
+
+log = logging.getLogger("sightline")
+
+NEAR = 200  # of the best that re-ranking and expansion look at
+FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen"; up to twice as many do
+SURE = 0.9  # probability from which a match joins the query, where expansion is asked for
+FEW = 4  # matches that may join
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a search is narrowed to; times are UTC seconds."""
+
+    cameras: tuple[str, ...] = ()
+    begin: float | None = None
+    end: float | None = None
+    at: float | None = None  # when the still was taken…
+    inside: str | None = None  # …and by which camera of the site: who is elsewhere just then is somebody else
+    top: int = 20
+    rerank: bool = False
+    expand: bool = False
+
+    def filters(self) -> dict[str, str]:
+        """What was asked for, as words."""
+        told = {
+            "cameras": ", ".join(self.cameras),
+            **{
+                name: "" if value is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value))
+                for name, value in (("from", self.begin), ("to", self.end), ("taken at", self.at))
+            },
+            "taken by": self.inside or "",
+            "re-ranked": "yes" if self.rerank else "",
+            "expanded": "yes" if self.expand else "",
+        }
+        return {name: value for name, value in told.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found of one person."""
+
+    box: Box | None  # in the still, px; None: all of it, or a tracklet was asked for
+    seen: bool
+    verdict: str
+    gallery: int  # tracklets that were compared
+    matches: list[Match] = field(default_factory=list)  # best first
+
+
+class Searcher:
+    """A site made ready to be asked, again and again; it knows the tracklets that are embedded by now."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.model = serving(site)
+        self.encoder = open_model(site, self.model)
+        gallery = gallery_of(site, self.model.name)
+        self.index = FaissIndex(gallery.ids, gallery.known)
+        self._own = self.index if gallery.own is gallery.known else FaissIndex(gallery.ids, gallery.own)
+        self.calibration = calibration_of(self.model)
+        self.table = site.tracklet_table()
+        self._embedded = np.isin(self.table.ids, self.index.ids)
+        self._merge = site.merge()
+
+    def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Crops of any size, RGB → `(N, D)`."""
+        import torch
+
+        from reid.tracklets import decode_crops
+
+        crops = decode_crops(pictures, *self.encoder.size)
+        return self.encoder.embed(torch.from_numpy(crops)).numpy()
+
+    def search(
+        self,
+        people: NDArray[np.float32],
+        wish: Wish,
+        *,
+        who: str,
+        still: str,
+        own: str | None = None,
+        without: NDArray[np.int64] | None = None,
+    ) -> list[Answer]:
+        """The tracklets nearest to each of the embeddings `(P, D)`, but for those in `without`; noted in the audit.
+
+        who asks; still: what the embeddings are of, its SHA-256 or the tracklet; own: the camera of the site that took
+        it, where it is one. Raises SiteError for a wish that names no camera of the site.
+        """
+        asked = time.time()
+        allowed = self._allowed(wish)
+        if without is not None:
+            allowed &= ~np.isin(self.table.ids, without)
+        answers = [self._answer(query, wish, allowed, own) for query in people]
+        details: dict[str, Any] = {
+            "still": still,
+            "model": self.model.name,
+            "filters": wish.filters(),
+            "results": sorted({match.tracklet for answer in answers for match in answer.matches}),
+        }
+        self.site.note(AuditEntry(asked, who, "query", details))
+        return answers
+
+    def _answer(self, query: NDArray[np.float32], wish: Wish, allowed: NDArray[np.bool_], own: str | None) -> Answer:
+        """The tracklets nearest to one embedding `(D,)` among those allowed `(T,)`."""
+        gallery = int(allowed.sum())
+        if not gallery:
+            return Answer(None, False, "Not seen here: no tracklet is left to search among.", 0)
+        among = None if gallery == int(self._embedded.sum()) else self.table.ids[allowed]
+        near = min(max(wish.top, NEAR), gallery)
+        ids = self.index.search(query[None], near, among).ids[0]
+        if wish.expand:
+            joining = ids[:FEW][self._probability(ids[:FEW], self._similarity(query, ids[:FEW]), own) >= SURE]
+            if len(joining):
+                wider = normalised(query + self.index.embeddings(joining).mean(0))
+                ids = self.index.search(wider[None], near, among).ids[0]
+        # The verdict is about the nearest of all, however many are shown and in whatever order.
+        best = self._own.search(query[None], 1, among)
+        seen = self.calibration.is_seen(float(best.similarities[0, 0]), gallery, FALSE_ALARMS)
+        candidates = np.union1d(ids[:NEAR], best.ids[0])
+        sure = percent(float(self._probability(candidates, self._similarity(query, candidates), own).max()))
+        verdict = (
+            f"Likely seen here: the best match shows the same person with a probability of {sure}."
+            if seen
+            else f"Not seen here: nothing is more alike than strangers are (the best match: {sure})."
+        )
+        if wish.rerank and len(ids) > 1:
+            ids = ids[_reranked(query, self.index.embeddings(ids))]
+        ids = ids[: wish.top]
+        similarity = self._similarity(query, ids)
+        return Answer(
+            None, seen, verdict, gallery, self._matches(ids, similarity, self._probability(ids, similarity, own))
+        )
+
+    def _similarity(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """To tracklets `(K,)` by themselves, whoever they were joined to."""
+        similarity: NDArray[np.float32] = self._own.embeddings(ids) @ query
+        return similarity
+
+    def _probability(
+        self, ids: NDArray[np.int64], similarity: NDArray[np.float32], own: str | None
+    ) -> NDArray[np.float64]:
+        """P(same person) of tracklets `(K,)`, of which any one was as likely as any other before."""
+        camera = self.table.cameras[self.table.at(ids)]
+        across = np.full(len(ids), True) if own is None else camera != self.table.names.index(own)
+        probability: NDArray[np.float64] = self.calibration.probability(
+            similarity, across, prior=self.calibration.share
+        )
+        return probability
+
+    def _allowed(self, wish: Wish) -> NDArray[np.bool_]:
+        """Which tracklets `(T,)` may be the answer."""
+        table = self.table
+        asked = (*wish.cameras, *((wish.inside,) if wish.inside else ()))
+        if unknown := set(asked) - set(table.names):
+            raise SiteError(
+                f"The site at {self.site.path} has no camera {', '.join(sorted(unknown))}; it has "
+                f"{', '.join(table.names)}."
+            )
+        allowed = self._embedded.copy()
+        if wish.cameras:
+            allowed &= np.isin(table.cameras, [table.names.index(name) for name in wish.cameras])
+        if wish.begin is not None:
+            allowed &= table.end >= wish.begin
+        if wish.end is not None:
+            allowed &= table.start < wish.end
+        if wish.at is not None and wish.inside is not None:
+            overlapping = self._merge.summary.get("overlapping", []) if self._merge is not None else []
+            both = {wish.inside} | {name for pair in overlapping if wish.inside in pair for name in pair}
+            elsewhere = ~np.isin(table.cameras, [table.names.index(name) for name in both])
+            allowed &= ~(elsewhere & (table.start <= wish.at) & (wish.at <= table.end))
+        return allowed
+
+    def _matches(
+        self, ids: NDArray[np.int64], similarity: NDArray[np.float32], probability: NDArray[np.float64]
+    ) -> list[Match]:
+        trajectories, identities = np.full((2, len(ids)), -1) if self._merge is None else self._merge.of(ids)
+        matches, stored = [], self.site.crops_of(ids.tolist())
+        for k, row in enumerate(self.table.at(ids).tolist()):
+            tracklet = int(ids[k])
+            crops = stored[tracklet]
+            if not crops:  # erased since this was made ready
+                continue
+            pictures = []
+            for crop in (crops[c] for c in embed.spread(len(crops), CROPS)):
+                with suppress(ValueError):  # `app.site --verify` tells of damage
+                    pictures.append(self.site.crop_jpeg(crop))
+            matches.append(
+                Match(
+                    tracklet=tracklet,
+                    camera=self.table.names[self.table.cameras[row]],
+                    start=float(self.table.start[row]),
+                    end=float(self.table.end[row]),
+                    similarity=float(similarity[k]),
+                    probability=float(probability[k]),
+                    trajectory=None if trajectories[k] < 0 else int(trajectories[k]),
+                    identity=None if identities[k] < 0 else int(identities[k]),
+                    crops=pictures,
+                )
+            )
+        return matches
+
+    def tracklet(self, number: int) -> tuple[NDArray[np.float32], str, NDArray[np.int64]]:
+        """A tracklet's embedding `(D,)`, its camera, and those that can't be the answer: itself and all seen beside."""
+        if number not in self.index.ids:
+            raise SiteError(f"The site at {self.site.path} has no tracklet {number}.")
+        pairs = self.site.cannot_link()
+        beside = np.concatenate([pairs[pairs[:, 0] == number, 1], pairs[pairs[:, 1] == number, 0], [number]])
+        camera = self.table.names[self.table.cameras[self.table.at(np.array([number]))[0]]]
+        return self._own.embeddings([number])[0], camera, beside
+
+
+def _reranked(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The order of gallery rows after k-reciprocal re-ranking."""
+    import torch
+
+    from reid.rerank import Reranked, Reranking
+
+    affinity = Reranked(torch.from_numpy(query[None]), torch.from_numpy(gallery), Reranking())(slice(0, 1))
+    return np.argsort(-affinity[0].numpy(), kind="stable")

@@ -1,0 +1,773 @@
+"""The real command on small footage of several cameras."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import app.engine.ingest
+import app.engine.tracking
+import app.ingest
+from app.engine.crops import MOST
+from app.engine.ingest import CameraReport, IngestReport, Thinning
+from app.footage import discover, site_config
+from app.record import Site
+from app.record.forget import forget
+from app.record.leases import of_camera
+from app.record.rows import Chunk, CropRecord, SegmentRecord, segment_id
+from app.record.verify import damage
+from app.report.draw import draw_cameras
+from app.report.sheet import CELL, GAP, HEAD, LABEL
+from tests.app.records import copy_of, on_postgres, run_sql, site_in
+from tests.app.scenes import (
+    CREATED,
+    SIZE,
+    START,
+    World,
+    begin,
+    crowd,
+    driver,
+    dump,
+    frames_done,
+    ingest,
+    people,
+    run,
+    said,
+    segment,
+    shards,
+    three_cameras,
+    write_detections,
+)
+from tests.clips import COLOURS, render_clip
+from trackers.motchallenge import boxes_of, read_rows
+from trackers.tracklets import Kind
+
+pytestmark = pytest.mark.usefixtures("record")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return three_cameras(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def ingested(record: str, world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A site that the real command made of `world`, and what it printed. Only to be read."""
+    site = site_in(tmp_path_factory.mktemp("ingested"))
+    done = ingest(world, site, "--json")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[1:] == []  # the first line names the detector and its hash
+    return site, json.loads(done.stdout)
+
+
+@pytest.fixture
+def own(world: World, tmp_path: Path) -> World:
+    """A copy of `world` that a test may change."""
+    shutil.copytree(world.videos, tmp_path / "videos")
+    shutil.copytree(world.detections, tmp_path / "detections")
+    return World(tmp_path / "videos", tmp_path / "detections")
+
+
+def here(world: World, site: Path, videos: Path | None = None, **options: Any) -> IngestReport:
+    """The same work in this process."""
+    return app.engine.ingest.ingest(videos or world.videos, site, detector=world.detector, who="test", **options)
+
+
+def tracklets(site: Site, camera: str) -> list[SegmentRecord]:
+    return site.segments(camera, kind=Kind.TRACKLET)
+
+
+def picture(site: Site, crop: CropRecord) -> NDArray[np.uint8]:
+    image = cv2.imdecode(np.frombuffer(site.crop_jpeg(crop), np.uint8), cv2.IMREAD_COLOR_RGB)
+    return np.asarray(image, np.uint8)
+
+
+def colour(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean of the middle of a picture."""
+    height, width = image.shape[:2]
+    return image[height // 4 : -height // 4, width // 4 : -width // 4].reshape(-1, 3).mean(axis=0)
+
+
+# --- what is in the site
+
+
+def test_everybody_is_one_tracklet_and_numbers_go_on_over_segments(ingested: tuple[Path, dict[str, Any]]) -> None:
+    with Site.open(ingested[0]) as site:
+        found = {
+            camera.camera: [(s.number, s.track, s.kind, s.length) for s in site.segments(camera.camera)]
+            for camera in site.cameras()
+        }
+        assert list(damage(site)) == []
+    assert found == {
+        "gate": [(1, 1, "tracklet", 40), (2, 2, "tracklet", 40)],
+        "hall": [(1, 1, "tracklet", 75), (2, 2, "tracklet", 75)],
+        "yard": [(k, k, "tracklet", 75 if k < 3 else 60) for k in (1, 2, 3, 4)],
+    }
+
+
+def test_boxes_and_times_are_those_of_the_film(ingested: tuple[Path, dict[str, Any]]) -> None:
+    begins = {"gate": [START] * 2, "hall": [START] * 2, "yard": [START, START, START + 3, START + 3]}
+    truths = {"gate": people(40), "hall": people(75, shift=40), "yard": people(75, shift=80)}
+    with Site.open(ingested[0]) as site:
+        for camera, truth in truths.items():
+            for tracklet, start in zip(tracklets(site, camera), begins[camera], strict=True):
+                boxes = site.boxes(tracklet.id)
+                who = (tracklet.track - 1) % 2
+                expected = np.array([frame[who] for frame in truth[: tracklet.length]])
+                assert boxes.frames.tolist() == list(range(tracklet.length))
+                assert np.abs(boxes.boxes - expected).max() < 1.1
+                assert boxes.scores.min() >= 0.85
+                rate = 10 if camera == "gate" else 25
+                assert boxes.times == pytest.approx(start + np.arange(tracklet.length) / rate, abs=1e-3)
+                assert (tracklet.start, tracklet.end) == (boxes.times[0], boxes.times[-1])
+
+
+def test_crops_are_pictures_of_the_person_at_the_time_they_say(ingested: tuple[Path, dict[str, Any]]) -> None:
+    with Site.open(ingested[0]) as site:
+        for camera in ("gate", "hall", "yard"):
+            for tracklet in tracklets(site, camera):
+                crops, boxes = site.crops(tracklet.id), site.boxes(tracklet.id)
+                assert 12 <= len(crops) <= MOST
+                assert crops[0].time - tracklet.start < 0.2 and tracklet.end - crops[-1].time < 0.4
+                for crop in crops:
+                    at = int(np.searchsorted(boxes.frames, crop.frame))
+                    assert (crop.frame, crop.time) == (boxes.frames[at], boxes.times[at])
+                    assert crop.box == pytest.approx(boxes.boxes[at].tolist(), abs=1e-4)
+                    image = picture(site, crop)
+                    assert abs(image.shape[1] - 28) <= 3 and abs(image.shape[0] - 58) <= 3
+                    assert np.abs(colour(image) - COLOURS[(tracklet.track - 1) % 2]).max() < 25
+
+
+def test_people_seen_together_cannot_be_linked_and_no_others(ingested: tuple[Path, dict[str, Any]]) -> None:
+    with Site.open(ingested[0]) as site:
+        name = {s.id: (s.camera, s.number) for s in site.segments()}
+        pairs = sorted((name[a], name[b]) for a, b in site.cannot_link().tolist())
+    assert pairs == [
+        ((camera, k), (camera, k + 1)) for camera, k in (("gate", 1), ("hall", 1), ("yard", 1), ("yard", 3))
+    ]
+
+
+def test_the_footage_says_where_it_came_from(world: World, ingested: tuple[Path, dict[str, Any]]) -> None:
+    with Site.open(ingested[0]) as site:
+        footage = site.footage()
+    assert [(f.camera, f.name, f.start, f.start_source) for f in footage] == [
+        ("gate", "gate", START, "given"),
+        ("hall", "hall.mp4", START, "container"),
+        ("yard", "2026-11-20_14-30-00.mp4", START, "name"),
+        ("yard", "2026-11-20_14-30-03.mp4", START + 3, "name"),
+    ]
+    assert {f.status for f in footage} == {"done"}
+    assert {f.settings["tracker"] for f in footage if f.settings} == {"bytetrack"}
+    assert footage[1].size == (world.videos / "hall.mp4").stat().st_size
+
+
+# --- what it prints
+
+
+def test_json_is_one_object_of_the_documented_shape(ingested: tuple[Path, dict[str, Any]]) -> None:
+    site, report = ingested
+    assert list(report) == ["site", "seconds", "cameras"]
+    assert report["site"] == str(site) and report["seconds"] > 0
+    keys = ["camera", "footage", "frames", "frames_per_second", "detections", "tracks", "tracklets", "crops", "errors"]
+    assert [list(camera) for camera in report["cameras"]] == [keys] * 3
+    assert all(camera.pop("frames_per_second") > 0 for camera in report["cameras"])
+    with Site.open(site) as opened:
+        crops = {camera.camera: camera.crops for camera in opened.cameras()}
+    assert report["cameras"] == [
+        {"camera": camera, "footage": footage, "frames": frames, "detections": 2 * frames, "tracks": people}
+        | {"tracklets": people, "crops": crops[camera], "errors": []}
+        for camera, footage, frames, people in (("gate", 1, 40, 2), ("hall", 1, 75, 2), ("yard", 2, 135, 4))
+    ]
+
+
+def test_without_json_it_is_a_plain_table(world: World, tmp_path: Path) -> None:
+    done = ingest(World(world.videos / "hall.mp4", world.detections), site_in(tmp_path))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[1:] == []  # the first line names the detector and its hash
+    assert lines[0].split() == ["camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors"]
+    cells = lines[1].split()
+    assert cells[:2] + cells[3:] == ["hall", "75", "150", "2", "2", "30", "0"]
+    assert lines[2].startswith(f"Site {tmp_path / 'site'}, ")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--tracker", "magic"], "'magic' is none of bytetrack, ocsort, sort."),
+        (["--from", "noon"], "'noon' is no time like 2026-11-20T14:30:05"),
+        (["--to", "25:00"], "'25:00' is no time like"),
+        (["--start", ""], "'' is no time like"),
+        (["--every", "0"], "--every"),
+        (["--fps", "0"], "must be above 0"),
+        (["--fps", "nan"], "must be above 0"),
+        (["--fps", "inf"], "must be above 0"),
+        (["--fps", "5", "--every", "2"], "not given together with --every"),
+        (["--detector", "mot:nowhere"], "There are no detections at nowhere"),
+        (["--config", "nowhere.toml"], "nowhere.toml can't be read"),
+        (["--colour", "red"], "No such option: --colour"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_exit_2(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
+    code, _, complaint = command(
+        capsys, world.videos, "--site", site_in(tmp_path), "--detector", world.detector, *options
+    )
+    assert code == 2
+    assert sentence in complaint and "Traceback" not in complaint
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """The command as a person runs it, but in this process: exit code, stdout, stderr."""
+    from app.terminal import run as run_command
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sys.argv", ["ingest", *map(str, arguments)])
+        patched.setenv("COLUMNS", "300")
+        patched.setenv("TERMINAL_WIDTH", "300")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_command(app.ingest.command)
+    out, err = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out, err
+
+
+def test_the_site_may_be_named_by_the_environment(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_SITE", str(tmp_path / "elsewhere"))
+    code, _, _ = command(capsys, world.videos / "hall.mp4", "--detector", world.detector)
+    assert code == 0 and (tmp_path / "elsewhere" / "site.db").is_file()
+
+
+# --- again
+
+
+def test_ingesting_twice_adds_nothing(world: World, tmp_path: Path) -> None:
+    first = here(world, site_in(tmp_path))
+    before = dump(site_in(tmp_path)), shards(site_in(tmp_path))
+    second = here(world, site_in(tmp_path))
+    for camera in first.cameras:
+        camera.frames_per_second = 0.0
+    assert second.cameras == first.cameras
+    assert (dump(site_in(tmp_path)), shards(site_in(tmp_path))) == before
+
+
+def test_the_same_film_under_another_name_adds_nothing(own: World, tmp_path: Path) -> None:
+    here(own, site_in(tmp_path))
+    before = dump(site_in(tmp_path)), shards(site_in(tmp_path))
+    (own.videos / "hall.mp4").rename(own.videos / "yard" / "2026-11-20_18-00-00.mp4")
+    report = here(own, site_in(tmp_path))
+    assert [(c.camera, c.tracklets, c.errors) for c in report.cameras] == [("gate", 2, []), ("yard", 4, [])]
+    assert (dump(site_in(tmp_path)), shards(site_in(tmp_path))) == before
+
+
+@pytest.mark.parametrize("copy", ["yard/2026-11-20_15-00-00.mp4", "a copy.mp4"])
+def test_one_film_under_two_names_is_taken_in_once(own: World, tmp_path: Path, copy: str) -> None:
+    shutil.copy(own.videos / "yard" / "2026-11-20_14-30-03.mp4", own.videos / copy)
+    write_detections(own.detections / "a copy.txt", people(75, shift=80), seed=3)
+    report = here(own, site_in(tmp_path))
+    assert not [error for camera in report.cameras for error in camera.errors]
+    assert sum(camera.tracklets for camera in report.cameras) == 8
+    with Site.open(site_in(tmp_path)) as site:
+        assert len(site.footage()) == 4
+        assert list(damage(site)) == []
+    before = dump(site_in(tmp_path)), shards(site_in(tmp_path))
+    here(own, site_in(tmp_path))
+    assert (dump(site_in(tmp_path)), shards(site_in(tmp_path))) == before
+
+
+def test_a_new_segment_is_added_to_the_others(own: World, tmp_path: Path) -> None:
+    late = own.videos / "yard" / "2026-11-20_14-30-03.mp4"
+    aside = late.rename(own.videos.parent / late.name)
+    first = here(own, site_in(tmp_path))
+    aside.rename(late)
+    second = here(own, site_in(tmp_path))
+    assert [c.tracklets for c in first.cameras] == [2, 2, 2]
+    assert [c.tracklets for c in second.cameras] == [2, 2, 4]
+    whole = site_in(tmp_path, "whole")
+    here(own, whole)
+    assert dump(site_in(tmp_path)) == dump(whole) and shards(site_in(tmp_path)) == shards(whole)
+
+
+def test_an_earlier_segment_that_comes_late_does_not_collide_with_an_interrupted_one(
+    own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_in(tmp_path)
+    early = own.videos / "yard" / "2026-11-20_14-30-00.mp4"
+    aside = early.rename(own.videos.parent / early.name)
+    interrupt(own, site, monkeypatch, camera="yard", after=35)
+    aside.rename(early)
+    report = here(own, site)
+    assert [(c.tracklets, c.errors) for c in report.cameras] == [(2, []), (2, []), (4, [])]
+    with Site.open(site) as opened:
+        assert {s.number for s in opened.segments("yard")} == {1, 2, 3, 4}
+        assert list(damage(opened)) == []
+
+
+def test_a_segment_that_was_out_of_reach_meanwhile_does_not_collide_with_others(
+    own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_in(tmp_path)
+    early = own.videos / "yard" / "2026-11-20_14-30-00.mp4"
+    interrupt(own, site, monkeypatch, camera="yard", after=35)
+    aside = early.rename(own.videos.parent / early.name)
+    here(own, site)
+    aside.rename(early)
+    report = here(own, site)
+    assert [(c.tracklets, c.errors) for c in report.cameras] == [(2, []), (2, []), (4, [])]
+    with Site.open(site) as opened:
+        assert len(opened.segments("yard")) == 4
+        assert list(damage(opened)) == []
+
+
+def interrupt(world: World, site: Path, monkeypatch: pytest.MonkeyPatch, *, camera: str, after: int) -> None:
+    """An ingest that is interrupted at this frame of a camera, having committed every tenth."""
+    take = app.engine.tracking.FootageTracker.take
+
+    def interrupted(self: Any, frame: Any, found: Any) -> Any:
+        if frame.camera == camera and frame.index == after:
+            raise KeyboardInterrupt
+        return take(self, frame, found)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.engine.ingest, "CHUNK", 10)
+        patched.setattr(app.engine.tracking.FootageTracker, "take", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            here(world, site)
+    with Site.open(site) as opened:
+        assert any(f.status == "running" and f.frames == after // 10 * 10 for f in opened.footage(camera))
+
+
+# --- footage or settings that changed
+
+
+def all_jpegs(site: Path, camera: str) -> list[bytes]:
+    with Site.open(site) as opened:
+        return [opened.crop_jpeg(crop) for s in opened.segments(camera) for crop in opened.crops(s.id)]
+
+
+def holding(site: Path, pieces: list[bytes]) -> list[str]:
+    """Files of a site in which any of these bytes stand."""
+    files = [path for path in site.rglob("*") if path.is_file()]
+    return [path.name for path in files if any(piece in path.read_bytes() for piece in pieces)]
+
+
+def test_a_changed_film_is_noticed_and_replaced_without_a_trace(
+    own: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = site_in(tmp_path)
+    here(own, site)
+    before, old = (dump(site), shards(site)), all_jpegs(site, "hall")
+    assert len(old) == 30 and holding(site, old) == ["2-000.shard"]
+    kept = all_jpegs(site, "gate") + all_jpegs(site, "yard")
+
+    other = [boxes[::-1] for boxes in people(50, shift=200)]
+    render_clip(own.videos / "hall.mp4", other, size=SIZE, creation_time=CREATED)
+    write_detections(own.detections / "hall.txt", other, seed=9)
+    arguments = (own.videos, "--site", site, "--detector", own.detector, "--json")
+    code, out, _ = command(capsys, *arguments)
+    hall = json.loads(out)["cameras"][1]
+    assert code == 1
+    assert hall["tracklets"] == 2 and len(hall["errors"]) == 1
+    assert "hall.mp4 has changed since it was ingested" in hall["errors"][0] and "--replace" in hall["errors"][0]
+    assert (dump(site), shards(site)) == before
+    assert json.loads(command(capsys, *arguments)[1])["cameras"][1]["errors"] == hall["errors"]
+
+    code, out, _ = command(capsys, *arguments, "--replace")
+    hall = json.loads(out)["cameras"][1]
+    assert code == 0
+    assert (hall["frames"], hall["tracklets"], hall["errors"]) == (50, 2, [])
+    assert holding(site, old) == []
+    assert all_jpegs(site, "gate") + all_jpegs(site, "yard") == kept
+    with Site.open(site) as opened:
+        assert list(damage(opened)) == []
+        for tracklet in tracklets(opened, "hall"):
+            for crop in opened.crops(tracklet.id):
+                assert np.abs(colour(picture(opened, crop)) - COLOURS[crop.box[1] < 60]).max() < 25
+    assert command(capsys, *arguments)[0] == 0
+
+
+def test_a_film_that_has_grown_is_noticed(tmp_path: Path) -> None:
+    world, site = World(tmp_path / "videos", tmp_path / "detections"), site_in(tmp_path)
+    world.videos.mkdir()
+    film = render_clip(world.videos / "live.ts", people(100), size=SIZE)
+    write_detections(world.detections / "live.txt", film)
+    whole = film.path.read_bytes()
+    film.path.write_bytes(whole[: len(whole) // 188 // 2 * 188])
+    first = here(world, site, start=START)
+    assert 20 < first.cameras[0].frames < 100
+    film.path.write_bytes(whole)
+    second = here(world, site, start=START)
+    error = second.cameras[0].errors[-1]
+    assert second.cameras[0].errors[:-1] == first.cameras[0].errors  # the last frame was there in part only
+    assert "live.ts has grown since it was ingested" in error
+    assert second.cameras[0].frames == first.cameras[0].frames
+    third = here(world, site, start=START, replace=True)
+    assert (third.cameras[0].frames, third.cameras[0].tracklets, third.cameras[0].errors) == (100, 2, [])
+
+
+def test_a_sequence_that_has_grown_is_noticed(own: World, tmp_path: Path) -> None:
+    images = own.videos / "gate" / "img1"
+    later = [path.rename(tmp_path / path.name) for path in sorted(images.iterdir())[25:]]
+    (own.videos / "gate" / "seqinfo.ini").write_text("[Sequence]\nframeRate=10\nimDir=img1\n")
+    here(own, site_in(tmp_path))
+    for path in later:
+        path.rename(images / path.name)
+    gate = here(own, site_in(tmp_path)).cameras[0]
+    assert gate.frames == 25 and "gate has grown since it was ingested" in gate.errors[0]
+    gate = here(own, site_in(tmp_path), replace=True).cameras[0]
+    assert gate.frames == 40 and gate.errors == []
+
+
+def test_another_detector_is_noticed(
+    own: World, tmp_path: Path, ingested: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = copy_of(ingested[0], tmp_path)
+    before = dump(site), shards(site)
+    code, out, _ = command(capsys, own.videos, "--site", site, "--detector", own.detector, "--json")
+    for camera in json.loads(out)["cameras"]:
+        assert len(camera["errors"]) == camera["footage"]
+        assert all(f"(now {own.detector}): run with --replace" in error for error in camera["errors"])
+    assert code == 1 and (dump(site), shards(site)) == before
+
+
+def test_other_settings_are_noticed(world: World, tmp_path: Path) -> None:
+    site, hall = site_in(tmp_path), world.videos / "hall.mp4"
+    here(world, site, hall)
+    before = dump(site), shards(site)
+    for options, what in (
+        ({"tracker": "sort"}, "tracker bytetrack (now sort)"),
+        ({"thinning": Thinning(every=2)}, "every 1 (now 2)"),
+        ({"thinning": Thinning(fps=5.0)}, "fps None (now 5.0)"),
+        ({"thinning": Thinning(begin=START)}, f"begin None (now {START})"),
+    ):
+        (error,) = here(world, site, hall, **options).cameras[0].errors
+        assert f"was ingested with {what}: run with --replace" in error
+        assert (dump(site), shards(site)) == before
+    (camera,) = here(world, site, hall, thinning=Thinning(every=3), replace=True).cameras
+    assert (camera.frames, camera.tracks, camera.errors) == (25, 2, [])
+    (camera,) = here(world, site, hall, replace=True).cameras
+    assert camera.frames == 75
+    assert shards(site) == before[1]
+
+
+# --- which frames
+
+
+def frames_of(site: Path) -> list[int]:
+    with Site.open(site) as opened:
+        return sorted({int(frame) for s in opened.segments() for frame in opened.boxes(s.id).frames})
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--every", "3"], range(0, 75, 3)),
+        (["--fps", "5"], range(0, 75, 5)),
+        (["--from", "2026-11-20T14:30:01"], range(25, 75)),
+        (["--to", "2026-11-20T14:30:02Z"], range(50)),
+        (["--from", "2026-11-20T15:30:01+01:00", "--to", "2026-11-20T14:30:02", "--every", "2"], range(26, 50, 2)),
+    ],
+)
+def test_only_the_chosen_frames_are_looked_at(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], expected: range
+) -> None:
+    arguments = (world.videos / "hall.mp4", "--site", site_in(tmp_path), "--detector", world.detector, "--json")
+    code, out, _ = command(capsys, *arguments, *options)
+    (camera,) = json.loads(out)["cameras"]
+    assert (code, camera["frames"], camera["tracks"]) == (0, len(expected), 2)
+    assert frames_of(site_in(tmp_path)) == list(expected)
+    assert command(capsys, *arguments, *options)[0] == 0
+
+
+def test_start_is_for_footage_that_does_not_tell(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    render_clip(tmp_path / "hall.mp4", people(30, shift=40), size=SIZE)
+    arguments = ("--site", site_in(tmp_path), "--detector", world.detector, "--start", "2026-11-20T14:30:00Z")
+    assert command(capsys, tmp_path / "hall.mp4", *arguments)[0] == 0
+    with Site.open(site_in(tmp_path)) as site:
+        assert {s.start for s in site.segments()} == {START}
+
+
+# --- site.toml
+
+
+@pytest.mark.parametrize("mask", ["[[[0, 0], [1, 0], [1, 0.6], [0, 0.6]]]", "[[[0, 0], [240, 0], [240, 80], [0, 80]]]"])
+def test_the_mask_of_a_camera_is_respected(world: World, tmp_path: Path, mask: str) -> None:
+    (tmp_path / "own.toml").write_text(f"[cameras.hall]\nmask = {mask}\n")
+    report = here(world, site_in(tmp_path), world.videos / "hall.mp4", config=tmp_path / "own.toml")
+    assert [(c.detections, c.tracklets) for c in report.cameras] == [(75, 1)]
+    with Site.open(site_in(tmp_path)) as site:
+        (tracklet,) = site.segments()
+        assert site.boxes(tracklet.id).boxes[:, 1].min() > 60  # the person in the lower row
+
+
+def test_small_people_are_no_tracklets(own: World, tmp_path: Path) -> None:
+    (own.videos / "site.toml").write_text("[cameras.hall]\nmin_person_height = 70\n")
+    report = here(own, site_in(tmp_path), start=START)
+    assert {c.camera: (c.tracks, c.tracklets, c.crops > 0) for c in report.cameras} == {
+        "gate": (2, 2, True),
+        "hall": (2, 0, False),
+        "yard": (4, 4, True),
+    }
+
+
+# --- one writer
+
+
+def test_a_second_ingest_into_the_same_site_is_refused(world: World, tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    first = begin(driver(world, site, chunk=1, pause=0.2))
+    try:
+        limit = time.monotonic() + 60
+        while not frames_done(site):
+            assert first.poll() is None and time.monotonic() < limit
+            time.sleep(0.02)
+        second = ingest(world, site, "--json")
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.communicate()
+    assert (second.returncode, second.stdout) == (2, "")
+    assert said(second.stderr) == [
+        f"Error: Another process (process {first.pid}{', -c' if on_postgres() else ''}) is ingesting yard at the site "
+        f"{site}: wait until it is done, then run the same command again."
+    ]
+    assert ingest(world, site).returncode == 0
+
+
+def test_a_camera_that_another_process_takes_in_is_said_and_the_others_go_on(world: World, tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    with Site.create(site) as other, other.lease(of_camera("hall")):
+        reports = {camera.camera: camera for camera in here(world, site).cameras}
+        assert [reports[name].tracklets for name in ("gate", "hall", "yard")] == [2, 0, 4]
+        (error,) = reports["hall"].errors
+        assert "is ingesting hall at the site" in error and "run the same command again" in error
+        assert reports["gate"].errors == reports["yard"].errors == []
+    assert [camera.tracklets for camera in here(world, site).cameras] == [2, 2, 4]
+
+
+def test_people_may_be_erased_while_an_ingest_is_interrupted(world: World, tmp_path: Path) -> None:
+    """What goes on names tracklets that are not there any more."""
+    site = site_in(tmp_path)
+    with Site.create(site) as opened:
+        camera = next(c for c in discover(world.videos, site_config(world.videos), None) if c.name == "hall")
+        ((record, _),) = opened.intake.register([camera], {"hall": {}}, who="test")[0]
+        record = opened.intake.begin(record, {})
+        opened.intake.commit(record, Chunk([segment(1)], {1: []}, b"state", 10, 10, 10, 1.0), done=False)
+        forget(opened, who="me", tracklets=[segment_id(record.camera_id, 1)])
+        pieces = [segment(2, track=2, cannot_link=[1]), segment(3, track=3, cannot_link=[1, 2])]
+        opened.intake.commit(record, Chunk(pieces, {}, b"", 20, 20, 20, 2.0), done=True)
+        assert (opened.cannot_link() - segment_id(record.camera_id, 0)).tolist() == [[2, 3]]
+
+
+# --- pictures
+
+
+def test_draw_writes_a_video_for_each_camera(world: World, tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    here(world, site)
+    draw_cameras(site, world.videos, tmp_path / "drawn")
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["gate.mp4", "hall.mp4", "yard.mp4"]
+    for camera, seconds, frames in (("gate", 4.0, 40), ("hall", 3.0, 75), ("yard", 5.4, 135)):
+        with av.open(str(tmp_path / "drawn" / f"{camera}.mp4")) as movie:
+            pictures = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in movie.decode(video=0)]
+        times = [time for time, _ in pictures]
+        assert len(pictures) == frames and times == sorted(set(times))
+        assert times[-1] == pytest.approx(seconds, abs=0.15)
+        assert {image.shape for _, image in pictures} == {(SIZE[1], SIZE[0], 3)}
+    image, (x1, y1, x2, y2) = pictures[30][1].astype(int), people(75, shift=80)[30][1].astype(int)
+    edge, middle = image[y1 + 10 : y2 - 5, x1], image[y1 + 20 : y2 - 5, x1 + 8 : x2 - 8].reshape(-1, 3)
+    assert np.abs(middle.mean(axis=0) - COLOURS[1]).max() < 30
+    assert np.abs(edge.mean(axis=0) - COLOURS[1]).max() > 60  # the box is drawn in the track's colour
+
+
+def test_draw_knows_footage_by_its_content(own: World, tmp_path: Path) -> None:
+    site = site_in(tmp_path)
+    here(own, site)
+    early, late = sorted((own.videos / "yard").iterdir())
+    early.rename(own.videos / "yard" / "2026-11-20_12-00-00.mp4")
+    render_clip(late, people(20), size=SIZE)
+    report = here(own, site)
+    draw_cameras(site, own.videos, tmp_path / "drawn")
+    assert [len(camera.errors) for camera in report.cameras] == [0, 0, 1]
+    with av.open(str(tmp_path / "drawn" / "yard.mp4")) as movie:
+        assert sum(1 for _ in movie.decode(video=0)) == 75
+
+
+def test_draw_goes_over_footage_that_cannot_be_read(own: World, tmp_path: Path) -> None:
+    (own.videos / "broken.mp4").write_bytes(b"")
+    site = site_in(tmp_path)
+    report = here(own, site)
+    draw_cameras(site, own.videos, tmp_path / "drawn")
+    assert [bool(camera.errors) for camera in report.cameras] == [True, False, False, False]
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["gate.mp4", "hall.mp4", "yard.mp4"]
+
+
+def test_a_contact_sheet_has_a_row_of_crops_for_each_tracklet(
+    ingested: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    done = run("-m", "app.contact_sheet", tmp_path / "a" / "sheet.png", "--site", ingested[0], "--columns", 6, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"path": str(tmp_path / "a" / "sheet.png"), "tracklets": 8, "of": 8}
+    sheet = np.asarray(cv2.imread(str(tmp_path / "a" / "sheet.png"), cv2.IMREAD_COLOR_RGB), np.uint8)
+    row = CELL[1] + GAP
+    assert sheet.shape == (3 * HEAD + 8 * row, LABEL + 6 * (CELL[0] + GAP), 3)
+    tops = [HEAD, HEAD + row, 2 * HEAD + 2 * row, 2 * HEAD + 3 * row] + [3 * HEAD + k * row for k in (4, 5, 6, 7)]
+    for who, top in enumerate(tops):
+        label = sheet[top : top + CELL[1], :LABEL]
+        assert label.std() > 5
+        for column in range(6):
+            left = LABEL + column * (CELL[0] + GAP)
+            assert np.abs(colour(sheet[top : top + CELL[1], left : left + CELL[0]]) - COLOURS[who % 2]).max() < 25
+
+
+def test_a_contact_sheet_of_one_camera_and_of_fewer_rows(ingested: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    done = run("-m", "app.contact_sheet", sheet, "--site", ingested[0], "--camera", "yard", "--rows", 2)
+    assert (done.returncode, done.stdout) == (0, f"{sheet}: 2 of 4 tracklets\n")
+    assert np.asarray(cv2.imread(str(sheet))).shape[0] == HEAD + 2 * (CELL[1] + GAP)
+    for options in (["--camera", "nowhere"], ["--site", str(tmp_path / "no site")]):
+        done = run("-m", "app.contact_sheet", tmp_path / "none.png", "--site", ingested[0], *options)
+        assert done.returncode == 2 and done.stderr.startswith("Error: ") and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "none.png").exists()
+
+
+# --- export
+
+
+@pytest.mark.parametrize("what", ["tracks", "tracklets"])
+def test_exported_rows_are_read_back(ingested: tuple[Path, dict[str, Any]], tmp_path: Path, what: str) -> None:
+    done = run("-m", "app.export", what, tmp_path / "out", "--site", ingested[0], "--json")
+    assert done.returncode == 0, done.stderr
+    files = [str(tmp_path / "out" / f"{camera}.txt") for camera in ("gate", "hall", "yard")]
+    assert json.loads(done.stdout) == {"files": files, "boxes": 2 * (40 + 75 + 135)}
+    truth = people(75, shift=80)
+    rows = read_rows(tmp_path / "out" / "yard.txt")
+    assert rows.shape == (270, 10)
+    assert rows[:, 0].tolist() == [frame for frame in range(1, 136) for _ in range(2)]
+    assert [sorted(set(rows[part, 1])) for part in (rows[:, 0] <= 75, rows[:, 0] > 75)] == [[1, 2], [3, 4]]
+    expected = np.concatenate(truth + truth[:60])
+    assert np.abs(boxes_of(rows) - expected).max() < 1.1
+    assert read_rows(tmp_path / "out" / "gate.txt")[[0, -1], 0].tolist() == [1, 40]
+
+
+def test_offsets_count_thinned_frames_too(world: World, tmp_path: Path) -> None:
+    here(world, site_in(tmp_path), world.videos, thinning=Thinning(every=2))
+    assert run("-m", "app.export", "tracks", tmp_path / "out", "--site", site_in(tmp_path)).returncode == 0
+    frames = sorted(set(read_rows(tmp_path / "out" / "yard.txt")[:, 0].astype(int)))
+    assert frames == [*range(1, 76, 2), *range(76, 136, 2)]
+
+
+def test_tracks_of_a_single_box_are_left_out(tmp_path: Path) -> None:
+    world = World(tmp_path / "videos", tmp_path / "detections")
+    world.videos.mkdir()
+    film = render_clip(world.videos / "a.mp4", people(30, count=1), size=SIZE, creation_time=CREATED)
+    write_detections(world.detections / "a.txt", film)
+    with (world.detections / "a.txt").open("a", encoding="utf-8") as file:
+        file.write("12,-1,5.0,70.0,28.0,58.0,0.9\n")  # seen once, far from everybody
+    (camera,) = here(world, site_in(tmp_path)).cameras
+    assert (camera.detections, camera.tracks) == (31, 1)
+    run("-m", "app.export", "tracks", tmp_path / "out", "--site", site_in(tmp_path))
+    assert len(read_rows(tmp_path / "out" / "a.txt")) == 30
+
+
+# --- scheduling
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Four cameras on which people cross and come and go."""
+    folder = tmp_path_factory.mktemp("busy")
+    world = World(folder / "videos", folder / "detections")
+    world.videos.mkdir()
+    for number, frames in enumerate((120, 60, 90, 150)):
+        name = f"camera{number}"
+        film = render_clip(
+            world.videos / f"{name}.mp4",
+            crowd(frames, seed=number),
+            size=SIZE,
+            creation_time=CREATED,
+            codec_options={"preset": "ultrafast"},
+        )
+        write_detections(world.detections / f"{name}.txt", film, seed=number)
+    return world
+
+
+@pytest.fixture(scope="module")
+def together(
+    record: str, busy: World, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, list[str]], dict[str, bytes]]:
+    site = site_in(tmp_path_factory.mktemp("together"))
+    assert not [error for camera in here(busy, site).cameras for error in camera.errors]
+    return dump(site), shards(site)
+
+
+def test_cameras_taken_alone_give_the_same_rows_and_bytes(
+    busy: World, together: tuple[dict[str, list[str]], dict[str, bytes]], tmp_path: Path
+) -> None:
+    for film in sorted(busy.videos.iterdir()):
+        here(busy, site_in(tmp_path), film)
+    assert dump(site_in(tmp_path)) == together[0]
+    assert shards(site_in(tmp_path)) == together[1]
+    assert sum(map(len, together[1].values())) > 100_000
+
+
+@pytest.mark.parametrize("slow", [0, 3])
+@pytest.mark.parametrize("chunk", [7, 300])
+def test_which_camera_is_slower_does_not_matter(
+    busy: World,
+    together: tuple[dict[str, list[str]], dict[str, bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: int,
+    chunk: int,
+) -> None:
+    decode = app.engine.ingest._decode
+
+    def slowly(site: Site, jobs: list[Any], *others: Any) -> Any:
+        for item in decode(site, jobs, *others):
+            if jobs[0].camera.name == f"camera{slow}":
+                time.sleep(0.002)
+            yield item
+
+    monkeypatch.setattr(app.engine.ingest, "_decode", slowly)
+    monkeypatch.setattr(app.engine.ingest, "CHUNK", chunk)
+    here(busy, site_in(tmp_path))
+    assert dump(site_in(tmp_path)) == together[0]
+    assert shards(site_in(tmp_path)) == together[1]
+
+
+def test_every_tracker_gives_a_sound_site(busy: World, tmp_path: Path) -> None:
+    for tracker in ("bytetrack", "ocsort", "sort"):
+        report = here(busy, site_in(tmp_path, tracker), busy.videos / "camera2.mp4", tracker=tracker)
+        with Site.open(site_in(tmp_path, tracker)) as site:
+            assert list(damage(site)) == []
+        assert report.cameras[0].tracklets >= 4
+
+
+def test_the_report_is_plain_data(world: World, tmp_path: Path) -> None:
+    report = here(world, site_in(tmp_path), world.videos / "hall.mp4")
+    rate = report.cameras[0].frames_per_second
+    assert rate > 0
+    assert report.cameras == [CameraReport("hall", 1, 75, rate, 150, 2, 2, 30, [])]
+
+
+def test_the_record_is_left_whole_behind(ingested: tuple[Path, dict[str, Any]]) -> None:
+    assert run_sql(ingested[0], "SELECT count(*) FROM footage WHERE checkpoint IS NOT NULL") == [(0,)]
+    if not on_postgres():
+        assert run_sql(ingested[0], "PRAGMA integrity_check") == [("ok",)]
+        assert not (ingested[0] / "site.db-wal").exists()

@@ -1,0 +1,341 @@
+"""A site teaches itself: what is trained, judged and deployed; killed anywhere, the old model goes on serving."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from app.encoders.versions import find, folder_of, open_model, serving, store_of, use
+from app.errors import SiteError
+from app.learning.adapt import PRIOR, AdaptReport, adapt
+from app.record import Site
+from app.record.forget import forget
+from app.record.leases import LEARNING
+from app.record.verify import damage
+from reid.encoder import Encoder, open_encoder
+from reid.evaluate import Embeddings, evaluate_retrieval
+from tests.app.scenes import begin, run
+from tests.app.sites import figure_site
+from tests.app.works import boxed_export, told_probe
+
+ADAPT = """
+import sys, time
+import app.adapt, app.terminal
+stage = sys.argv.pop(1)
+owner, name = {
+    "training": ("reid.train", "save_checkpoint"),
+    "gate": ("app.learning.adapt", "_judge"),
+    "export": ("app.learning.adapt", "_export"),
+    "embedding": ("app.encoders.embed", "embed"),
+    "switch": ("app.record.site", "Site.add_model"),
+    "end": ("app.learning.adapt", "wipe"),
+}[stage]
+import importlib
+target = importlib.import_module(owner)
+if stage == "training":
+    target.CHECKPOINT_SECONDS = 0.0
+for part in name.split(".")[:-1]:
+    target = getattr(target, part)
+kept, count = getattr(target, name.split(".")[-1]), 0
+def stop(*arguments, **options):
+    global count
+    count += stage != "end" or arguments[0].name == "v1"
+    if count == {"training": 2, "gate": 2, "export": 1, "embedding": 3, "switch": 2, "end": 1}[stage]:
+        print("here", flush=True)
+        time.sleep(60)
+    return kept(*arguments, **options)
+setattr(target, name.split(".")[-1], stop)
+app.terminal.run(app.adapt.command)
+"""
+
+
+OPTIONS = ("--epochs", "2", "--start", "base", "--size", "128x64", "--force", "--json")
+FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see the README
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("adapt") / "site"
+    figure_site(path, people=30, cameras=3, crops=4)
+    return path
+
+
+@pytest.fixture(scope="module")
+def adapted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    path = Path(shutil.copytree(made, tmp_path_factory.mktemp("adapted") / "site"))
+    return path, learned(path, epochs=2, start="base", size=(128, 64), force=True)
+
+
+def learned(path: Path, **options: Any) -> AdaptReport:
+    with Site.open_to_write(path) as site:
+        return adapt(site, who="test", **options)
+
+
+@pytest.fixture
+def path(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "site"))
+
+
+def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: tuple[Path, Any]) -> None:
+    path, report = adapted
+    assert (report.model, report.started_from, report.deployed, report.epochs) == ("v1", "base", True, 2)
+    assert report.tracklets + report.held_back == 180
+    assert report.parameters == 1_383_233
+    assert report.held_back == 40
+    assert report.share == pytest.approx(140 / (140 + PRIOR), abs=1e-3)
+    with Site.open(path) as site:
+        model = serving(site)
+        assert model.name == "v1"
+        assert model.summary["gate"]["score"] == report.gate["score"]
+        ids, halves = store_of(site, "v1").load()
+        assert np.array_equal(ids, site.tracklet_table().ids)
+        assert not np.allclose(
+            halves.astype(np.float32), store_of(site, "base").load()[1].astype(np.float32), atol=0.01
+        )
+        assert model.calibration is not None
+        file = folder_of(site, "v1") / "model.onnx"
+    told = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    assert json.loads(told["sightline.training"])["model"] == "v1"
+    assert not any(str(part) in told["sightline.training"] for part in (path, path.parent.name))
+    assert not any(path.joinpath("adapt").glob("v*"))  # no second copy of anybody's pictures
+
+
+def test_versions_are_listed_and_switched(adapted: tuple[Path, Any], tmp_path: Path) -> None:
+    path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
+    with Site.open_to_write(path) as site, site.lease(LEARNING):  # as while another version is trained
+        listed = json.loads(run("-m", "app.models", "--site", path, "--json").stdout)
+    assert [(one["name"], one["serving"]) for one in listed] == [("base", False), ("v1", True)]
+    back = run("-m", "app.models", "use", "base", "--site", path)
+    assert back.returncode == 0, back.stderr
+    assert "base serves now" in back.stdout
+    with Site.open(path) as site:
+        assert serving(site).name == "base"
+    none = run("-m", "app.models", "use", "v7", "--site", path)
+    assert (none.returncode, "no model 'v7'" in none.stderr) == (2, True)
+
+
+def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path) -> None:
+    path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
+    with Site.create(path) as site:
+        file = folder_of(site, "v1") / "model.onnx"
+        file.write_bytes(file.read_bytes() + b"\0")
+        with pytest.raises(SiteError, match="is not the file that was deployed"):
+            open_model(site, serving(site))
+        use(site, "base", who="me")
+        assert site.audit()[-1].details == {"model": "base", "before": "v1"}
+        assert open_model(site, find(site, "base")).size == (128, 64)
+
+
+def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reid.gate.better", lambda candidate, before: (False, "it is not better at all"))
+    begun = path / "adapt" / "v1" / "plan.json"  # by an earlier version, which planned by other things
+    begun.parent.mkdir(parents=True)
+    begun.write_text(json.dumps({"model": "v1", "method": "merged", "epochs": 1, "asked": {}}), encoding="utf-8")
+    report = learned(path, epochs=1)
+    assert (report.deployed, report.reason) == (False, "it is not better at all")
+    assert (report.started_from, report.served, report.size) == ("base", "base", [128, 64])
+    with Site.open(path) as site:
+        assert serving(site).name == "base"
+        assert find(site, "v1").status == "refused"
+        assert (folder_of(site, "v1") / "model.onnx").is_file()
+
+
+def test_a_large_site_starts_from_the_wider_encoder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.learning.plan.ENOUGH_TRACKLETS", 140)
+    report = learned(path, epochs=1, size=(128, 64), force=True)
+    assert (report.started_from, report.tracklets, report.parameters) == ("large", 140, 3_385_153)
+    with Site.open(path) as site:
+        assert open_model(site, serving(site)).size == (128, 64)
+
+
+def held_back(path: Path) -> set[int]:
+    with Site.open(path) as site:
+        ids, held = site.split()
+    return set(ids[held].tolist())
+
+
+def found_again(path: Path, model: str, who: dict[int, int]) -> float:
+    """mAP of some tracklets among themselves, across cameras, with a version's embeddings."""
+    with Site.open(path) as site:
+        ids, rows = store_of(site, model).load_whole()
+        table = site.tracklet_table()
+    camera = table.cameras[np.searchsorted(table.ids, ids)]
+    mine = np.isin(ids, list(who))
+    people = np.array([who[one] for one in ids[mine].tolist()])
+    everyone = Embeddings(torch.from_numpy(rows[mine].astype(np.float32)), people, camera[mine])
+    return evaluate_retrieval(everyone, everyone).mAP
+
+
+def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_forgets_nothing(
+    adapted: tuple[Path, Any], tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
+    held = held_back(path)
+    first_day = figure_site(tmp_path / "again", people=30, cameras=3, crops=4)  # as `made`
+    second_day = figure_site(path, people=10, cameras=3, crops=4, day=1, first=200)
+    report = learned(path, epochs=2, size=(192, 96), force=True)
+    before, after = (found_again(path, model, first_day) for model in ("v1", "v2"))
+    assert 0.3 < before < after + FORGOTTEN
+    assert found_again(path, "v2", second_day) > 0.5
+    assert (report.model, report.started_from, report.size) == ("v2", "v1", [192, 96])
+    with Site.open(path) as site:
+        assert open_model(site, serving(site)).size == (192, 96)
+    assert report.tracklets > 140
+    assert held <= held_back(path)
+
+
+@pytest.mark.parametrize("stage", ["training", "gate", "export", "embedding", "switch", "end"])
+def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path: Path, stage: str) -> None:
+    command = ["-c", ADAPT, stage, *("--site", str(path), *OPTIONS)]
+    process = begin(command)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "here", process.communicate()[1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with Site.open(path) as site:
+        assert serving(site).name == ("v1" if stage == "end" else "base")
+        assert len(store_of(site, serving(site).name).load()[0]) == 180
+        assert list(damage(site)) == []
+    done = run("-m", "app.adapt", "--site", path, *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == "v1"
+    with Site.open(path) as site:
+        assert [model.name for model in site.models()] == ["base", "v1"]
+        assert serving(site).name == "v1"
+        assert len(store_of(site, "v1").load()[0]) == 180
+
+
+def test_too_little_is_told_in_one_sentence(made: Path, tmp_path: Path) -> None:
+    few, alone, empty = tmp_path / "few", tmp_path / "alone", tmp_path / "empty"
+    figure_site(few, people=4, cameras=2)
+    figure_site(alone, people=64, cameras=1)
+    Site.create(empty).close()
+    for path, words in (
+        (few, "16 tracklets and adapting needs 120"),
+        (alone, "are of one camera"),
+        (empty, "no tracklets"),
+    ):
+        done = run("-m", "app.adapt", "--site", path, "--epochs", 1)
+        assert done.returncode == 2, done.stderr
+        assert words in done.stderr
+    assert run("-m", "app.adapt", "--site", tmp_path / "none").returncode == 2
+    for option, value, words in (
+        ("--device", "abacus", "no device 'abacus'"),
+        ("--size", "128", "is not HEIGHTxWIDTH"),
+        ("--size", "0x64", "16 to 1024 px"),
+        ("--start", "v9", "no model 'v9'"),
+    ):
+        wrong = run("-m", "app.adapt", "--site", made if option == "--start" else few, option, value)
+        assert (wrong.returncode, words in wrong.stderr) == (2, True), wrong.stderr
+
+
+def test_a_batch_goes_through_in_parts_where_memory_is_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, seen = Encoder.forward, []
+
+    def short(self: Encoder, crops: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            if len(crops) > 64:
+                raise torch.OutOfMemoryError
+            seen.append(len(crops))
+        return whole(self, crops)
+
+    monkeypatch.setattr(Encoder, "forward", short)
+    report = learned(path, epochs=1, start="base", force=True)
+    assert (report.deployed, report.epochs) == (True, 1)
+    assert max(seen) == 64  # of batches of 256
+    monkeypatch.setattr("app.learning.plan.PARTS", (1, 2))
+    with pytest.raises(SiteError, match="not enough memory to learn from 128 crops at once"):
+        learned(path, epochs=1, start="base", seed=1)
+
+
+def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path: Path) -> None:
+    sizes = {}
+    for variant in ("fp32", "fp16", "int8"):
+        out = tmp_path / "out" / f"{variant}.onnx"
+        done = run("-m", "app.export", "model", out, "--site", adapted[0], "--variant", variant, "--json")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert (told["model"], told["bytes"]) == ("v1", out.stat().st_size)
+        assert open_encoder(out).size == (128, 64)
+        sizes[variant] = told["bytes"]
+    assert sizes["fp16"] < 0.6 * sizes["fp32"]
+    wrong = run("-m", "app.export", "model", tmp_path / "x.onnx", "--site", adapted[0], "--model", "v9")
+    assert (wrong.returncode, "no model 'v9'" in wrong.stderr) == (2, True)
+
+
+# --- somebody is erased meanwhile
+
+
+MOMENTS = {
+    "crops": ("app.adapt", "source_of"),
+    "training": ("reid.run", "whole_file"),
+    "gate": ("app.learning.adapt", "_judge"),
+}
+
+
+def erased_at(monkeypatch: pytest.MonkeyPatch, path: Path, moment: str) -> list[int]:
+    """Erases a tracklet that is learned from, once, when the adaptation has come to a moment; returns it then."""
+    gone: list[int] = []
+
+    def erase() -> None:
+        if not gone:
+            (plan,) = (path / "adapt").glob("v*/plan.json")
+            gone.append(json.loads(plan.read_text())["learn"][3])
+            with Site.open_to_write(path) as other:
+                forget(other, who="me", tracklets=gone)
+
+    def before(owner: str, name: str) -> None:
+        target = importlib.import_module(owner)
+        kept = getattr(target, name)
+
+        def erasing(*arguments: Any, **options: Any) -> Any:
+            erase()
+            return kept(*arguments, **options)
+
+        monkeypatch.setattr(target, name, erasing)
+
+    before(*MOMENTS[moment])
+    return gone
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_who_is_erased_meanwhile_is_not_learned_from(path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    monkeypatch.setattr("deploy.export.export_model", boxed_export)
+    monkeypatch.setattr("app.learning.plan._probe", told_probe)
+    gone = erased_at(monkeypatch, path, moment)
+    report = learned(path, epochs=1, start="base", size=(64, 32), force=True)
+    assert (report.model, report.deployed, report.tracklets) == ("v1", True, 139)
+    with Site.open(path) as site:
+        assert gone[0] not in store_of(site, "v1").load()[0]
+        assert not site.are_tracklets(np.array(gone))
+        assert list(damage(site)) == []
+    assert not list((path / "adapt").glob("*"))
+
+
+def test_an_adaptation_that_was_killed_keeps_nothing_of_who_is_erased(path: Path) -> None:
+    process = begin(["-c", ADAPT, "training", *("--site", str(path), *OPTIONS)])
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "here", process.communicate()[1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (run_folder,) = (path / "adapt").glob("v*")
+    assert (run_folder / "crops" / "crops.u8").stat().st_size > 10**6 and (run_folder / "training").is_dir()
+    with Site.open_to_write(path) as site:
+        forget(site, who="me", tracklets=json.loads((run_folder / "plan.json").read_text())["learn"][:1])
+    assert not run_folder.exists()
+
+
+def test_two_adaptations_at_once_are_refused(path: Path) -> None:
+    with Site.open_to_write(path) as site, site.lease(LEARNING):
+        second = run("-m", "app.adapt", "--site", path, *OPTIONS)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert "is adapting at the site" in second.stderr and "run the same command again" in second.stderr

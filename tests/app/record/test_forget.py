@@ -1,0 +1,87 @@
+"""Who is forgotten leaves nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.encoders.versions import store_of
+from app.errors import SiteError
+from app.record import Site
+from app.record.forget import forget
+from app.record.verify import damage
+from app.search.merging import merge
+from app.search.query import query
+from app.search.searcher import Wish
+from tests.app.scenes import bytes_of, run
+from tests.app.sites import START, People, figure_site
+
+
+def rows_of(site: Site, numbers: list[int]) -> list[bytes]:
+    """The bytes that the site has of some tracklets: crops, and embeddings in half precision."""
+    ids, halves = store_of(site, "base").load()
+    found = [halves[np.flatnonzero(ids == one)[0]].tobytes() for one in numbers]
+    return found + [site.crop_jpeg(crop) for one in numbers for crop in site.crops(one)]
+
+
+def test_forgetting_leaves_neither_pictures_nor_vectors(path: Path, who: People) -> None:
+    with Site.create(path) as site:
+        merge(site, who="me")
+        found = site.merge()
+        assert found is not None
+        identity = int(found.identities[0])
+        mine = found.ids[found.identities == identity].tolist()
+        rest = [one for one in sorted(who) if one not in mine]
+        gone, kept = rows_of(site, mine), rows_of(site, rest)
+        done = forget(site, who="me", identities=[identity])
+        assert (done.tracklets, done.models) == (len(mine), [])
+        left = bytes_of(path)
+        assert not any(row in left for row in gone)
+        assert all(row in left for row in kept)
+        assert site.tracklet_table().ids.tolist() == rest
+        assert list(damage(site)) == []
+        assert site.audit()[-1].action == "forget"
+        assert {m.tracklet for m in query(site, rest[0], Wish(top=1000), who="me")[0].people[0].matches} <= set(rest)
+        with pytest.raises(SiteError, match=f"no identity {identity}"):
+            forget(site, who="me", identities=[identity])
+
+
+def test_forgetting_all_before_a_time(path: Path) -> None:
+    with Site.create(path) as site:
+        table = site.tracklet_table()
+        limit = START + 30
+        left = table.ids[table.end >= limit].tolist()
+        assert 0 < len(left) < len(table)
+        forget(site, who="me", before=limit)
+        assert site.tracklet_table().ids.tolist() == left
+        with pytest.raises(SiteError, match="no tracklet"):
+            forget(site, who="me", tracklets=[12])
+
+
+def test_the_forget_command_and_its_end_after_a_kill(path: Path, who: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = sorted(who)[0]
+    with Site.create(path) as site:
+        gone = rows_of(site, [number])
+        monkeypatch.setattr(
+            "app.record.embeddings.Embeddings.remove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            forget(site, who="me", tracklets=[number])
+    assert gone[0] in bytes_of(path)  # the vectors are still there
+    done = run("-m", "app.forget", "--site", path, "--tracklet", number)
+    assert done.returncode == 0, done.stderr
+    assert not any(row in bytes_of(path) for row in gone)
+    assert run("-m", "app.forget", "--site", path).returncode == 2
+    assert run("-m", "app.forget", "--site", path, "--tracklet", 1).returncode == 2
+
+
+def test_a_forgotten_number_goes_to_nobody_else(path: Path, who: People) -> None:
+    with Site.create(path) as site:
+        camera = site.tracklet_table().cameras
+        last = [max(one for one, c in zip(sorted(who), camera) if c == k) for k in range(3)]
+        forget(site, who="me", tracklets=last)
+    later = figure_site(path, people=2, cameras=3, day=1, first=100)
+    assert not set(last) & set(later)
+    assert min(one for one in later if one > last[0]) == last[0] + 1

@@ -1,0 +1,41 @@
+"""A site against truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.record import Site
+from app.report.site_accuracy import evaluate_site
+from app.search.merging import merge
+from tests.app.scenes import run
+from tests.app.sites import STAY, People
+
+
+def test_a_site_against_truth(path: Path, who: People, tmp_path: Path) -> None:
+    truth = tmp_path / "truth"
+    with Site.create(path) as site:
+        merge(site, who="me")
+        for camera in ("camera0", "camera1", "camera2"):
+            lines = []
+            for one in site.segments(camera):
+                boxes = site.boxes(one.id)
+                for frame, (x1, y1, x2, y2) in zip(boxes.frames.tolist(), boxes.boxes.tolist()):
+                    lines.append((frame + 1, who[one.id] + 1, x1, y1, x2 - x1, y2 - y1))
+            file = truth / camera / "gt" / "gt.txt"
+            file.parent.mkdir(parents=True)
+            file.write_text("".join(",".join(map(str, line)) + ",1,1,1\n" for line in sorted(lines)))
+        scores = evaluate_site(site, truth)
+    assert (scores.people, scores.tracklets, scores.strangers) == (10, 60, 0)
+    assert scores.before.fragments == 2.0
+    assert scores.trajectories is not None
+    assert scores.trajectories.fragments < 2.0
+    assert scores.trajectories.precision > 0.9
+    assert scores.identities is not None
+    assert scores.idf1 is not None
+    assert 0 < scores.idf1 <= 1
+    assert scores.query is not None
+    assert scores.query.queries == 60
+    done = run("-m", "app.evaluate", "site", "--truth", truth, "--site", path)
+    assert done.returncode == 0, done.stderr
+    assert "identities over all cameras: IDF1" in done.stdout
+    assert STAY > 0

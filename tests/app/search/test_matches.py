@@ -1,0 +1,55 @@
+"""What a query found, as people want it: by identity, as a journey, in words that never claim certainty."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.search.matches import STAY, groups, journey, percent
+from tests.app.found import MATCHES, NOON, match
+
+
+def test_groups_are_by_identity_then_trajectory_the_best_first() -> None:
+    found = groups(reversed(MATCHES))
+    assert [person.number for person in found] == [4, 9, None]
+    assert [person.probability for person in found] == [0.93, 0.44, 0.02]
+    assert [[way.number for way in person.trajectories] for person in found] == [[11, 12], [13], [None]]
+    assert [m.tracklet for m in found[0].trajectories[0].matches] == [1, 4]
+    assert [m.tracklet for m in found[0].matches] == [1, 4, 2]
+
+
+def test_what_was_joined_to_nothing_stands_alone() -> None:
+    apart = [match(1, 0.5), match(2, 0.5), match(3, 0.4, way=7), match(4, 0.3, way=7), match(7, 0.2, person=7)]
+    found = groups(apart)
+    assert [[m.tracklet for m in person.matches] for person in found] == [[1], [2], [3, 4], [7]]
+    assert [person.number for person in found] == [None, None, None, 7]
+    assert groups([]) == []
+
+
+def test_the_journey_is_by_time_and_joins_what_one_camera_saw() -> None:
+    stops = journey(MATCHES[:2] + MATCHES[3:4])
+    assert [(s.camera, s.start - NOON, s.end - NOON, s.gap) for s in stops] == [
+        ("hall", 0, 20, None),
+        ("street", 60, 70, 40),
+    ]
+    assert stops[0].best is MATCHES[0]
+    again = journey([match(1, 0.5), match(2, 0.9, at=5, lasts=1), match(3, 0.6, at=10 + STAY + 1)])
+    assert [(s.start - NOON, s.end - NOON, s.best.tracklet) for s in again] == [(0, 10, 2), (71, 81, 3)]
+    assert journey([match(1, 0.5), match(2, 0.5, camera="street", at=4)])[1].gap == -6
+    assert journey([]) == []
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [(0, "<1 %"), (0.0099, "<1 %"), (0.01, "1 %"), (0.5, "50 %"), (0.99, "99 %"), (0.996, ">99 %"), (1, ">99 %")],
+)
+def test_a_probability_never_claims_certainty(probability: float, said: str) -> None:
+    assert percent(probability) == said
+
+
+def test_at_most_six_crops_and_only_jpegs_are_shown() -> None:
+    many = match(1, 0.9, crops=20)
+    assert many.shown == [many.crops[k] for k in (0, 4, 8, 11, 15, 19)]
+    odd = replace(many, crops=[b"<svg onload=alert(1)>", many.crops[3], b""])
+    assert odd.shown == [many.crops[3]]

@@ -1,0 +1,126 @@
+"""From tracklets to trajectories and identities."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import SiteError
+from app.record import Site
+from app.record.rows import Correction
+from app.record.verify import damage
+from app.search.merging import merge
+from tests.app.scenes import begin, run
+from tests.app.sites import People, figure_site
+
+# `app.merge`, which stops after it wrote the members of a merging, or removed older ones, and before it commits.
+MERGE = """
+import sys, time
+stage = sys.argv.pop(1)
+import app.merge, app.terminal
+from app.record.database import Database
+kept = Database.execute
+def stop(self, statement, *arguments):
+    result = kept(self, statement, *arguments)
+    if ("INTO members" if stage == "members" else "DELETE FROM merges") in str(statement):
+        print("here", flush=True)
+        time.sleep(60)
+    return result
+Database.execute = stop
+app.terminal.run(app.merge.command)
+"""
+
+
+def test_pieces_become_trajectories_and_people_identities(path: Path, who: People) -> None:
+    with Site.create(path) as site:
+        report = merge(site, who="me")
+        found = site.merge()
+    assert found is not None
+    assert report.tracklets == len(who) == 60
+    assert report.identities <= report.trajectories < report.tracklets
+    person = np.array([who[one] for one in found.ids.tolist()])
+    pairs = np.unique(np.stack([found.trajectories, person]), axis=1)
+    assert pairs.shape[1] <= 1.1 * report.trajectories  # hardly any trajectory shows two people
+    with Site.open(path) as site:
+        camera = site.tracklet_table().cameras
+        for one in np.unique(found.trajectories):
+            assert len(np.unique(camera[found.trajectories == one])) == 1
+        assert np.array_equal(site.tracklet_table().ids, found.ids)
+
+
+def test_merging_again_changes_nothing_and_more_footage_keeps_numbers(path: Path) -> None:
+    with Site.create(path) as site:
+        merge(site, who="me")
+        first = site.merge()
+        assert not merge(site, who="me").changed
+        again = site.merge()
+        assert first is not None and again is not None and again.id == first.id
+    figure_site(path, people=4, cameras=3, day=1, first=100)
+    with Site.create(path) as site:
+        assert merge(site, who="me").changed
+        later = site.merge()
+    assert first is not None
+    assert later is not None
+    old = later.identities[np.isin(later.ids, first.ids)]
+    assert (old == first.identities).mean() > 0.9
+    assert len(later.ids) == len(first.ids) + 24
+
+
+def test_a_persons_word_is_obeyed_and_kept(path: Path, who: People) -> None:
+    ids = sorted(who)
+    same = [one for one in ids if who[one] == who[ids[0]]]
+    other = next(one for one in ids if who[one] == who[ids[0]] + 4)
+    with Site.create(path) as site:
+        site.correct([Correction("split", same[0], same[-1]), Correction("join", same[0], other)], "me", 1.0)
+        for _ in range(2):
+            merge(site, who="me")
+            found = site.merge()
+            assert found is not None
+            identity = dict(zip(found.ids.tolist(), found.identities.tolist()))
+            assert identity[same[0]] == identity[other]
+            assert identity[same[0]] != identity[same[-1]]
+        with pytest.raises(SiteError, match="said to be two people"):
+            merge(site, who="me", corrections=[Correction("join", same[-1], other)])
+        assert len(site.corrections()) == 3
+
+
+@pytest.mark.parametrize("stage", ["members", "old"])
+def test_killed_in_the_middle_the_merging_before_holds(path: Path, stage: str) -> None:
+    with Site.create(path) as site:
+        merge(site, who="me", method="utal")
+        before = site.merge()
+    process = begin(["-c", MERGE, stage, "--site", str(path), "--json"])
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "here", process.communicate()[1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with Site.open(path) as site:
+        now = site.merge()
+        assert before is not None and now is not None
+        assert now.id == before.id and np.array_equal(now.identities, before.identities)
+        assert list(damage(site)) == []
+    done = run("-m", "app.merge", "--site", path, "--json")
+    assert done.returncode == 0, done.stderr
+    with Site.open(path) as site:
+        whole = site.merge()
+    with Site.create(path) as site:
+        assert not merge(site, who="me").changed  # as an undisturbed run finds it
+    assert whole is not None and whole.id == before.id + 1 and len(whole.ids) == 60
+
+
+def test_the_merge_command(path: Path, tmp_path: Path) -> None:
+    done = run("-m", "app.merge", "--site", path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tracklets"] == 60
+    assert "as before" in run("-m", "app.merge", "--site", path).stdout
+    undone = run("-m", "app.merge", "--site", path, "--undo", "--json")
+    assert json.loads(undone.stdout) == {"undone": True, "merged": False}
+    none = run("-m", "app.merge", "--site", path, "--undo")
+    assert (none.returncode, "no merging to undo" in none.stderr) == (2, True)
+    wrong = run("-m", "app.merge", "--site", path, "--join", 1, 2)
+    assert (wrong.returncode, "not two tracklets" in wrong.stderr) == (2, True)
+    assert run("-m", "app.merge", "--site", tmp_path / "none").returncode == 2
