@@ -62,3 +62,12 @@ def test_links_lead_to_files_of_the_repository(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_architecture_names_files_that_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:app|bench|deploy|reid|sample_videos|tests|trackers)/[\w/.]*)`", page))
+    assert len(named) > 30
+    assert not [path for path in sorted(named) if not (ROOT / path).exists()]
+    for room in (path.parent for path in ROOT.glob("app/*/__init__.py")):
+        assert f"`app/{room.name}/`" in page, room
