@@ -7,6 +7,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -32,10 +33,7 @@ def programs() -> Iterator[tuple[str, typer.Typer]]:
             text = path.read_text(encoding="utf-8")
             if "\nif __name__ ==" in text and "\nimport typer" in text:
                 name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                module = importlib.import_module(name)
-                program = typer.Typer(add_completion=False)
-                program.command()(getattr(module, "command", None) or getattr(module, path.stem))
-                yield name, program
+                yield name, _program(importlib.import_module(name), path.stem)
 
 
 def commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -51,7 +49,7 @@ def parameters(command: Any) -> list[tuple[str, str]]:
     """The arguments and options of a command, in its order: how each is written, and what it does."""
     context = typer.Context(command)
     records = [parameter.get_help_record(context) for parameter in command.params if not parameter.hidden]
-    return [(written, said) for written, said in records]
+    return [(written, _said(text)) for written, text in records]
 
 
 def section(words: str, command: Any) -> str:
@@ -72,6 +70,25 @@ def page() -> str:
         for words, command in commands(name, typer.main.get_command(program))
     ]
     return "\n".join([HEAD, *sections])
+
+
+def _program(module: ModuleType, name: str) -> typer.Typer:
+    """A module's group of commands, else its function `command`, or the one of its own name."""
+    for value in vars(module).values():
+        if isinstance(value, typer.Typer):
+            return value
+    program = typer.Typer(add_completion=False)
+    program.command()(getattr(module, "command", None) or getattr(module, name))
+    return program
+
+
+def _said(text: str) -> str:
+    """A help text, without Typer's default where the text has one itself: that may depend on the machine."""
+    sentence, bracket, rest = text.rpartition("  [")
+    if "default: " in sentence:
+        rest = re.sub(r"default: [^;\]]*(; )?", "", rest)
+        return sentence if rest == "]" else f"{sentence}{bracket}{rest}"
+    return text
 
 
 def _one_line(text: str) -> str:
