@@ -12,13 +12,14 @@ PERSON ?= 1
 endif
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [VIDEOS=DIR] [STILL=PICTURE] [DETECTOR=FILE.onnx] [SITE=DIR]   footage -> tracklets -> people -> a search"
 	@echo "make test                                                               all tests"
 	@echo "make lint                                                               ruff and mypy"
+	@echo "make docs                                                               the pages of docs/ as HTML, in build/docs"
 	@echo "make clean                                                              remove .venv, the demo site, its pictures"
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -52,6 +53,11 @@ lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/installed
+	@echo "== The reference of all commands, and the pages as HTML in build/docs"
+	PYTHONPATH=. $(RUN) docs/make_cli.py
+	$(RUN) -m mkdocs build
 
 clean:
 	rm -rf "$(VENV)" demo-site demo-site.png demo-site-found.png demo-site-found.html

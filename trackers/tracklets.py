@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CutRules:
-    """When a track is cut, and which pieces are tracklets. Chosen for purity; BENCHMARKS.md tells on what."""
+    """When a track is cut, and which pieces are tracklets. Chosen for purity; docs/decisions.md tells on what."""
 
     gap_seconds: float = 0.2  # unseen for longer: cut; never less than `gap_frames` frame intervals
     gap_frames: float = 3.5

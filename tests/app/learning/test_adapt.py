@@ -60,7 +60,7 @@ app.terminal.run(app.adapt.command)
 
 
 OPTIONS = ("--epochs", "2", "--start", "base", "--size", "128x64", "--force", "--json")
-FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see the README
+FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see docs/adapt.md
 
 
 @pytest.fixture(scope="module")
