@@ -35,9 +35,10 @@ from deploy.encoder import OpenEncoder, open_encoder
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import RAW, Labels
 from reid.calibration import FAR, Calibration, even_weights, open_set, reliability, searches
+from reid.camera_shift import without_camera
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, better, judge
-from reid.merging import MergeRules, Seen, merge, without_camera
+from reid.merging import MergeRules, Seen, merge
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource

@@ -38,11 +38,12 @@ def programs() -> Iterator[tuple[str, typer.Typer]]:
 
 def commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
     """The words and the Typer command of each command under one, itself first where it does something."""
-    below = getattr(command, "commands", {})
+    context = typer.Context(command)
+    below = command.list_commands(context) if hasattr(command, "list_commands") else []
     if not below or command.invoke_without_command:
         yield words, command
-    for name, inner in below.items():
-        yield from commands(f"{words} {name}", inner)
+    for name in below:
+        yield from commands(f"{words} {name}", command.get_command(context, name))
 
 
 def parameters(command: Any) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
 from reid.calibration import Calibration
-from reid.merging import without_camera
+from reid.camera_shift import without_camera
 from reid.whole_file import whole_file
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from reid.camera_shift import without_camera
 from reid.merging.seen import Probability
 from reid.normalised import normalised
 from reid.rerank import Reranking, encodings
@@ -21,24 +22,7 @@ NEIGHBOURS = 12  # k1
 SHARE = 1 / 40  # of all tracklets, that k1 is at most: among few, everybody would be everybody's neighbour
 LOOKS = 0.5  # λ, the embedding's own share of the similarity
 WIDTH = 512  # of the neighbours' part; more tracklets are projected to it at random, which adds 1 / √WIDTH of noise
-STEADY = 10.0  # tracklets of a camera whose mean counts half
 SHARPNESS = 20.0  # log-odds a unit of similarity
-
-
-def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Embeddings (N, D) of length 1, of cameras (N,), without what their camera has of its own; of length 1 again.
-
-    A camera's mean is drawn to that of all, the more the fewer tracklets it has.
-    """
-    shifted = np.array(rows, np.float32)
-    if len(shifted):
-        everywhere = shifted.mean(0)
-        for number in np.unique(camera):
-            members = np.flatnonzero(camera == number)
-            seen = shifted[members]
-            seen -= len(members) / (len(members) + STEADY) * (seen.mean(0) - everywhere)
-            shifted[members] = normalised(seen)
-    return shifted
 
 
 def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -16,7 +16,8 @@ from app.__main__ import program
 
 ROOT = Path(__file__).parents[2]
 CLI = runpy.run_path(str(ROOT / "docs" / "make_cli.py"))
-COMMANDS: dict[str, Any] = typer.main.get_command(program).commands  # type: ignore[attr-defined]
+GROUP: Any = typer.main.get_command(program)
+COMMANDS = {name: GROUP.get_command(None, name) for name in GROUP.list_commands(None)}
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
