@@ -62,7 +62,7 @@ class Exported:
     sha256: str
     bytes: int
     opset: int
-    checked: Checked | None  # None for variants, which differ by design; `bench.embedding` tells their loss
+    checked: Checked | None  # None for variants, which differ by design, `bench.embedding` tells their loss
 
 
 def export_model(encoder: Encoder, folder: Path, card: Mapping[str, Any], crops: Crops | None = None) -> Exported:

@@ -33,7 +33,7 @@ class ArrayTracker:
         self._next_id = int(state["next_id"])
 
     def _recent(self, seen: int) -> NDArray[np.float64]:
-        """The tracks seen recently enough to be found again; row `seen` holds when each was seen last."""
+        """The tracks seen recently enough to be found again. Row `seen` holds when each was seen last."""
         lost_after = self._clock.timing.lost_after(self._clock.interval)
         recent = self._clock.now - self._tracks[seen] <= lost_after
         return self._tracks if recent.all() else self._tracks[:, recent]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 FRAME, ID, LEFT, TOP, WIDTH, HEIGHT, CONFIDENCE, CLASS, VISIBILITY = range(9)
 CONSIDERED = CONFIDENCE  # in truth files: 0 marks a row to ignore
 BOX = slice(LEFT, HEIGHT + 1)
-FEWEST_COLUMNS = CONFIDENCE + 1  # of results and detections; truth has more
+FEWEST_COLUMNS = CONFIDENCE + 1  # of results and detections, truth has more
 
 Rows = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class SequenceInfo:
 
     frame_rate: Fraction  # frames/s, above 0
     images: Path  # the folder of the pictures, inside the sequence's own
-    length: int  # frames; 0: not said
+    length: int  # frames, 0 where it is not said
 
 
 def read_rows(path: Path) -> Rows:
@@ -48,7 +48,7 @@ def read_rows(path: Path) -> Rows:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # NumPy warns of an empty file; no boxes is a fair answer
+            warnings.simplefilter("ignore", UserWarning)  # NumPy warns of an empty file, but no boxes is a fair answer
             rows = np.loadtxt(path, delimiter=",", dtype=np.float64, ndmin=2, encoding="utf-8")
     except UnicodeDecodeError as error:
         raise MotFormatError(f"{path} is not text; a MOTChallenge file has one comma-separated box a line.") from error

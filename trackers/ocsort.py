@@ -1,4 +1,4 @@
-"""OC-SORT (Cao et al., "Observation-Centric SORT", CVPR 2023), all tracks at once; equations as numbered there.
+"""OC-SORT (Cao et al., "Observation-Centric SORT", CVPR 2023), all tracks at once. Equations have its numbers.
 
 The estimate of an unseen track drifts, what was observed does not. Hence its three parts:
 
@@ -62,7 +62,7 @@ class OCSort(ArrayTracker):
         detection_of = np.full(tracks.shape[1], -1)  # T, -1 where a track has none
         free = np.ones(len(index), bool)
 
-        # OCM, eq. 8: C = C_IoU + λ C_v, here as similarity; only pairs that overlap enough may match.
+        # OCM, eq. 8: C = C_IoU + λ C_v, here as similarity. Only pairs that overlap enough may match.
         overlap = iou(kalman.corners(tracks[FILTER]).T, boxes)  # TxD
         momentum = _momentum(tracks[DIRECTION], earlier, boxes) * scores
         rows, columns = assign(np.where(overlap >= MATCH_IOU, overlap + INERTIA * momentum, -1.0), 0.0)
@@ -148,13 +148,13 @@ def _earlier_centres(tracks: Array) -> Array:
 
 
 def _unit(vectors: Array) -> Array:
-    """Vectors `(2, …)` scaled to length 1; 0 stays 0."""
+    """Vectors `(2, …)` scaled to length 1. 0 stays 0."""
     length = np.hypot(vectors[0], vectors[1])
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
 def _momentum(direction: Array, earlier: Array, boxes: Array) -> Array:
-    """`(T, D)`, (π/2 − |Δθ|)/π of the tracks' direction and the direction to each box; 0 where there is none."""
+    """`(T, D)`, (π/2 − |Δθ|)/π of the tracks' direction and the direction to each box. 0 where there is none."""
     intention = _unit(((boxes[:, :2] + boxes[:, 2:]) / 2).T[:, None, :] - earlier[:, :, None])  # 2xTxD
     cosine = direction[0][:, None] * intention[0] + direction[1][:, None] * intention[1]
     momentum = 0.5 - np.arccos(cosine.clip(-1, 1)) / np.pi

@@ -55,7 +55,7 @@ class Clock:
         self._stamp = math.nan  # the last stamp
         self._ahead = 0.0  # seconds assumed for repeated stamps and not yet paid back
         self._repeats = 0.0  # how often the last stamp was repeated
-        self._elapsed, self._frames = 0.0, 0.0  # fading sums; their ratio is the nominal interval
+        self._elapsed, self._frames = 0.0, 0.0  # fading sums, their ratio is the nominal interval
 
     @property
     def started(self) -> bool:

@@ -301,7 +301,7 @@ class TrackletCutter:
         return reasons
 
     def _begin(self, tracks: NDArray[np.int64], crossing: NDArray[np.bool_], dimensions: int) -> None:
-        """Opens a segment for each track that has none; `dimensions` of the appearance are known by now."""
+        """Opens a segment for each track that has none. `dimensions` of the appearance are known by now."""
         new = ~_look_up(tracks, self._open["track"])[1]
         count = int(new.sum())
         if not count:

@@ -26,8 +26,8 @@ def load_detector(
     """The detector that `name` names. Only the backend it needs is imported.
 
     Args:
-        name: `auto` (the site's own, then ultralytics weights on this machine, then the shipped model), `shipped`, the
-            path of a `.onnx` or `.pt` file, `mot:PATH`, an ultralytics name (`yolo11n`) or a torchvision name.
+        name: `shipped`, the path of a `.onnx` or `.pt` file, `mot:PATH`, an ultralytics name such as `yolo11n`, or a
+            torchvision name. `auto` is the site's own, else ultralytics weights on this machine, else `shipped`.
         download: Allows fetching published weights. Nothing else does.
         score: The lowest score kept. It is low, since the tracker uses weak boxes.
         threads: CPU threads, all where None.

@@ -1,4 +1,4 @@
-"""Places that exist nowhere else, to train in: layout, things, materials, light, lens and sensor drawn at random."""
+"""Places that exist nowhere else, to train in: layout, things, materials, light, lens and sensor are random."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ EVERY_SURFACE = tuple(surface for surface in Surface if surface is not Surface.G
 
 
 def random_view(rng: np.random.Generator, width: int, height: int) -> View:
-    """A camera in a place that exists nowhere else: layout, things, materials, light, lens and sensor drawn at random.
+    """A camera in a place that exists nowhere else. Layout, things, materials, light, lens and sensor are random.
 
-    Its rests are free ground spots in sight, where someone could stand; its ways join them.
+    Its rests are free ground spots in sight, where someone could stand. Its ways join them.
     """
     while True:
         view = _draw_view(rng, width, height)
@@ -123,8 +123,8 @@ def _random_light(rng: np.random.Generator, ceiling: float) -> tuple[Light, list
     sun = (float(math.sin(azimuth)), float(math.tan(height)), float(math.cos(azimuth)))
     no_sun = (0.0, 0.0, 0.0)
 
-    def colour(strength: float, of: NDArray[np.float64] = hue) -> Colour:
-        red, green, blue = (strength * of).tolist()
+    def colour(strength: float, hue: NDArray[np.float64] = hue) -> Colour:
+        red, green, blue = (strength * hue).tolist()
         return red, green, blue
 
     if math.isfinite(ceiling):
@@ -134,16 +134,38 @@ def _random_light(rng: np.random.Generator, ceiling: float) -> tuple[Light, list
         size = (float(rng.uniform(0.3, 2.4)), float(rng.uniform(0.3, 2.4)))
         panels, lamps = ceiling_lamps(spots, ceiling, float(rng.uniform(5, 16)) / len(spots) / 1.6, colour(1.4), size)
         lamps = tuple(replace(lamp, colour=colour(1.0)) for lamp in lamps)
-        return Light(sun, no_sun, colour(glow), colour(0.65 * glow), colour(glow), lamps), panels
+        light = Light(
+            sun=sun,
+            sun_colour=no_sun,
+            sky=colour(glow),
+            ground=colour(0.65 * glow),
+            background=colour(glow),
+            lamps=lamps,
+        )
+        return light, panels
     kind = rng.choice(["sun", "grey", "dusk"], p=[0.45, 0.35, 0.2])
     blue_sky = np.array([0.75, 0.88, 1.15])
     if kind == "sun":
         strength, sky = float(rng.uniform(1.2, 2.6)), float(rng.uniform(0.4, 0.9))
         low_sun = colour(strength, hue * np.array([1.0, 0.93, 0.82]) ** (1.6 - height))
-        return Light(sun, low_sun, colour(sky, blue_sky), colour(0.4 * sky), colour(1.3 * sky, blue_sky)), []
+        light = Light(
+            sun=sun,
+            sun_colour=low_sun,
+            sky=colour(sky, blue_sky),
+            ground=colour(0.4 * sky),
+            background=colour(1.3 * sky, blue_sky),
+        )
+        return light, []
     if kind == "grey":
         sky = float(rng.uniform(0.6, 1.3))
-        return Light(sun, no_sun, colour(sky), colour(float(rng.uniform(0.3, 0.5)) * sky), colour(1.15 * sky)), []
+        light = Light(
+            sun=sun,
+            sun_colour=no_sun,
+            sky=colour(sky),
+            ground=colour(float(rng.uniform(0.3, 0.5)) * sky),
+            background=colour(1.15 * sky),
+        )
+        return light, []
     sky = float(rng.uniform(0.12, 0.3))
     sodium = np.array([1.0, rng.uniform(0.62, 1.0), rng.uniform(0.3, 0.95)])
     lamps = tuple(
@@ -154,7 +176,15 @@ def _random_light(rng: np.random.Generator, ceiling: float) -> tuple[Light, list
         )
         for _ in range(int(rng.integers(2, 5)))
     )
-    return Light(sun, no_sun, colour(sky, blue_sky), colour(0.7 * sky), colour(1.5 * sky, blue_sky), lamps), []
+    light = Light(
+        sun=sun,
+        sun_colour=no_sun,
+        sky=colour(sky, blue_sky),
+        ground=colour(0.7 * sky),
+        background=colour(1.5 * sky, blue_sky),
+        lamps=lamps,
+    )
+    return light, []
 
 
 def _random_shell(rng: np.random.Generator, ceiling: float) -> list[Solid]:
