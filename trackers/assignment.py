@@ -20,9 +20,8 @@ def assign(similarity: NDArray[np.floating], threshold: float) -> tuple[Index, I
         threshold: Least similarity of a pair.
 
     Returns:
-        Rows and columns `(K,)` of the pairs, ascending by row. Among all one-to-one sets of pairs with similarity of
-        at least `threshold`, the sum of (similarity − threshold) is the greatest possible. The same input gives the
-        same pairs.
+        Rows and columns `(K,)` of the pairs, ascending by row. No other one-to-one pairs of at least `threshold` have a
+        greater sum of (similarity − threshold). The same input gives the same pairs.
     """
     candidate = similarity >= threshold
     rows, columns = candidate.nonzero()

@@ -28,7 +28,7 @@ WEAK_SCORE = 0.1  # from which a box is looked at, ByteTrack's
 MATCH = 0.2  # least similarity of a strong box to a confirmed or lost track, ByteTrack's
 RESCUE = 0.5  # of a weak box to a track seen in the last frame, ByteTrack's
 CONFIRM = 0.3  # of a strong box to a tentative track, ByteTrack's
-# Similarity of a lost track to the box of another from which the two are one, and the later born is dropped.
+# Similarity of a lost track to the box of another from which the two are one. Then the later born is dropped.
 # ByteTrack compares the two boxes at an IoU of 0.85, and the longer-lived stays.
 TWIN = 0.8
 
@@ -49,9 +49,8 @@ class ByteTrack(ArrayTracker):
                 a detector trained on the scenes themselves.
             birth: Score from which an unmatched box begins a track, ByteTrack's strong + 0.1. The track is tentative
                 and dies unless matched in the next frame. Those of the first frame of all are confirmed at once.
-            covered: Coverage (intersection over the smaller) from which an unmatched box begins no track, since it
-                lies on a person tracked in this frame. Detectors put second boxes on halves of people. This rule is
-                ours, 1 or more turns it off.
+            covered: Coverage (intersection over the smaller) by a tracked box from which an unmatched one begins no
+                track. Detectors put second boxes on halves of people. This rule is ours, 1 or more turns it off.
             timing: When a track is forgotten.
         """
         super().__init__(ROWS, timing)

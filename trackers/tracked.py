@@ -31,8 +31,8 @@ class Tracker(Protocol):
     def update(self, time: float, detections: Detections) -> Tracked:
         """Takes the detections of the frame at `time` in seconds, also of a frame without people.
 
-        Detections are passed over, and so never reported, whose score is not finite or whose box is not finite or has
-        no area. The caller's arrays are not changed.
+        A detection is never reported if its score or box is not finite, or if its box has no area. The caller's arrays
+        are not changed.
         """
         ...
 

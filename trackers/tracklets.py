@@ -1,6 +1,6 @@
 """Tracks are cut into tracklets, pieces so pure that each shows one person only.
 
-A tracker errs most where people cross, where a track is unseen for a while, and where it jumps to somebody else.
+A tracker errs most where people cross, where a track is unseen for a while, and where a track jumps.
 `TrackletCutter` follows the tracks frame by frame and cuts each at those places. Every box of a track lands in exactly
 one **segment**. A segment that is long, large and not part of a crossing is a **tracklet**. The rest stay what they
 are, boxes of a track. Merging joins on evidence what is cut here.

@@ -141,7 +141,7 @@ def grid_of(
         limits: (2,), least and greatest u and v, to which rectangles are cut.
 
     Returns:
-        The lowest u and v, cells a metre along u and v, each cell's start (cells + 1,) in the lists, and the lists.
+        The lowest u and v. Cells a metre along u and v. Each cell's start (cells + 1,) in the lists, and the lists.
     """
     low = np.maximum(rectangles[:, :2].min(axis=0, initial=limits[1]), limits[0])
     high = np.maximum(np.minimum(rectangles[:, 2:].max(axis=0, initial=limits[0]), limits[1]), low + 1)
@@ -163,7 +163,10 @@ def grid_of(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def gap(x, y, z):
-    """0…1, smooth noise: where it is high, foliage lets a ray through."""
+    """0…1, smooth noise: where it is high, foliage lets a ray through.
+
+    Its hash is that of `materials.hashed`, written again, since compiled loops call none of another file.
+    """
     i, j, k = math.floor(x), math.floor(y), math.floor(z)
     x -= i
     y -= j

@@ -163,7 +163,7 @@ def ease(t):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rolled(pitch):
-    """How far ahead the ankle of a foot on the ground is of where it is with the sole down, and its y."""
+    """z of the ankle of a foot on the ground, seen from where it is with the sole down, and its y."""
     pivot = HEEL if pitch < 0 else TOES
     c, s = math.cos(pitch), math.sin(pitch)
     return pivot - pivot * c + ANKLE * s, ANKLE * c + pivot * s
@@ -173,7 +173,8 @@ def rolled(pitch):
 def foot(u, length):
     """The ankle and the foot at u (0…1) of a stride of `length`, seen from the evenly moving body.
 
-    z of the ankle, how much of that is along the foot, which may point outwards, y, and the pitch of the foot.
+    Gives z of the ankle, how much of it is along the foot, y of the ankle, and the pitch of the foot. A foot may point
+    outwards.
     """
     if u < STANCE:
         pitch = 0.0

@@ -121,11 +121,29 @@ def _random_light(rng: np.random.Generator, ceiling: float) -> tuple[Light, list
     hue = np.array([math.exp(warm), 1.0, math.exp(-1.3 * warm)])
     azimuth, height = rng.uniform(-math.pi, math.pi), rng.uniform(0.2, 1.4)
     sun = (float(math.sin(azimuth)), float(math.tan(height)), float(math.cos(azimuth)))
-    no_sun = (0.0, 0.0, 0.0)
 
     def colour(strength: float, hue: NDArray[np.float64] = hue) -> Colour:
         red, green, blue = (strength * hue).tolist()
         return red, green, blue
+
+    def light(
+        sky: float,
+        *,
+        ground: float,
+        background: float,
+        sky_hue: NDArray[np.float64] = hue,
+        sun_colour: Colour = (0.0, 0.0, 0.0),
+        lamps: tuple[Lamp, ...] = (),
+    ) -> Light:
+        """With ground and background as shares of the sky."""
+        return Light(
+            sun=sun,
+            sun_colour=sun_colour,
+            sky=colour(sky, sky_hue),
+            ground=colour(ground * sky),
+            background=colour(background * sky, sky_hue),
+            lamps=lamps,
+        )
 
     if math.isfinite(ceiling):
         glow = float(rng.uniform(0.16, 0.6))
@@ -134,57 +152,27 @@ def _random_light(rng: np.random.Generator, ceiling: float) -> tuple[Light, list
         size = (float(rng.uniform(0.3, 2.4)), float(rng.uniform(0.3, 2.4)))
         panels, lamps = ceiling_lamps(spots, ceiling, float(rng.uniform(5, 16)) / len(spots) / 1.6, colour(1.4), size)
         lamps = tuple(replace(lamp, colour=colour(1.0)) for lamp in lamps)
-        light = Light(
-            sun=sun,
-            sun_colour=no_sun,
-            sky=colour(glow),
-            ground=colour(0.65 * glow),
-            background=colour(glow),
-            lamps=lamps,
-        )
-        return light, panels
+        return light(glow, ground=0.65, background=1.0, lamps=lamps), panels
     kind = rng.choice(["sun", "grey", "dusk"], p=[0.45, 0.35, 0.2])
-    blue_sky = np.array([0.75, 0.88, 1.15])
+    blue = np.array([0.75, 0.88, 1.15])
     if kind == "sun":
         strength, sky = float(rng.uniform(1.2, 2.6)), float(rng.uniform(0.4, 0.9))
         low_sun = colour(strength, hue * np.array([1.0, 0.93, 0.82]) ** (1.6 - height))
-        light = Light(
-            sun=sun,
-            sun_colour=low_sun,
-            sky=colour(sky, blue_sky),
-            ground=colour(0.4 * sky),
-            background=colour(1.3 * sky, blue_sky),
-        )
-        return light, []
+        return light(sky, ground=0.4, background=1.3, sky_hue=blue, sun_colour=low_sun), []
     if kind == "grey":
         sky = float(rng.uniform(0.6, 1.3))
-        light = Light(
-            sun=sun,
-            sun_colour=no_sun,
-            sky=colour(sky),
-            ground=colour(float(rng.uniform(0.3, 0.5)) * sky),
-            background=colour(1.15 * sky),
-        )
-        return light, []
+        return light(sky, ground=float(rng.uniform(0.3, 0.5)), background=1.15), []
     sky = float(rng.uniform(0.12, 0.3))
     sodium = np.array([1.0, rng.uniform(0.62, 1.0), rng.uniform(0.3, 0.95)])
     lamps = tuple(
         Lamp(
-            (float(rng.uniform(-9, 9)), float(rng.uniform(3, 6)), float(rng.uniform(-16, 3))),
-            float(rng.uniform(1.5, 4)),
-            colour(1, sodium),
+            position=(float(rng.uniform(-9, 9)), float(rng.uniform(3, 6)), float(rng.uniform(-16, 3))),
+            strength=float(rng.uniform(1.5, 4)),
+            colour=colour(1, sodium),
         )
         for _ in range(int(rng.integers(2, 5)))
     )
-    light = Light(
-        sun=sun,
-        sun_colour=no_sun,
-        sky=colour(sky, blue_sky),
-        ground=colour(0.7 * sky),
-        background=colour(1.5 * sky, blue_sky),
-        lamps=lamps,
-    )
-    return light, []
+    return light(sky, ground=0.7, background=1.5, sky_hue=blue, lamps=lamps), []
 
 
 def _random_shell(rng: np.random.Generator, ceiling: float) -> list[Solid]:

@@ -1,8 +1,8 @@
 """The renderer: people in a place, as a camera's frame, with what is visible of each person counted exactly.
 
-People are triangles in a depth buffer of 2 × 2 samples a pixel that starts with the depth of the place. A pixel is
-shaded once for each layer of each person in it and mixed by samples. Nothing depends on the window that is rendered, so
-that a part of a frame is the same pixels alone as in the whole.
+People are triangles in a depth buffer of 2 × 2 samples a pixel, which starts with the depth of the place. A pixel is
+shaded once for each layer of each person in it and mixed by samples. Nothing depends on the window that is rendered. So
+a part of a frame has the same pixels alone as in the whole.
 """
 
 from __future__ import annotations
@@ -380,7 +380,7 @@ def balls_of(mesh: Mesh) -> Array:
 
 
 def hang_arms(mesh: Mesh) -> Array:
-    """(V, 2) x and y of the rest position after the arms are turned to hang, so that stripes go around sleeves."""
+    """(V, 2) x and y at rest after the arms are turned to hang, so that stripes go around sleeves."""
     strongest = strongest_bones(mesh)
     straight = mesh.vertices[:, :2].copy()
     for upper, lower, hand in ARMS:
@@ -430,7 +430,7 @@ def skin(vertices, normals, bones, weights, matrices, points, turned):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def bound(seen, own, box, every):
-    """Fills box and every (4,) with least and greatest x, y of the points in front, of those `own` and of all."""
+    """Fills box and every (4,) with least and greatest x, y of points in front: of those `own`, and of all."""
     box[:2], box[2:], every[:2], every[2:] = 1e30, -1e30, 1e30, -1e30
     for i in range(seen.shape[0]):
         if seen[i, 2] <= 0:

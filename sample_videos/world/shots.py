@@ -90,8 +90,8 @@ def write_crops(
 ) -> None:
     """Renders every one of `people` people in `styles` random cameras, `shots` crops each.
 
-    Shards, one a group of people: `crops-0003.npy` (N, height, width, 3) uint8 RGB and `labels-0003.npy` (N, 2) int32
-    of person and camera, both counted from 0 over all shards.
+    A group of people is one shard: `crops-0003.npy` (N, height, width, 3) uint8 RGB and `labels-0003.npy` (N, 2) int32.
+    Labels are person and camera, both counted from 0 over all shards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     task = functools.partial(write_crops_of_group, folder, people, seed, styles, shots, height, width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trackers.detections import Detections, area, coverage, intersection, iou
+from trackers.detections import Detections, area, coverage, intersection, iou, whole_pixels
 
 WHOLE = [0, 0, 10, 20]
 LEFT_HALF = [0, 0, 5, 20]
@@ -38,6 +38,11 @@ def test_take_picks_by_mask_or_index(keep: np.ndarray) -> None:
     picked = detections.take(keep)
     assert picked.boxes.tolist() == [[0, 1, 2, 3], [8, 9, 10, 11]]
     np.testing.assert_allclose(picked.scores, [0.9, 0.1])
+
+
+def test_whole_pixels_lie_inside_and_are_never_empty() -> None:
+    boxes = np.array([[1.2, 2.7, 3.1, 4.0], [-9, -9, 99, 99], [-5, -5, -1, -1], [30, 30, 40, 40]], np.float32)
+    assert whole_pixels(boxes, (20, 10, 3)).tolist() == [[1, 2, 4, 4], [0, 0, 10, 20], [0, 0, 1, 1], [9, 19, 10, 20]]
 
 
 def test_empty_has_the_shapes_of_a_frame_without_people() -> None:
