@@ -163,7 +163,7 @@ def ease(t):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rolled(pitch):
-    """z of the ankle of a foot on the ground, seen from where it is with the sole down, and its y."""
+    """The z of a foot's ankle on the ground, seen from where it is with the sole down, and its y."""
     pivot = HEEL if pitch < 0 else TOES
     c, s = math.cos(pitch), math.sin(pitch)
     return pivot - pivot * c + ANKLE * s, ANKLE * c + pivot * s
