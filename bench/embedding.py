@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from bench.encoder import cut_films, resize
 from deploy.encoder import OpenEncoder, open_encoder
-from deploy.export import export_model, variant
+from deploy.export import export_model, write_variant
 from reid.encoder import load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 
@@ -83,8 +83,8 @@ def measure(model: Path, films: Path, threads: int, batches: Sequence[int], roun
         files = {
             "torch": model,
             "onnx": exported.path,
-            "fp16": variant(exported.path, Path(folder) / "fp16.onnx", "fp16").path,
-            "int8": variant(exported.path, Path(folder) / "int8.onnx", "int8", crops[calibrating]).path,
+            "fp16": write_variant(exported.path, Path(folder) / "fp16.onnx", "fp16").path,
+            "int8": write_variant(exported.path, Path(folder) / "int8.onnx", "int8", crops[calibrating]).path,
         }
         forms: dict[str, OpenEncoder] = {name: open_encoder(path, threads=threads) for name, path in files.items()}
         rows = {name: form.embed(crops) for name, form in forms.items()}

@@ -42,8 +42,7 @@ def export_model(
             with whole_file(out) as part:
                 shutil.copyfile(source, part)
         else:
-            from deploy.export import CALIBRATION, ExportError
-            from deploy.export import variant as write_variant
+            from deploy.export import CALIBRATION, ExportError, write_variant
 
             try:
                 write_variant(source, out, variant, _some_crops(site, CALIBRATION, encoder.size))
