@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,24 @@ from scipy.optimize import linear_sum_assignment
 from trackers.detections import iou
 from trackers.motchallenge import CLASS, CONFIDENCE, CONSIDERED, FRAME, ID, VISIBILITY, Rows, boxes_of
 
-os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot, we never do
-from trackeval.metrics import CLEAR, HOTA, Identity
-
 PEDESTRIAN = 1
 DISTRACTORS = (2, 7, 8, 12)  # person on vehicle, static person, distractor, reflection
 MATCH_IOU = 0.5
 ROUNDING = float(np.finfo(float).eps)  # what TrackEval allows an IoU to miss its threshold by
 GOES_ON = 1000.0  # what outweighs any IoU
-_METRICS = {
-    "HOTA": HOTA(),
-    "CLEAR": CLEAR({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
-    "Identity": Identity({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
-}
+
+
+@cache
+def _metrics() -> dict[str, Any]:
+    """TrackEval's own, which is imported only to measure."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot, we never do
+    from trackeval.metrics import CLEAR, HOTA, Identity
+
+    return {
+        "HOTA": HOTA(),
+        "CLEAR": CLEAR({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
+        "Identity": Identity({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ class _Matched:
 def evaluate_sequence(truth: Rows, results: Rows) -> TrackingMetrics:
     """Figures of one camera's results, both as MOTChallenge rows."""
     data = _match(truth, results).for_trackeval()
-    return _metrics({name: metric.eval_sequence(data) for name, metric in _METRICS.items()})
+    return _metrics({name: metric.eval_sequence(data) for name, metric in _metrics().items()})
 
 
 def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
@@ -120,7 +126,7 @@ def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
             name: metric.combine_sequences(
                 {str(number): sequence.raw[name] for number, sequence in enumerate(sequences)}
             )
-            for name, metric in _METRICS.items()
+            for name, metric in _metrics().items()
         }
     )
 
