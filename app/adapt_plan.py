@@ -88,11 +88,11 @@ def planned(
             return plan
         log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
         wipe(path.parent)
-    from reid.methods import find
+    from reid.methods import config_named
 
     wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
     names = [asked["start"]] if asked["start"] else [LARGE, BASE] if wider else [now.name]
-    recipe = find(asked["method"])[1].practical().recipe
+    recipe = config_named(asked["method"]).practical().recipe
     starts = [_probe(site, one, recipe.batch * recipe.frames, device) for one in names]
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])
     start, epochs, size, most, seconds = fitted(crops, starts, asked)

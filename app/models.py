@@ -15,7 +15,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-import deploy.models
 from app import embed
 from app.asking import Progress, this_user, unheard
 from app.errors import SiteError
@@ -23,6 +22,7 @@ from app.record import Site
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, table
+from deploy.models import BASE, LARGE, shipped
 from reid.progress import Bars
 from reid.whole_file import whole_file
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:  # they bring torch
     from reid.encoder import OpenEncoder
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
-BASE, LARGE = "base", "large"  # in the box; large, for a first version to start from
 
 commands = group("List the versions of a site's encoder, or let another one serve.")
 
@@ -43,7 +42,7 @@ def folder_of(site: Site, name: str) -> Path:
 
 def in_the_box(file: str) -> Path:
     """A file of an encoder that is shipped. Raises SiteError where it is missing."""
-    path = Path(deploy.models.__path__[0]) / file
+    path = shipped(file)
     if not path.is_file():
         raise SiteError(f"{path} is missing: install Sightline again, or make it with `python -m deploy.models.base`.")
     return path

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from scipy.io import loadmat
 
 from reid.tracklets import Picture, Tracklet, TrackletDataset, TrackletSource
 
-ORACLE, RAW = "oracle-tracklets", "raw-tracklets"
+Protocol = Literal["oracle-tracklets", "raw-tracklets"]
+ORACLE: Protocol = "oracle-tracklets"
+RAW: Protocol = "raw-tracklets"
 PROTOCOLS = (ORACLE, RAW)
 PATIENCE = 3  # sampling steps that a person may be unseen before a raw tracklet of an image set ends, see `cut`
 UNKNOWN_TIME = float("nan")

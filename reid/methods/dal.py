@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 from reid.association import Scope
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, distance, group_mean, normalised
+from reid.methods import (
+    Batch,
+    Encode,
+    LearningMethod,
+    MethodConfig,
+    Recipe,
+    Tracklets,
+    distance,
+    group_mean,
+    normalised,
+)
 from reid.methods.classifier import ByCamera
 
 # MARS: 100,000 iterations of 64 are about 12 epochs of its 510,000 images; the rate falls in the last half. Nesterov's
@@ -24,7 +34,6 @@ MARS = Recipe(
     optimiser="sgd",
     learning_rate=0.01,
     drops=(0.5,),
-    momentum=0.9,
     nesterov=True,
     weight_decay=4e-5,
     clip_value=2.0,
@@ -37,16 +46,18 @@ MARS = Recipe(
     tracklet_pooling="max",
 )
 
+RATE = 0.5  # η of Eq. 1
+
 
 @dataclass(frozen=True)
-class DALConfig(Config):
+class DALConfig(MethodConfig):
+    method = "dal"
+
     recipe: Recipe = MARS
     margin: float = 0.2
     """m of Eq. 3 and 6. The authors' code: 0.5 on squared distances."""
     squared: bool = False
     """Squared distances."""
-    rate: float = 0.5
-    """η of Eq. 1."""
     cross_weight: float = 1.0
     """λ of Eq. 7."""
     intra: bool = True
@@ -68,8 +79,8 @@ class DALConfig(Config):
         return cls(recipe=recipe, margin=0.5, squared=True, cross_start=0.1, cross_weight=4.0)
 
 
-class DAL(Method):
-    sampler = "image"
+class DAL(LearningMethod):
+    sampling = "image"
 
     anchor: Tensor  # (T, D) x
     cross_anchor: Tensor  # (T, D) a
@@ -133,7 +144,7 @@ class DAL(Method):
         tracklet = batch.tracklet
         mean, first = group_mean(normalised(batch.embedding), tracklet)  # several frames of one count as their mean
         old = self.anchor[tracklet]
-        new = old - self.config.rate * (normalised(old) - mean)  # Eq. 1
+        new = old - RATE * (normalised(old) - mean)  # Eq. 1
         self.anchor[tracklet] = new[first]
         there = self.cyclic(tracklet)
         if self.epoch < self.config.cross_start * self.epochs:

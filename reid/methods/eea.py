@@ -20,24 +20,23 @@ from reid.association import (
     reciprocal,
     soft_labels,
 )
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, normalised
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, normalised
 from reid.methods.classifier import CameraClassifier
 
 RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding-l2")  # Adam at 3.5e-4; no drop is named
 
+WARM_UP = 10 / 80  # the share of the epochs with the intra-camera loss only; the paper has 30 / 80 on MARS
+LOWER, UPPER = 0.5, 0.75  # L(λ) and U(λ), nowhere in the paper
+
 
 @dataclass(frozen=True)
-class EEAConfig(Config):
+class EEAConfig(MethodConfig):
+    method = "eea"
+
     recipe: Recipe = RECIPE
-    warm_up: float = 10 / 80
-    """The share of the epochs with the intra-camera loss only; 30 / 80 on MARS."""
     threshold: Literal["dynamic", "fixed", "quantile"] = "dynamic"
     """dynamic: Eq. 11. fixed: `fixed` always, as the ablation. quantile: a quantile of the similarities of reciprocal
     pairs, since a number fits one feature space only; it moves along `quantiles`, looser as the exemplars mature."""
-    lower: float = 0.5
-    """L(λ). Nowhere in the paper."""
-    upper: float = 0.75
-    """U(λ). Nowhere in the paper."""
     fixed: float = 0.65
     quantiles: tuple[float, float] = (0.6, 0.3)
     intra: bool = True
@@ -60,8 +59,8 @@ class EEAConfig(Config):
         return cls(threshold="quantile", scale=16.0, exemplars="features", neighbours=4, cannot_link=True)
 
 
-class EEA(Method):
-    sampler = "camera-even"
+class EEA(LearningMethod):
+    sampling = "camera-even"
 
     neighbour: Tensor  # (T, C): ŷ in each other camera, −1 where there is none
     edge: Tensor  # (T, C): A, 0 where there is none
@@ -73,7 +72,7 @@ class EEA(Method):
     def __init__(self, tracklets: Tracklets, width: int, config: EEAConfig, epochs: int, seed: int) -> None:
         super().__init__(tracklets, epochs)
         self.config = config
-        self.warm = round(config.warm_up * epochs)
+        self.warm = round(WARM_UP * epochs)
         self.classifier = CameraClassifier(self.camera, self.cameras, width, config.scale, seed)
         with torch.no_grad():
             self.exemplars.copy_(normalised(self.exemplars))
@@ -96,7 +95,7 @@ class EEA(Method):
         config, since = self.config, max(0, self.epoch - self.warm)
         share = since / max(1, self.epochs - self.warm)
         if config.threshold == "dynamic":
-            return config.lower + share * (config.upper - config.lower)
+            return LOWER + share * (UPPER - LOWER)
         if config.threshold == "fixed":
             return config.fixed
         first, last = config.quantiles

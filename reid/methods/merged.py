@@ -17,15 +17,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from reid.merging import MergeRules, Seen, merge
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, group_mean, normalised
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, group_mean, normalised
 from reid.normalised import normalised as normalised_rows
 
+WITHIN = 0.9  # as in MergeRules, but stricter: what is joined wrongly is learned
 NEVER = -1e4  # a logit; infinity would make no number of an epoch without any class
 RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mild")
 
 
 @dataclass(frozen=True)
-class MergedConfig(Config):
+class MergedConfig(MethodConfig):
+    method = "merged"
+
     recipe: Recipe = RECIPE
     temperature: float = 0.06
     """Of the cosine."""
@@ -35,12 +38,10 @@ class MergedConfig(Config):
     """Times of different cameras can be compared, as those of a site; then nobody is in two places at once."""
     certainty: float = 0.5
     """Posterior probability above which tracklets are joined."""
-    within: float = 0.9
-    """As in MergeRules, but stricter: what is joined wrongly is learned."""
 
 
-class Merged(Method):
-    sampler = "tracklet"
+class Merged(LearningMethod):
+    sampling = "tracklet"
     bank_unit = "image"
 
     label: Tensor  # (T,) its class, −1: none
@@ -60,7 +61,7 @@ class Merged(Method):
         rows, start, end = self.summed_up(images)
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
         seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
-        rules = MergeRules(certainty=self.config.certainty, within=self.config.within)
+        rules = MergeRules(certainty=self.config.certainty, within=WITHIN)
         within, identities = merge(seen, rules, shared_clock=self.config.shared_clock)
         _, label, size = np.unique(identities.labels, return_inverse=True, return_counts=True)
         kept = size > 1

@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.methods import Batch, Config, Method, Recipe, Tracklets
+from reid.methods import Batch, LearningMethod, MethodConfig, Recipe, Tracklets
 from reid.methods.classifier import CameraClassifier
 
 RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding")  # as UGA and EEA, to compare with
 
 
 @dataclass(frozen=True)
-class SingleTaskConfig(Config):
+class SingleTaskConfig(MethodConfig):
+    method = "single-task"
+
     recipe: Recipe = RECIPE
     scale: float | None = None
     """None: logits are Wᵀx; else so many times the cosine."""
@@ -28,8 +30,8 @@ class SingleTaskConfig(Config):
         return cls(scale=16.0)
 
 
-class SingleTask(Method):
-    sampler = "camera-even"
+class SingleTask(LearningMethod):
+    sampling = "camera-even"
 
     def __init__(self, tracklets: Tracklets, width: int, config: SingleTaskConfig, epochs: int, seed: int) -> None:
         super().__init__(tracklets, epochs)

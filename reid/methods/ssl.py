@@ -14,7 +14,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from reid.association import Similarity, top_k
-from reid.methods import Bank, Batch, Config, Encode, Method, Recipe, Tracklets, Unit, group_mean, normalised
+from reid.methods import (
+    Bank,
+    Batch,
+    Encode,
+    LearningMethod,
+    MethodConfig,
+    Recipe,
+    Tracklets,
+    Unit,
+    group_mean,
+    normalised,
+)
 
 # 25 epochs, then 16 rounds of 2. The paper chose 16 where the test score was best; here it is fixed beforehand. The
 # backbone's rate, Nesterov's momentum, the table's update and the length of rounds are those of BUC, on whose code it
@@ -24,7 +35,6 @@ IMAGES = Recipe(
     optimiser="sgd",
     learning_rate=0.1,
     drops=(15 / 57,),
-    momentum=0.9,
     nesterov=True,
     backbone_rate=0.1,
     batch=16,
@@ -36,7 +46,6 @@ VIDEO = Recipe(
     optimiser="sgd",
     learning_rate=0.1,
     drops=(15 / 110,),
-    momentum=0.9,
     nesterov=True,
     backbone_rate=0.1,
     batch=16 * 16,
@@ -47,7 +56,9 @@ VIDEO = Recipe(
 
 
 @dataclass(frozen=True)
-class SSLConfig(Config):
+class SSLConfig(MethodConfig):
+    method = "ssl"
+
     recipe: Recipe = IMAGES
     unit: Unit = "image"
     """What a class is. Of a tracklet, the frames' features are averaged."""
@@ -104,7 +115,7 @@ class SSLConfig(Config):
         )
 
 
-class SSL(Method):
+class SSL(LearningMethod):
     table: Tensor  # (N, D) V
     alike: Tensor  # (N, k) the reliable classes; −1 in the first phase, and where there are too few
     class_camera: Tensor  # (N,)
@@ -114,7 +125,7 @@ class SSL(Method):
     def __init__(self, tracklets: Tracklets, width: int, config: SSLConfig, epochs: int, seed: int) -> None:
         super().__init__(tracklets, epochs)
         self.config = config
-        self.bank_unit = self.sampler = config.unit
+        self.bank_unit = self.sampling = config.unit
         self.needs_stripes = config.part_weight > 0
         of = tracklets.image_tracklet if config.unit == "image" else torch.arange(len(tracklets))
         self.register_buffer("tracklet_of", of.clone(), persistent=False)

@@ -11,16 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.methods import Batch, Config, Method, Recipe, Tracklets
+from reid.methods import Batch, LearningMethod, MethodConfig, Recipe, Tracklets
 from reid.methods.classifier import CameraClassifier
 
 RECIPE = Recipe(epochs=80, drops=(40 / 80, 60 / 80), batch=64, frames=4, head="embedding")
 
+MARGIN = 0.3
+
 
 @dataclass(frozen=True)
-class SupervisedConfig(Config):
+class SupervisedConfig(MethodConfig):
+    method = "supervised"
+
     recipe: Recipe = RECIPE
-    margin: float = 0.3
     scale: float | None = None
     """None: logits are Wᵀx; else so many times the cosine."""
 
@@ -33,8 +36,8 @@ class SupervisedConfig(Config):
         return cls(scale=16.0)
 
 
-class Supervised(Method):
-    sampler = "identity"  # `frames` images of an identity, of any camera
+class Supervised(LearningMethod):
+    sampling = "identity"  # `frames` images of an identity, of any camera
 
     identity: Tensor  # (T,) 0 … identities − 1
 
@@ -56,4 +59,4 @@ class Supervised(Method):
         same = identity[:, None] == identity
         farthest = apart.where(same, -torch.inf).max(1).values
         nearest = apart.where(~same, torch.inf).min(1).values  # ∞, so without a loss, where the batch has one identity
-        return {"entropy": entropy, "triplet": (farthest - nearest + self.config.margin).relu().mean()}
+        return {"entropy": entropy, "triplet": (farthest - nearest + MARGIN).relu().mean()}

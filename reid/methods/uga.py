@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reid.association import calibrated_threshold, nearest_per_camera, reciprocal
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, normalised
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, normalised
 from reid.methods.classifier import CameraClassifier
 
 # 80 epochs a stage, × 0.1 at 40 and 60 of each, Adam from the start in each. The paper's batch is 60 images, "the same
@@ -22,7 +22,9 @@ RECIPE = Recipe(epochs=160, cycles=2, drops=(40 / 80, 60 / 80), batch=60, frames
 
 
 @dataclass(frozen=True)
-class UGAConfig(Config):
+class UGAConfig(MethodConfig):
+    method = "uga"
+
     recipe: Recipe = RECIPE
     stage_one: float = 80 / 160
     """The share of the epochs."""
@@ -44,8 +46,8 @@ class UGAConfig(Config):
         return cls(recipe=recipe, calibration="quantile", scale=16.0, stage_one=0.25)
 
 
-class UGA(Method):
-    sampler = "camera-even"
+class UGA(LearningMethod):
+    sampling = "camera-even"
 
     neighbour: Tensor  # (T, C) N(s), with itself in its own camera; −1 where there is none
     edge: Tensor  # (T, C) e(c, c'), 0 where there is none

@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 from reid.association import SoftLabels, hard_labels, nearest_per_camera, reciprocal, soft_labels
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, distance, group_mean, normalised
+from reid.methods import (
+    Batch,
+    Encode,
+    LearningMethod,
+    MethodConfig,
+    Recipe,
+    Tracklets,
+    distance,
+    group_mean,
+    normalised,
+)
 from reid.methods.classifier import CameraClassifier
 
 # Adam at a constant rate as printed; weight decay, the epoch of the smallest camera's tracklets and the forward pass of
@@ -22,16 +32,18 @@ FAITHFUL = Recipe(
     epochs=200, batch=384, frames=4, head="fc", epoch="smallest-camera", weight_decay=5e-4, camera_by_camera=True
 )
 
+CCTA_WEIGHT = 10.0  # λ of Eq. 11
+
 
 @dataclass(frozen=True)
-class UTALConfig(Config):
+class UTALConfig(MethodConfig):
+    method = "utal"
+
     recipe: Recipe = FAITHFUL
     alpha: float = 1.0
     """α of Eq. 3, how fast the memory follows."""
     neighbours: int = 4
     """K of Eq. 4 and 5; 0 gives hard labels, for tracklets that are not fragmented."""
-    ccta_weight: float = 10.0
-    """λ of Eq. 11."""
     ccta: bool = True
     """Cross-camera association at all."""
     ccta_start: float = 0.5
@@ -61,10 +73,10 @@ class UTALConfig(Config):
         return cls(recipe=recipe, normalise=True, cannot_link=True, scale=16.0, classifiers="features", ccta_start=0.25)
 
 
-class UTAL(Method):
+class UTAL(LearningMethod):
     """A class is a tracklet or, weakly supervised (§4.3), what one identity left in one camera."""
 
-    sampler = "camera-even"
+    sampling = "camera-even"
 
     class_of: Tensor  # (T,) class of each tracklet
     class_camera: Tensor  # (U,)
@@ -169,7 +181,7 @@ class UTAL(Method):
             pulled = apart.where(partner >= 0, 0.0).sum(1)  # Eq. 10
             # The mean is over the batch's tracklets, with those that have no match: the more are found, the stronger.
             once = first == torch.arange(len(first), device=first.device)
-            parts["ccta"] = self.config.ccta_weight * (pulled * once).sum() / once.sum()  # Eq. 11
+            parts["ccta"] = CCTA_WEIGHT * (pulled * once).sum() / once.sum()  # Eq. 11
         return parts
 
     def remember(self, batch: Batch) -> None:

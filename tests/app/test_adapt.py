@@ -32,7 +32,7 @@ import sys, time
 import app.adapt, app.terminal
 stage = sys.argv.pop(1)
 owner, name = {
-    "training": ("reid.train", "save_checkpoint"),
+    "training": ("reid.training.checkpoint", "Checkpoint.save"),
     "gate": ("app.adapt", "_judge"),
     "export": ("app.adapt", "_export"),
     "embedding": ("app.embed", "embed"),
@@ -277,7 +277,7 @@ def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path
 
 MOMENTS = {
     "crops": ("app.adapt", "source_of"),
-    "training": ("reid.run", "whole_file"),
+    "training": ("reid.training.checkpoint", "whole_file"),
     "gate": ("app.adapt", "_judge"),
 }
 

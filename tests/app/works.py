@@ -26,7 +26,7 @@ from app.record import Site
 from app.record.verify import damage
 from deploy.export import Checked, Exported
 
-IMPORTED = ["tests.app.works", "reid.train", "torch.utils.tensorboard", "torch._dynamo"]  # all that work imports late
+IMPORTED = ["tests.app.works", "reid.training", "torch.utils.tensorboard", "torch._dynamo"]  # what work imports late
 BUSY = 3  # exit code: another process holds the lease
 Work = Callable[[Site, dict[str, Any]], None]
 
