@@ -1,37 +1,28 @@
+"""The encoder: first weights, its file, its ONNX, and encoders between two."""
+
 from __future__ import annotations
 
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import safetensors.torch
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from torch.nn import functional
 
 from reid.encoder import (
-    Encoder,
     EncoderConfig,
     EncoderError,
     between,
     export_onnx,
     load_encoder,
     new_encoder,
-    open_encoder,
     save_encoder,
 )
-from reid.encoder.heads import GeneralisedMean
-from reid.encoder.osnet import OmniScaleBlock
-
-TINY = EncoderConfig(channels=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1), stripes=2, dimensions=16, height=64, width=32)
-
+from tests.reid.encoder.encoders import TINY, lived_in, random_crops, tiny
 
 OLD_FIELDS = ("channels", "blocks", "stripes", "dimensions", "height", "width")
 FIRST_WEIGHTS = {  # of seed 0
@@ -39,33 +30,6 @@ FIRST_WEIGHTS = {  # of seed 0
     "backbone.layers.9.path.0.weight": [0.07152539, -0.03705223, -0.04080467],
     "head.project.weight": [-0.01231441, 0.02066651, 0.03082081],
 }
-PARAMETERS = {  # of the backbone alone
-    "light": 890688,
-    "resnet50": 23_508_032,
-    "resnet18": 11_176_512,
-    "densenet121": 6_953_856,
-    "mobilenet_v3_small": 927_008,
-    "osnet_x1_0": 2_169_508 - 263_680,  # the paper's 2.2 and 0.2 million have FC 512 and its normalisation
-    "osnet_x0_25": 201_864 - 67_072,
-}
-
-
-def tiny(head: str, **others: Any) -> EncoderConfig:
-    """TINY with another head, of the dimensions that this has by itself."""
-    return dataclasses.replace(TINY, head=head, dimensions=0, **others)  # type: ignore[arg-type]
-
-
-def random_crops(count: int, config: EncoderConfig) -> torch.Tensor:
-    shape = (count, config.height, config.width, 3)
-    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-
-
-def lived_in(encoder: Encoder) -> Encoder:
-    """With other statistics than those of the start."""
-    encoder.train()
-    for _ in range(5):
-        encoder(random_crops(8, encoder.config))
-    return encoder.eval()
 
 
 def test_the_shipped_size_is_light() -> None:
@@ -134,14 +98,6 @@ def test_onnx_takes_raw_crops_and_gives_the_same_rows(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["e.onnx"]
 
 
-def test_exposure_and_cast_matter_less_than_the_picture() -> None:
-    encoder = lived_in(new_encoder(TINY, seed=0))
-    one, other = random_crops(2, TINY).float().mul(0.5).add(20).unbind()
-    cast = one * torch.tensor([1.2, 1.0, 0.9])
-    rows = encoder.embed(torch.stack([one, cast, other]).to(torch.uint8))
-    assert rows[0] @ rows[1] > rows[0] @ rows[2]
-
-
 def test_the_base_encoder_stays_as_it_was_trained(tmp_path: Path) -> None:
     """Its first weights, and a file of the time when there was no other encoder."""
     encoder = new_encoder(seed=0)
@@ -158,99 +114,6 @@ def test_the_base_encoder_stays_as_it_was_trained(tmp_path: Path) -> None:
     assert torch.equal(loaded.embed(random_crops(3, loaded.config)), encoder.embed(random_crops(3, encoder.config)))
 
 
-@pytest.mark.parametrize("backbone", PARAMETERS)
-def test_backbones(backbone: str) -> None:
-    config = EncoderConfig(backbone=backbone, head="pooled", height=64, width=32)  # type: ignore[arg-type]
-    encoder = new_encoder(config, seed=0)
-    assert encoder.parameter_count == PARAMETERS[backbone]
-    rows = encoder.embed(random_crops(2, config))
-    assert rows.shape == (2, config.dimensions) == (2, config.features)
-    assert rows.isfinite().all()
-    assert not torch.equal(rows[0], rows[1])
-
-
-@pytest.mark.parametrize("backbone", ["resnet50", "resnet18"])
-def test_last_stride(backbone: str) -> None:
-    config = EncoderConfig(backbone=backbone, head="pooled", height=64, width=64)  # type: ignore[arg-type]
-    coarse = new_encoder(config, seed=0).eval()
-    fine = new_encoder(dataclasses.replace(config, last_stride=1), seed=0).eval()
-    images = random_crops(1, config).permute(0, 3, 1, 2).float()
-    with torch.no_grad():
-        assert (coarse.backbone(images).shape[2:], fine.backbone(images).shape[2:]) == ((2, 2), (4, 4))
-    assert coarse.state_dict().keys() == fine.state_dict().keys()
-
-
-def test_torchvision_gets_pictures_as_on_imagenet() -> None:
-    config = EncoderConfig(backbone="mobilenet_v3_small", head="pooled", height=32, width=32)
-    encoder, seen = new_encoder(config, seed=0).eval(), []
-    next(encoder.backbone.layers.children()).register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # type: ignore[union-attr]
-    crops = random_crops(1, config)
-    encoder.embed(crops)
-    wanted = (crops[0].double() / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
-    assert torch.allclose(seen[0][0].permute(1, 2, 0).double(), wanted, atol=1e-5)
-
-
-def test_osnet_is_the_papers(shared: Path) -> None:
-    """The convolutions of a trained OSNet x0.25, its normalisations folded into them, give what its ONNX file gives."""
-    graph = onnx.load(shared / "weights" / "osnet_x0_25_msmt17.onnx").graph
-    values = {entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in graph.initializer}
-    given = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
-    config = EncoderConfig(backbone="osnet_x0_25", head="pooled", height=256, width=128)
-    encoder = new_encoder(config, seed=0).eval()
-    ours: list[nn.Module] = []  # in the order of the file
-    for layer in encoder.backbone.layers.children():  # type: ignore[union-attr]
-        if isinstance(layer, OmniScaleBlock):
-            gates = [layer.gate.squeeze, layer.gate.excite] * 4
-            ours += [*layer.reduce, *layer.streams.modules(), *gates, *layer.expand, *layer.shortcut.children()]
-        else:
-            ours += layer.modules()
-    bias: list[torch.Tensor] = []
-    with torch.no_grad():
-        for module in ours:
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.fill_((1 + module.eps) ** 0.5)
-                module.bias.copy_(bias[0])
-            elif isinstance(module, nn.Conv2d):
-                weight, *bias = given.pop(0)
-                module.weight.copy_(weight)
-                if module.bias is not None:
-                    module.bias.copy_(bias[0])
-    assert not given
-    crops = random_crops(2, config)
-    with torch.no_grad():
-        pooled = encoder.features(crops).pooled
-    dense, norm = ([n for n in graph.node if n.op_type == kind][-1] for kind in ("Gemm", "BatchNormalization"))
-    weight, shift = (values[name] for name in dense.input[1:])
-    scale, offset, mean, variance = (values[name] for name in norm.input[1:])
-    rows = functional.batch_norm(pooled @ weight.T + shift, mean, variance, scale, offset).relu()
-    theirs = open_encoder(shared / "weights" / "osnet_x0_25_msmt17.onnx").embed(crops)
-    assert torch.allclose(functional.normalize(rows), theirs, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("head", "dimensions", "inner"),
-    [
-        ("fc", 2048, ["Linear", "BatchNorm1d", "ReLU"]),
-        ("embedding", 1024, ["BatchNorm1d", "Dropout", "Linear", "BatchNorm1d"]),
-        ("embedding-l2", 1024, ["BatchNorm1d", "Dropout", "Linear", "BatchNorm1d"]),
-        ("pooled", 8, []),
-    ],
-)
-def test_heads(head: str, dimensions: int, inner: list[str], tmp_path: Path) -> None:
-    config = tiny(head)
-    assert config.dimensions == dimensions
-    encoder = new_encoder(config, seed=0)
-    assert [type(layer).__name__ for layer in encoder.head.layers.children()] == inner  # type: ignore[union-attr, operator]
-    crops = random_crops(6, config)
-    rows = lived_in(encoder)(crops)
-    assert rows.shape == (6, dimensions)
-    lengths = rows.norm(dim=1)
-    assert torch.allclose(lengths, torch.ones(6), atol=1e-5) == (head == "embedding-l2")
-    assert torch.allclose(encoder.embed(crops), functional.normalize(rows), atol=1e-6)
-    save_encoder(encoder, tmp_path / "e.safetensors")
-    assert torch.equal(load_encoder(tmp_path / "e.safetensors")(crops), rows)
-
-
 def test_features_are_embedding_pooled_map_and_stripes() -> None:
     for head in ("stripes", "embedding"):
         encoder = lived_in(new_encoder(tiny(head), seed=0))
@@ -263,35 +126,6 @@ def test_features_are_embedding_pooled_map_and_stripes() -> None:
         assert stripes is not None
         assert torch.allclose(stripes, mapped.mean(3).transpose(1, 2))
         assert encoder.features(crops).stripes is None
-
-
-def test_generalised_mean_goes_from_mean_to_maximum() -> None:
-    mapped = torch.rand(3, 5, 4, 2) + 0.1
-    pool = GeneralisedMean()
-    with torch.no_grad():
-        pool.power.fill_(1.0)
-        assert torch.allclose(pool(mapped), mapped.mean((2, 3)))
-        pool.power.fill_(60.0)
-        assert torch.allclose(pool(mapped), mapped.amax((2, 3)), rtol=0.04)
-    encoder = new_encoder(tiny("pooled", pooling="gem"), seed=0)
-    assert [name for name, _ in encoder.head.named_parameters()] == ["pool.power"]
-
-
-def test_ghost_groups_are_normalised_by_themselves() -> None:
-    plain = new_encoder(tiny("embedding"), seed=0)
-    ghost = new_encoder(dataclasses.replace(plain.config, ghost=4, dropout=0.0), seed=0)
-    assert ghost.state_dict().keys() == plain.state_dict().keys()
-    plain = new_encoder(dataclasses.replace(plain.config, dropout=0.0), seed=0)
-    crops = random_crops(12, TINY)
-    together, apart = ghost(crops), torch.cat([plain(part) for part in crops.split(4)])
-    assert torch.allclose(together, apart, atol=1e-4)
-    assert not torch.allclose(plain(crops), apart, atol=1e-2)
-    norms = [next(m for m in e.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)) for e in (ghost, plain)]
-    assert norms[0].running_mean is not None
-    assert norms[0].num_batches_tracked == 3
-    assert ghost(crops[:7]).shape == (7, 1024)  # too few for two groups: one
-    plain.load_state_dict(ghost.state_dict())
-    assert torch.equal(plain.embed(crops), ghost.embed(crops))
 
 
 def test_first_weights_of_a_file(tmp_path: Path) -> None:
@@ -312,27 +146,6 @@ def test_first_weights_of_a_file(tmp_path: Path) -> None:
         new_encoder(TINY, seed=0, init=tmp_path / "nothing")
 
 
-def test_first_weights_of_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision import models
-
-    config = EncoderConfig(backbone="mobilenet_v3_small", head="fc", height=32, width=32)
-    theirs = models.mobilenet_v3_small().state_dict()
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *_, **__: theirs)
-    encoder = new_encoder(config, seed=0, init="imagenet")
-    ours = encoder.backbone.state_dict()
-    assert ours
-    assert all(torch.equal(tensor, theirs[name.replace("layers", "features", 1)]) for name, tensor in ours.items())
-
-    def unreachable(*_: object, **__: object) -> None:
-        raise URLError("no network")
-
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
-    with pytest.raises(EncoderError, match=r"^the ImageNet weights of mobilenet_v3_small can't be had .*no network"):
-        new_encoder(config, seed=0, init="imagenet")
-    with pytest.raises(EncoderError, match="Torchvision has no ImageNet weights for light"):
-        new_encoder(TINY, seed=0, init="imagenet")
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -347,66 +160,3 @@ def test_first_weights_of_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_what_there_is_not_is_said(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(EncoderError, match=message):
         EncoderConfig(**wrong)  # type: ignore[arg-type]
-
-
-def mean_colour(path: Path, batch: int | str, height: int | str = 8, width: int | str = 4) -> Path:
-    """A foreign ONNX file: the mean of each colour, of pictures as they are given."""
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["output"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "mean",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 3, height, width])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [batch, 3])],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
-    return path
-
-
-@pytest.mark.parametrize("batch", ["batch", 1, 4])
-def test_a_foreign_onnx_file_embeds(tmp_path: Path, batch: int | str) -> None:
-    path = mean_colour(tmp_path / "m.onnx", batch)
-    crops = torch.randint(0, 256, (7, 8, 4, 3), dtype=torch.uint8)
-    colours = crops.float().mean((1, 2)) / 255
-    encoder = open_encoder(path, imagenet=False)
-    assert encoder.size == (8, 4)
-    assert torch.allclose(encoder.embed(crops, batch=3), functional.normalize(colours), atol=1e-6)
-    wanted = (colours - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
-    assert torch.allclose(open_encoder(path).embed(crops), functional.normalize(wanted), atol=1e-4)
-    assert encoder.embed(crops[:0]).shape == (0, 3)
-
-
-def test_a_foreign_onnx_file_of_any_size_takes_the_fields(tmp_path: Path) -> None:
-    assert open_encoder(mean_colour(tmp_path / "m.onnx", "batch", "h", "w")).size == (256, 128)
-
-
-def test_our_files_open_alike(tmp_path: Path) -> None:
-    config = tiny("fc", ghost=4)  # a head that does not normalise
-    encoder = lived_in(new_encoder(config, seed=0))
-    save_encoder(encoder, tmp_path / "e.safetensors")
-    export_onnx(encoder, tmp_path / "e.onnx")
-    crops, rows = random_crops(5, TINY), []
-    for name in ("e.safetensors", "e.onnx"):
-        opened = open_encoder(tmp_path / name)
-        assert opened.size == (64, 32)
-        rows.append(opened.embed(crops))
-    assert torch.equal(rows[0], encoder.embed(crops))
-    assert torch.allclose(rows[1], rows[0], atol=1e-3)
-
-
-def test_what_is_no_encoder_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="there is no model"):
-        open_encoder(tmp_path / "none.onnx")
-    (tmp_path / "text.onnx").write_text("no model")
-    with pytest.raises(EncoderError, match="can't be opened as ONNX"):
-        open_encoder(tmp_path / "text.onnx")
-    detector = mean_colour(tmp_path / "boxes.onnx", 1)
-    model = onnx.load(detector)
-    del model.graph.node[1]
-    model.graph.node[0].output[0] = "output"
-    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 3, 1, 1]))
-    onnx.save(model, detector)
-    with pytest.raises(EncoderError, match="an encoder takes float"):
-        open_encoder(detector)
