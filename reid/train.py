@@ -68,9 +68,9 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Learn an encoder from a benchmark's tracklets, by one method. Safe to interrupt."""
-    asked_changes = Changes.parse(changes or [])
+    parsed_changes = Changes.parse(changes or [])
     settings = Settings(
-        config=asked_changes.applied_to(preset(method, preset_name)),
+        config=parsed_changes.applied_to(preset(method, preset_name)),
         data=data,
         protocol=protocol,
         epochs=epochs,
@@ -79,7 +79,7 @@ def command(
         backbone=backbone,
         head=head,
         size=None if size is None else pixels(size),
-        encoder=asked_changes.encoder,
+        encoder=parsed_changes.encoder,
         accumulate=accumulate,
         precision=precision,
         compile=compiled,

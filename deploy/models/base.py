@@ -128,8 +128,18 @@ def batches(
 ) -> Iterator[NDArray[np.int64]]:
     """Crop numbers, a batch at a time, that show every training crop once an epoch (but for the last, too few ones).
 
-    Each person's crops are dealt into hands of `crops_a_person`, each from as many cameras as it can be; a batch holds
+    Each person's crops are dealt into hands of `crops_a_person`, each from as many cameras as it can be. A batch holds
     hands of several people from a few groups.
+
+    Args:
+        crops: All crops.
+        training: (N,) numbers of those that train.
+        recipe: Its `people_a_batch`, `groups_a_batch` and `crops_a_person` count.
+        seed: Of the order, with the epoch.
+        epoch: Counted from 0.
+
+    Yields:
+        (B,) crop numbers.
     """
     rng = np.random.default_rng([seed, epoch])
     people_a_part = recipe.people_a_batch // recipe.groups_a_batch
@@ -155,7 +165,13 @@ def batches(
 def identity_loss(cosines: Tensor, people: Tensor, rivals: Tensor) -> Tensor:
     """Softmax over who it is, labels smoothed, among the people of the same group only.
 
-    cosines (B, P) of embeddings and people's prototypes, people (B,), rivals (B, P) bool: who is in the group.
+    Args:
+        cosines: (B, P) of embeddings and people's prototypes.
+        people: (B,) who each crop shows.
+        rivals: (B, P) bool, who is in the crop's group.
+
+    Returns:
+        () the mean over the batch.
     """
     logits = (SCALE * cosines.float()).masked_fill(~rivals, -torch.inf)
     log_shares = logits - logits.logsumexp(1, keepdim=True)
@@ -167,8 +183,17 @@ def identity_loss(cosines: Tensor, people: Tensor, rivals: Tensor) -> Tensor:
 def contrastive_loss(embeddings: Tensor, people: Tensor, cameras: Tensor, groups: Tensor) -> Tensor:
     """Supervised contrastive loss (Khosla et al., 2020, eq. 2) across cameras.
 
-    embeddings (B, D) of length 1, the rest (B,). Attracted is the same person in other cameras, repelled are other
-    people of the group; the same person in the same camera is neither, which the evaluation leaves out too.
+    Attracted is the same person in other cameras, repelled are other people of the group. The same person in the same
+    camera is neither, which the evaluation leaves out too.
+
+    Args:
+        embeddings: (B, D) of length 1.
+        people: (B,).
+        cameras: (B,).
+        groups: (B,).
+
+    Returns:
+        () the mean over the crops that have a match.
     """
     logits = (embeddings.float() @ embeddings.float().T) / TEMPERATURE
     same = people[:, None] == people
@@ -194,6 +219,10 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
     """Trains on all but the last groups of `crops`, from the checkpoint in `out` where there is one.
 
     Writes `checkpoint.pt` every minute and `log.jsonl`, a line every 50 steps and every epoch.
+
+    Raises:
+        OtherRunError: The checkpoint is of another recipe or seed.
+        MakingError: The loss is no number any more.
     """
     config = recipe.encoder
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -290,8 +319,8 @@ def validate(encoder: Encoder, crops: Crops, validating: NDArray[np.bool_]) -> R
     parts = [resized(crops.take(index[k : k + 256]), encoder.config) for k in range(0, len(index), 256)]
     rows = encoder.embed(torch.cat(parts))
     encoder.train()
-    found = Embeddings(rows, crops.people[index], crops.cameras[index])
-    return evaluate_retrieval(found, found)
+    embedded = Embeddings(rows, crops.people[index], crops.cameras[index])
+    return evaluate_retrieval(embedded, embedded)
 
 
 def resized(crops: Tensor, config: EncoderConfig) -> Tensor:
@@ -342,6 +371,7 @@ def open_log(path: Path, done: int) -> Path:
 
 
 def write_line(path: Path, values: dict[str, Any]) -> None:
+    """Adds a line of JSON to a log."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(values) + "\n")
 

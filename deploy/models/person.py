@@ -102,6 +102,7 @@ class Crops(Dataset):
 
 @lru_cache(maxsize=2)
 def shuffled(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """(count,) the order of the frames in an epoch."""
     return np.random.default_rng([seed, epoch, count]).permutation(count)
 
 
@@ -312,6 +313,7 @@ def parameter_groups(network: torch.nn.Module, decay: float) -> list[dict[str, A
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then half a cosine down to a hundredth."""
     share = min(1.0, step / recipe.steps)
     return recipe.rate * min(1.0, (step + 1) / recipe.warm_up) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 

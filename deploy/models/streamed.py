@@ -123,14 +123,23 @@ class Pool:
         return crop // (self.groups.people * self.groups.shots)
 
     def group(self, crop: Tensor) -> Tensor:
+        """(N,) → which group."""
         return crop // self.groups.crops
 
 
 def deal(groups: NDArray[np.int64], recipe: Recipe, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(batches, parts, crops of a part) numbers of crops: every one of `groups` (G,) once, but for the last, too few.
+    """Batches that show every crop of some groups once, but for the last, too few.
 
     Each person's crops are dealt into hands, each from different cameras. A part has one hand of each of its people,
     who are of one group.
+
+    Args:
+        groups: (G,) their numbers.
+        recipe: How large hands, parts and batches are.
+        rng: Of the order.
+
+    Returns:
+        (batches, parts, crops of a part) numbers of crops.
     """
     styles, people, shots = recipe.groups.styles, recipe.groups.people, recipe.groups.shots
     everybody, hand = (len(groups), people), recipe.crops_a_person
@@ -197,14 +206,25 @@ class Course:
 
     @property
     def seconds(self) -> float:
+        """Since the run began."""
         return time.monotonic() - self.begun
 
 
 def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -> list[str]:
     """Renders and trains for so many minutes, and writes weights, figures and log into `out`.
 
-    Returns what became of each renderer that was lost: the others went on. Raises MakingError where there are no people
-    to learn from, or the loss is no number.
+    Args:
+        out: The run's folder.
+        recipe: What is rendered and how it is trained on.
+        seed: Of everything random but the time.
+        minutes: Until weights and figures are there.
+        workers: Processes that render.
+
+    Returns:
+        What became of each renderer that was lost: the others went on.
+
+    Raises:
+        MakingError: There are no people to learn from, or the loss is no number.
     """
     course = Course()
     ends = 60 * minutes * (1 - ENDING)
@@ -276,6 +296,7 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
 
 
 def make_optimiser(network: Training) -> torch.optim.Optimizer:
+    """AdamW; kernels decay, biases and norms do not."""
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]

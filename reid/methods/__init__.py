@@ -191,18 +191,22 @@ class LearningMethod(nn.Module, ABC):
         return torch.empty((0, 2), dtype=torch.int64, device=self.camera.device)
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """What `start_epoch` does, in full precision and without gradients."""
         return {}
 
     @abstractmethod
-    def parts(self, batch: Batch) -> dict[str, Tensor]: ...
+    def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """What `losses` gives, of float32 embeddings with their gradient."""
 
     def remember(self, batch: Batch) -> None:
         """Nothing, unless a method has a memory."""
 
     def get_extra_state(self) -> dict[str, int]:
+        """The epoch, beside parameters and buffers."""
         return {"epoch": self.epoch}
 
     def set_extra_state(self, state: dict[str, int]) -> None:
+        """Goes on at that epoch."""
         self.epoch = state["epoch"]
 
 
@@ -272,8 +276,15 @@ def random_rows(rows: int, width: int, seed: int) -> Tensor:
 def group_mean(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
     """Means of rows of the same group, and one row to stand for each.
 
-    (B, D), (B,) → (B, D), the mean of the row's group; (B,) int64, the first row of the row's group. Rows of a group
-    may differ in the last bit: write `mean[first]` into a memory, so that it does not matter which of them comes last.
+    Rows of a group may differ in the last bit: write `mean[first]` into a memory, so that it does not matter which of
+    them comes last.
+
+    Args:
+        values: (B, D).
+        group: (B,).
+
+    Returns:
+        (B, D), the mean of the row's group; (B,) int64, the first row of the row's group.
     """
     same = group[:, None] == group[None, :]
     share = same / same.sum(1, keepdim=True)

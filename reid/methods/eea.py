@@ -31,6 +31,8 @@ LOWER, UPPER = 0.5, 0.75  # L(λ) and U(λ), nowhere in the paper
 
 @dataclass(frozen=True)
 class EEAConfig(MethodConfig):
+    """Settings of EEA."""
+
     method = "eea"
 
     recipe: Recipe = RECIPE
@@ -56,10 +58,13 @@ class EEAConfig(MethodConfig):
 
     @classmethod
     def practical(cls) -> EEAConfig:
+        """As it works on a site's tracklets."""
         return cls(threshold="quantile", scale=16.0, exemplars="features", neighbours=4, cannot_link=True)
 
 
 class EEA(LearningMethod):
+    """Exemplars of all tracklets, and the graph that links those of different cameras."""
+
     sampling = "camera-even"
 
     neighbour: Tensor  # (T, C): ŷ in each other camera, −1 where there is none
@@ -102,6 +107,7 @@ class EEA(LearningMethod):
         return calibrated_threshold(similarity, first + share * (last - first))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """Begins the exemplars in the first epoch; after the warm-up rebuilds labels and graph (Eq. 6, 7, 11)."""
         if self.epoch == 0 and self.config.exemplars == "features":
             self.exemplars.copy_(normalised(encode().embedding.to(self.exemplars)))
         if self.epoch < self.warm:
@@ -113,15 +119,16 @@ class EEA(LearningMethod):
             self.weight.copy_(labels.weight)
             self.affinity.copy_(labels.affinity)
         # Eq. 6 and 7, K = 1, at the start of each epoch.
-        found = reciprocal(nearest_per_camera(self.exemplars, self.camera, self.cameras), self.camera)
-        threshold = self.threshold(found.pairs()[1])
-        near = found.similarity >= threshold if self.config.threshold == "quantile" else found.similarity > threshold
-        found = found.where(near & (found.similarity > 0))
-        self.neighbour.copy_(found.index)
-        self.edge.copy_(found.similarity.where(found.index >= 0, 0.0))
-        return {"associations": float(len(found.pairs()[0])), "threshold": threshold}
+        mutual = reciprocal(nearest_per_camera(self.exemplars, self.camera, self.cameras), self.camera)
+        threshold = self.threshold(mutual.pairs()[1])
+        near = mutual.similarity >= threshold if self.config.threshold == "quantile" else mutual.similarity > threshold
+        mutual = mutual.where(near & (mutual.similarity > 0))
+        self.neighbour.copy_(mutual.index)
+        self.edge.copy_(mutual.similarity.where(mutual.index >= 0, 0.0))
+        return {"associations": float(len(mutual.pairs()[0])), "threshold": threshold}
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Eq. 1 and 5 within the camera, Eq. 9 across."""
         logits = self.classifier(batch.embedding)
         parts = {}
         if self.config.intra or self.epoch < self.warm:
@@ -138,6 +145,7 @@ class EEA(LearningMethod):
         self.exemplars.copy_(normalised(self.exemplars))
 
     def associations(self) -> Tensor:
+        """Linked exemplars."""
         row, camera = (self.neighbour >= 0).nonzero(as_tuple=True)
         pairs = torch.stack([row, self.neighbour[row, camera]], 1)
         return pairs.sort(1).values.unique(dim=0)

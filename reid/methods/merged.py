@@ -27,6 +27,8 @@ RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mil
 
 @dataclass(frozen=True)
 class MergedConfig(MethodConfig):
+    """Settings of our own method."""
+
     method = "merged"
 
     recipe: Recipe = RECIPE
@@ -41,6 +43,8 @@ class MergedConfig(MethodConfig):
 
 
 class Merged(LearningMethod):
+    """Classes of joined tracklets, each with a centre."""
+
     sampling = "tracklet"
     bank_unit = "image"
 
@@ -57,6 +61,7 @@ class Merged(LearningMethod):
         self.register_buffer("count", torch.tensor(0))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """Joins tracklets by `reid.merging`; an identity of several is a class, with their mean as its centre."""
         images = normalised(encode().embedding.float()).cpu().numpy()
         rows, start, end = self.summed_up(images)
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
@@ -91,6 +96,7 @@ class Merged(LearningMethod):
         return rows, moment[order][first], moment[order][first + length - 1]
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the cosines with the centres, over the images that have a class."""
         label = self.label[batch.tracklet]
         classed = label >= 0
         logits = normalised(batch.embedding) @ self.centre.T / self.config.temperature
@@ -99,6 +105,7 @@ class Merged(LearningMethod):
         return {"identity": torch.where(classed, entropy, 0.0).sum() / classed.sum().clamp(min=1)}
 
     def remember(self, batch: Batch) -> None:
+        """Moves the centres of the batch's classes towards its images."""
         label = self.label[batch.tracklet]
         mean, first = group_mean(normalised(batch.embedding), label)
         momentum = self.config.momentum
@@ -110,6 +117,7 @@ class Merged(LearningMethod):
         """Each tracklet of a class with the next one of another camera in it."""
         order = torch.argsort(self.label * self.cameras + self.camera, stable=True)
         order = order[self.label[order] >= 0]
-        one, other = order[:-1], order[1:]
-        linked = (self.label[one] == self.label[other]) & (self.camera[one] != self.camera[other])
-        return torch.stack([one[linked], other[linked]], 1).sort(1).values
+        pairs = torch.stack([order[:-1], order[1:]], 1)
+        label, camera = self.label[pairs], self.camera[pairs]
+        linked = (label[:, 0] == label[:, 1]) & (camera[:, 0] != camera[:, 1])
+        return pairs[linked].sort(1).values

@@ -19,6 +19,8 @@ RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding")  # as UGA and E
 
 @dataclass(frozen=True)
 class SingleTaskConfig(MethodConfig):
+    """Settings of the baseline."""
+
     method = "single-task"
 
     recipe: Recipe = RECIPE
@@ -27,10 +29,13 @@ class SingleTaskConfig(MethodConfig):
 
     @classmethod
     def practical(cls) -> SingleTaskConfig:
+        """With a cosine, as the other methods have it."""
         return cls(scale=16.0)
 
 
 class SingleTask(LearningMethod):
+    """One classifier of all tracklets."""
+
     sampling = "camera-even"
 
     def __init__(self, tracklets: Tracklets, width: int, config: SingleTaskConfig, epochs: int, seed: int) -> None:
@@ -39,4 +44,5 @@ class SingleTask(LearningMethod):
         self.classifier = CameraClassifier(together, 1, width, config.scale, seed)
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the tracklets."""
         return {"entropy": functional.cross_entropy(self.classifier(batch.embedding), batch.tracklet)}

@@ -21,6 +21,8 @@ MARGIN = 0.3
 
 @dataclass(frozen=True)
 class SupervisedConfig(MethodConfig):
+    """Settings of the upper bound."""
+
     method = "supervised"
 
     recipe: Recipe = RECIPE
@@ -29,14 +31,18 @@ class SupervisedConfig(MethodConfig):
 
     @property
     def needs_identities(self) -> bool:
+        """True: it is not unsupervised."""
         return True
 
     @classmethod
     def practical(cls) -> SupervisedConfig:
+        """With a cosine, as the methods have it."""
         return cls(scale=16.0)
 
 
 class Supervised(LearningMethod):
+    """One classifier of all identities."""
+
     sampling = "identity"  # `frames` images of an identity, of any camera
 
     identity: Tensor  # (T,) 0 … identities − 1
@@ -52,6 +58,7 @@ class Supervised(LearningMethod):
         self.classifier = CameraClassifier(together, 1, width, config.scale, seed)
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Identity softmax and batch-hard triplets."""
         identity = self.identity[batch.tracklet]
         entropy = functional.cross_entropy(self.classifier(batch.embedding), identity)
         x = functional.normalize(batch.embedding)

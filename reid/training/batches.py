@@ -48,7 +48,15 @@ class Batches:
     def __init__(
         self, dataset: TrackletDataset, method: LearningMethod, recipe: Recipe, seed: int, identity: Tensor | None
     ) -> None:
-        """identity (T,): of the method that samples by it, else None."""
+        """The batches of a run.
+
+        Args:
+            dataset: T tracklets.
+            method: It says how to sample.
+            recipe: It says how much.
+            seed: Of the order.
+            identity: (T,) for the method that samples by it, else None.
+        """
         cameras = len(dataset.camera_names)
         self.dataset = dataset
         self.row_order: NDArray[np.int64] | None = None

@@ -10,7 +10,7 @@ from reid.tracklets import TrackletDataset, TrackletSource
 from reid.training.first_encoder import first_encoder
 from reid.training.loop import train
 from reid.training.ranks import rank, wait_for_ranks
-from reid.training.run_folder import Result, claim
+from reid.training.run_folder import Result, keep_settings
 from reid.training.scoring import TestSet
 from reid.training.settings import Settings
 
@@ -34,7 +34,7 @@ def train_benchmark(
     benchmark = open_benchmark(settings.data, settings.protocol)
     size = first_encoder(settings).size
     if (out / "settings.json").is_file():  # a wrong folder is told before hours go into crops
-        claim(out, {name: value for name, value in settings.plain().items() if value not in (None, "auto")})
+        keep_settings(out, {name: value for name, value in settings.plain().items() if value not in (None, "auto")})
     crops = crops or out / "crops"
 
     def build(part: str, source: TrackletSource) -> TrackletDataset:

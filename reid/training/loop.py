@@ -42,7 +42,7 @@ from reid.training.ranks import (
     sum_gradients,
     wait_for_ranks,
 )
-from reid.training.run_folder import Result, claim, digest, finish, finished
+from reid.training.run_folder import Result, digest, finish, finished, keep_settings
 from reid.training.scoring import TestSet, score
 from reid.training.settings import Settings
 
@@ -84,7 +84,7 @@ def train(
     settings = settings.resolved(device)
     config, recipe, seed, epochs = settings.config, settings.config.recipe, settings.seed, settings.epochs
     assert epochs is not None
-    claim(out, {**settings.plain(), "crops": digest(dataset)})
+    keep_settings(out, {**settings.plain(), "crops": digest(dataset)})
     if (result := finished(out)) is not None:
         return result
 

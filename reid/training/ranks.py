@@ -97,7 +97,7 @@ def in_batch_order(embedding: Tensor, frames: int) -> Tensor:
 
 
 class RankNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over the batches of all ranks, which are equally large. (SyncBatchNorm runs on CUDA only.)"""
+    """Batch normalisation over the batches of all ranks, which are equally large. SyncBatchNorm runs on CUDA only."""
 
     def _check_input_dim(self, input: Tensor) -> None: ...
 

@@ -36,11 +36,11 @@ class Result:
     """The file."""
 
 
-def claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Makes `folder` that of a run with these settings, and removes what killed writers left half there.
+def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Writes a run's settings into its folder, and removes what killed writers left half there.
 
     Raises:
-        TrainingError: The folder is another run's.
+        TrainingError: The folder is of a run with other settings.
     """
     path = folder / "settings.json"
     wanted = json.loads(json.dumps(settings))

@@ -11,17 +11,17 @@ import pytest
 
 from reid.tracklets import TrackletDataset
 from reid.training import Result, TrainingError
-from reid.training.run_folder import claim, digest, finish, finished
+from reid.training.run_folder import digest, finish, finished, keep_settings
 
 SETTINGS = {"method": "eea", "config": {"scale": 16.0, "recipe": {"size": (64, 32)}}, "encoder": {}, "seed": 0}
 
 
 def test_the_same_settings_claim_it_again(tmp_path: Path) -> None:
-    claim(tmp_path / "run", SETTINGS)
+    keep_settings(tmp_path / "run", SETTINGS)
     written = (tmp_path / "run" / "settings.json").read_text()
     assert json.loads(written)["config"]["recipe"]["size"] == [64, 32]
-    claim(tmp_path / "run", SETTINGS)
-    claim(tmp_path / "run", {"method": "eea"})  # what is not named is not compared
+    keep_settings(tmp_path / "run", SETTINGS)
+    keep_settings(tmp_path / "run", {"method": "eea"})  # what is not named is not compared
     assert (tmp_path / "run" / "settings.json").read_text() == written
 
 
@@ -35,21 +35,21 @@ def test_the_same_settings_claim_it_again(tmp_path: Path) -> None:
     ],
 )
 def test_other_settings_are_refused_by_name(other: dict[str, object], said: str, tmp_path: Path) -> None:
-    claim(tmp_path, SETTINGS)
+    keep_settings(tmp_path, SETTINGS)
     with pytest.raises(TrainingError) as error:
-        claim(tmp_path, SETTINGS | other)
+        keep_settings(tmp_path, SETTINGS | other)
     assert said in str(error.value) and "give another --out" in str(error.value)
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text("{")
     with pytest.raises(TrainingError, match="can't be read"):
-        claim(tmp_path, SETTINGS)
+        keep_settings(tmp_path, SETTINGS)
 
 
 def test_what_a_killed_writer_left_goes(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt.0a1b2c3d.part").touch()
-    claim(tmp_path, SETTINGS)
+    keep_settings(tmp_path, SETTINGS)
     assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
 
 
