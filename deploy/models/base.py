@@ -259,17 +259,17 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
         for step, batch in enumerate(batches(crops, training, recipe, seed, epoch), first):
             if step < done:
                 continue
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(recipe, step, steps)
+            for parameters in optimiser.param_groups:
+                parameters["lr"] = learning_rate(recipe, step, steps)
             dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
             pictures = augment(crops.take(batch).to(device, non_blocking=True), config.height, config.width, dice)
             chosen = torch.from_numpy(batch).to(device)
-            who, where, whose = people[chosen], cameras[chosen], groups[chosen]
+            person, camera, group = people[chosen], cameras[chosen], groups[chosen]
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fast):
                 embeddings = forward(pictures)
             cosines = embeddings.float() @ functional.normalize(network.prototypes).T
-            identity = identity_loss(cosines, who, whose[:, None] == group_of_person)
-            contrast = contrastive_loss(embeddings, who, where, whose)
+            identity = identity_loss(cosines, person, group[:, None] == group_of_person)
+            contrast = contrastive_loss(embeddings, person, camera, group)
             optimiser.zero_grad(set_to_none=True)
             (identity + contrast).backward()
             optimiser.step()

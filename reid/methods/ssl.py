@@ -235,7 +235,7 @@ class SSL(LearningMethod):
 
     def associations(self) -> Tensor:
         """Tracklets of different cameras whose classes share a label."""
-        row, place = (self.alike >= 0).nonzero(as_tuple=True)
-        pairs = self.tracklet_of[torch.stack([row, self.alike[row, place]], 1)]
+        row, column = (self.alike >= 0).nonzero(as_tuple=True)
+        pairs = self.tracklet_of[torch.stack([row, self.alike[row, column]], 1)]
         pairs = pairs[self.camera[pairs[:, 0]] != self.camera[pairs[:, 1]]]
         return pairs.sort(1).values.unique(dim=0)

@@ -38,7 +38,7 @@ def encode_all(
     encoder.eval()
     device = method.camera.device
     images = method.bank_unit == "image"
-    place = numbers if images else dataset.tracklet
+    row_of_crop = numbers if images else dataset.tracklet
     rows = len(dataset.crops) if images else len(dataset)
     sums: list[Tensor] = []  # embeddings and, where they are wanted, stripes
     share = np.array_split(np.arange(len(dataset.crops)), ranks())[rank()]
@@ -53,7 +53,7 @@ def encode_all(
             kind, home = (torch.float16, torch.device("cpu")) if large else (torch.float32, device)
             sums = [torch.zeros((rows, *values.shape[1:]), dtype=kind, device=home) for values in wanted]
         for total, values in zip(sums, wanted):
-            total.index_add_(0, torch.from_numpy(place[part]).to(total.device), values.to(total))
+            total.index_add_(0, torch.from_numpy(row_of_crop[part]).to(total.device), values.to(total))
     for total in sums:
         if ranks() > 1:
             distributed.all_reduce(total)
