@@ -3,7 +3,6 @@ that leaves the old model serving until the new one is ready in every part."""
 
 from __future__ import annotations
 
-import argparse
 from enum import StrEnum
 from typing import Annotated
 
@@ -29,11 +28,11 @@ class LearningMethod(StrEnum):
 
 
 def _pixels(text: str) -> tuple[int, int]:
-    from reid.train import pixels
+    from reid.training import TrainingError, pixels
 
     try:
         return pixels(text)
-    except argparse.ArgumentTypeError as error:
+    except TrainingError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--size") from error
 
 

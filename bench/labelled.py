@@ -10,6 +10,7 @@ that were held back are new to both, but their people are not: to the labelled o
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from app.record import Site
 from app.report.site_accuracy import people_shown
 from reid.progress import Bars
 from reid.tracklets import TrackletDataset
-from reid.train import Settings, pixels, train
+from reid.training import Settings, pixels, preset, train
 
 
 def main() -> None:
@@ -45,13 +46,13 @@ def main() -> None:
                 dataset = TrackletDataset.build(arguments.out / "crops", source, *arguments.size, progress=progress)
     except (SiteError, FootageError) as error:
         raise SystemExit(str(error)) from error
+    config = preset("supervised")
     settings = Settings(
-        method="supervised",
+        config=replace(config, recipe=replace(config.recipe, augment="mild")),
         data=f"site, {len(learn)} tracklets with labels",
         epochs=arguments.epochs,
         seed=arguments.seed,
         size=arguments.size,
-        changes={"recipe.augment": "mild"},
     )
     people = np.array([person[one] for one in dataset.source_tracklet.tolist()], np.int64)
     with Bars() as progress:

@@ -53,6 +53,7 @@ class Embeddings:
     cameras: NDArray[np.integer]  # (N,)
 
     def where(self, kept: NDArray[np.bool_]) -> Embeddings:
+        """Those of `kept` (N,)."""
         return Embeddings(self.rows[torch.from_numpy(kept)], self.people[kept], self.cameras[kept])
 
 

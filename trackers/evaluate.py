@@ -28,7 +28,7 @@ GOES_ON = 1000.0  # what outweighs any IoU
 
 
 @cache
-def _metrics() -> dict[str, Any]:
+def _trackeval() -> dict[str, Any]:
     """TrackEval's own, which is imported only to measure."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot, we never do
     from trackeval.metrics import CLEAR, HOTA, Identity
@@ -116,7 +116,7 @@ class _Matched:
 def evaluate_sequence(truth: Rows, results: Rows) -> TrackingMetrics:
     """Figures of one camera's results, both as MOTChallenge rows."""
     data = _match(truth, results).for_trackeval()
-    return _metrics({name: metric.eval_sequence(data) for name, metric in _metrics().items()})
+    return _metrics({name: metric.eval_sequence(data) for name, metric in _trackeval().items()})
 
 
 def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
@@ -126,7 +126,7 @@ def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
             name: metric.combine_sequences(
                 {str(number): sequence.raw[name] for number, sequence in enumerate(sequences)}
             )
-            for name, metric in _metrics().items()
+            for name, metric in _trackeval().items()
         }
     )
 

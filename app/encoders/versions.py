@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import deploy.models
 from app.asking import Progress, unheard
 from app.encoders import embed
 from app.errors import SiteError
@@ -20,12 +19,12 @@ from app.record import Site
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
+from deploy.models import BASE, LARGE, shipped
 from reid.calibration import Calibration
 from reid.camera_shift import without_camera
 from reid.whole_file import whole_file
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
-BASE, LARGE = "base", "large"  # in the box; large, for a first version to start from
 
 
 def folder_of(site: Site, name: str) -> Path:
@@ -35,7 +34,7 @@ def folder_of(site: Site, name: str) -> Path:
 
 def in_the_box(file: str) -> Path:
     """A file of an encoder that is shipped. Raises SiteError where it is missing."""
-    path = Path(deploy.models.__path__[0]) / file
+    path = shipped(file)
     if not path.is_file():
         raise SiteError(f"{path} is missing: install Sightline again, or make it with `python -m deploy.models.base`.")
     return path

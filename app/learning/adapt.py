@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # they bring torch
     from reid.encoder import Encoder
     from reid.gate import GateScore
     from reid.tracklets import TrackletDataset, TrackletSource
+    from reid.training import Settings
 
 log = logging.getLogger("sightline")
 
@@ -106,9 +107,8 @@ def _adapted(
 ) -> AdaptReport:
     from reid.encoder import between, load_encoder
     from reid.gate import better
-    from reid.run import Diverged, TrainingError
     from reid.tracklets import DatasetError, TrackletDataset
-    from reid.train import train
+    from reid.training import Diverged, TrainingError, train
 
     began = time.monotonic()
     if (done := _finished(site, asked)) is not None:
@@ -297,11 +297,16 @@ def _one_person(site: Site, now: ModelRecord) -> bool:
     return bool(np.median(between) >= np.quantile(within, 0.25))
 
 
-def _settings(plan: Plan, weights: Path, seed: int) -> Any:
-    from reid.train import Settings
+def _settings(plan: Plan, weights: Path, seed: int) -> Settings:
+    from reid.methods.merged import MergedConfig
+    from reid.training import Settings, preset
+
+    config = preset(plan.method)
+    if isinstance(config, MergedConfig):
+        config = dataclasses.replace(config, shared_clock=True)
 
     return Settings(
-        method=plan.method,
+        config=dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, epoch="images")),
         data=f"site, {len(plan.learn)} tracklets",
         protocol="raw-tracklets",
         epochs=plan.epochs,
@@ -309,7 +314,6 @@ def _settings(plan: Plan, weights: Path, seed: int) -> Any:
         init=str(weights),
         size=(plan.size[0], plan.size[1]),
         accumulate=plan.parts,
-        changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),
     )
 
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoders.versions import BASE, LARGE, next_name, weights_of
+from app.encoders.versions import next_name, weights_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.erasure import PLAN
 from app.record.leases import ERASING
 from app.record.private_files import make_folder, wipe
 from app.record.rows import ModelRecord
+from deploy.models import BASE, LARGE
 from reid.whole_file import write_whole
 
 if TYPE_CHECKING:  # it is slow to import
@@ -88,11 +89,11 @@ def planned(
             return plan
         log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
         wipe(path.parent)
-    from reid.methods import find
+    from reid.methods import config_named
 
     wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
     names = [asked["start"]] if asked["start"] else [LARGE, BASE] if wider else [now.name]
-    recipe = find(asked["method"])[1].practical().recipe
+    recipe = config_named(asked["method"]).practical().recipe
     starts = [_probe(site, one, recipe.batch * recipe.frames, device) for one in names]
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])
     start, epochs, size, most, seconds = fitted(crops, starts, asked)

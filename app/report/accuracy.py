@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
-from app.encoders.versions import BASE, LARGE, in_the_box
+from app.encoders.versions import in_the_box
 from app.errors import FootageError
 from app.record import Site
 from app.report.motchallenge import track_rows, tracklet_rows
 from deploy.encoder import OnnxError, OpenEncoder, open_encoder
+from deploy.models import BASE, LARGE
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,

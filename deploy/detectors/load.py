@@ -7,10 +7,11 @@ import logging
 from pathlib import Path
 
 from deploy.detectors import Detector, DetectorError
+from deploy.models import shipped
 
 log = logging.getLogger("sightline")
 
-SHIPPED = Path(__file__).parents[1] / "models" / "person.onnx"
+SHIPPED = shipped("person.onnx")
 HOW_TO_NAME_ONE = "give one with --detector PATH.onnx, or --detector yolo11n.pt --download"
 
 

@@ -29,6 +29,7 @@ class ImageNetBackbone(nn.Module):
         self.register_buffer("shift", -mean / spread, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0…255 → (N, C, h, w)."""
         out: Tensor = self.layers(images * self.scale + self.shift)
         return out
 

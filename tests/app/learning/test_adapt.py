@@ -33,7 +33,7 @@ import sys, time
 import app.adapt, app.terminal
 stage = sys.argv.pop(1)
 owner, name = {
-    "training": ("reid.train", "save_checkpoint"),
+    "training": ("reid.training.checkpoint", "Checkpoint.save"),
     "gate": ("app.learning.adapt", "_judge"),
     "export": ("app.learning.adapt", "_export"),
     "embedding": ("app.encoders.embed", "embed"),
@@ -278,7 +278,7 @@ def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path
 
 MOMENTS = {
     "crops": ("app.adapt", "source_of"),
-    "training": ("reid.run", "whole_file"),
+    "training": ("reid.training.checkpoint", "whole_file"),
     "gate": ("app.learning.adapt", "_judge"),
 }
 

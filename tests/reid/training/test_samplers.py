@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reid.samplers import Sampler
 from reid.tracklets import TrackletDataset
+from reid.training.samplers import Sampler
 
 LENGTHS = np.concatenate([np.arange(1, 41) % 7 + 1, np.arange(1, 14) % 5 + 1, [2, 9, 4]])
 CAMERA = np.repeat([0, 1, 2], [40, 13, 3])

@@ -1,20 +1,58 @@
-"""Training on several ranks. Each sees its share of a batch's tracklets; embeddings are put together, so every rank has
-the loss of the whole batch, of which it takes its part: gradients then sum over the ranks to what one rank would have.
+"""Training on several ranks, processes that share each batch.
+
+Each rank embeds its share of a batch's tracklets. Embeddings are put together, so every rank has the loss of the whole
+batch, of which it takes its part. Gradients then sum over the ranks to what one rank would have.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
+log = logging.getLogger("sightline")
+
+PATIENCE = timedelta(hours=6)  # one rank may test, or write crops, for long
+
+
+@contextmanager
+def ranks_of_torchrun() -> Iterator[None]:
+    """Joins the other ranks where torchrun started this process, else does nothing. Only the first rank logs."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield
+        return
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    try:
+        if rank():
+            log.setLevel(logging.ERROR)
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def device_of_this_rank() -> torch.device:
+    """A CUDA device of its own, or the CPU where there is no CUDA."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
 
 def rank() -> int:
+    """This process's number, 0 the first; 0 too where it is alone."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def ranks() -> int:
+    """How many processes share each batch."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
@@ -42,12 +80,29 @@ def from_all_ranks(x: Tensor) -> Tensor:
     return gathered
 
 
+def in_batch_order(embedding: Tensor, frames: int) -> Tensor:
+    """The batch's embeddings, of those of this rank's share, with gradient.
+
+    Args:
+        embedding: (P / ranks · K, D): the ranks take turns in the P tracklets.
+        frames: K, crops of a tracklet.
+
+    Returns:
+        (P · K, D) float32, or `embedding` itself where there is one rank.
+    """
+    if ranks() == 1:
+        return embedding
+    by_rank = from_all_ranks(embedding.float()).unflatten(1, (-1, frames))  # ranks × tracklets × frames × D
+    return by_rank.transpose(0, 1).flatten(0, 2)
+
+
 class RankNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over the batches of all ranks, which are equally large. (SyncBatchNorm runs on CUDA only.)"""
+    """Batch normalisation over the batches of all ranks, which are equally large. SyncBatchNorm runs on CUDA only."""
 
     def _check_input_dim(self, input: Tensor) -> None: ...
 
     def forward(self, input: Tensor) -> Tensor:
+        """(N, C) or (N, C, H, W), of this rank."""
         if not self.training:
             return super().forward(input)
         x = input.float()
@@ -76,10 +131,11 @@ class RankDropout(nn.Dropout):
         self.frames = frames
 
     def forward(self, input: Tensor) -> Tensor:
+        """(N, …) of this rank."""
         if not self.training or not self.p:
             return input
-        every = (len(input) // self.frames, ranks(), self.frames, *input.shape[1:])
-        mask = torch.empty(every, device=input.device).bernoulli_(1 - self.p)[:, rank()].flatten(0, 1)
+        whole = (len(input) // self.frames, ranks(), self.frames, *input.shape[1:])
+        mask = torch.empty(whole, device=input.device).bernoulli_(1 - self.p)[:, rank()].flatten(0, 1)
         return input * mask.to(input.dtype) / (1 - self.p)
 
 
@@ -98,7 +154,9 @@ def over_ranks(module: nn.Module, frames: int) -> nn.Module:
 
 
 def sum_gradients(parameters: list[nn.Parameter]) -> None:
-    """Over ranks, in one piece."""
+    """Over ranks, in one piece. Nothing happens where there is one rank."""
+    if ranks() == 1:
+        return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
@@ -106,6 +164,14 @@ def sum_gradients(parameters: list[nn.Parameter]) -> None:
         gradient.copy_(piece.view_as(gradient))
 
 
+def same_on_all_ranks(module: nn.Module) -> None:
+    """Gives all ranks the first one's parameters and buffers: a near tie must not fall differently on another rank."""
+    if ranks() > 1:
+        for tensor in (*module.parameters(), *module.buffers()):
+            distributed.broadcast(tensor.detach(), 0)
+
+
 def wait_for_ranks() -> None:
+    """Returns when all ranks have come here."""
     if ranks() > 1:
         distributed.barrier()

@@ -14,8 +14,8 @@ from reid.benchmarks.parts import Labels
 from reid.encoder import Encoder
 from reid.evaluate import Embeddings, evaluate_retrieval, pool_tracklets
 from reid.methods import Recipe
-from reid.ranks import rank, ranks
 from reid.tracklets import TrackletDataset
+from reid.training.ranks import rank, ranks
 
 AT_ONCE = 256  # crops
 

@@ -35,7 +35,7 @@ class Sampler:
 
     @classmethod
     def camera_even(cls, dataset: TrackletDataset, per_camera: int, frames: int, *, seed: int = 0) -> Self:
-        """The same number of tracklets of each camera (UTAL, UGA, EEA): batches of C · per_camera · frames crops.
+        """The same number of tracklets of each camera (UTAL, UGA, EEA), C · per_camera · frames crops.
 
         An epoch draws as many tracklets as there are; those of a small camera come more often than those of a large
         one.
