@@ -26,7 +26,7 @@ def write_sheet(view: QueryView, path: Path) -> None:
         ("Probably seen here" if view.seen else "Not seen here", 19, 700, INK if view.seen else (168, 84, 0)),
         (f"best match {best}, of {view.gallery:,} tracklets", 14, 400, INK),
         (f"site {view.site}, model {view.model}", 13, 400, FAINT),
-        (f"asked {datetime.fromtimestamp(view.asked, UTC):%Y-%m-%dT%H:%M:%SZ}", 13, 400, FAINT),
+        (f"asked {datetime.fromtimestamp(view.asked_at, UTC):%Y-%m-%dT%H:%M:%SZ}", 13, 400, FAINT),
         ("A hint for a person to check, never proof.", 13, 400, FAINT),
     ]
     for k, (text, size, weight, colour) in enumerate(lines):
@@ -44,7 +44,7 @@ def write_sheet(view: QueryView, path: Path) -> None:
 
 
 def _row(match: Match) -> NDArray[np.uint8]:
-    found = row(match.shown, CROPS)
+    found = row(match.pictures, CROPS)
     start, end = (datetime.fromtimestamp(t, UTC) for t in (match.start, match.end))
     for text, y, size, weight, colour in (
         (f"{percent(match.probability)}   {match.camera}", 22, 15, 600, INK),

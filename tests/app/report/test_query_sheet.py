@@ -8,7 +8,7 @@ import cv2
 
 from app.report.query_sheet import write_sheet
 from app.report.sheet import CELL, GAP, HEAD
-from tests.app.found import match, view
+from tests.app.query_views import match, view
 
 
 def test_the_sheet_has_a_row_a_match(tmp_path: Path) -> None:
