@@ -121,10 +121,10 @@ def mean_colour(tmp_path: Path) -> Path:
         helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["output"]),
     ]
-    given = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 16, 8])]
-    found = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])]
+    inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 16, 8])]
+    outputs = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])]
     model = helper.make_model(
-        helper.make_graph(nodes, "mean", given, found), opset_imports=[helper.make_opsetid("", 17)], ir_version=10
+        helper.make_graph(nodes, "mean", inputs, outputs), opset_imports=[helper.make_opsetid("", 17)], ir_version=10
     )
     onnx.save(model, tmp_path / "mean.onnx")
     return tmp_path / "mean.onnx"
@@ -136,9 +136,9 @@ def test_reid_scores_a_foreign_onnx_file(market: Path, mean_colour: Path) -> Non
     scores = json.loads(done.stdout)
     ranks = {f"rank{k}": 1.0 for k in (1, 5, 10, 20)}
     assert scores == {"mAP": 1.0, **ranks, "mINP": 1.0, "queries": 3, "gallery": 7}
-    shown = evaluate(f"market1501:{market}", "--model", mean_colour, "--rerank", what="reid")
-    assert shown.stdout.split()[:2] == ["mAP", "rank1"]
-    assert shown.stdout.split()[-2:] == ["3", "7"]
+    reranked = evaluate(f"market1501:{market}", "--model", mean_colour, "--rerank", what="reid")
+    assert reranked.stdout.split()[:2] == ["mAP", "rank1"]
+    assert reranked.stdout.split()[-2:] == ["3", "7"]
 
 
 def test_reid_scores_our_files(market: Path, tmp_path: Path) -> None:
