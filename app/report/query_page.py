@@ -20,7 +20,7 @@ from app.search.matches import STILL_QUALITY, QueryView, groups, journey
 
 _STILL_SIDE = 960  # px the picture's longer side has at most
 _CROP_SIDE = 480  # px of the person cut from it
-_SMALL_SIDE = 360  # px; a still below this that is the person is shown larger than it is
+_SMALL_SIDE = 360  # px. A still below this that is the person is shown larger than it is
 _BOX_COLOUR = (255, 176, 32)  # RGB
 
 

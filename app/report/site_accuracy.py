@@ -49,7 +49,7 @@ class SiteScores:
     tracklets: int  # that show somebody
     strangers: int  # that are on nobody
     before: Groups  # every tracklet by itself, within cameras
-    trajectories: Groups | None  # within cameras; None: nothing was merged
+    trajectories: Groups | None  # within cameras. None: nothing was merged
     identities: Groups | None  # across cameras
     idf1: float | None  # of identities' boxes over all cameras as one sequence
     query: RetrievalScores | None  # each tracklet's own embedding against the gallery, but its own camera's tracklets

@@ -49,7 +49,7 @@ class QueryView:
     model: str  # and version
     asked_at: float  # UTC seconds
     still: NDArray[np.uint8]  # (H, W, 3) RGB
-    box: tuple[float, float, float, float] | None  # of the person in the still, x1 y1 x2 y2 px; None: all of it
+    box: tuple[float, float, float, float] | None  # of the person in the still, x1 y1 x2 y2 px. None: all of it
     filters: Mapping[str, str]  # what the search was narrowed to
     matches: Sequence[Match]  # best first
     seen: bool  # whether any is likely
@@ -108,7 +108,7 @@ class Stop:
     camera: str
     start: float  # UTC seconds
     end: float
-    gap: float | None  # s since the stop before ended, negative where both saw them at once; None at the first
+    gap: float | None  # s since the stop before ended, negative where both saw them at once. None at the first
     best: Match  # its most probable match
 
 
