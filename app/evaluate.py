@@ -73,6 +73,7 @@ def reid(
     as_json: JsonOption = False,
 ) -> None:
     """How well a model finds people in other cameras: mAP, CMC and mINP of a labelled benchmark."""
+    from deploy.encoder import OnnxError
     from reid.benchmarks.parts import BenchmarkError
     from reid.encoder import EncoderError
     from reid.evaluate import EvaluationError
@@ -81,7 +82,7 @@ def reid(
     try:
         with Bars(errors) as progress:
             scores = evaluate_reid(data, model, imagenet=imagenet, pooling=pooling, rerank=rerank, progress=progress)
-    except (BenchmarkError, DatasetError, EncoderError, EvaluationError) as error:
+    except (BenchmarkError, DatasetError, EncoderError, OnnxError, EvaluationError) as error:
         errors.print(f"Error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
     if as_json:

@@ -10,8 +10,6 @@ import typer
 
 from app.asking import this_user
 from app.record import Site
-from app.report.query_page import write_report
-from app.report.query_sheet import write_sheet
 from app.search.matches import Match, groups, percent
 from app.search.query import QueryReport, query, view
 from app.search.searcher import Answer, Box, Wish
@@ -78,8 +76,12 @@ def command(
         if report is not None or sheet is not None:
             shown = view(opened, found, picture)
             if report is not None:
+                from app.report.query_page import write_report
+
                 write_report(shown, report)
             if sheet is not None:
+                from app.report.query_sheet import write_sheet
+
                 write_sheet(shown, sheet)
     if as_json:
         print_json(_plain(found))

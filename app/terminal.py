@@ -16,24 +16,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.errors import FootageError, SiteConfigError, SiteError, StillError, StorageError
-from deploy.detectors import DetectorError
-from trackers.motchallenge import MotFormatError
+from app.errors import StorageError, expected
 
-EXPECTED = (
-    FootageError,
-    SiteConfigError,
-    SiteError,
-    DetectorError,
-    MotFormatError,
-    StillError,
-)  # one exception type a boundary; each says what to do
 errors = Console(stderr=True, highlight=False)
 output = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 SiteOption = Annotated[Path, typer.Option("--site", envvar="SIGHTLINE_SITE", help="The site's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 SITE = Path("site")
+# Libraries that `deploy/runtime.txt` leaves out, and the extra of pyproject.toml that brings each (none: the checkout).
+OPTIONAL = dict.fromkeys(
+    ("filterpy", "matplotlib", "onnxscript", "safetensors", "tensorboard", "torch", "torchvision", "trackeval"), ""
+) | {"psycopg": "postgres", "numba": "world"}
 
 
 def group(help: str) -> typer.Typer:
@@ -41,6 +35,13 @@ def group(help: str) -> typer.Typer:
     return typer.Typer(
         add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, help=help
     )
+
+
+def alone(command: Callable[..., Any]) -> typer.Typer:
+    """A program of one command."""
+    program = group(command.__doc__ or "")
+    program.command()(command)
+    return program
 
 
 def table(*heads: str, left: tuple[str, ...] = ("camera",)) -> Table:
@@ -59,18 +60,25 @@ def print_errors(camera: str, wrong: list[str]) -> None:
 
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
     """Runs one command, or a group of them, as a program."""
-    if isinstance(command, typer.Typer):
-        program = command
-    else:
-        program = group(command.__doc__ or "")
-        program.command()(command)
+    program = command if isinstance(command, typer.Typer) else alone(command)
     logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
     logging.getLogger("sightline").setLevel(logging.INFO)
     try:
         program()
-    except EXPECTED as error:
+    except expected() as error:  # asked only when there is an error: it imports all floors
         errors.print(f"Error: {error}", markup=False, soft_wrap=True)
         sys.exit(1 if isinstance(error, StorageError) else 2)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in OPTIONAL:
+            raise
+        errors.print(
+            f"Error: this needs the library {library}, which is not installed here: run "
+            f"`pip install '.{OPTIONAL[library] and f'[{OPTIONAL[library]}]'}'` in Sightline's checkout.",
+            markup=False,
+            soft_wrap=True,
+        )
+        sys.exit(2)
     except (KeyboardInterrupt, SystemExit) as ended:
         if isinstance(ended, SystemExit) and ended.code != 130:  # 130 is what Typer makes of a KeyboardInterrupt
             raise

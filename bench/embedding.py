@@ -27,8 +27,9 @@ import torch
 from numpy.typing import NDArray
 
 from bench.encoder import cut_films, resize
-from deploy.export import export_model, variant
-from reid.encoder import OpenEncoder, load_encoder, open_encoder
+from deploy.encoder import OpenEncoder, open_encoder
+from deploy.export import export_model, write_variant
+from reid.encoder import load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 
 FILMS = Path(__file__).parents[1] / "sample_videos" / "films"
@@ -62,7 +63,7 @@ def speeds(
     report = {}
     for batch in batches:
         count = max(LEAST_CROPS // batch, 1) * batch
-        shown = torch.from_numpy(np.resize(crops, (count, *crops.shape[1:])))
+        shown = np.resize(crops, (count, *crops.shape[1:]))
         works = {name: partial(one.embed, shown, batch=batch) for name, one in forms.items()}
         report[batch] = best_rates(works, count, rounds)
     return report
@@ -82,19 +83,18 @@ def measure(model: Path, films: Path, threads: int, batches: Sequence[int], roun
         files = {
             "torch": model,
             "onnx": exported.path,
-            "fp16": variant(exported.path, Path(folder) / "fp16.onnx", "fp16").path,
-            "int8": variant(exported.path, Path(folder) / "int8.onnx", "int8", crops[calibrating]).path,
+            "fp16": write_variant(exported.path, Path(folder) / "fp16.onnx", "fp16").path,
+            "int8": write_variant(exported.path, Path(folder) / "int8.onnx", "int8", crops[calibrating]).path,
         }
-        forms: dict[str, OpenEncoder] = {name: open_encoder(path) for name, path in files.items()}
-        forms["torch"] = encoder
-        rows = {name: form.embed(torch.from_numpy(crops)) for name, form in forms.items()}
+        forms: dict[str, OpenEncoder] = {name: open_encoder(path, threads=threads) for name, path in files.items()}
+        rows = {name: form.embed(crops) for name, form in forms.items()}
         quality: dict[str, dict[str, float]] = {}
         for name, path in files.items():
-            tested = Embeddings(rows[name], people, cameras).where(~calibrating)
+            tested = Embeddings(torch.from_numpy(rows[name]), people, cameras).where(~calibrating)
             scores = evaluate_retrieval(tested, tested)
             quality[name] = {
                 "bytes": path.stat().st_size,
-                "max_difference": float((rows[name] - rows["torch"]).abs().max()),
+                "max_difference": float(np.abs(rows[name] - rows["torch"]).max()),
                 "least_cosine": float((rows[name] * rows["torch"]).sum(1).min()),
                 "mAP": scores.mAP,
                 "rank1": scores.rank1,

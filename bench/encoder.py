@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reid.encoder import OpenEncoder, new_encoder, open_encoder
+from deploy.encoder import OpenEncoder, WeightsEncoder, open_encoder
+from reid.encoder import new_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
 from reid.normalised import normalised
 from trackers.motchallenge import FRAME, HEIGHT, ID, VISIBILITY, boxes_of, read_rows
@@ -117,9 +118,7 @@ def histogram(images: list[Image]) -> NDArray[np.float32]:
 
 
 def resized_to(encoder: OpenEncoder) -> Embed:
-    return lambda images: encoder.embed(
-        torch.from_numpy(np.stack([resize(image, *encoder.size) for image in images]))
-    ).numpy()
+    return lambda images: encoder.embed(np.stack([resize(image, *encoder.size) for image in images]))
 
 
 def main() -> None:
@@ -132,10 +131,10 @@ def main() -> None:
     torch.set_num_threads(1)
     contenders: dict[str, Embed] = {
         "colour histogram, grey-world, six stripes": histogram,
-        "base encoder's network, random weights": resized_to(new_encoder(seed=0)),
+        "base encoder's network, random weights": resized_to(WeightsEncoder(new_encoder(seed=0))),
     }
     for path in arguments.model:
-        contenders[path.name] = resized_to(open_encoder(path))
+        contenders[path.name] = resized_to(open_encoder(path, threads=1))
     films = cut_films(arguments.films)
     tests = {arguments.films.name: (films, films)}
     if arguments.market:

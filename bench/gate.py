@@ -31,13 +31,14 @@ from app.encoders.versions import BASE, learned_from
 from app.errors import FootageError, SiteError
 from app.record import Site
 from app.report.site_accuracy import people_shown
+from deploy.encoder import OpenEncoder, open_encoder
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import RAW, Labels
 from reid.calibration import FAR, Calibration, even_weights, open_set, reliability, searches
-from reid.encoder import OpenEncoder, open_encoder
+from reid.camera_shift import without_camera
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, better, judge
-from reid.merging import MergeRules, Seen, merge, without_camera
+from reid.merging import MergeRules, Seen, merge
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
@@ -110,7 +111,7 @@ def read_site(path: Path, truth: Path, crops: int) -> Known:
 def embedded(dataset: TrackletDataset, encoder: OpenEncoder) -> NDArray[np.float32]:
     """(N, D) of all crops, a piece in memory at a time."""
     parts = np.array_split(np.arange(len(dataset.crops)), max(1, len(dataset.crops) // 512))
-    found = [encoder.embed(torch.from_numpy(np.asarray(dataset.crops[part]))).numpy() for part in parts]
+    found = [encoder.embed(np.asarray(dataset.crops[part])) for part in parts]
     return np.concatenate(found).astype(np.float32)
 
 

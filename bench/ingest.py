@@ -56,7 +56,7 @@ def without_embedding(video: Path, model: str) -> tuple[int, float]:
 
 def another_encoder(encoder: Path, video: Path, model: str) -> tuple[int, float]:
     import app.engine.ingest
-    from reid.encoder import open_encoder
+    from deploy.encoder import open_encoder
 
     app.engine.ingest.open_model = lambda site, model: open_encoder(encoder)
     return sightline(video, model)

@@ -19,8 +19,8 @@ from app.asking import Progress, unheard
 from app.record import Site
 from app.record.embeddings import Embeddings, pool
 from app.record.leases import ERASING
-from reid.encoder import OpenEncoder
-from reid.tracklets import decode_crops
+from deploy.encoder import OpenEncoder
+from reid.pictures import decode_crops
 
 log = logging.getLogger("sightline")
 
@@ -41,12 +41,10 @@ def embed(
 
     A tracklet none of whose crops can be decoded is left out.
     """
-    import torch
-
     held: list[tuple[int, NDArray[np.uint8]]] = []
 
     def flush() -> Iterator[tuple[int, NDArray[np.float32]]]:
-        rows = encoder.embed(torch.from_numpy(np.concatenate([crops for _, crops in held])), batch=BATCH).numpy()
+        rows = encoder.embed(np.concatenate([crops for _, crops in held]), batch=BATCH)
         whose = np.repeat(np.arange(len(held)), [len(crops) for _, crops in held])
         yield from zip([number for number, _ in held], pool(rows, whose), strict=True)
         held.clear()

@@ -14,6 +14,7 @@ from app.encoders.embed import read_crops
 from app.encoders.versions import ONNX, digest, find, folder_of, open_model, serving
 from app.errors import SiteError
 from app.record import Site
+from reid.pictures import decode_crops
 from reid.whole_file import whole_file
 
 
@@ -41,8 +42,7 @@ def export_model(
             with whole_file(out) as part:
                 shutil.copyfile(source, part)
         else:
-            from deploy.export import CALIBRATION, ExportError
-            from deploy.export import variant as write_variant
+            from deploy.export import CALIBRATION, ExportError, write_variant
 
             try:
                 write_variant(source, out, variant, _some_crops(site, CALIBRATION, encoder.size))
@@ -55,8 +55,6 @@ def export_model(
 
 def _some_crops(site: Site, count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Crops of tracklets spread over the site, `(n, height, width, 3)`."""
-    from reid.tracklets import decode_crops
-
     ids = site.tracklet_table().ids
     chosen = ids[np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))] if len(ids) else ids
     return decode_crops([jpegs[len(jpegs) // 2] for _, jpegs in read_crops(site, chosen) if jpegs], *size)

@@ -8,7 +8,6 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +19,10 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, ModelRecord, lookup
+from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
+from reid.calibration import Calibration
+from reid.camera_shift import without_camera
 from reid.whole_file import whole_file
-
-if TYPE_CHECKING:  # they bring torch
-    from reid.calibration import Calibration
-    from reid.encoder import OpenEncoder
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
 BASE, LARGE = "base", "large"  # in the box; large, for a first version to start from
@@ -105,8 +103,6 @@ def with_base(site: Site) -> ModelRecord:
 
 def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
     """Its ONNX file, which must be the one that the record knows. Raises SiteError."""
-    from reid.encoder import EncoderError, open_encoder
-
     path = folder_of(site, model.name) / ONNX
     if not path.is_file() or digest(path) != model.sha256:
         what = "is missing" if not path.is_file() else "is not the file that was deployed"
@@ -114,8 +110,8 @@ def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
             f"{path} {what}: let another version serve, `python -m app.models use NAME --site {site.path}`."
         )
     try:
-        return open_encoder(path)
-    except EncoderError as error:
+        return OnnxEncoder(path)
+    except OnnxError as error:
         raise SiteError(str(error)) from error
 
 
@@ -126,9 +122,6 @@ def digest(path: Path) -> str:
 
 def calibrate(site: Site, model: ModelRecord) -> Calibration:
     """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets."""
-    from reid.calibration import Calibration
-    from reid.merging import without_camera
-
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
     row, there = lookup(table.ids, ids)
@@ -138,7 +131,7 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
     cameras, merge, identity = table.cameras[row], site.merge(), None
     if merge is not None and len(merge.ids):
         identity = merge.of(ids)[1]
-    # As a search compares them: see `app.gallery`.
+    # As a search compares them: see `app.search.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
     return Calibration.fit(rows.reshape(halves.shape), cameras, pairs, identity, fresh)
@@ -152,8 +145,6 @@ def learned_from(site: Site) -> NDArray[np.int64]:
 
 def calibration_of(model: ModelRecord) -> Calibration:
     """How its similarities become probabilities. Raises SiteError where nobody has said so yet."""
-    from reid.calibration import Calibration
-
     if model.calibration is None:
         raise SiteError(
             f"The model {model.name} is not calibrated: `python -m app.ingest` again, it goes on from there."

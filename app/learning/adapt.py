@@ -41,7 +41,7 @@ LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate nee
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
-PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (see BENCHMARKS.md)
+PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (docs/benchmarks/adapt.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +344,7 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
     import torch
 
     from reid.gate import judge
-    from reid.tracklets import decode_crops
+    from reid.pictures import decode_crops
 
     others = np.setdiff1d(table.ids, held)
     if len(others) > MOST_AROUND:

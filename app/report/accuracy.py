@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
 from app.encoders.versions import BASE, LARGE, in_the_box
 from app.errors import FootageError
 from app.record import Site
 from app.report.motchallenge import track_rows, tracklet_rows, truth_files
+from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -26,9 +28,6 @@ from trackers.evaluate import (
 from trackers.motchallenge import Rows, read_rows
 
 if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
-    import torch
-
-    from reid.encoder import OpenEncoder
     from reid.evaluate import RetrievalScores
     from reid.tracklets import TrackletDataset
 
@@ -164,20 +163,20 @@ def evaluate_reid(
     Raises:
         BenchmarkError: the benchmark can't be read, or has no labels.
         DatasetError: its crops can't be read.
-        EncoderError: there is no such model.
+        EncoderError: there is no such safetensors file, or it is no encoder.
+        OnnxError: there is no such ONNX file, or it is no encoder.
         EvaluationError: no query has a match.
     """
     import torch
 
     from reid.benchmarks import open_benchmark
     from reid.benchmarks.parts import BenchmarkError
-    from reid.encoder import open_encoder
     from reid.evaluate import Embeddings, evaluate_retrieval, mean_scores, pool_tracklets
     from reid.rerank import Reranking
     from reid.tracklets import TrackletDataset
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder = open_encoder(find_model(model), imagenet=imagenet, device=device)
+    encoder = open_encoder(find_model(model), imagenet=imagenet, cuda=device.type == "cuda")
     first = open_benchmark(data)
     name, _, folder = data.partition(":")
     further_splits = range(1, first.splits) if "@" not in name else []
@@ -193,7 +192,7 @@ def evaluate_reid(
             assert labels is not None
             with tempfile.TemporaryDirectory() as crops:
                 dataset = TrackletDataset.build(Path(crops) / part, source, *encoder.size, progress=progress)
-                crop_embeddings = _embed(dataset, encoder, part, progress)
+                crop_embeddings = torch.from_numpy(_embed(dataset, encoder, part, progress))
             tracklet_of = torch.from_numpy(dataset.tracklet)
             embeddings = pool_tracklets(crop_embeddings, tracklet_of, len(dataset), pooling.value).to(device)
             truth = labels.of(dataset)
@@ -207,27 +206,23 @@ def find_model(name: str) -> Path:
     """The file of a model: `base` or `large`, the folder of a site's model, or a safetensors or ONNX file itself.
 
     Raises:
-        EncoderError: the folder holds no model.
+        OnnxError: the folder holds no model.
     """
-    from reid.encoder import EncoderError
-
     path = Path(name)
     if name in (BASE, LARGE):
         return in_the_box(f"{name}.safetensors")
     if path.is_dir():
         files = [file for kind in ("safetensors", "onnx") for file in sorted(path.glob(f"*.{kind}"))]
         if not files:
-            raise EncoderError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")
+            raise OnnxError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")
         path = files[0]
     return path
 
 
-def _embed(dataset: TrackletDataset, encoder: OpenEncoder, part: str, progress: Progress) -> torch.Tensor:
+def _embed(dataset: TrackletDataset, encoder: OpenEncoder, part: str, progress: Progress) -> NDArray[np.float32]:
     """Embeddings `(N, D)` of all crops."""
-    import torch
-
     batches = []
     for start in range(0, len(dataset.crops), CROPS_AT_ONCE):
-        batches.append(encoder.embed(torch.from_numpy(dataset.crops[start : start + CROPS_AT_ONCE])))
+        batches.append(encoder.embed(dataset.crops[start : start + CROPS_AT_ONCE]))
         progress(f"{part} crops embedded", min(start + CROPS_AT_ONCE, len(dataset.crops)), len(dataset.crops))
-    return torch.cat(batches)
+    return np.concatenate(batches)

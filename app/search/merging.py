@@ -16,6 +16,8 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
 from app.record.rows import AuditEntry, Correction, Merge, lookup
+from reid import merging
+from reid.merging import MergeError, Seen
 from reid.normalised import normalised
 
 KEPT = 5  # mergings that can be undone
@@ -66,9 +68,6 @@ def undo(site: Site, *, who: str) -> bool:
 
 
 def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeReport:
-    from reid import merging
-    from reid.merging import MergeError
-
     began = time.monotonic()
     bring_up_to_date(site, progress)
     model, before = serving(site), site.merge()
@@ -115,8 +114,6 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
 
 def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
     """All embedded tracklets of the site as merging takes them, and the cameras' names."""
-    from reid.merging import Seen
-
     table = site.tracklet_table()
     ids, rows = store_of(site, model).load_whole()
     at, there = lookup(table.ids, ids)

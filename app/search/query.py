@@ -15,6 +15,7 @@ from app.search.matches import QueryView
 from app.search.searcher import Answer, Box, Searcher, Wish
 from app.search.still import Still, cut, people_in
 from deploy.detectors.load import load_detector
+from reid.pictures import decode_picture
 
 log = logging.getLogger("sightline")
 
@@ -94,8 +95,6 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
         raise SiteError(f"The still shows {len(report.people)} people, and a report is of one: choose with --person N.")
     answer = report.people[0]
     if still is None:  # a tracklet: its middle crop stands for it
-        from reid.tracklets import decode_picture
-
         crops = site.crops(int(report.still.rpartition(" ")[2]))
         if not crops:
             raise SiteError(f"The {report.still} of {site.path} was just erased.")

@@ -21,6 +21,8 @@ from app.search.gallery import gallery_of
 from app.search.index import FaissIndex
 from app.search.matches import CROPS, Match, percent
 from reid.normalised import normalised
+from reid.pictures import decode_crops
+from reid.rerank import Reranked, Reranking
 
 log = logging.getLogger("sightline")
 
@@ -88,12 +90,7 @@ class Searcher:
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Crops of any size, RGB → `(N, D)`."""
-        import torch
-
-        from reid.tracklets import decode_crops
-
-        crops = decode_crops(pictures, *self.encoder.size)
-        return self.encoder.embed(torch.from_numpy(crops)).numpy()
+        return self.encoder.embed(decode_crops(pictures, *self.encoder.size))
 
     def search(
         self,
@@ -235,9 +232,5 @@ class Searcher:
 
 def _reranked(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.intp]:
     """The order of gallery rows after k-reciprocal re-ranking."""
-    import torch
-
-    from reid.rerank import Reranked, Reranking
-
-    affinity = Reranked(torch.from_numpy(query[None]), torch.from_numpy(gallery), Reranking())(slice(0, 1))
-    return np.argsort(-affinity[0].numpy(), kind="stable")
+    affinity = Reranked(query[None], gallery, Reranking())(slice(0, 1))
+    return np.argsort(-affinity[0], kind="stable")

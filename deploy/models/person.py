@@ -389,7 +389,7 @@ def write_card(path: Path, model: Path, recipe: str, chosen: Recipe, seed: int, 
     network = build(seed)
     count = sum(p.numel() for p in network.parameters())
     table = path.with_name("bench.md")
-    measured = table.read_text(encoding="utf-8").strip() if table.is_file() else "See BENCHMARKS.md."
+    measured = table.read_text(encoding="utf-8").strip() if table.is_file() else "See docs/benchmarks/detector.md."
     rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(chosen).items())
     path.write_text(
         f"""# person.onnx, a person detector

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.merging import MergeRules, context, contextual, probability, without_camera
+from reid.camera_shift import without_camera
+from reid.merging import MergeRules, context, contextual, probability
 from reid.methods.merged import MergedConfig
 
 RULES = MergeRules()

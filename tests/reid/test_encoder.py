@@ -12,10 +12,11 @@ import onnxruntime
 import pytest
 import safetensors.torch
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from deploy.encoder import open_encoder
 from reid.encoder import (
     Encoder,
     EncoderConfig,
@@ -24,7 +25,6 @@ from reid.encoder import (
     export_onnx,
     load_encoder,
     new_encoder,
-    open_encoder,
     save_encoder,
 )
 from reid.encoder.heads import GeneralisedMean
@@ -223,8 +223,8 @@ def test_osnet_is_the_papers(shared: Path) -> None:
     weight, shift = (values[name] for name in dense.input[1:])
     scale, offset, mean, variance = (values[name] for name in norm.input[1:])
     rows = functional.batch_norm(pooled @ weight.T + shift, mean, variance, scale, offset).relu()
-    theirs = open_encoder(shared / "weights" / "osnet_x0_25_msmt17.onnx").embed(crops)
-    assert torch.allclose(functional.normalize(rows), theirs, atol=1e-5)
+    theirs = open_encoder(shared / "weights" / "osnet_x0_25_msmt17.onnx").embed(crops.numpy())
+    assert torch.allclose(functional.normalize(rows), torch.from_numpy(theirs), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -347,66 +347,3 @@ def test_first_weights_of_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_what_there_is_not_is_said(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(EncoderError, match=message):
         EncoderConfig(**wrong)  # type: ignore[arg-type]
-
-
-def mean_colour(path: Path, batch: int | str, height: int | str = 8, width: int | str = 4) -> Path:
-    """A foreign ONNX file: the mean of each colour, of pictures as they are given."""
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["output"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "mean",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [batch, 3, height, width])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [batch, 3])],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
-    return path
-
-
-@pytest.mark.parametrize("batch", ["batch", 1, 4])
-def test_a_foreign_onnx_file_embeds(tmp_path: Path, batch: int | str) -> None:
-    path = mean_colour(tmp_path / "m.onnx", batch)
-    crops = torch.randint(0, 256, (7, 8, 4, 3), dtype=torch.uint8)
-    colours = crops.float().mean((1, 2)) / 255
-    encoder = open_encoder(path, imagenet=False)
-    assert encoder.size == (8, 4)
-    assert torch.allclose(encoder.embed(crops, batch=3), functional.normalize(colours), atol=1e-6)
-    wanted = (colours - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
-    assert torch.allclose(open_encoder(path).embed(crops), functional.normalize(wanted), atol=1e-4)
-    assert encoder.embed(crops[:0]).shape == (0, 3)
-
-
-def test_a_foreign_onnx_file_of_any_size_takes_the_fields(tmp_path: Path) -> None:
-    assert open_encoder(mean_colour(tmp_path / "m.onnx", "batch", "h", "w")).size == (256, 128)
-
-
-def test_our_files_open_alike(tmp_path: Path) -> None:
-    config = tiny("fc", ghost=4)  # a head that does not normalise
-    encoder = lived_in(new_encoder(config, seed=0))
-    save_encoder(encoder, tmp_path / "e.safetensors")
-    export_onnx(encoder, tmp_path / "e.onnx")
-    crops, rows = random_crops(5, TINY), []
-    for name in ("e.safetensors", "e.onnx"):
-        opened = open_encoder(tmp_path / name)
-        assert opened.size == (64, 32)
-        rows.append(opened.embed(crops))
-    assert torch.equal(rows[0], encoder.embed(crops))
-    assert torch.allclose(rows[1], rows[0], atol=1e-3)
-
-
-def test_what_is_no_encoder_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="there is no model"):
-        open_encoder(tmp_path / "none.onnx")
-    (tmp_path / "text.onnx").write_text("no model")
-    with pytest.raises(EncoderError, match="can't be opened as ONNX"):
-        open_encoder(tmp_path / "text.onnx")
-    detector = mean_colour(tmp_path / "boxes.onnx", 1)
-    model = onnx.load(detector)
-    del model.graph.node[1]
-    model.graph.node[0].output[0] = "output"
-    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 3, 1, 1]))
-    onnx.save(model, detector)
-    with pytest.raises(EncoderError, match="an encoder takes float"):
-        open_encoder(detector)

@@ -162,6 +162,9 @@ def test_the_footage_says_where_it_came_from(world: World, ingested: tuple[Path,
     ]
     assert {f.status for f in footage} == {"done"}
     assert {f.settings["tracker"] for f in footage if f.settings} == {"bytetrack"}
+    # One key more or less, and every site would be told that it was ingested with other settings.
+    recorded = {"detector", "sha256", "tracker", "every", "fps", "begin", "end", "mask", "min_height"}
+    assert all(set(f.settings or {}) == recorded for f in footage)
     assert footage[1].size == (world.videos / "hall.mp4").stat().st_size
 
 

@@ -21,7 +21,8 @@ from app.record import Site
 from app.record.forget import forget
 from app.record.leases import LEARNING
 from app.record.verify import damage
-from reid.encoder import Encoder, open_encoder
+from deploy.encoder import open_encoder
+from reid.encoder import Encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
@@ -59,7 +60,7 @@ app.terminal.run(app.adapt.command)
 
 
 OPTIONS = ("--epochs", "2", "--start", "base", "--size", "128x64", "--force", "--json")
-FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see the README
+FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see docs/adapt.md
 
 
 @pytest.fixture(scope="module")

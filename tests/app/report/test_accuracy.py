@@ -14,6 +14,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from app.report.accuracy import Pooling, evaluate_reid, evaluate_tracking, find_model
+from deploy.encoder import OnnxError
 from reid.encoder import EncoderConfig, EncoderError, new_encoder, save_encoder
 from tests.app.scenes import people, run
 from trackers.motchallenge import write_rows
@@ -162,7 +163,7 @@ def test_reid_scores_our_files(market: Path, tmp_path: Path) -> None:
     assert find_model(str(folder)) == folder / "model.safetensors"
     scores = evaluate_reid(f"market1501:{market}", str(folder), pooling=Pooling.max)
     assert (scores.queries, scores.gallery, scores.rank10) == (3, 7, 1.0)
-    with pytest.raises(EncoderError, match="holds no model"):
+    with pytest.raises(OnnxError, match="holds no model"):
         find_model(str(tmp_path / "query"))
 
 

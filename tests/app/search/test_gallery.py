@@ -15,7 +15,7 @@ from app.record.forget import forget
 from app.search.gallery import TOGETHER, gallery_of
 from app.search.merging import merge
 from reid.calibration import DEFAULT
-from reid.merging import without_camera
+from reid.camera_shift import without_camera
 from tests.app.records import site_in
 from tests.app.sites import figure_site
 

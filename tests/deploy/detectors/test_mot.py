@@ -29,12 +29,12 @@ def test_one_file_serves_one_camera(tmp_path: Path) -> None:
     detector = MotDetector(file)
     assert detector.name == f"mot:{file}"
     assert detector.sha256 == hashlib.sha256(TEXT.encode()).hexdigest()
-    found = detector.detect([frame(2), frame(0), frame(1), frame(99)])
-    np.testing.assert_array_equal(found[0].boxes, np.array([[10, 20, 40, 60], [5, 5, 15, 15]], np.float32))
-    np.testing.assert_array_equal(found[0].scores, np.array([0.5, 0.75], np.float32))
-    np.testing.assert_array_equal(found[1].boxes, np.array([[1, 2, 4, 6]], np.float32))  # 0.05 is below the floor
-    assert [len(d) for d in found] == [2, 1, 0, 0]
-    assert found[2].boxes.shape == (0, 4)
+    detections = detector.detect([frame(2), frame(0), frame(1), frame(99)])
+    np.testing.assert_array_equal(detections[0].boxes, np.array([[10, 20, 40, 60], [5, 5, 15, 15]], np.float32))
+    np.testing.assert_array_equal(detections[0].scores, np.array([0.5, 0.75], np.float32))
+    np.testing.assert_array_equal(detections[1].boxes, np.array([[1, 2, 4, 6]], np.float32))  # 0.05 is below the floor
+    assert [len(d) for d in detections] == [2, 1, 0, 0]
+    assert detections[2].boxes.shape == (0, 4)
     with pytest.raises(DetectorError, match="already serves gate"):
         detector.detect([frame(0, "yard")])
 
@@ -45,8 +45,8 @@ def test_a_folder_serves_every_camera_in_it(tmp_path: Path) -> None:
     (tmp_path / "dets" / "yard.txt").write_text("1,-1,5,5,10,10,1\n")
     (tmp_path / "secret.txt").write_text("1,-1,5,5,10,10,1\n")
     detector = MotDetector(tmp_path / "dets")
-    found = detector.detect([frame(0, "gate"), frame(0, "yard")])
-    assert [d.boxes[0, 0] for d in found] == [0, 5]
+    detections = detector.detect([frame(0, "gate"), frame(0, "yard")])
+    assert [d.boxes[0, 0] for d in detections] == [0, 5]
     before = detector.sha256
     (tmp_path / "dets" / "yard.txt").write_text("1,-1,5,5,10,11,1\n")
     assert MotDetector(tmp_path / "dets").sha256 != before  # so that ingest notices other detections

@@ -77,23 +77,23 @@ def frames(*pictures: NDArray[np.uint8]) -> list[Frame]:
     return [Frame("gate", i, i / 10, picture) for i, picture in enumerate(pictures)]
 
 
-def assert_same_people(found: Detections, expected: Detections) -> None:
+def assert_same_people(detections: Detections, expected: Detections) -> None:
     """Every box has its counterpart within 1 px and 0.01 of score; the order of near-equal scores is free."""
-    assert len(found) == len(expected) > 3
-    mine, theirs = (np.column_stack([side.boxes, 1000 * side.scores]) for side in (found, expected))
-    partner = np.abs(theirs[:, None] - mine[None]).sum(axis=2).argmin(axis=1)
+    assert len(detections) == len(expected) > 3
+    own, theirs = (np.column_stack([side.boxes, 1000 * side.scores]) for side in (detections, expected))
+    partner = np.abs(theirs[:, None] - own[None]).sum(axis=2).argmin(axis=1)
     assert len(set(partner)) == len(partner)
-    np.testing.assert_allclose(found.boxes[partner], expected.boxes, atol=1)
-    np.testing.assert_allclose(found.scores[partner], expected.scores, atol=0.01)
+    np.testing.assert_allclose(detections.boxes[partner], expected.boxes, atol=1)
+    np.testing.assert_allclose(detections.scores[partner], expected.scores, atol=0.01)
 
 
 def test_people_alone_come_back_in_order_and_in_the_picture(weights: Path) -> None:
     detector = UltralyticsDetector(str(weights), device="cpu", threads=1)
     assert detector.name == str(weights)
     assert detector.sha256 is not None and len(detector.sha256) == 64
-    found = detector.detect(frames(noise(), noise(90, 120, seed=1), noise(seed=2)))
-    assert [len(f) > 0 for f in found] == [True] * 3
-    for detections, (height, width) in zip(found, [(160, 160), (90, 120), (160, 160)], strict=True):
+    answers = detector.detect(frames(noise(), noise(90, 120, seed=1), noise(seed=2)))
+    assert [len(answer) > 0 for answer in answers] == [True] * 3
+    for detections, (height, width) in zip(answers, [(160, 160), (90, 120), (160, 160)], strict=True):
         assert detections.boxes.dtype == detections.scores.dtype == np.float32
         assert (detections.scores[:-1] >= detections.scores[1:]).all()
         assert (detections.scores >= 0.1).all()
@@ -101,7 +101,7 @@ def test_people_alone_come_back_in_order_and_in_the_picture(weights: Path) -> No
     assert detector.detect([]) == []
     everyone = detector._model.predict(noise()[..., ::-1], conf=0.1, iou=0.65, max_det=1000, verbose=False)[0].boxes
     assert 0 < (everyone.cls == 1).sum() < len(everyone)  # dogs were there, and are gone
-    assert len(found[0]) == (everyone.cls == 1).sum()
+    assert len(answers[0]) == (everyone.cls == 1).sum()
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_exports_answer_as_the_model_does(weights: Path, tmp_path: Path, options
         pictures.append(noise(90, 120, seed=3))  # a fixed input pads it to a square, which the model itself would not
     model = UltralyticsDetector(str(weights), device="cpu")
     expected = [model.detect(frames(picture))[0] for picture in pictures]
-    for found, wanted in zip(reader.detect(frames(*pictures)), expected, strict=True):
-        assert_same_people(found, wanted)
+    for answer, wanted in zip(reader.detect(frames(*pictures)), expected, strict=True):
+        assert_same_people(answer, wanted)
 
 
 def test_weights_are_downloaded_only_when_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights: Path) -> None:
@@ -212,7 +212,7 @@ def test_nothing_reaches_for_the_network(weights: Path, tmp_path: Path) -> None:
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(("YOLO_", "ULTRALYTICS_", "PYTEST", "GITHUB"))
     }
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     environment |= {"PYTHONPATH": str(root), "YOLO_CONFIG_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

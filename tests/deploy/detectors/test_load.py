@@ -14,7 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from deploy.detectors import DetectorError, load, person_class
+from deploy.detectors import DetectorError, load
 from deploy.detectors.load import load_detector
 from deploy.detectors.mot import MotDetector
 from deploy.detectors.onnx import OnnxDetector
@@ -53,7 +53,7 @@ def test_names_reach_their_backend(model: Path, tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("deploy.detectors.ultralytics.UltralyticsDetector", stand_in("ultralytics"))
     monkeypatch.setattr("deploy.detectors.torchvision.TorchvisionDetector", stand_in("torchvision"))
-    monkeypatch.setattr("deploy.detectors.torchvision.names", lambda: ["fcos_resnet50_fpn"])
+    monkeypatch.setattr("deploy.detectors.torchvision.detector_names", lambda: ["fcos_resnet50_fpn"])
     options = {"download": True, "score": 0.3, "threads": 2, "device": "cpu"}
     expected = {
         **dict.fromkeys(["yolo11n", "yolov8m.pt", "rtdetr-l", "yolov5nu.pt", "mine/best.pt"], "ultralytics"),
@@ -106,12 +106,5 @@ from deploy.detectors.load import load_detector
 load_detector({str(model)!r}, device="cpu")
 assert not {{"torch", "torchvision", "ultralytics"}} & set(sys.modules)
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONPATH": str(root)})
-
-
-def test_the_person_class_is_found_by_name() -> None:
-    assert person_class({0: "head"}, "it") == 0
-    assert person_class({0: "car", 7: "Pedestrian"}, "it") == 7
-    with pytest.raises(DetectorError, match="it has no class named person"):
-        person_class({0: "car", 1: "dog"}, "it")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from deploy.detectors import DetectorError, Frame
-from deploy.detectors.torchvision import TorchvisionDetector, names
+from deploy.detectors.torchvision import TorchvisionDetector, detector_names
 
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision")
@@ -62,9 +62,9 @@ def test_cached_weights_load_and_people_come_back(monkeypatch: pytest.MonkeyPatc
     detector._model = model  # type: ignore[assignment]
     image = np.zeros((4, 6, 3), np.uint8)
     image[1, 2] = 255, 51, 0
-    (found,) = detector.detect([Frame("gate", 0, 0.0, image)])
-    np.testing.assert_array_equal(found.boxes, np.array([[5, 6, 7, 8], [1, 2, 3, 4]], np.float32))
-    np.testing.assert_allclose(found.scores, [0.8, 0.4])
+    (detections,) = detector.detect([Frame("gate", 0, 0.0, image)])
+    np.testing.assert_array_equal(detections.boxes, np.array([[5, 6, 7, 8], [1, 2, 3, 4]], np.float32))
+    np.testing.assert_allclose(detections.scores, [0.8, 0.4])
     assert seen[0].shape == (3, 4, 6)
     np.testing.assert_allclose(seen[0][:, 1, 2], [1, 0.2, 0])
 
@@ -106,8 +106,8 @@ def test_other_files_than_those_published_are_refused(monkeypatch: pytest.Monkey
 
 
 def test_every_detector_of_the_library_knows_people() -> None:
-    assert "fasterrcnn_resnet50_fpn_v2" in names()
-    for name in names():
+    assert "fasterrcnn_resnet50_fpn_v2" in detector_names()
+    for name in detector_names():
         assert "person" in torchvision.models.get_model_weights(name).DEFAULT.meta["categories"]
     with pytest.raises(DetectorError, match="Torchvision has no detector resnet50"):
         TorchvisionDetector("resnet50")

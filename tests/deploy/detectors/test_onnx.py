@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from deploy.detectors import DetectorError, Frame
-from deploy.detectors.onnx import Head, OnnxDetector, fit, grid, place, read_head, read_people, suppress
+from deploy.detectors.onnx import (
+    ExportMetadata,
+    Head,
+    OnnxDetector,
+    grid,
+    letterbox_of,
+    read_head,
+    read_metadata,
+    read_people,
+    suppress,
+    write_letterboxed,
+)
 
 SIZE = (64, 96)  # (H, W) of the miniature networks
 STRIDES = (8, 16, 32)
@@ -96,10 +107,12 @@ def test_every_head_answers_in_the_pixels_of_the_picture(tmp_path: Path, kind: s
     y = 18 if kind == "yolox" else 18 + 14
     detector = OnnxDetector(graph(tmp_path / "a.onnx", answer_of(kind, [(48, y, 12, 9, 0.5)], classes), dtype=dtype))
     assert detector.head.kind == kind
-    (found,) = detector.detect([frame()])
-    np.testing.assert_allclose(found.boxes, [[140, 45, 180, 75]], atol=0.2 if dtype == TensorProto.FLOAT16 else 1e-3)
-    np.testing.assert_allclose(found.scores, [0.5], atol=1e-3)
-    assert found.boxes.dtype == found.scores.dtype == np.float32
+    (detections,) = detector.detect([frame()])
+    np.testing.assert_allclose(
+        detections.boxes, [[140, 45, 180, 75]], atol=0.2 if dtype == TensorProto.FLOAT16 else 1e-3
+    )
+    np.testing.assert_allclose(detections.scores, [0.5], atol=1e-3)
+    assert detections.boxes.dtype == detections.scores.dtype == np.float32
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, "batch"])
@@ -111,12 +124,12 @@ def test_batches_of_any_make_answer_frame_by_frame(tmp_path: Path, kind: str, ba
     gains[(0, *person)] = 1 / 510 if kind == "yolox" else 0.5  # the first channel's mean is added to the score
     detector = OnnxDetector(graph(tmp_path / "a.onnx", answer, batch=batch, gains=gains), threads=2)
     frames = [frame(64, 96, (level, 0, level)) for level in (0, 51, 102, 153, 204)]
-    found = detector.detect([*frames, frame(32, 48), *frames])
+    detections = detector.detect([*frames, frame(32, 48), *frames])
     factor = 0.8 if kind == "yolox" else 1.0
     levels = [0.2 + 0.5 * factor * level for level in (0, 0.2, 0.4, 0.6, 0.8)]
-    np.testing.assert_allclose(np.concatenate([d.scores for d in found]), [*levels, 0.2, *levels], atol=1e-5)
-    np.testing.assert_allclose(found[5].boxes, [[21, 6.75, 27, 11.25]], atol=1e-3)  # half the size of the others
-    np.testing.assert_allclose(found[0].boxes, [[42, 13.5, 54, 22.5]], atol=1e-3)
+    np.testing.assert_allclose(np.concatenate([d.scores for d in detections]), [*levels, 0.2, *levels], atol=1e-5)
+    np.testing.assert_allclose(detections[5].boxes, [[21, 6.75, 27, 11.25]], atol=1e-3)  # half the size of the others
+    np.testing.assert_allclose(detections[0].boxes, [[42, 13.5, 54, 22.5]], atol=1e-3)
     assert detector.detect([]) == []
     assert detector.batch >= (batch if isinstance(batch, int) else 1)
 
@@ -132,8 +145,8 @@ def test_colours_reach_the_network_in_its_order_and_range(tmp_path: Path, kind: 
         gains = np.zeros((3, *answer.shape))
         gains[channel, row, 2] = scale
         detector = OnnxDetector(graph(tmp_path / f"{channel}.onnx", answer, gains=gains))
-        (found,) = detector.detect([frame(*SIZE, (200, 100, 50))])
-        width = np.ptp(found.boxes[0, [0, 2]])
+        (detections,) = detector.detect([frame(*SIZE, (200, 100, 50))])
+        width = np.ptp(detections.boxes[0, [0, 2]])
         stride = grid(*SIZE, STRIDES)[1][row, 0] if kind == "yolox" else 0
         expected = np.exp(scale * mean) * stride if kind == "yolox" else 40 + scale * mean
         np.testing.assert_allclose(width, expected, rtol=1e-3)
@@ -143,10 +156,10 @@ def test_colours_reach_the_network_in_its_order_and_range(tmp_path: Path, kind: 
 @pytest.mark.parametrize("picture", [(120, 320), (64, 96), (301, 77), (10, 13)])
 def test_letterbox_is_grey_around_the_whole_picture(picture: tuple[int, int], centred: bool) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*picture, 3), np.uint8)
-    box = fit(picture, SIZE, centred)
+    box = letterbox_of(picture, SIZE, centred)
     assert (box.width == SIZE[1]) or (box.height == SIZE[0])
     target = np.full((3, *SIZE), 114, np.float32)
-    place(image, box, target, bgr255=True)
+    write_letterboxed(image, box, target, bgr255=True)
     expected = np.full((*SIZE, 3), 114, np.uint8)
     resized = cv2.resize(image, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
     expected[box.top : box.top + box.height, box.left : box.left + box.width] = resized
@@ -160,7 +173,7 @@ def test_yolox_decoding_is_that_of_the_paper_anchor_by_anchor() -> None:
     answer = np.concatenate([rng.normal(0.5, 0.5, (ANCHORS, 4)), rng.random((ANCHORS, 1 + 3))], axis=1)
     answer = answer.astype(np.float32)
     head = Head("yolox", 0, 3, 1, True, STRIDES)
-    found = read_people(answer, head, SIZE, floor=0.2, iou=1.0)
+    detections = read_people(answer, head, SIZE, lowest_score=0.2, iou=1.0)
     rows, anchor = [], 0
     for stride in STRIDES:
         for row in range(SIZE[0] // stride):
@@ -175,7 +188,7 @@ def test_yolox_decoding_is_that_of_the_paper_anchor_by_anchor() -> None:
     assert anchor == ANCHORS
     expected = np.array(sorted(rows, reverse=True))
     assert len(expected) > 10
-    np.testing.assert_allclose(np.column_stack([found.scores, found.boxes]), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(np.column_stack([detections.scores, detections.boxes]), expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["yolox", "yolov5", "yolov8"])
@@ -189,8 +202,8 @@ def test_only_people_stay(tmp_path: Path, kind: str) -> None:
         rows[cells, 4] = 1
     rows[cells, first : first + 2] = [[0.9, 0.05], [0.8, 0.4], [0.1, 0.6]]
     names = {0: "dog", 1: "Person", 2: "cat"}
-    (found,) = OnnxDetector(graph(tmp_path / "a.onnx", answer, metadata={"names": names})).detect([frame(*SIZE)])
-    np.testing.assert_allclose(found.scores, [0.6], atol=1e-6)
+    (detections,) = OnnxDetector(graph(tmp_path / "a.onnx", answer, metadata={"names": names})).detect([frame(*SIZE)])
+    np.testing.assert_allclose(detections.scores, [0.6], atol=1e-6)
     with pytest.raises(DetectorError, match="no class named person among its 3"):
         OnnxDetector(graph(tmp_path / "b.onnx", answer, metadata={"names": {0: "dog", 1: "cow", 2: "cat"}}))
 
@@ -198,16 +211,16 @@ def test_only_people_stay(tmp_path: Path, kind: str) -> None:
 def test_weak_boxes_and_doubles_go_and_neighbours_stay() -> None:
     boxes = np.array([[0, 0, 10, 20], [1, 0, 11, 20], [4, 0, 14, 20], [50, 0, 60, 20]], np.float32)
     scores = np.array([0.5, 0.9, 0.4, 0.1], np.float32)
-    found = suppress(boxes, scores, 0.65)  # overlaps with the best: 0.82 and 0.54
-    np.testing.assert_array_equal(found.scores, scores[[1, 2, 3]])
+    detections = suppress(boxes, scores, 0.65)  # overlaps with the best: 0.82 and 0.54
+    np.testing.assert_array_equal(detections.scores, scores[[1, 2, 3]])
     answer = np.column_stack([boxes, scores, np.zeros(4)])
-    assert len(read_people(answer, Head("nms", 0, 80, 0, False, ()), SIZE, floor=0.3, iou=0.65)) == 3
+    assert len(read_people(answer, Head("nms", 0, 80, 0, False, ()), SIZE, lowest_score=0.3, iou=0.65)) == 3
 
 
 def test_boxes_end_at_the_picture_and_none_lies_in_the_padding(tmp_path: Path) -> None:
     answer = answer_of("nms", [(90, 32, 20, 30, 0.9), (48, 5, 10, 8, 0.8)])  # the second is above the picture
-    (found,) = OnnxDetector(graph(tmp_path / "a.onnx", answer)).detect([frame()])
-    np.testing.assert_allclose(found.boxes, [[80 / 0.3, 3 / 0.3, 320, 33 / 0.3]], atol=1e-3)
+    (detections,) = OnnxDetector(graph(tmp_path / "a.onnx", answer)).detect([frame()])
+    np.testing.assert_allclose(detections.boxes, [[80 / 0.3, 3 / 0.3, 320, 33 / 0.3]], atol=1e-3)
 
 
 def test_a_network_of_any_size_gets_no_more_padding_than_its_stride_asks(tmp_path: Path) -> None:
@@ -216,11 +229,11 @@ def test_a_network_of_any_size_gets_no_more_padding_than_its_stride_asks(tmp_pat
     detector = OnnxDetector(path)
     assert detector._input_size(np.zeros((1080, 1920, 3), np.uint8)) == (384, 640)
     assert detector._input_size(np.zeros((1920, 1080, 3), np.uint8)) == (640, 384)
-    found = detector.detect([frame(1080, 1920), frame(640, 640), frame(1080, 1920)])
+    detections = detector.detect([frame(1080, 1920), frame(640, 640), frame(1080, 1920)])
     # 1920 x 1080 is resized by 1/3 to 640 x 360 with 12 px above
-    np.testing.assert_allclose(found[0].boxes, [[864, (160 - 12) * 3, 1056, (224 - 12) * 3]], atol=1e-3)
-    np.testing.assert_allclose(found[1].boxes, [[288, 160, 352, 224]], atol=1e-3)
-    np.testing.assert_array_equal(found[2].boxes, found[0].boxes)
+    np.testing.assert_allclose(detections[0].boxes, [[864, (160 - 12) * 3, 1056, (224 - 12) * 3]], atol=1e-3)
+    np.testing.assert_allclose(detections[1].boxes, [[288, 160, 352, 224]], atol=1e-3)
+    np.testing.assert_array_equal(detections[2].boxes, detections[0].boxes)
 
 
 def heads() -> dict[str, tuple[NDArray[np.floating], dict[str, Any], str]]:
@@ -268,7 +281,22 @@ def test_other_heads_are_refused(
 
 def test_read_head_takes_the_output_that_fits() -> None:
     masks, boxes = np.zeros((1, 32, 16, 24), np.float32), answer_of("yolov8", [], 80)[None].astype(np.float32)
-    assert read_head([masks, boxes], SIZE, {}, "it").output == 1
+    assert read_head([masks, boxes], SIZE, ExportMetadata(), "it").output == 1
+
+
+def test_metadata_is_read_as_python_and_anything_odd_counts_as_left_out() -> None:
+    said = {
+        "task": "segment",
+        "names": "['dog', 'person']",
+        "imgsz": "[384, 640]",
+        "stride": "64",
+        "batch": "4",
+        "args": "{'nms': True, 'conf': 0.25}",
+    }
+    assert read_metadata(said) == ExportMetadata("segment", {0: "dog", 1: "person"}, (384, 640), 64, 4, True, 0.25)
+    assert read_metadata({"imgsz": "320", "end2end": "True"}) == ExportMetadata(size=(320, 320), ends_in_nms=True)
+    odd = {"names": "3", "imgsz": "[1, 2, 3]", "stride": "wide", "batch": "(", "args": "None", "author": "somebody"}
+    assert read_metadata(odd) == read_metadata({}) == ExportMetadata()
 
 
 def external(tensor: onnx.TensorProto) -> onnx.TensorProto:
@@ -280,20 +308,20 @@ def external(tensor: onnx.TensorProto) -> onnx.TensorProto:
     return tensor
 
 
-@pytest.mark.parametrize("place_of", ["initializer", "attribute", "subgraph", "sparse", "function"])
-def test_files_that_refer_to_other_files_are_refused(tmp_path: Path, place_of: str) -> None:
+@pytest.mark.parametrize("position", ["initializer", "attribute", "subgraph", "sparse", "function"])
+def test_files_that_refer_to_other_files_are_refused(tmp_path: Path, position: str) -> None:
     path = graph(tmp_path / "a.onnx", answer_of("yolox", []))
     model = onnx.load(path)
     tensor = external(numpy_helper.from_array(np.zeros(4, np.float32), "outside"))
     constant = helper.make_node("Constant", [], ["c"], value=tensor)
-    if place_of == "initializer":
+    if position == "initializer":
         model.graph.initializer.append(tensor)
-    elif place_of == "attribute":
+    elif position == "attribute":
         model.graph.node.append(constant)
-    elif place_of == "subgraph":
+    elif position == "subgraph":
         branch = helper.make_graph([helper.make_node("Identity", ["outside"], ["c"])], "branch", [], [], [tensor])
         model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch))
-    elif place_of == "sparse":
+    elif position == "sparse":
         model.graph.sparse_initializer.add().values.CopyFrom(tensor)
     else:
         model.functions.add(name="f", domain="d").node.append(constant)
@@ -342,11 +370,11 @@ def test_yolox_finds_the_people_of_a_real_frame(shared: Path) -> None:
     frames = [Frame("vtest", i, i / 10, picture) for i, picture in enumerate(pictures)]
     detector = OnnxDetector(weights, threads=2, device="cpu")
     assert detector.head == Head("yolox", 0, 80, 0, True, (8, 16, 32))
-    found = detector.detect(frames)
-    for detections in found:
-        sure = detections.boxes[detections.scores > 0.6]
+    detections = detector.detect(frames)
+    for frame_detections in detections:
+        sure = frame_detections.boxes[frame_detections.scores > 0.6]
         assert len(sure) == 3
         sides = sure[:, 2:] - sure[:, :2]
         assert ((sides[:, 1] > 1.5 * sides[:, 0]) & (sides[:, 1] > 60) & (sides[:, 1] < 100)).all()  # upright people
     alone = detector.detect(frames[1:2])[0]
-    np.testing.assert_allclose(alone.boxes, found[1].boxes, atol=1e-3)
+    np.testing.assert_allclose(alone.boxes, detections[1].boxes, atol=1e-3)
