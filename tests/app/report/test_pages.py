@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import jinja2
 import pytest
 
 from app.report.pages import count_of, data_uri, duration, iso, level, render
 from tests.app.query_views import NOON
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_an_installation_has_all_templates() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    folder = ROOT / "app" / "report"
+    installed = {path for pattern in tools["setuptools"]["package-data"]["app.report"] for path in folder.glob(pattern)}
+    assert installed == set((folder / "templates").iterdir())
 
 
 def test_a_page_that_lacks_a_value_is_an_error() -> None:
