@@ -102,6 +102,14 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
     else:
         pixels = still.pixels
     return QueryView(
-        *(report.site, report.model, report.asked, pixels, answer.box, report.filters),
-        *(answer.matches, answer.seen, answer.verdict, answer.gallery),
+        site=report.site,
+        model=report.model,
+        asked_at=report.asked,
+        still=pixels,
+        box=answer.box,
+        filters=report.filters,
+        matches=answer.matches,
+        seen=answer.seen,
+        verdict=answer.verdict,
+        gallery=answer.gallery,
     )
