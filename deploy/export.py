@@ -278,8 +278,6 @@ def _without_places(value: Any) -> Any:
 
 def _finish(part: Path, properties: Mapping[str, str]) -> int:
     """Puts the metadata in, takes everybody else's out, and checks the file. Returns its opset."""
-    from reid.encoder.network import forget_origin
-
     forget_origin(part)
     model = onnx.load(part)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -297,3 +295,13 @@ def _exported(path: Path, opset: int, checked: Checked | None) -> Exported:
     data = path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     return Exported(path=path, sha256=sha256, bytes=len(data), opset=opset, checked=checked)
+
+
+def forget_origin(path: Path) -> None:
+    """Takes out what the exporter notes of every node: the lines and folders of the code that made it."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)

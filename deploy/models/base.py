@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deploy.export import forget_origin
 from deploy.models import BASE, LARGE, MakingError, OtherRunError, install
 from reid.augment import augment
 from reid.command import JsonOption, errors, output, print_json, run
@@ -389,6 +390,7 @@ def export_checked(weights: Path, onnx: Path) -> float:
     """Weights → ONNX; gives how far its rows are from torch's. Raises MakingError where they are too far."""
     encoder = load_encoder(weights)
     export_onnx(encoder, onnx)
+    forget_origin(onnx)
     config = encoder.config
     crops = np.random.default_rng(0).integers(0, 256, (7, config.height, config.width, 3), np.uint8)
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])

@@ -306,16 +306,3 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
-        forget_origin(part)
-
-
-def forget_origin(path: Path) -> None:
-    """Takes out what the exporter notes of every node: the lines and folders of the code that made it."""
-    import onnx  # the exporter needs it, nothing else here
-
-    model = onnx.load(path)
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    onnx.save(model, path)
