@@ -58,17 +58,17 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Learn the site's own appearance from its tracklets, without labels. Safe to interrupt."""
-    asked = None if size is None else _pixels(size)
+    height_width = None if size is None else _pixels(size)
     with Site.open_to_write(site) as opened, Bars(errors) as progress:
         report = adapt(
             opened,
             who=this_user(),
             progress=progress,
-            method=method,
+            method=method.value,
             minutes=minutes,
             epochs=epochs,
             start=start,
-            size=asked,
+            size=height_width,
             device=device,
             force=force,
             seed=seed,

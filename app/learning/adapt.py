@@ -22,7 +22,7 @@ from app.encoders.embed import read_crops, spread
 from app.encoders.versions import WEIGHTS, bring_up_to_date, deploy_model, folder_of, serving, store_of, weights_of
 from app.encoders.versions import find as find_model
 from app.errors import SiteError
-from app.learning.plan import PLAN, STILL, Erased, Plan, planned
+from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_plan
 from app.record import Site
 from app.record.leases import LEARNING
 from app.record.private_files import wipe
@@ -66,7 +66,7 @@ class AdaptReport:
     deployed: bool
     reason: str
     seconds: float
-    share: float = 1.0  # of the way from the start's weights to the trained ones that the version went
+    share: float  # of the way from the start's weights to the trained ones that the version went
 
 
 def adapt(
@@ -87,23 +87,37 @@ def adapt(
 
     Others may ingest, search, merge and erase meanwhile. Where somebody it learns from is erased, it begins anew.
 
-    epochs: None for EPOCHS, or as many as fit `minutes`. start: a version, or `large`; None for the one that serves,
-    and where that is `base`, for `large` where there are ENOUGH_TRACKLETS and all epochs fit. size: height and width of
-    crops, px; None for LARGER on the same terms, else the start's. Going on where it was interrupted. Raises Busy where
-    another process adapts, SiteError where there is too little to learn from or training fails.
+    It goes on where it was interrupted.
+
+    Args:
+        site: The site, opened to write.
+        who: Who asked; the audit keeps it.
+        method: How it learns, a name in `reid.methods`.
+        minutes: For about as long as this at most, on this machine.
+        epochs: None for EPOCHS, or as many as fit `minutes`.
+        start: A version, or `large`. None for the one that serves; where that is `base`, for `large` if there are
+            ENOUGH_TRACKLETS and all epochs fit.
+        size: Height and width of crops, px; None for LARGER on the same terms, else the start's.
+        device: `cpu`, `cuda`, `cuda:1`; None: CUDA where it works.
+        force: Let the new version serve whatever the gate says.
+        seed: Of everything random.
+        progress: Told of "crops", "training steps" and "tracklets embedded".
+
+    Raises:
+        Busy: Another process adapts.
+        SiteError: There is too little to learn from, or training fails.
     """
-    asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start, "seed": seed}
-    asked["size"] = size and list(size)
+    wishes = Wishes(method=method, minutes=minutes, epochs=epochs, start=start, size=size, seed=seed)
     with site.lease(LEARNING):
         while True:
             try:
-                return _adapted(site, asked, _device(device), force, who, progress)
+                return _adapted(site, wishes, _device(device), force, who, progress)
             except Erased:
                 log.info("Somebody it was learning from was erased: the adaptation begins anew")
 
 
 def _adapted(
-    site: Site, asked: dict[str, Any], device: torch.device, force: bool, who: str, progress: Progress
+    site: Site, wishes: Wishes, device: torch.device, force: bool, who: str, progress: Progress
 ) -> AdaptReport:
     from reid.encoder import between, load_encoder
     from reid.gate import better
@@ -111,8 +125,8 @@ def _adapted(
     from reid.training import Diverged, TrainingError, train
 
     began = time.monotonic()
-    if (done := _finished(site, asked)) is not None:
-        return done
+    if (report := _finished(site, wishes)) is not None:
+        return report
     table = site.tracklet_table()
     _check(site, table)
     bring_up_to_date(site, progress)
@@ -123,7 +137,7 @@ def _adapted(
             f"more people; {STILL}."
         )
     held = _held_back(site, table)
-    plan = planned(site, np.setdiff1d(table.ids, held), now, asked, device)
+    plan = planned(site, np.setdiff1d(table.ids, held), now, wishes, device)
     run = site.path / "adapt" / plan.model
     weights = weights_of(site, plan.started_from)
     watched = _Watched(run / PLAN, progress)
@@ -132,7 +146,7 @@ def _adapted(
         source = source_of(site, plan.learn, plan.crops)
         dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
         watched.check()
-        settings = _settings(plan, weights, asked["seed"])
+        settings = _settings(plan, weights)
         result = train(dataset, settings, run / "training", device=device, progress=watched)
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
     except (TrainingError, Diverged, DatasetError, OSError) as error:
@@ -195,25 +209,38 @@ class _Watched:
 
 
 def _report(model: ModelRecord, seconds: float) -> AdaptReport:
+    summary = model.summary
     return AdaptReport(
         model=model.name,
         seconds=round(seconds, 1),
         deployed=model.status == "deployed",
         reason=model.reason,
-        **{key: value for key, value in model.summary.items() if key != "export"},
+        method=summary["method"],
+        started_from=summary["started_from"],
+        served=summary["served"],
+        tracklets=summary["tracklets"],
+        held_back=summary["held_back"],
+        crops=summary["crops"],
+        backbone=summary["backbone"],
+        parameters=summary["parameters"],
+        size=summary["size"],
+        epochs=summary["epochs"],
+        images_per_second=summary["images_per_second"],
+        gate=summary["gate"],
+        gate_before=summary["gate_before"],
+        share=summary["share"],
     )
 
 
-def _finished(site: Site, asked: dict[str, Any]) -> AdaptReport | None:
+def _finished(site: Site, wishes: Wishes) -> AdaptReport | None:
     """What an adaptation came to that was killed after all was done but tidying up; that is done here."""
-    known = {model.name: model for model in site.models() if model.status != "candidate"}
-    for path in sorted((site.path / "adapt").glob("v*")):
-        if path.name in known:
-            plan = path / PLAN
-            same = plan.is_file() and json.loads(plan.read_text(encoding="utf-8"))["asked"] == asked
-            wipe(path)
-            if same:
-                return _report(known[path.name], 0.0)
+    judged = {model.name: model for model in site.models() if model.status != "candidate"}
+    for run in sorted((site.path / "adapt").glob("v*")):
+        if run.name in judged:
+            plan = read_plan(run / PLAN)
+            wipe(run)
+            if plan is not None and plan.wishes == wishes:
+                return _report(judged[run.name], 0.0)
     return None
 
 
@@ -297,7 +324,7 @@ def _one_person(site: Site, now: ModelRecord) -> bool:
     return bool(np.median(between) >= np.quantile(within, 0.25))
 
 
-def _settings(plan: Plan, weights: Path, seed: int) -> Settings:
+def _settings(plan: Plan, weights: Path) -> Settings:
     from reid.methods.merged import MergedConfig
     from reid.training import Settings, preset
 
@@ -310,7 +337,7 @@ def _settings(plan: Plan, weights: Path, seed: int) -> Settings:
         data=f"site, {len(plan.learn)} tracklets",
         protocol="raw-tracklets",
         epochs=plan.epochs,
-        seed=seed,
+        seed=plan.wishes.seed,
         init=str(weights),
         size=(plan.size[0], plan.size[1]),
         accumulate=plan.parts,
