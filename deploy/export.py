@@ -222,12 +222,14 @@ def _write_int8(model: onnx.ModelProto, part: Path, crops: Crops) -> None:
     """
     from onnxruntime import quantization
 
-    chosen = crops[:: -(-len(crops) // CALIBRATION)]
+    calibrating = crops[:: -(-len(crops) // CALIBRATION)]
     name = model.graph.input[0].name
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
-            self.batches = (chosen[k : k + CALIBRATION_BATCH] for k in range(0, len(chosen), CALIBRATION_BATCH))
+            self.batches = (
+                calibrating[k : k + CALIBRATION_BATCH] for k in range(0, len(calibrating), CALIBRATION_BATCH)
+            )
 
         def get_next(self) -> dict[str, Crops] | None:
             batch = next(self.batches, None)

@@ -57,12 +57,11 @@ def store_of(site: Site, name: str) -> Embeddings:
 
 def find(site: Site, name: str) -> ModelRecord:
     """A version by its name. Raises SiteError where there is none."""
-    known = {model.name: model for model in site.models()}
-    if name not in known:
-        raise SiteError(
-            f"The site at {site.path} has no model {name!r}; it has {', '.join(known) or 'none: ingest footage first'}."
-        )
-    return known[name]
+    models = {model.name: model for model in site.models()}
+    if name not in models:
+        names = ", ".join(models) or "none: ingest footage first"
+        raise SiteError(f"The site at {site.path} has no model {name!r}; it has {names}.")
+    return models[name]
 
 
 def serving(site: Site) -> ModelRecord:
@@ -77,8 +76,8 @@ def serving(site: Site) -> ModelRecord:
 
 def with_base(site: Site) -> ModelRecord:
     """The version that serves; of a site that has none, the shipped base, whose files are copied into the site."""
-    known = site.models()
-    if known:
+    models = site.models()
+    if models:
         return serving(site)
     folder = folder_of(site, BASE)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -168,7 +167,7 @@ def deploy_model(site: Site, model: ModelRecord, progress: Progress = unheard) -
 
 def next_name(site: Site) -> str:
     """v1, v2, …: one more than the latest, whatever became of it."""
-    numbers = [int(found[1]) for model in site.models() if (found := re.fullmatch(r"v(\d+)", model.name))]
+    numbers = [int(numbered[1]) for model in site.models() if (numbered := re.fullmatch(r"v(\d+)", model.name))]
     return f"v{max(numbers, default=0) + 1}"
 
 

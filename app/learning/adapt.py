@@ -272,13 +272,13 @@ def _device(name: str | None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        place = torch.device(name)
-        torch.empty(0, device=place)
+        device = torch.device(name)
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SiteError(
             f"there is no device {name!r} here ({str(error).splitlines()[0]}): use cpu, cuda or cuda:1."
         ) from error
-    return place
+    return device
 
 
 def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
@@ -289,10 +289,10 @@ def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
     divided, kept = site.split()
     new = ~np.isin(table.ids, divided)
     order = np.flatnonzero(new)[np.argsort(table.start[new], kind="stable")]
-    chosen = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2
+    held_now = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2
     if len(order):
-        site.add_to_split(table.ids[order], chosen)
-    held = np.intersect1d(table.ids, np.concatenate([divided[kept], table.ids[order][chosen]]))
+        site.add_to_split(table.ids[order], held_now)
+    held = np.intersect1d(table.ids, np.concatenate([divided[kept], table.ids[order][held_now]]))
     return held[-MOST_HELD:]
 
 
@@ -319,8 +319,8 @@ def _one_person(site: Site, now: ModelRecord) -> bool:
     halves = store_of(site, now.name).load()[1].astype(np.float32)
     within = np.einsum("td,td->t", halves[:, 0], halves[:, 1])
     rng = np.random.default_rng(0)
-    one, other = rng.integers(0, len(halves), (2, 5000))
-    between = np.einsum("td,td->t", halves[one, 0], halves[other, 1])[one != other]
+    first, second = rng.integers(0, len(halves), (2, 5000))
+    between = np.einsum("td,td->t", halves[first, 0], halves[second, 1])[first != second]
     return bool(np.median(between) >= np.quantile(within, 0.25))
 
 
@@ -377,21 +377,21 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
     from reid.gate import judge
     from reid.pictures import decode_crops
 
-    others = np.setdiff1d(table.ids, held)
-    if len(others) > MOST_AROUND:
-        others = np.random.default_rng(0).choice(others, MOST_AROUND, replace=False)
+    around = np.setdiff1d(table.ids, held)
+    if len(around) > MOST_AROUND:
+        around = np.random.default_rng(0).choice(around, MOST_AROUND, replace=False)
     rows: list[NDArray[np.float32]] = []
-    whose: list[NDArray[np.int64]] = []
+    tracklet_of_crop: list[NDArray[np.int64]] = []
     kept: list[int] = []
-    for number, jpegs in read_crops(site, np.union1d(held, others)):
+    for number, jpegs in read_crops(site, np.union1d(held, around)):
         crops = decode_crops(jpegs, *encoder.size)
         if len(crops):
             rows.append(encoder.embed(torch.from_numpy(crops)).numpy())
-            whose.append(np.full(len(crops), len(kept)))
+            tracklet_of_crop.append(np.full(len(crops), len(kept)))
             kept.append(number)
     ids = np.array(kept, np.int64)
     at = table.at(ids)
     pairs = site.cannot_link()
     pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
     seen = table.cameras[at], table.start[at], table.end[at]
-    return judge(np.concatenate(rows), np.concatenate(whose), *seen, pairs, np.isin(ids, held))
+    return judge(np.concatenate(rows), np.concatenate(tracklet_of_crop), *seen, pairs, np.isin(ids, held))

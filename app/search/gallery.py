@@ -27,7 +27,7 @@ class Gallery:
 
     ids: NDArray[np.int64]  # (T,) ascending
     own: NDArray[np.float32]  # without what their camera adds: what calibrated probabilities are about
-    known: NDArray[np.float32]  # and drawn to their identity: what a search ranks by; `own` where nothing was merged
+    drawn: NDArray[np.float32]  # and drawn to their identity: what a search ranks by; `own` where nothing was merged
 
 
 def gallery_of(site: Site, model: str) -> Gallery:

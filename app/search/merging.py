@@ -94,11 +94,11 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
     ]
     overlapping = [[names[a], names[b]] for a, b in across.overlapping]
     summary = {"transits": transits, "overlapping": overlapping}
-    found = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
-    changed = before is None or not _same(before, found)
+    merging_now = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
+    changed = before is None or not _same(before, merging_now)
     if changed:
-        entry = AuditEntry(found.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
-        site.add_merge(found, entry, keep=KEPT)
+        entry = AuditEntry(merging_now.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
+        site.add_merge(merging_now, entry, keep=KEPT)
         site.set_calibration(model.name, calibrate(site, model).to_json())  # it learns from identities, too
     return MergeReport(
         tracklets=len(seen.ids),
@@ -149,9 +149,9 @@ def _earlier(before: Merge, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], 
     return trajectories.clip(-1), identities.clip(-1)
 
 
-def _same(one: Merge, other: Merge) -> bool:
-    return one.settings == other.settings and all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "trajectories", "identities")
+def _same(first: Merge, second: Merge) -> bool:
+    return first.settings == second.settings and all(
+        np.array_equal(getattr(first, name), getattr(second, name)) for name in ("ids", "trajectories", "identities")
     )
 
 

@@ -54,7 +54,7 @@ def query(
     model = serving(site)
     embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
     searcher = Searcher(site)
-    asked = time.time()
+    asked_at = time.time()
     if isinstance(still, int):
         vector, own, without = searcher.tracklet(still)
         name = f"tracklet {still}"
@@ -62,10 +62,12 @@ def query(
         answers = searcher.search(vector[None], wish, who=who, still=name, own=own, without=without)
     else:
         name, boxes = still.sha256, _people(still, person, box, whole, detector)
-        vectors = searcher.embed([still.pixels if one is None else cut(still.pixels, one) for one in boxes])
+        vectors = searcher.embed(
+            [still.pixels if box_of_person is None else cut(still.pixels, box_of_person) for box_of_person in boxes]
+        )
         answers = searcher.search(vectors, wish, who=who, still=name, own=wish.inside)
-    answers = [replace(answer, box=one) for answer, one in zip(answers, boxes, strict=True)]
-    report = QueryReport(str(site.path), searcher.model.name, name, asked, wish.filters(), answers)
+    answers = [replace(answer, box=box_of_person) for answer, box_of_person in zip(answers, boxes, strict=True)]
+    report = QueryReport(str(site.path), searcher.model.name, name, asked_at, wish.filters(), answers)
     return report, still if isinstance(still, Still) else None
 
 

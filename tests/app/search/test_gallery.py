@@ -30,7 +30,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def all_of(site: Site) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     found = gallery_of(site, "base")
     assert np.allclose(found.own, plain(site), atol=1e-6)
-    return found.ids, found.known
+    return found.ids, found.drawn
 
 
 def plain(site: Site) -> NDArray[np.float32]:
