@@ -1,22 +1,52 @@
-"""`python -m app`, installed as `sightline`: all commands in one place."""
+"""`python -m app`, installed as `sightline`: all commands in one place. Only the one that is called is imported."""
 
 from __future__ import annotations
 
-from app import adapt, audit, contact_sheet, evaluate, export, forget, ingest, merge, models, query, site
-from app.terminal import group, run
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from app.terminal import alone, group, run
+
+COMMANDS = {
+    "ingest": "Turn footage into a site: detect and track people, cut pure tracklets.",
+    "adapt": "Learn the site's own appearance from its tracklets, without labels.",
+    "merge": "Join tracklets into trajectories and identities.",
+    "query": "Find a person in all cameras from one still.",
+    "forget": "Erase people from a site for good.",
+    "audit": "Show who asked what, erased, merged, or let another model serve.",
+    "models": "List the versions of a site's encoder, or let another one serve.",
+    "site": "Show what a site holds; with --verify, read and check all of it.",
+    "contact_sheet": "Draw tracklets as rows of crops, by camera and time.",
+    "export": "Write what a site holds as files that other programs read.",
+    "evaluate": "Measure results against ground truth.",
+}
+
+
+class _Commands(TyperGroup):
+    """Each command is a module of its name, imported when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"app.{cmd_name}")
+        command: Any = typer.main.get_command(getattr(module, "commands", None) or alone(module.command))
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
 
 program = group("Sightline: multi-camera video analytics. Footage becomes tracklets; all stays on this machine.")
-program.command("ingest")(ingest.command)
-program.command("adapt")(adapt.command)
-program.command("merge")(merge.command)
-program.command("query")(query.command)
-program.command("forget")(forget.command)
-program.command("audit")(audit.command)
-program.add_typer(models.commands, name="models")
-program.command("site")(site.command)
-program.command("contact_sheet")(contact_sheet.command)
-program.add_typer(export.commands, name="export")
-program.add_typer(evaluate.commands, name="evaluate")
+program.info.cls = _Commands
+program.callback()(lambda: None)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@ that leaves the old model serving until the new one is ready in every part."""
 
 from __future__ import annotations
 
-import argparse
 from enum import StrEnum
 from typing import Annotated
 
@@ -29,11 +28,11 @@ class LearningMethod(StrEnum):
 
 
 def _pixels(text: str) -> tuple[int, int]:
-    from reid.train import pixels
+    from reid.training import TrainingError, pixels
 
     try:
         return pixels(text)
-    except argparse.ArgumentTypeError as error:
+    except TrainingError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--size") from error
 
 
@@ -59,17 +58,17 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Learn the site's own appearance from its tracklets, without labels. Safe to interrupt."""
-    asked = None if size is None else _pixels(size)
+    height_width = None if size is None else _pixels(size)
     with Site.open_to_write(site) as opened, Bars(errors) as progress:
         report = adapt(
             opened,
             who=this_user(),
             progress=progress,
-            method=method,
+            method=method.value,
             minutes=minutes,
             epochs=epochs,
             start=start,
-            size=asked,
+            size=height_width,
             device=device,
             force=force,
             seed=seed,

@@ -6,10 +6,32 @@ Exception
 │   └── StorageError    the disk or the record's server took no more; what was committed is safe: exit code 1
 ├── FootageError        footage that can't be found or read
 ├── SiteConfigError     `site.toml` can't be used
-└── StillError          a still that can't be read
+├── StillError          a still that can't be read
+├── DetectorError       `deploy.detectors`: a detector that can't be had or used
+├── MotFormatError      `trackers.motchallenge`: text that is not MOTChallenge's
+├── OnnxError           `deploy.encoder`: a file that is no encoder
+├── ExportError         `deploy.export`: a model that can't be exported as it was trained
+└── of `reid`, raised by training and measuring alone
+    ├── BenchmarkError  a labelled set that is not where or what it should be
+    ├── DatasetError    crops that can't be written or read
+    ├── EncoderError    weights that are no encoder of this version
+    ├── EvaluationError nothing to score
+    ├── MergeError      what was seen or said contradicts itself
+    ├── TrainingError   a run that can't start as asked
+    └── Diverged        a loss that is no number any more: exit code 1
+
+All but StorageError and Diverged end a command with exit code 2. A lower floor defines its own, as it knows no `app`.
 """
 
 from __future__ import annotations
+
+
+def expected() -> tuple[type[Exception], ...]:
+    """The errors that end a command with one sentence: those of `app` and of what every command may use."""
+    from deploy.detectors import DetectorError
+    from trackers.motchallenge import MotFormatError
+
+    return FootageError, SiteConfigError, SiteError, StillError, DetectorError, MotFormatError
 
 
 class SiteError(Exception):

@@ -39,11 +39,11 @@ def tracking(
 
 
 def _print(report: TrackingReport) -> None:
-    shown = table(
+    figures_table = table(
         "camera", "HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "tracklets", "purity", "mixed", "a person", "kept"
     )
     for r in (*report.cameras, report.all):
-        shown.add_row(
+        figures_table.add_row(
             r.camera,
             *(f"{100 * v:.2f}" for v in (r.HOTA, r.DetA, r.AssA, r.MOTA, r.IDF1)),
             str(r.IDSW),
@@ -53,7 +53,7 @@ def _print(report: TrackingReport) -> None:
             f"{r.tracklets_a_person:.2f}",
             f"{100 * r.kept:.1f}",
         )
-    output.print(shown)
+    output.print(figures_table)
     for error in report.errors:
         output.print(error, markup=False, soft_wrap=True)
 
@@ -73,6 +73,7 @@ def reid(
     as_json: JsonOption = False,
 ) -> None:
     """How well a model finds people in other cameras: mAP, CMC and mINP of a labelled benchmark."""
+    from deploy.encoder import OnnxError
     from reid.benchmarks.parts import BenchmarkError
     from reid.encoder import EncoderError
     from reid.evaluate import EvaluationError
@@ -81,17 +82,17 @@ def reid(
     try:
         with Bars(errors) as progress:
             scores = evaluate_reid(data, model, imagenet=imagenet, pooling=pooling, rerank=rerank, progress=progress)
-    except (BenchmarkError, DatasetError, EncoderError, EvaluationError) as error:
+    except (BenchmarkError, DatasetError, EncoderError, OnnxError, EvaluationError) as error:
         errors.print(f"Error: {error}", markup=False, soft_wrap=True)
         sys.exit(2)
     if as_json:
         print_json(scores)
         return
     heads = ("mAP", "rank1", "rank5", "rank10", "rank20", "mINP")
-    shown = table(*heads, "queries", "gallery")
+    figures_table = table(*heads, "queries", "gallery")
     figures = [f"{100 * getattr(scores, head):.2f}" for head in heads]
-    shown.add_row(*figures, str(scores.queries), str(scores.gallery))
-    output.print(shown)
+    figures_table.add_row(*figures, str(scores.queries), str(scores.gallery))
+    output.print(figures_table)
 
 
 @commands.command("site")
@@ -113,7 +114,7 @@ def site_command(
         f"({scores.strangers} more are on nobody), model {scores.model}",
         markup=False,
     )
-    shown = table("", "NMI", "ARI", "precision", "recall", "F1", "groups", "a person", left=("",))
+    figures_table = table("", "NMI", "ARI", "precision", "recall", "F1", "groups", "a person", left=("",))
     for name, groups in (
         ("tracklets", scores.before),
         ("trajectories", scores.trajectories),
@@ -122,8 +123,8 @@ def site_command(
         if groups is not None:
             figures = (groups.nmi, groups.ari, groups.precision, groups.recall, groups.f1)
             percents = [f"{100 * figure:.1f}" for figure in figures]
-            shown.add_row(name, *percents, str(groups.groups), f"{groups.fragments:.2f}")
-    output.print(shown)
+            figures_table.add_row(name, *percents, str(groups.groups), f"{groups.fragments:.2f}")
+    output.print(figures_table)
     if scores.idf1 is not None:
         output.print(f"identities over all cameras: IDF1 {100 * scores.idf1:.1f}", markup=False)
     if scores.query is not None:

@@ -56,10 +56,12 @@ def command(
         markup=False,
     )
     if report.transits:
-        shown = table("from", "to", "people", "median s", "10 %", "90 %", left=("from", "to"))
+        transits = table("from", "to", "people", "median s", "10 %", "90 %", left=("from", "to"))
         for t in report.transits:
-            shown.add_row(t["from"], t["to"], str(t["count"]), *(f"{t[key]:.1f}" for key in ("median", "p10", "p90")))
-        output.print(shown)
+            transits.add_row(
+                t["from"], t["to"], str(t["count"]), *(f"{t[key]:.1f}" for key in ("median", "p10", "p90"))
+            )
+        output.print(transits)
 
 
 if __name__ == "__main__":

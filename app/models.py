@@ -27,11 +27,11 @@ def listing(context: typer.Context, site: SiteOption = SITE, as_json: JsonOption
     if as_json:
         print_json([{**_plain(model)} for model in models])
         return
-    shown = table(
+    listed = table(
         "", "model", "made (UTC)", "method", "crops", "gate", "why", left=("", "model", "made (UTC)", "method", "why")
     )
     for model in models:
-        shown.add_row(
+        listed.add_row(
             "→" if model.serving else "",
             model.name,
             f"{datetime.fromtimestamp(model.made, UTC):%Y-%m-%d %H:%M}",
@@ -40,7 +40,7 @@ def listing(context: typer.Context, site: SiteOption = SITE, as_json: JsonOption
             f"{model.summary['gate']['score']:.3f}" if "gate" in model.summary else "–",
             model.reason if model.status != "refused" else f"not deployed: {model.reason}",
         )
-    output.print(shown)
+    output.print(listed)
 
 
 @commands.command("use")

@@ -10,8 +10,6 @@ import typer
 
 from app.asking import this_user
 from app.record import Site
-from app.report.query_page import write_report
-from app.report.query_sheet import write_sheet
 from app.search.matches import Match, groups, percent
 from app.search.query import QueryReport, query, view
 from app.search.searcher import Answer, Box, Wish
@@ -61,7 +59,7 @@ def command(
     with Site.open_to_write(site) as opened:
         try:
             with Bars(errors) as progress:
-                found, picture = query(
+                answered, picture = query(
                     opened,
                     asked_for,
                     wish,
@@ -76,16 +74,20 @@ def command(
             output.print(f"{error.args[0]}", markup=False, soft_wrap=True)
             raise typer.Exit(1) from error
         if report is not None or sheet is not None:
-            shown = view(opened, found, picture)
+            pages = view(opened, answered, picture)
             if report is not None:
-                write_report(shown, report)
+                from app.report.query_page import write_report
+
+                write_report(pages, report)
             if sheet is not None:
-                write_sheet(shown, sheet)
+                from app.report.query_sheet import write_sheet
+
+                write_sheet(pages, sheet)
     if as_json:
-        print_json(_plain(found))
+        print_json(_plain(answered))
     else:
-        for number, answer in enumerate(found.people, 1):
-            _print(answer, number if len(found.people) > 1 else None)
+        for number, answer in enumerate(answered.people, 1):
+            _print(answer, number if len(answered.people) > 1 else None)
 
 
 def _box(text: str | None) -> Box | None:

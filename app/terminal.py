@@ -3,44 +3,35 @@ could not start, 1 for what was done with errors."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import logging
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from app.errors import FootageError, SiteConfigError, SiteError, StillError, StorageError
-from deploy.detectors import DetectorError
-from trackers.motchallenge import MotFormatError
+from app.errors import StorageError, expected
+from reid import command as commands
+from reid.command import JsonOption, alone, errors, group, output, print_json
 
-EXPECTED = (
-    FootageError,
-    SiteConfigError,
-    SiteError,
-    DetectorError,
-    MotFormatError,
-    StillError,
-)  # one exception type a boundary; each says what to do
-errors = Console(stderr=True, highlight=False)
-output = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+__all__ = [
+    "SITE",
+    "JsonOption",
+    "SiteOption",
+    "alone",
+    "errors",
+    "group",
+    "moment",
+    "output",
+    "print_errors",
+    "print_json",
+    "run",
+    "table",
+]
 
 SiteOption = Annotated[Path, typer.Option("--site", envvar="SIGHTLINE_SITE", help="The site's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 SITE = Path("site")
-
-
-def group(help: str) -> typer.Typer:
-    """A program of several commands."""
-    return typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, help=help
-    )
 
 
 def table(*heads: str, left: tuple[str, ...] = ("camera",)) -> Table:
@@ -59,27 +50,7 @@ def print_errors(camera: str, wrong: list[str]) -> None:
 
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
     """Runs one command, or a group of them, as a program."""
-    if isinstance(command, typer.Typer):
-        program = command
-    else:
-        program = group(command.__doc__ or "")
-        program.command()(command)
-    logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
-    logging.getLogger("sightline").setLevel(logging.INFO)
-    try:
-        program()
-    except EXPECTED as error:
-        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
-        sys.exit(1 if isinstance(error, StorageError) else 2)
-    except (KeyboardInterrupt, SystemExit) as ended:
-        if isinstance(ended, SystemExit) and ended.code != 130:  # 130 is what Typer makes of a KeyboardInterrupt
-            raise
-        errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of stdout went away (`| head`)
-        sys.stderr.close()
-        sys.exit(1)
-    sys.exit(0)
+    commands.run(command, expected, broke_off=(StorageError,))
 
 
 def moment(text: str | None, option: str) -> float | None:
@@ -87,23 +58,9 @@ def moment(text: str | None, option: str) -> float | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(
             f"{text!r} is no time like 2026-11-20T14:30:05 or …+01:00.", param_hint=option
         ) from error
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
-def print_json(result: Any) -> None:
-    """One JSON object on stdout, from a dataclass or plain values."""
-    value = dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
-
-
-class _Log(logging.Handler):
-    """Log lines on stderr, above any progress bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        errors.print(self.format(record), markup=False, soft_wrap=True)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

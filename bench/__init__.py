@@ -1,1 +1,1 @@
-"""Commands that make the figures of BENCHMARKS.md: `python -m bench.<name>`."""
+"""Commands that make the figures of BENCHMARKS.md and docs/benchmarks: `python -m bench.<name>`."""

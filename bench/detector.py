@@ -248,7 +248,10 @@ def command(
     reference: Annotated[
         str | None, typer.Option(help="The detector that --vtest is compared with; measured like the others.")
     ] = None,
-    model: Annotated[list[str], typer.Option(help="Detectors by name or path.")] = ["shipped"],  # noqa: B006
+    model: Annotated[
+        list[str] | None, typer.Option(help="Detectors by name or path, one or several; default: shipped.")
+    ] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     score: Annotated[float, typer.Option(help="Of precision and recall.")] = 0.5,
     every: Annotated[int, typer.Option(help="Take every n-th frame only.", min=1)] = 5,
     as_json: JsonOption = False,
@@ -256,7 +259,8 @@ def command(
     """Measure accuracy and speed of person detectors on films with truth and on real video."""
     if vtest is not None and (public is None or reference is None):
         raise typer.BadParameter("needs --public and --reference.", param_hint="--vtest")
-    names = [*model, *([] if reference is None else [reference])]
+    names = [*(model or ["shipped"]), *(more or [])]  # the first of several is the option's
+    names += [] if reference is None else [reference]
     detectors = {name: load_detector(name, score=FLOOR, threads=1, device="cpu") for name in dict.fromkeys(names)}
     report = DetectorReport(
         films=[] if folder is None else measure_films(detectors, folder, score, every),

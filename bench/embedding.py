@@ -30,12 +30,14 @@ from app.terminal import JsonOption, print_json
 from bench.encoder import cut_films, resize
 from bench.measuring import Machine, Timed, best_of
 from bench.terminal import print_table, run, say
-from deploy.export import ExportError, export_model, variant
-from reid.encoder import EncoderError, OpenEncoder, load_encoder, open_encoder
+from deploy.encoder import OnnxError, OpenEncoder, open_encoder
+from deploy.export import ExportError, export_model, write_variant
+from reid.encoder import EncoderError, load_encoder
 from reid.evaluate import Embeddings, EvaluationError, RetrievalScores, evaluate_retrieval
 
 FILMS = Path(__file__).parents[1] / "sample_videos" / "films"
 LEAST_CROPS = 128  # embedded a round, in however many batches
+BATCHES = (1, 32, 128)
 CALIBRATING = 8  # one person of so many
 SHOWN = 64  # crops that the export is checked on
 
@@ -97,7 +99,7 @@ def measure_speeds(
     report = {}
     for batch in batches:
         count = max(LEAST_CROPS // batch, 1) * batch
-        repeated = torch.from_numpy(np.resize(crops, (count, *crops.shape[1:])))
+        repeated = np.resize(crops, (count, *crops.shape[1:]))
         works = {name: partial(form.embed, repeated, batch=batch) for name, form in forms.items()}
         best = best_of(rounds, works, warm_up=True)
         report[batch] = {name: Rates.of(count, timed) for name, timed in best.items()}
@@ -118,20 +120,19 @@ def measure(model: Path, films: Path, threads: int, batches: Sequence[int], roun
         files = {
             "torch": model,
             "onnx": exported.path,
-            "fp16": variant(exported.path, Path(folder) / "fp16.onnx", "fp16").path,
-            "int8": variant(exported.path, Path(folder) / "int8.onnx", "int8", crops[calibrating]).path,
+            "fp16": write_variant(exported.path, Path(folder) / "fp16.onnx", "fp16").path,
+            "int8": write_variant(exported.path, Path(folder) / "int8.onnx", "int8", crops[calibrating]).path,
         }
-        forms: dict[str, OpenEncoder] = {name: open_encoder(path) for name, path in files.items()}
-        forms["torch"] = encoder
-        rows = {name: form.embed(torch.from_numpy(crops)) for name, form in forms.items()}
+        forms: dict[str, OpenEncoder] = {name: open_encoder(path, threads=threads) for name, path in files.items()}
+        rows = {name: form.embed(crops) for name, form in forms.items()}
         scores: dict[str, RetrievalScores] = {}
         for name in files:
-            tested = Embeddings(rows[name], people, cameras).where(~calibrating)
+            tested = Embeddings(torch.from_numpy(rows[name]), people, cameras).where(~calibrating)
             scores[name] = evaluate_retrieval(tested, tested)
         qualities = {
             name: FormQuality(
                 bytes=path.stat().st_size,
-                max_difference=float((rows[name] - rows["torch"]).abs().max()),
+                max_difference=float(np.abs(rows[name] - rows["torch"]).max()),
                 least_cosine=float((rows[name] * rows["torch"]).sum(1).min()),
                 mAP=scores[name].mAP,
                 rank1=scores[name].rank1,
@@ -186,14 +187,20 @@ def _print(report: EmbeddingReport) -> None:
 
 def command(
     model: Annotated[Path, typer.Option(help="A safetensors file.")],
-    films: Annotated[Path, typer.Option(help="Folder of CAMERA.mp4 with CAMERA/gt/gt.txt.")] = FILMS,
+    films: Annotated[
+        Path, typer.Option(help="Folder of CAMERA.mp4 with CAMERA/gt/gt.txt; default: the sample films.")
+    ] = FILMS,
     threads: Annotated[int, typer.Option(help="Of torch and of ONNX Runtime.", min=1)] = 2,
-    batches: Annotated[list[int], typer.Option(help="Crops in a batch.")] = [1, 32, 128],  # noqa: B006
+    batches: Annotated[
+        list[int] | None, typer.Option(help="Crops in a batch, one number or several; default: 1 32 128.")
+    ] = None,
+    more: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
     rounds: Annotated[int, typer.Option(help="The best one counts.", min=1)] = 7,
     as_json: JsonOption = False,
 ) -> None:
     """Measure speed and loss of an encoder's forms: torch, ONNX, fp16, int8."""
-    report = measure(model, films, threads, batches, rounds)
+    sizes = (*batches, *(more or [])) if batches else BATCHES  # the first of several is the option's
+    report = measure(model, films, threads, sizes, rounds)
     if as_json:
         print_json(report)
     else:
@@ -201,4 +208,4 @@ def command(
 
 
 if __name__ == "__main__":
-    run(command, EncoderError, EvaluationError, ExportError)
+    run(command, EncoderError, EvaluationError, ExportError, OnnxError)

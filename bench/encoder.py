@@ -29,8 +29,9 @@ from app.errors import FootageError
 from app.terminal import JsonOption, print_json
 from bench.measuring import timed
 from bench.terminal import print_table, run, say
+from deploy.encoder import OnnxError, OpenEncoder, WeightsEncoder, open_encoder
 from reid.benchmarks.parts import BenchmarkError
-from reid.encoder import EncoderError, OpenEncoder, new_encoder, open_encoder
+from reid.encoder import EncoderError, new_encoder
 from reid.evaluate import Embeddings, EvaluationError, RetrievalScores, evaluate_retrieval
 from reid.normalised import normalised
 from trackers.motchallenge import FRAME, HEIGHT, ID, VISIBILITY, boxes_of, read_rows
@@ -142,9 +143,7 @@ def histogram(images: list[Image]) -> NDArray[np.float32]:
 
 def resized_to(encoder: OpenEncoder) -> Embed:
     """An encoder, with crops brought to its size."""
-    return lambda images: encoder.embed(
-        torch.from_numpy(np.stack([resize(image, *encoder.size) for image in images]))
-    ).numpy()
+    return lambda images: encoder.embed(np.stack([resize(image, *encoder.size) for image in images]))
 
 
 def measure(contenders: dict[str, Embed], sets: dict[str, tuple[LabelledCrops, LabelledCrops]]) -> EncoderReport:
@@ -182,17 +181,18 @@ def _print(report: EncoderReport, sets: dict[str, tuple[LabelledCrops, LabelledC
 def command(
     films: Annotated[Path, typer.Option(help="Folder of films with truth.")],
     market: Annotated[Path | None, typer.Option(help="A folder of Market-1501's layout.")] = None,
-    model: Annotated[list[Path], typer.Option(help="ONNX or safetensors files.")] = [],  # noqa: B006
+    model: Annotated[list[Path] | None, typer.Option(help="ONNX or safetensors files, one or several.")] = None,
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well encoders find people in other cameras."""
     torch.set_num_threads(1)
     contenders: dict[str, Embed] = {
         "colour histogram, grey-world, six stripes": histogram,
-        "base encoder's network, random weights": resized_to(new_encoder(seed=0)),
+        "base encoder's network, random weights": resized_to(WeightsEncoder(new_encoder(seed=0))),
     }
-    for path in model:
-        contenders[path.name] = resized_to(open_encoder(path))
+    for path in (*(model or []), *(more or [])):  # the first of several is the option's
+        contenders[path.name] = resized_to(open_encoder(path, threads=1))
     crops = cut_films(films)
     sets = {films.name: (crops, crops)}
     if market is not None:
@@ -205,4 +205,4 @@ def command(
 
 
 if __name__ == "__main__":
-    run(command, BenchmarkError, EncoderError, EvaluationError)
+    run(command, BenchmarkError, EncoderError, EvaluationError, OnnxError)

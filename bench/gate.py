@@ -36,13 +36,15 @@ from app.record import Site
 from app.report.site_accuracy import people_shown
 from app.terminal import JsonOption, errors, print_json
 from bench.terminal import print_table, run, say
+from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import RAW, BenchmarkError, Labels
 from reid.calibration import FAR, Calibration, CalibrationError, even_weights, open_set, reliability, searches
-from reid.encoder import EncoderError, OpenEncoder, open_encoder
+from reid.camera_shift import without_camera
+from reid.encoder import EncoderError
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateError, GateScore, better, judge
-from reid.merging import MergeRules, Seen, merge, without_camera
+from reid.merging import MergeRules, Seen, merge
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
 from reid.tracklets import DatasetError, Tracklet, TrackletDataset, TrackletSource
@@ -211,7 +213,7 @@ def read_site(path: Path, truth: Path, crops: int) -> LabelledSet:
 def embedded(dataset: TrackletDataset, encoder: OpenEncoder) -> NDArray[np.float32]:
     """(N, D) of all crops, a piece in memory at a time."""
     parts = np.array_split(np.arange(len(dataset.crops)), max(1, len(dataset.crops) // 512))
-    rows = [encoder.embed(torch.from_numpy(np.asarray(dataset.crops[part]))).numpy() for part in parts]
+    rows = [encoder.embed(np.asarray(dataset.crops[part])) for part in parts]
     return np.concatenate(rows).astype(np.float32)
 
 
@@ -461,7 +463,10 @@ def draw(report: GateReport, path: Path) -> None:
 
 
 def command(
-    models: Annotated[list[Path], typer.Option(help="ONNX or safetensors files; the first one serves.")],
+    models: Annotated[
+        list[Path], typer.Option(help="ONNX or safetensors files, one or several; the first one serves.")
+    ],
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
     data: Annotated[str | None, typer.Option(help="A benchmark, as market1501:DIR.")] = None,
     protocol: Annotated[str, typer.Option(help="Of the benchmark's tracklets.")] = RAW,
     people: Annotated[
@@ -482,7 +487,7 @@ def command(
     else:
         raise typer.BadParameter("give --data, or --site with --truth.", param_hint="--data")
     with tempfile.TemporaryDirectory() as folder, Bars(errors) as progress:
-        figures = measure(labelled, models, Path(folder), progress)
+        figures = measure(labelled, [*models, *(more or [])], Path(folder), progress)
     report = GateReport(models=figures, spearman=rank_correlations(figures))
     if plot is not None:
         draw(report, plot)
@@ -493,4 +498,4 @@ def command(
 
 
 if __name__ == "__main__":
-    run(command, BenchmarkError, CalibrationError, DatasetError, EncoderError, EvaluationError, GateError)
+    run(command, BenchmarkError, CalibrationError, DatasetError, EncoderError, EvaluationError, GateError, OnnxError)

@@ -60,7 +60,7 @@ def without_embedding(video: Path, model: str) -> Run:
 def another_encoder(video: Path, model: str, encoder: Path) -> Run:
     """The same with another encoder in the place of the site's."""
     import app.engine.ingest
-    from reid.encoder import open_encoder
+    from deploy.encoder import open_encoder
 
     app.engine.ingest.open_model = lambda site, model: open_encoder(encoder)
     return sightline(video, model)

@@ -10,7 +10,7 @@ against a version. Tracklets that were held back are new to both. But the labell
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +26,8 @@ from app.report.site_accuracy import people_shown
 from app.terminal import errors
 from bench.terminal import run, say
 from reid.progress import Bars
-from reid.run import TrainingError
 from reid.tracklets import DatasetError, TrackletDataset
-from reid.train import Settings, pixels, train
+from reid.training import Diverged, Settings, TrainingError, pixels, preset, train
 
 
 def command(
@@ -48,13 +47,13 @@ def command(
             raise SiteError(f"No version of {site} has learned from anybody yet: adapt it first.")
         source = source_of(opened, tracklet_ids, MOST_CROPS[0])
         dataset = TrackletDataset.build(out / "crops", source, height, width, progress=progress)
+    config = preset("supervised")
     settings = Settings(
-        method="supervised",
+        config=replace(config, recipe=replace(config.recipe, augment="mild")),
         data=f"site, {len(tracklet_ids)} tracklets with labels",
         epochs=epochs,
         seed=seed,
         size=(height, width),
-        changes={"recipe.augment": "mild"},
     )
     people = np.array([person_of[tracklet] for tracklet in dataset.source_tracklet.tolist()], np.int64)
     with Bars(errors) as progress:
@@ -63,4 +62,4 @@ def command(
 
 
 if __name__ == "__main__":
-    run(command, ArgumentTypeError, DatasetError, TrainingError)
+    run(command, DatasetError, TrainingError, broke_off=(Diverged,))

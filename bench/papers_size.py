@@ -8,22 +8,24 @@ minutes on that machine, not the papers' epochs. RUN/figures.json is written ane
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import math
 import platform
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 from torch import nn
 from torch.nn import functional
 
 from reid.augment import augment
-from reid.encoder import EncoderConfig, new_encoder
-from reid.train import Result, Settings, pixels, run, train_benchmark
+from reid.command import print_json, run
+from reid.encoder import Backbone, EncoderConfig, new_encoder
+from reid.train import BROKE_OFF, CANNOT_START, DataOption
+from reid.training import Result, Settings, pixels, preset, train_benchmark
 
 METHODS = ("eea", "merged")
 CLASSES = 751  # of the classifier in the step: Market-1501's people
@@ -73,14 +75,14 @@ def epochs_that_fit(seconds: float, tried: Result, wall: float) -> int:
 def learn(settings: Settings, out: Path, seconds: float) -> dict[str, Any]:
     """Trains for as many epochs as fit, one tried before; scores are shares."""
     began = time.monotonic()
-    crops, name = out / "crops", settings.method
+    crops, name = out / "crops", settings.config.method
     tried = train_benchmark(dataclasses.replace(settings, epochs=1), out / f"{name}-tried", crops=crops)
     wall = time.monotonic() - began
     epochs = epochs_that_fit(seconds - wall, tried, wall)
     result = train_benchmark(
         dataclasses.replace(settings, epochs=epochs), out / name, crops=crops, test_every=max(1, epochs // TESTS)
     )
-    recipe = settings.config().recipe
+    recipe = settings.config.recipe
     return {
         "epochs": epochs,
         "epochs_of_the_recipe": recipe.epochs,
@@ -93,51 +95,50 @@ def learn(settings: Settings, out: Path, seconds: float) -> dict[str, Any]:
     }
 
 
+def command(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="A new folder for crops, runs and figures.json.")],
+    minutes: Annotated[float, typer.Option(help="In all.")] = 7.5,
+    backbone: Annotated[Backbone, typer.Option(help="Of step and runs.")] = "resnet50",
+    size: Annotated[str, typer.Option(metavar="HEIGHTxWIDTH", help="Of crops, px.")] = "256x128",
+    batch: Annotated[int, typer.Option(help="Of the step alone; the methods have their own.")] = 128,
+    init: Annotated[str, typer.Option(help="random, imagenet, or a safetensors file.")] = "random",
+) -> None:
+    """Measure what ResNet-50 at the papers' size does in given minutes."""
+    height, width = pixels(size)
+    ends = time.monotonic() + 60 * minutes
+    out.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = EncoderConfig(backbone=backbone, head="embedding-l2", height=height, width=width)
+    told: dict[str, Any] = {
+        "machine": torch.cuda.get_device_name() if device.type == "cuda" else f"{platform.machine()} CPU",
+        "torch": torch.__version__,
+        "minutes": minutes,
+        "backbone": backbone,
+        "size": [height, width],
+        "init": init,
+        "batch_of_a_step": batch,
+        "images_per_second_of_a_step": {},
+    }
+
+    def write() -> None:
+        (out / "figures.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+    for precision in ("bf16", "fp32"):
+        speed = step_speed(config, precision, batch, 60 * minutes * STEP_SHARE, device)
+        told["images_per_second_of_a_step"][precision] = round(speed, 1)
+        write()
+    for number, method in enumerate(METHODS):
+        seconds = (ends - time.monotonic()) / (len(METHODS) - number)
+        settings = Settings(preset(method), data, init=init, backbone=backbone, size=(height, width))
+        told[method] = learn(settings, out, seconds)
+        write()
+    print_json(told)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="SET:FOLDER, as market1501:DIR")
-    parser.add_argument("--out", type=Path, required=True, help="a new folder for crops, runs and figures.json")
-    parser.add_argument("--minutes", type=float, default=7.5, help="in all (default 7.5)")
-    parser.add_argument("--backbone", default="resnet50")
-    parser.add_argument("--size", type=pixels, default=(256, 128), help="HEIGHTxWIDTH (default 256x128)")
-    parser.add_argument("--batch", type=int, default=128, help="of the step alone; the methods have their own")
-    parser.add_argument("--init", default="random", help="random (default), imagenet, or a safetensors file")
-    arguments = parser.parse_args()
-
-    def program() -> None:
-        out, size = arguments.out, arguments.size
-        ends = time.monotonic() + 60 * arguments.minutes
-        out.mkdir(parents=True, exist_ok=True)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        config = EncoderConfig(backbone=arguments.backbone, head="embedding-l2", height=size[0], width=size[1])
-        told: dict[str, Any] = {
-            "machine": torch.cuda.get_device_name() if device.type == "cuda" else f"{platform.machine()} CPU",
-            "torch": torch.__version__,
-            "minutes": arguments.minutes,
-            "backbone": arguments.backbone,
-            "size": size,
-            "init": arguments.init,
-            "batch_of_a_step": arguments.batch,
-            "images_per_second_of_a_step": {},
-        }
-
-        def write() -> None:
-            (out / "figures.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-
-        for precision in ("bf16", "fp32"):
-            speed = step_speed(config, precision, arguments.batch, 60 * arguments.minutes * STEP_SHARE, device)
-            told["images_per_second_of_a_step"][precision] = round(speed, 1)
-            write()
-        for number, method in enumerate(METHODS):
-            seconds = (ends - time.monotonic()) / (len(METHODS) - number)
-            settings = Settings(
-                method, arguments.data, init=arguments.init, backbone=arguments.backbone, size=arguments.size
-            )
-            told[method] = learn(settings, out, seconds)
-            write()
-        print(json.dumps(told, indent=2))
-
-    run(program)
+    """Runs the command as a program."""
+    run(command, lambda: CANNOT_START, BROKE_OFF)
 
 
 if __name__ == "__main__":

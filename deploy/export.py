@@ -1,7 +1,7 @@
-"""How a trained encoder becomes the file that is deployed: ONNX, checked against the trained network; smaller variants.
+"""How a trained encoder becomes the file that is deployed: ONNX, checked against the trained network.
 
-`model.onnx` takes crops as they are cut, (batch, height, width, 3) uint8 RGB, and gives `embedding`, (batch, D)
-float32 rows of length 1; preprocessing is inside. Nothing in it tells where it was made.
+`model.onnx` takes crops as they are cut, (batch, height, width, 3) uint8 RGB. It gives `embedding`, (batch, D) float32
+rows of length 1. Preprocessing is inside. Nothing in it tells where it was made. Smaller variants are made of it.
 """
 
 from __future__ import annotations
@@ -13,35 +13,36 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
-from reid.encoder import Encoder, EncoderError, OnnxEncoder, export_onnx
-from reid.encoder.network import forget_origin
+from deploy.encoder import OnnxEncoder, OnnxError, WeightsEncoder
 from reid.whole_file import whole_file
+
+if TYPE_CHECKING:  # it brings torch
+    from reid.encoder import Encoder
 
 ONNX = "model.onnx"
 TOLERANCE = 1e-3  # of a number in an embedding, and of a similarity whose rank may change
 CHECKED = 64  # crops that are enough to check with
 DRAWN = 32  # the same, where there are none but drawn ones
-CALIBRATION = 128  # crops at most; more do not move the ranges
+CALIBRATION = 128  # crops at most, as more do not move the ranges
 CALIBRATION_BATCH = 16
 VERSION, TRAINING, OPSET, VARIANT = (f"sightline.{key}" for key in ("version", "training", "opset", "variant"))
 
 Kind = Literal["fp16", "int8"]
 Crops = NDArray[np.uint8]  # (N, height, width, 3) RGB
 
-# Half precision ends at 65,504 and has three digits: powers, means and lengths stay in float32.
+# Half precision ends at 65,504 and has three digits. So powers, means and lengths stay in float32.
 KEPT_FLOAT32 = ["LayerNormalization", "InstanceNormalization", "Pow", "ReduceMean", "ReduceL2", "Clip", "Div"]
 _ABSOLUTE = re.compile(r"""(?<![\w./\\])(?:~|[A-Za-z]:)?[\\/](?:[^\\/\s"'<>|]+[\\/])*([^\\/\s"'<>|]+)""")
 
 
 class ExportError(ValueError):
-    """A file that is not what was trained, or can't be made; the message says why and what to do."""
+    """A file that is not what was trained, or can't be made. The message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,46 +62,65 @@ class Exported:
     sha256: str
     bytes: int
     opset: int
-    checked: Checked | None  # None for variants, which differ by design: their loss is for `bench.embedding` to tell
+    checked: Checked | None  # None for variants, which differ by design, `bench.embedding` tells their loss
 
 
 def export_model(encoder: Encoder, folder: Path, card: Mapping[str, Any], crops: Crops | None = None) -> Exported:
-    """Writes `folder/model.onnx`, checked against `encoder`; a file that was there stays if anything fails.
+    """Writes `folder/model.onnx`, checked against `encoder`. A file that was there stays if anything fails.
 
-    card: how it was trained, for the file's metadata; anything that JSON holds. Paths in it are shortened to their last
-    name. crops: (N, height, width, 3) uint8 RGB to check with, by default drawn ones. Raises ExportError.
+    Args:
+        encoder: The trained network.
+        folder: Where the file goes.
+        card: How it was trained, for the file's metadata: anything that JSON holds. Paths in it are shortened to their
+            last name.
+        crops: (N, height, width, 3) uint8 RGB to check with, by default drawn ones.
+
+    Raises:
+        ExportError: The file is not what was trained, or the card is no JSON.
     """
-    described = _described(card)
+    from reid.encoder import export_onnx
+
+    training = _card_as_json(card)
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / ONNX) as part:
         export_onnx(encoder, part)
-        opset = _finish(part, {TRAINING: described})
+        opset = _finish(part, {TRAINING: training})
         checked = check(encoder, part, drawn_crops(*encoder.size) if crops is None else crops)
     return _exported(folder / ONNX, opset, checked)
 
 
-def check(encoder: Encoder, path: Path, crops: Crops, tolerance: float = TOLERANCE) -> Checked:
-    """Compares an ONNX file with the network that it was made of, on (N, height, width, 3) uint8 RGB crops.
+def check(encoder: Encoder, path: Path, crops: Crops) -> Checked:
+    """Compares an ONNX file with the network that it was made of.
 
-    Raises ExportError where embeddings differ by more than `tolerance`, where neighbours come in another order though
-    their similarities differ by more, and where the file can't be run.
+    Args:
+        encoder: The trained network.
+        path: The file.
+        crops: (N, height, width, 3) uint8 RGB, at least 2.
+
+    Raises:
+        ExportError: The file can't be run, or embeddings differ by more than TOLERANCE. Or neighbours come in another
+            order though their similarities differ by more.
     """
     if len(crops) < 2:
         raise ExportError(f"{len(crops)} crops are too few to check {path.name} with: give at least 2, better 32")
-    given = torch.from_numpy(np.ascontiguousarray(crops))
-    wanted = encoder.embed(given)
+    crops = np.ascontiguousarray(crops)
+    trained = WeightsEncoder(encoder).embed(crops)
     try:
-        found = OnnxEncoder(path).embed(given)
-    except EncoderError as error:
+        exported = OnnxEncoder(path).embed(crops)
+    except OnnxError as error:
         raise ExportError(f"{path.name} can't be checked: {error}") from error
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
         raise ExportError(f"{path.name} can't be run on {len(crops)} crops: {error}") from error
-    if found.shape != wanted.shape:
-        raise ExportError(f"{path.name} gives {tuple(found.shape)}, the trained network {tuple(wanted.shape)}")
-    checked = Checked(len(crops), float((found - wanted).abs().max()), _same_ranking(wanted, found, tolerance))
-    if not checked.max_difference <= tolerance:  # no number is not below it either
+    if exported.shape != trained.shape:
+        raise ExportError(f"{path.name} gives {tuple(exported.shape)}, the trained network {tuple(trained.shape)}")
+    checked = Checked(
+        crops=len(crops),
+        max_difference=float(np.abs(exported - trained).max()),
+        same_ranking=_same_ranking(trained, exported, TOLERANCE),
+    )
+    if not checked.max_difference <= TOLERANCE:  # NaN is not below it either
         raise ExportError(
-            f"{path.name} differs from the trained network by {checked.max_difference:.2g} where {tolerance:g} is "
+            f"{path.name} differs from the trained network by {checked.max_difference:.2g} where {TOLERANCE:g} is "
             "allowed: it is not deployed; export again, and report it if that stays so"
         )
     if not checked.same_ranking:
@@ -108,12 +128,21 @@ def check(encoder: Encoder, path: Path, crops: Crops, tolerance: float = TOLERAN
     return checked
 
 
-def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None) -> Exported:
-    """Writes a smaller file of an exported one to `out`, with the same input and output, and opens it once.
+def write_variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None) -> Exported:
+    """Makes a smaller file of an exported one, with the same input and output, and opens it once.
 
-    fp16 halves the file; CPUs compute it in float32, so it is no faster there. int8 has convolutions of 8 bits, which
-    CPUs with VNNI run nearly twice as fast; it needs `calibration`, (N, height, width, 3) uint8 RGB crops of the kind
-    that it will see, of which CALIBRATION are used. Raises ExportError.
+    fp16 halves the file. CPUs compute it in float32, so it is no faster there. int8 has convolutions of 8 bits, which
+    CPUs with VNNI run nearly twice as fast.
+
+    Args:
+        path: The exported file.
+        out: The file to write.
+        kind: The precision.
+        calibration: (N, height, width, 3) uint8 RGB crops of the kind that it will see, which int8 needs. CALIBRATION
+            of them are used.
+
+    Raises:
+        ExportError: The variant can't be made, or it does not run.
     """
     if kind not in get_args(Kind):
         raise ExportError(f"there is no variant {kind!r}: it is one of {', '.join(get_args(Kind))}")
@@ -121,7 +150,7 @@ def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None)
         raise ExportError("int8 needs crops to calibrate with: give it some tens of the place where it will be used")
     try:
         model = onnx.load(path)
-    except Exception as error:  # the name's ending decides which parser reads it, each with errors of its own
+    except Exception as error:  # the name's ending decides which parser reads it, and each has errors of its own
         raise ExportError(f"{path} can't be read as ONNX: {error}") from error
     properties = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("sightline.")}
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -134,16 +163,16 @@ def variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None)
         opset = _finish(part, properties | {VARIANT: kind})
         try:
             opened = OnnxEncoder(part)
-            rows = opened.embed(torch.from_numpy(drawn_crops(*opened.size, count=2)))
+            rows = opened.embed(drawn_crops(*opened.size, count=2))
         except Exception as error:  # as in check
             raise ExportError(f"the {kind} variant of {path.name} does not run: {error}") from error
-        if not bool(rows.isfinite().all()):
+        if not np.isfinite(rows).all():
             raise ExportError(f"the {kind} variant of {path.name} gives what is no number")
     return _exported(out, opset, None)
 
 
-def metadata(path: Path) -> dict[str, str]:
-    """What an exported file says of itself: `sightline.version`, `.training` (JSON), `.opset`; a variant `.variant`."""
+def read_metadata(path: Path) -> dict[str, str]:
+    """What an exported file says of itself by `sightline.version`, `.training` (JSON), `.opset`, and `.variant`."""
     model = onnx.load(path, load_external_data=False)
     return {entry.key: entry.value for entry in model.metadata_props}
 
@@ -158,14 +187,15 @@ def drawn_crops(height: int, width: int, count: int = DRAWN, seed: int = 0) -> C
     return drawn
 
 
-def _same_ranking(wanted: torch.Tensor, found: torch.Tensor, tolerance: float) -> bool:
-    """Whether what is nearer by more than `tolerance` in `wanted` is nearer in `found`, for each row."""
-    one, other = wanted @ wanted.T, found @ found.T
-    near, order = one.sort(dim=1)
-    best_so_far = other.gather(1, order).cummax(1).values  # in `found`, of all that are no nearer in `wanted`
-    farther = torch.searchsorted(near, one - tolerance)  # how many are clearly farther than each
-    rival = best_so_far.gather(1, (farther - 1).clamp(min=0))
-    return bool(((farther == 0) | (other > rival)).all())
+def _same_ranking(trained: NDArray[np.float32], exported: NDArray[np.float32], tolerance: float) -> bool:
+    """Whether what is nearer by more than `tolerance` in `trained` is nearer in `exported`, for each row."""
+    for before, after in zip(trained @ trained.T, exported @ exported.T):
+        order = np.argsort(before, kind="stable")
+        best_so_far = np.maximum.accumulate(after[order])  # in `exported`, of all that are no nearer in `trained`
+        farther = np.searchsorted(before[order], before - tolerance)  # how many are clearly farther than each
+        if not ((farther == 0) | (after > best_so_far[(farther - 1).clip(min=0)])).all():
+            return False
+    return True
 
 
 def _write_fp16(model: onnx.ModelProto, part: Path) -> None:
@@ -174,10 +204,10 @@ def _write_fp16(model: onnx.ModelProto, part: Path) -> None:
 
     blocked = sorted({*DEFAULT_OP_BLOCK_LIST, *KEPT_FLOAT32})
     converted = convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
-    # The converter writes a value's cast once for each that takes it, and all at the end; ONNX allows neither.
+    # The converter writes a value's cast once for each that takes it, and all at the end. ONNX allows neither.
     casts: dict[str, onnx.NodeProto] = {}
-    others = [n for n in converted.graph.node if n.op_type != "Cast" or casts.setdefault(n.output[0], n) is n]
-    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in others]
+    needed = [n for n in converted.graph.node if n.op_type != "Cast" or casts.setdefault(n.output[0], n) is n]
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in needed]
     del converted.graph.node[:]
     converted.graph.node.extend(nodes)
     OnnxModel.graph_topological_sort(converted.graph)
@@ -187,24 +217,26 @@ def _write_fp16(model: onnx.ModelProto, part: Path) -> None:
 def _write_int8(model: onnx.ModelProto, part: Path, crops: Crops) -> None:
     """Static quantisation of all convolutions but the first, with the least and most that the crops bring about.
 
-    The first sees a picture beside its balanced copy, two scales that one range can't serve: 8 bits there cost
-    several points of mAP, elsewhere next to none. Percentile and entropy ranges were no better.
+    The first sees a picture beside its balanced copy, two scales that one range can't serve. There 8 bits cost several
+    points of mAP, elsewhere next to none. Percentile and entropy ranges were no better.
     """
     from onnxruntime import quantization
 
-    chosen = crops[:: -(-len(crops) // CALIBRATION)]
+    calibrating = crops[:: -(-len(crops) // CALIBRATION)]
     name = model.graph.input[0].name
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
-            self.batches = (chosen[k : k + CALIBRATION_BATCH] for k in range(0, len(chosen), CALIBRATION_BATCH))
+            self.batches = (
+                calibrating[k : k + CALIBRATION_BATCH] for k in range(0, len(calibrating), CALIBRATION_BATCH)
+            )
 
         def get_next(self) -> dict[str, Crops] | None:
             batch = next(self.batches, None)
             return None if batch is None else {name: np.ascontiguousarray(batch)}
 
     first = next((node.name for node in model.graph.node if node.op_type == "Conv"), None)
-    # The exporter has folded and shaped already; unless told so, the library warns through the root logger.
+    # The exporter has folded and shaped already. Without this property, the library warns through the root logger.
     onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     quantization.quantize_static(
         model,
@@ -220,7 +252,7 @@ def _write_int8(model: onnx.ModelProto, part: Path, crops: Crops) -> None:
     )
 
 
-def _described(card: Mapping[str, Any]) -> str:
+def _card_as_json(card: Mapping[str, Any]) -> str:
     try:
         return json.dumps(_without_places(card), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -230,7 +262,7 @@ def _described(card: Mapping[str, Any]) -> str:
 
 
 def _without_places(value: Any) -> Any:
-    """The same without what tells of a machine: of paths the last name stays, of text over several lines the first."""
+    """The same without what tells of a machine. Of paths the last name stays, of text over several lines the first."""
     if isinstance(value, Mapping):
         return {str(_without_places(key)): _without_places(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -247,7 +279,7 @@ def _without_places(value: Any) -> Any:
 
 
 def _finish(part: Path, properties: Mapping[str, str]) -> int:
-    """Puts the metadata in, takes everybody else's out, and checks the file; returns its opset."""
+    """Puts the metadata in, takes everybody else's out, and checks the file. Returns its opset."""
     forget_origin(part)
     model = onnx.load(part)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -263,4 +295,15 @@ def _finish(part: Path, properties: Mapping[str, str]) -> int:
 
 def _exported(path: Path, opset: int, checked: Checked | None) -> Exported:
     data = path.read_bytes()
-    return Exported(path, hashlib.sha256(data).hexdigest(), len(data), opset, checked)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Exported(path=path, sha256=sha256, bytes=len(data), opset=opset, checked=checked)
+
+
+def forget_origin(path: Path) -> None:
+    """Takes out what the exporter notes of every node: the lines and folders of the code that made it."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)

@@ -23,10 +23,12 @@ class Dice:
         self.count, self.generator = count, generator
 
     def uniform(self, low: float, high: float, channels: int = 1) -> Tensor:
+        """(N, channels, 1, 1) from low to high."""
         numbers = torch.rand(self.count, channels, 1, 1, generator=self.generator, device=self.generator.device)
         return low + (high - low) * numbers
 
     def normal(self, spread: float, channels: int = 1) -> Tensor:
+        """(N, channels, 1, 1) around 0 with that standard deviation."""
         numbers = torch.randn(self.count, channels, 1, 1, generator=self.generator, device=self.generator.device)
         return spread * numbers
 
@@ -35,6 +37,7 @@ class Dice:
         return (self.uniform(0, 1) < share).float()
 
     def order(self) -> Tensor:
+        """(N,) a random order of the crops."""
         return torch.randperm(self.count, generator=self.generator, device=self.generator.device)
 
     def rectangle(self, images: Tensor, low: tuple[float, float], high: tuple[float, float]) -> Tensor:
@@ -49,10 +52,18 @@ class Dice:
 
 
 def augment(crops: Tensor, height: int, width: int, generator: Generator, *, mild: bool = False) -> Tensor:
-    """(N, H, W, 3) uint8 RGB → (N, height, width, 3) float32 of 0…255; the generator lives on the crops' device.
+    """Crops as another camera and another detector might have given them.
 
-    mild: boxes and erased patches only. Where the crops are of the very cameras that the encoder will see, it may learn
-    their light and lenses; with other light it would unlearn what clothes look like there.
+    Args:
+        crops: (N, H, W, 3) uint8 RGB.
+        height: px, of what comes out.
+        width: px, of what comes out.
+        generator: Of all that is random, on the crops' device.
+        mild: Boxes and erased patches only. Where the crops are of the very cameras that the encoder will see, it may
+            learn their light and lenses; with other light it would unlearn what clothes look like there.
+
+    Returns:
+        (N, height, width, 3) float32 of 0…255.
     """
     dice = Dice(len(crops), generator)
     images = reframe(crops.permute(0, 3, 1, 2).float(), height, width, dice) / 255.0
@@ -104,27 +115,28 @@ def refocus(images: Tensor, dice: Dice) -> Tensor:
     """Blur, motion blur, and the loss of a small or hard-compressed picture: made smaller and larger again."""
     size = images.shape[2:]
 
-    def blurred(some: Tensor, dice: Dice) -> Tensor:
-        soft = functional.avg_pool2d(some, 3, 1, 1, count_include_pad=False)
-        return torch.lerp(some, soft, dice.uniform(-0.5, 1.0))  # below 0: sharpened
+    def blurred(images: Tensor, dice: Dice) -> Tensor:
+        soft = functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
+        return torch.lerp(images, soft, dice.uniform(-0.5, 1.0))  # below 0: sharpened
 
-    def moved(some: Tensor, dice: Dice) -> Tensor:
-        swept = functional.avg_pool2d(some, (1, 5), 1, (0, 2), count_include_pad=False)
-        return torch.lerp(some, swept, dice.uniform(0.3, 1.0))
+    def moved(images: Tensor, dice: Dice) -> Tensor:
+        swept = functional.avg_pool2d(images, (1, 5), 1, (0, 2), count_include_pad=False)
+        return torch.lerp(images, swept, dice.uniform(0.3, 1.0))
 
-    def shrunk(some: Tensor, factor: float) -> Tensor:
-        small = functional.interpolate(some, size=[math.ceil(side / factor) for side in size], mode="area")
+    def shrunk(images: Tensor, factor: float) -> Tensor:
+        small = functional.interpolate(images, size=[math.ceil(side / factor) for side in size], mode="area")
         return functional.interpolate(small, size=size, mode="bilinear", align_corners=False)
 
     change_some(images, dice, 0.40, blurred)
     change_some(images, dice, 0.15, moved)
-    change_some(images, dice, 0.20, lambda some, _: shrunk(some, 2))
-    change_some(images, dice, 0.10, lambda some, _: shrunk(some, 3))
+    change_some(images, dice, 0.20, lambda images, _: shrunk(images, 2))
+    change_some(images, dice, 0.10, lambda images, _: shrunk(images, 3))
     change_some(images, dice, 0.50, noisy)
     return images
 
 
 def noisy(images: Tensor, dice: Dice) -> Tensor:
+    """A sensor's noise, of another strength in each crop."""
     noise = torch.randn(images.shape, generator=dice.generator, device=images.device)
     return torch.addcmul(images, noise, dice.uniform(0, 0.08))
 

@@ -8,7 +8,7 @@ protocol, MARS (whose gallery holds the queries too), PRID2011, iLIDS-VID and bo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from reid.rerank import Reranked, Reranking, ragged
+from reid.rerank import Reranked, Reranking
 
 JUNK = -1  # Market-1501's person of boxes that show nobody well: left out of every ranking
 CELLS = 2**21  # affinities at once; they need about 20 bytes each
@@ -53,6 +53,7 @@ class Embeddings:
     cameras: NDArray[np.integer]  # (N,)
 
     def where(self, kept: NDArray[np.bool_]) -> Embeddings:
+        """Those of `kept` (N,)."""
         return Embeddings(self.rows[torch.from_numpy(kept)], self.people[kept], self.cameras[kept])
 
 
@@ -81,9 +82,11 @@ def evaluate_retrieval(
     """
     gallery = gallery.where(gallery.people != JUNK)
     device = query.rows.device
-    affinity: Callable[[slice], Tensor]
     if rerank is not None:
-        affinity = Reranked(query.rows, gallery.rows, rerank)
+        reranked = Reranked(query.rows.float().cpu().numpy(), gallery.rows.float().cpu().numpy(), rerank)
+
+        def affinity(part: slice) -> Tensor:
+            return torch.from_numpy(reranked(part)).to(device)
     else:
 
         def affinity(part: slice) -> Tensor:
@@ -97,8 +100,10 @@ def evaluate_retrieval(
     chunk = chunk or max(1, CELLS // max(1, len(people)))
     for start in range(0, len(who), chunk):
         part = slice(start, min(start + chunk, len(who)))
-        row, place = ragged(first[part], (last - first)[part])  # all of each query's person
-        column = by_person[place]
+        matches_of = (last - first)[part]  # all of each query's person
+        row = torch.arange(len(matches_of), device=device).repeat_interleave(matches_of)
+        within = torch.arange(len(row), device=device) - (matches_of.cumsum(0) - matches_of)[row]
+        column = by_person[first[part][row] + within]
         other_camera = where[part][row] != cameras[column]
         out = (row * len(people) + column)[~other_camera]
         row, column = row[other_camera], column[other_camera]  # matches, by query

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reid.merging import without_camera
+from reid.camera_shift import without_camera
 from reid.normalised import normalised
 from reid.tracklets import overlapping
 

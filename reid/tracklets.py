@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from reid.pictures import DecodedCrops, Picture, decode_all
 from reid.progress import Progress, unheard
 
 log = logging.getLogger("sightline")
@@ -39,17 +39,6 @@ _AHEAD = 4  # pieces a thread that may wait to be written: what bounds the memor
 
 class DatasetError(ValueError):
     """Crops that can't be written to a dataset or read from one; the message says where and what to do."""
-
-
-class PictureArray(Protocol):
-    """A picture that is fetched only when NumPy asks for it, uint8 `(h, w, 3)` RGB."""
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.uint8]: ...
-
-
-Picture = (
-    str | os.PathLike[str] | bytes | PictureArray | NDArray[np.uint8]
-)  # a file, its bytes (JPEG, PNG, …), or pixels as RGB
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,19 +327,12 @@ def _numbered(pairs: NDArray[np.integer], identifier: NDArray[np.int64]) -> NDAr
     return np.unique(np.sort(found[(identifier[found] == ids).all(1)], axis=1), axis=0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    crops: NDArray[np.uint8]  # (n, H, W, 3), contiguous
-    kept: NDArray[np.int64]  # (n,) which of the pictures they are
-    problems: list[str]  # of the others
-
-
 def _decoded(
     source: TrackletSource, shape: tuple[int, int, int], progress: Progress
-) -> Iterator[tuple[Tracklet, int, _Piece]]:
+) -> Iterator[tuple[Tracklet, int, DecodedCrops]]:
     """Pieces of tracklets with where in the tracklet they begin, in the source's order, decoded in threads."""
     threads = min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    waiting: deque[tuple[Tracklet, int, Future[_Piece]]] = deque()
+    waiting: deque[tuple[Tracklet, int, Future[DecodedCrops]]] = deque()
     done = 0
     progress("crops", 0, source.pictures)
     with ThreadPoolExecutor(threads) as pool:
@@ -359,7 +341,7 @@ def _decoded(
                 if entry is not None:
                     tracklet, offset = entry
                     pictures = tracklet.pictures[offset : offset + _PIECE]
-                    waiting.append((tracklet, offset, pool.submit(_decode_piece, pictures, shape)))
+                    waiting.append((tracklet, offset, pool.submit(decode_all, pictures, shape[0], shape[1])))
                 while len(waiting) > (_AHEAD * threads if entry is not None else 0):
                     tracklet, offset, future = waiting.popleft()
                     piece = future.result()
@@ -379,50 +361,3 @@ def _pieces(source: TrackletSource) -> Iterator[tuple[Tracklet, int]]:
             )
         for offset in range(0, len(tracklet.pictures), _PIECE):
             yield tracklet, offset
-
-
-def _decode_piece(pictures: Sequence[Picture], shape: tuple[int, int, int]) -> _Piece:
-    crops = np.empty((len(pictures), *shape), np.uint8)
-    kept: list[int] = []
-    problems: list[str] = []
-    for i, picture in enumerate(pictures):
-        try:
-            crops[len(kept)] = _resized(decode_picture(picture), shape[0], shape[1])
-            kept.append(i)
-        except (OSError, ValueError, cv2.error) as error:
-            named = os.fspath(picture) if isinstance(picture, str | os.PathLike) else f"picture {i}"
-            problems.append(f"{named}: {(error.strerror if isinstance(error, OSError) else None) or error}")
-    return _Piece(crops[: len(kept)], np.array(kept, np.int64), problems)
-
-
-def decode_crops(pictures: Sequence[Picture], height: int, width: int) -> NDArray[np.uint8]:
-    """`(n, height, width, 3)` RGB of those that can be decoded, in their order."""
-    return _decode_piece(pictures, (height, width, 3)).crops
-
-
-def decode_picture(picture: Picture) -> NDArray[np.uint8]:
-    """`(h, w, 3)` RGB. Raises OSError or ValueError where there is no whole picture."""
-    if isinstance(picture, str | os.PathLike):
-        picture = Path(picture).read_bytes()
-    if isinstance(picture, bytes):
-        # OpenCV takes a JPEG that breaks off and paints the rest grey, with no more than a line on stderr.
-        if picture.startswith(b"\xff\xd8") and b"\xff\xd9" not in picture:
-            raise ValueError("the JPEG breaks off")
-        pixels: NDArray[Any] | None = (
-            cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB) if picture else None
-        )
-        if pixels is None:
-            raise ValueError("no picture that can be decoded")
-        return cast("NDArray[np.uint8]", pixels)
-    given = np.asarray(picture)
-    if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != 3 or not given.size:
-        raise ValueError(f"pixels of type {given.dtype} and shape {given.shape}, not uint8 (h, w, 3)")
-    return given
-
-
-def _resized(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    shrinks = pixels.shape[0] * pixels.shape[1] > height * width
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cast("NDArray[np.uint8]", cv2.resize(pixels, (width, height), interpolation=interpolation))

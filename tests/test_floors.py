@@ -1,4 +1,4 @@
-"""The house stands as the README describes it: a folder imports only those below it, and files make no circles."""
+"""The house stands as docs/architecture.md draws it: folders import only those below, and files make no circles."""
 
 from __future__ import annotations
 

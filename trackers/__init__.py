@@ -1,4 +1,4 @@
-"""Boxes over time: NumPy, lap and filterpy; knows no video and no torch."""
+"""Boxes over time, with NumPy, lap and filterpy. This floor knows no video and no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ TRACKERS = ("bytetrack", "ocsort", "sort")
 
 
 def make_tracker(name: str = "bytetrack", **options: Any) -> Tracker:
-    """A new tracker for one camera; `options` are the keyword arguments of its class."""
+    """A new tracker for one camera.
+
+    Args:
+        name: One of `TRACKERS`.
+        options: The keyword arguments of the tracker's class.
+
+    Raises:
+        ValueError: There is no tracker of that name.
+    """
     # Imported on demand: filterpy, which only `sort` needs, loads SciPy and takes a second.
     if name == "bytetrack":
         from trackers.bytetrack import ByteTrack

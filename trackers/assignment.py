@@ -10,13 +10,18 @@ Index = NDArray[np.intp]
 
 
 def assign(similarity: NDArray[np.floating], threshold: float) -> tuple[Index, Index]:
-    """Rows and columns, ascending by row, of the best one-to-one pairs of `similarity` `(T, D)`.
+    """The best one-to-one pairs of tracks and detections.
 
-    Among all one-to-one sets of pairs with similarity ≥ `threshold`, the sum of (similarity − threshold) is the
-    greatest possible. NaN is not a pair. The same input gives the same pairs.
+    Most pairs in a frame have no rival: each is the other's only candidate. These are right as they stand. The cubic
+    solver gets only the rest, mostly a few rows and columns.
 
-    Most pairs in a frame have no rival: both are the other's only candidate. These are right as they stand, and the
-    cubic solver gets only the rest, mostly a few rows and columns.
+    Args:
+        similarity: `(T, D)`, NaN where a pair is impossible.
+        threshold: Least similarity of a pair.
+
+    Returns:
+        Rows and columns `(K,)` of the pairs, ascending by row. No other one-to-one pairs of at least `threshold` have a
+        greater sum of (similarity − threshold). The same input gives the same pairs.
     """
     candidate = similarity >= threshold
     rows, columns = candidate.nonzero()
@@ -37,8 +42,8 @@ def _solve(similarity: NDArray[np.floating], threshold: float, rows: Index, colu
     rows, columns = np.bincount(rows).nonzero()[0], np.bincount(columns).nonzero()[0]  # each once, ascending
     block = similarity[rows[:, None], columns]
     possible = block >= threshold
-    # Squared by hand with zeros, the price of staying alone: five times faster than lap's extend_cost on matrices this
-    # small; and lap's cost_limit doubles the matrix and splits the limit between row and column.
+    # Squared by hand with zeros, the price of staying alone. On matrices this small it is five times faster than lap's
+    # extend_cost. Its cost_limit doubles the matrix and splits the limit between row and column.
     side = max(len(rows), len(columns))
     cost = np.zeros((side, side))
     np.subtract(threshold, block, out=cost[: len(rows), : len(columns)], where=possible)

@@ -14,7 +14,9 @@ Float = NDArray[np.floating]
 class Detections:
     """People found in one frame.
 
-    boxes: float32 ``(N, 4)``, ``x1 y1 x2 y2`` in pixels of the frame; scores: float32 ``(N,)`` in 0..1.
+    Attributes:
+        boxes: float32 `(N, 4)`, x1 y1 x2 y2 in pixels of the frame.
+        scores: float32 `(N,)` in 0..1.
     """
 
     boxes: NDArray[np.float32]
@@ -25,6 +27,7 @@ class Detections:
 
     @staticmethod
     def empty() -> Detections:
+        """Of a frame without people."""
         return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
     def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
@@ -33,7 +36,7 @@ class Detections:
 
 
 def intersection(a: Float, b: Float) -> Float:
-    """`(N, M)`, entry `(i, j)` is the area in px² that `a[i]` and `b[j]` share; boxes are `(N, 4)` and `(M, 4)`."""
+    """`(N, M)`, entry `(i, j)` is the area in px² that `a[i]` and `b[j]` share. Boxes are `(N, 4)` and `(M, 4)`."""
     width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
     height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
     return np.maximum(width, 0) * np.maximum(height, 0)

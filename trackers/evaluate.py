@@ -1,7 +1,7 @@
 """How good tracks are: HOTA, CLEAR-MOT and IDF1 by TrackEval's metrics, and the purity of tracklets by ours.
 
-MOTChallenge's preprocessing is applied first: results on distractors (classes 2, 7, 8, 12) are dropped, and truth that
-is not a pedestrian (class 1) or marked to be ignored is not asked for. Truth without classes (MOT15: -1) keeps every
+MOTChallenge's preprocessing is applied first. Results on distractors (classes 2, 7, 8, 12) are dropped. Truth that is
+not a pedestrian (class 1) or is marked to be ignored does not count. Truth without classes (MOT15: -1) keeps every
 considered row.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,24 @@ from scipy.optimize import linear_sum_assignment
 from trackers.detections import iou
 from trackers.motchallenge import CLASS, CONFIDENCE, CONSIDERED, FRAME, ID, VISIBILITY, Rows, boxes_of
 
-os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot; we never do
-from trackeval.metrics import CLEAR, HOTA, Identity
-
 PEDESTRIAN = 1
 DISTRACTORS = (2, 7, 8, 12)  # person on vehicle, static person, distractor, reflection
 MATCH_IOU = 0.5
+ROUNDING = float(np.finfo(float).eps)  # what TrackEval allows an IoU to miss its threshold by
 GOES_ON = 1000.0  # what outweighs any IoU
-_METRICS = {
-    "HOTA": HOTA(),
-    "CLEAR": CLEAR({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
-    "Identity": Identity({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
-}
+
+
+@cache
+def _trackeval() -> dict[str, Any]:
+    """TrackEval's own, which is imported only to measure."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # TrackEval can plot, we never do
+    from trackeval.metrics import CLEAR, HOTA, Identity
+
+    return {
+        "HOTA": HOTA(),
+        "CLEAR": CLEAR({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
+        "Identity": Identity({"PRINT_CONFIG": False, "THRESHOLD": MATCH_IOU}),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,25 @@ class TrackingMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class PurityCounts:
+    """What purity is made of."""
+
+    tracklets: int  # with at least one box of a person
+    mixed_tracklets: int  # that hold boxes of two people or more
+    people: int  # who appear in at least one tracklet
+    appearances: int  # pairs of a tracklet and a person that it shows
+    boxes: int
+    matched_boxes: int  # that show a person
+    main_boxes: int  # that show their tracklet's main person
+
+
+@dataclass(frozen=True, slots=True)
 class PurityMetrics:
     """How far each tracklet holds one person only.
 
-    A box shows the person it is matched with at IoU ≥ 0.5, matched as CLEAR-MOT does it (Bernardin & Stiefelhagen
-    2008): a tracklet and its person stay matched while that holds, and only then is the highest total IoU looked for.
-    So a tracklet is mixed when it really leaves its person, not when somebody passes close by.
+    A box shows the person it is matched with at IoU ≥ 0.5, as CLEAR-MOT does it (Bernardin & Stiefelhagen 2008). A
+    tracklet and its person stay matched while that holds. Only then is the highest total IoU looked for. So a tracklet
+    is mixed when it really leaves its person, not when somebody passes close by.
     """
 
     tracklets: int  # with at least one box of a person
@@ -64,7 +84,7 @@ class PurityMetrics:
     people: int  # who appear in at least one tracklet
     matched_boxes: int
     unmatched: float  # share of all boxes that match nobody: false or badly placed
-    raw: tuple[int, int, int, int]  # boxes of main persons, mixed tracklets, boxes in all, person appearances
+    counts: PurityCounts  # which `combine_purity` adds up
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +94,10 @@ class _Matched:
     truth_ids: list[NDArray[np.int64]]
     result_ids: list[NDArray[np.int64]]
     similarity: list[NDArray[np.float64]]
-    visible: list[NDArray[np.float64]]
-    """Of each truth box, 0..1: the rest of it is hidden behind others."""
+    visible: list[NDArray[np.float64]]  # share of each truth box that is not hidden behind others
     confidences: list[NDArray[np.float64]]
-    people: NDArray[np.int64]
-    """What truth calls number 0, 1, 2…"""
-    tracks: NDArray[np.int64]
-    """What the results call number 0, 1, 2…"""
+    people: NDArray[np.int64]  # what truth calls number 0, 1, 2…
+    tracks: NDArray[np.int64]  # what the results call number 0, 1, 2…
 
     def for_trackeval(self) -> dict[str, Any]:
         return {
@@ -99,23 +116,28 @@ class _Matched:
 def evaluate_sequence(truth: Rows, results: Rows) -> TrackingMetrics:
     """Figures of one camera's results, both as MOTChallenge rows."""
     data = _match(truth, results).for_trackeval()
-    return _metrics({name: metric.eval_sequence(data) for name, metric in _METRICS.items()})
+    return _metrics({name: metric.eval_sequence(data) for name, metric in _trackeval().items()})
 
 
 def combine(sequences: Sequence[TrackingMetrics]) -> TrackingMetrics:
     """The figures of several cameras as one, as MOTChallenge combines sequences: from sums of counts, no mean."""
     return _metrics(
         {
-            name: metric.combine_sequences({str(k): one.raw[name] for k, one in enumerate(sequences)})
-            for name, metric in _METRICS.items()
+            name: metric.combine_sequences(
+                {str(number): sequence.raw[name] for number, sequence in enumerate(sequences)}
+            )
+            for name, metric in _trackeval().items()
         }
     )
 
 
 def evaluate_purity(truth: Rows, tracklets: Rows, *, each_frame: bool = False) -> PurityMetrics:
-    """Purity of one camera's tracklets, both as MOTChallenge rows.
+    """Purity of one camera's tracklets.
 
-    `each_frame` matches afresh in every frame: stricter, as a box on two people who overlap then changes sides.
+    Args:
+        truth: MOTChallenge rows.
+        tracklets: MOTChallenge rows, their ids are the tracklets'.
+        each_frame: Matches afresh in every frame. That is stricter: a box on two people who overlap changes sides.
     """
     data = _match(truth, tracklets)
     tracklet, person = _appearances(data, each_frame)
@@ -123,28 +145,31 @@ def evaluate_purity(truth: Rows, tracklets: Rows, *, each_frame: bool = False) -
     order = np.lexsort((-boxes, shown[0]))
     first = np.unique(shown[0, order], return_index=True)[1]  # each tracklet's main person comes first
     return _purity(
-        main=int(boxes[order][first].sum()),
-        mixed=int((np.bincount(shown[0]) > 1).sum()),
-        tracklets=len(first),
-        matched=len(tracklet),
-        boxes=sum(map(len, data.result_ids)),
-        people=len(np.unique(person)),
-        appearances=shown.shape[1],
+        PurityCounts(
+            tracklets=len(first),
+            mixed_tracklets=int((np.bincount(shown[0]) > 1).sum()),
+            people=len(np.unique(person)),
+            appearances=shown.shape[1],
+            boxes=sum(map(len, data.result_ids)),
+            matched_boxes=len(tracklet),
+            main_boxes=int(boxes[order][first].sum()),
+        )
     )
 
 
 def people_of(truth: Rows, tracklets: Rows) -> dict[int, int]:
-    """The person that each of one camera's tracklets shows most, by id; those that are on nobody are left out.
+    """The person that each of one camera's tracklets shows most, by id. Tracklets that show nobody are left out.
 
-    Every box counts for all whom it fits, IoU ≥ 0.5, by its IoU times how much of them is seen, where truth tells it.
-    Who walks hidden behind somebody has nearly the same box, but the pictures show the one in front.
+    A box counts for each person whom it fits with an IoU of at least 0.5. It counts by its IoU times how much of them
+    is seen, where truth tells it. Who walks hidden behind somebody has nearly the same box, but the pictures show the
+    one in front.
     """
     data = _match(truth, tracklets)
     shown = np.zeros((len(data.tracks), len(data.people)))
     for truth_ids, result_ids, similarity, visible in zip(
         data.truth_ids, data.result_ids, data.similarity, data.visible, strict=True
     ):
-        fits = np.where(similarity >= MATCH_IOU - np.finfo(float).eps, similarity, 0) * visible[:, None]
+        fits = np.where(similarity >= MATCH_IOU - ROUNDING, similarity, 0) * visible[:, None]
         shown[np.ix_(result_ids, truth_ids)] += fits.T
     if not shown.size:
         return {}
@@ -170,30 +195,21 @@ def _appearances(data: _Matched, each_frame: bool) -> tuple[NDArray[np.int64], N
 
 
 def combine_purity(sequences: Sequence[PurityMetrics]) -> PurityMetrics:
-    """Several cameras as one; people are counted once a camera."""
-    return _purity(
-        main=sum(one.raw[0] for one in sequences),
-        mixed=sum(one.raw[1] for one in sequences),
-        tracklets=sum(one.tracklets for one in sequences),
-        matched=sum(one.matched_boxes for one in sequences),
-        boxes=sum(one.raw[2] for one in sequences),
-        people=sum(one.people for one in sequences),
-        appearances=sum(one.raw[3] for one in sequences),
-    )
+    """Several cameras as one. People are counted once a camera."""
+    names = [field.name for field in fields(PurityCounts)]
+    return _purity(PurityCounts(**{name: sum(getattr(s.counts, name) for s in sequences) for name in names}))
 
 
-def _purity(
-    *, main: int, mixed: int, tracklets: int, matched: int, boxes: int, people: int, appearances: int
-) -> PurityMetrics:
+def _purity(counts: PurityCounts) -> PurityMetrics:
     return PurityMetrics(
-        tracklets=tracklets,
-        purity=main / matched if matched else 0.0,
-        mixed=mixed / tracklets if tracklets else 0.0,
-        tracklets_a_person=appearances / people if people else 0.0,
-        people=people,
-        matched_boxes=matched,
-        unmatched=1 - matched / boxes if boxes else 0.0,
-        raw=(main, mixed, boxes, appearances),
+        tracklets=counts.tracklets,
+        purity=counts.main_boxes / counts.matched_boxes if counts.matched_boxes else 0.0,
+        mixed=counts.mixed_tracklets / counts.tracklets if counts.tracklets else 0.0,
+        tracklets_a_person=counts.appearances / counts.people if counts.people else 0.0,
+        people=counts.people,
+        matched_boxes=counts.matched_boxes,
+        unmatched=1 - counts.matched_boxes / counts.boxes if counts.boxes else 0.0,
+        counts=counts,
     )
 
 
@@ -214,36 +230,36 @@ def _metrics(raw: dict[str, Any]) -> TrackingMetrics:
 
 def _best_pairs(similarity: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """One-to-one pairs of highest total IoU among those of at least MATCH_IOU."""
-    scores = np.where(similarity >= MATCH_IOU - np.finfo(float).eps, similarity, 0)
+    scores = np.where(similarity >= MATCH_IOU - ROUNDING, similarity, 0)
     rows, columns = linear_sum_assignment(-scores)
-    matched = scores[rows, columns] > np.finfo(float).eps
+    matched = scores[rows, columns] > ROUNDING
     return rows[matched], columns[matched]
 
 
 def _match(truth: Rows, results: Rows) -> _Matched:
     classes = truth[:, CLASS] if truth.shape[1] > CLASS else np.full(len(truth), -1.0)
     has_classes = bool((classes > 0).any())
-    asked, visible = truth[:, CONSIDERED] != 0, np.ones(len(truth))
+    counts, visible = truth[:, CONSIDERED] != 0, np.ones(len(truth))
     if has_classes:
         if truth.shape[1] > VISIBILITY:
-            told = truth[:, VISIBILITY]
-            visible = np.where(told < 0, 1.0, told.clip(max=1))  # -1: not told
-        asked &= classes == PEDESTRIAN
+            visibility = truth[:, VISIBILITY]
+            visible = np.where(visibility < 0, 1.0, visibility.clip(max=1))  # -1: unknown
+        counts &= classes == PEDESTRIAN
     last = int(max(truth[:, FRAME].max(initial=0), results[:, FRAME].max(initial=0)))
     frames = np.arange(1, last + 2)
     truth_at, results_at = np.searchsorted(truth[:, FRAME], frames), np.searchsorted(results[:, FRAME], frames)
     truth_boxes, result_boxes = boxes_of(truth).astype(np.float64), boxes_of(results).astype(np.float64)
     kept_truth, kept_results, similarities = [], [], []
     for t in range(last):
-        here, there = slice(*truth_at[t : t + 2]), slice(*results_at[t : t + 2])
-        similarity = np.asarray(iou(truth_boxes[here], result_boxes[there]), np.float64)
+        in_truth, in_results = slice(*truth_at[t : t + 2]), slice(*results_at[t : t + 2])
+        similarity = np.asarray(iou(truth_boxes[in_truth], result_boxes[in_results]), np.float64)
         keep = np.ones(similarity.shape[1], bool)
         if has_classes and similarity.size:
             rows, columns = _best_pairs(similarity)
-            keep[columns[np.isin(classes[here][rows], DISTRACTORS)]] = False
-        kept_truth.append(np.arange(here.start, here.stop)[asked[here]])
-        kept_results.append(np.arange(there.start, there.stop)[keep])
-        similarities.append(similarity[asked[here]][:, keep])
+            keep[columns[np.isin(classes[in_truth][rows], DISTRACTORS)]] = False
+        kept_truth.append(np.arange(in_truth.start, in_truth.stop)[counts[in_truth]])
+        kept_results.append(np.arange(in_results.start, in_results.stop)[keep])
+        similarities.append(similarity[counts[in_truth]][:, keep])
     return _Matched(
         truth_ids=_renumber(truth[:, ID], kept_truth),
         result_ids=_renumber(results[:, ID], kept_results),

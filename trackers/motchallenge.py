@@ -1,6 +1,6 @@
 """MOTChallenge text: one box a line, `frame,id,left,top,width,height,score|considered,class,visibility…`.
 
-Frames count from 1. Rows are float64 arrays in the file's own column order; the constants below name the columns.
+Frames count from 1. Rows are float64 arrays in the file's own column order. The constants below name the columns.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 FRAME, ID, LEFT, TOP, WIDTH, HEIGHT, CONFIDENCE, CLASS, VISIBILITY = range(9)
 CONSIDERED = CONFIDENCE  # in truth files: 0 marks a row to ignore
+BOX = slice(LEFT, HEIGHT + 1)
+FEWEST_COLUMNS = CONFIDENCE + 1  # of results and detections, truth has more
 
 Rows = NDArray[np.float64]
 
 
 class MotFormatError(ValueError):
-    """A file that is not MOTChallenge text; the message names the file and the line."""
+    """A file that is not MOTChallenge text. The message names the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +33,32 @@ class SequenceInfo:
 
     frame_rate: Fraction  # frames/s, above 0
     images: Path  # the folder of the pictures, inside the sequence's own
-    length: int  # frames; 0: not said
+    length: int  # frames, 0 where it is not said
 
 
 def read_rows(path: Path) -> Rows:
-    """All rows of a MOTChallenge file, `(N, C)` float64 with C ≥ 7, ordered by frame (stable within one).
+    """All rows of a MOTChallenge file.
 
-    Raises MotFormatError for text that is not rows of numbers and OSError for a file that can't be read.
+    Returns:
+        `(N, C)` float64 with C ≥ 7, ordered by frame, and within a frame as in the file.
+
+    Raises:
+        MotFormatError: The text is not rows of numbers.
+        OSError: The file can't be read.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # NumPy warns of an empty file; no boxes is a fair answer
+            warnings.simplefilter("ignore", UserWarning)  # NumPy warns of an empty file, but no boxes is a fair answer
             rows = np.loadtxt(path, delimiter=",", dtype=np.float64, ndmin=2, encoding="utf-8")
     except UnicodeDecodeError as error:
         raise MotFormatError(f"{path} is not text; a MOTChallenge file has one comma-separated box a line.") from error
     except ValueError as error:
         raise MotFormatError(f"{path} is not a MOTChallenge file ({error}).") from error
     if rows.size == 0:
-        return np.zeros((0, 9))
-    if rows.shape[1] < 7:
+        return np.zeros((0, VISIBILITY + 1))
+    if rows.shape[1] < FEWEST_COLUMNS:
         raise MotFormatError(
-            f"{path} has {rows.shape[1]} columns where MOTChallenge has at least 7 "
+            f"{path} has {rows.shape[1]} columns where MOTChallenge has at least {FEWEST_COLUMNS} "
             "(frame, id, left, top, width, height, score)."
         )
     if not np.isfinite(rows[:, : HEIGHT + 1]).all():
@@ -68,12 +75,16 @@ def write_rows(path: Path, rows: Rows) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     order = np.lexsort((rows[:, ID], rows[:, FRAME]))
-    np.savetxt(draft, rows[order][:, :7], fmt="%d,%d,%.2f,%.2f,%.2f,%.2f,%.4f,-1,-1,-1")
+    np.savetxt(draft, rows[order][:, :FEWEST_COLUMNS], fmt="%d,%d,%.2f,%.2f,%.2f,%.2f,%.4f,-1,-1,-1")
     os.replace(draft, path)
 
 
 def read_sequence_info(path: Path) -> SequenceInfo:
-    """Reads a `seqinfo.ini`. Raises MotFormatError where it is no such file or points out of its folder."""
+    """Reads a `seqinfo.ini`.
+
+    Raises:
+        MotFormatError: It is no such file, or it points out of its folder.
+    """
     ini = configparser.ConfigParser(interpolation=None)
     try:
         ini.read_string(path.read_text(encoding="utf-8-sig"))
@@ -94,7 +105,7 @@ def read_sequence_info(path: Path) -> SequenceInfo:
 
 def boxes_of(rows: Rows) -> NDArray[np.float32]:
     """`(N, 4)` float32 `x1 y1 x2 y2` of rows that hold left, top, width, height."""
-    boxes = rows[:, LEFT : HEIGHT + 1].astype(np.float32)
+    boxes = rows[:, BOX].astype(np.float32)
     boxes[:, 2:] += boxes[:, :2]
     return boxes
 

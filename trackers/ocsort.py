@@ -1,11 +1,13 @@
-"""OC-SORT (Cao et al., "Observation-Centric SORT", CVPR 2023), all tracks at once; equations as numbered there.
+"""OC-SORT (Cao et al., "Observation-Centric SORT", CVPR 2023), all tracks at once. Equations have its numbers.
 
-The estimate of an unseen track drifts; what was observed does not. Hence its three parts: ORU re-updates the filter
-of a track that is found again along a virtual trajectory (eq. 6, 7), OCM adds the consistency of observed directions
-to the association (eq. 8), and OCR gives tracks left over a second chance at the place of their last observation.
+The estimate of an unseen track drifts, what was observed does not. Hence its three parts:
 
-Differences from the authors' program: the filter is `trackers.kalman`, with steps in seconds; a virtual trajectory
-has as many steps as frames were missed, even in time; and every box of a track is reported from its first on.
+- ORU re-updates the filter of a track that is seen again, along a virtual trajectory (eq. 6, 7).
+- OCM adds the consistency of observed directions to the association (eq. 8).
+- OCR gives tracks left over a second chance, where they were last observed.
+
+It differs from the authors' program in three ways. The filter is `trackers.kalman`, with steps in seconds. A virtual
+trajectory has as many steps as frames were missed, even in time. Every box of a track is reported from its first on.
 """
 
 from __future__ import annotations
@@ -14,14 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trackers import kalman
+from trackers.array_tracker import ArrayTracker
 from trackers.assignment import assign
 from trackers.detections import Detections, iou
-from trackers.timing import Clock, Timing
-from trackers.tracked import Tracked, check_state, usable
+from trackers.timing import Timing
+from trackers.tracked import Tracked, usable
 
 Array = NDArray[np.float64]
 
+# The paper's parameters (section 5.1).
 DELTA_T = 3  # Δt, frames between the two observations that give a direction
+MATCH_IOU = 0.3  # least IoU of a pair
+INERTIA = 0.2  # λ of eq. 8, the weight of direction
 
 # Rows of the track array.
 FILTER = slice(0, kalman.ROWS)
@@ -32,57 +38,55 @@ RECENT = slice(DIRECTION.stop, DIRECTION.stop + 2 * DELTA_T)  # observed centres
 ID, SEEN, MISSED, ROWS = RECENT.stop, RECENT.stop + 1, RECENT.stop + 2, RECENT.stop + 3
 
 
-class OCSort:
-    """Observation-centric SORT with the paper's parameters (section 5.1).
+class OCSort(ArrayTracker):
+    """Observation-centric SORT."""
 
-    score: least score of a box. match: least IoU of a pair. inertia: λ of eq. 8, the weight of direction.
-    """
+    def __init__(self, *, score: float = 0.6, timing: Timing | None = None) -> None:
+        """A tracker that has seen nothing yet.
 
-    def __init__(
-        self, *, score: float = 0.6, match: float = 0.3, inertia: float = 0.2, timing: Timing | None = None
-    ) -> None:
-        self.score, self.match, self.inertia = score, match, inertia
-        self._clock = Clock(timing or Timing())
-        self._tracks: Array = np.zeros((ROWS, 0))
-        self._next_id = 1
+        Args:
+            score: Least score of a box, by default the paper's.
+            timing: When a track is forgotten.
+        """
+        super().__init__(ROWS, timing)
+        self.score = score
 
     def update(self, time: float, detections: Detections) -> Tracked:
         """See `Tracker.update`."""
         index = np.flatnonzero(usable(detections) & (detections.scores >= self.score))
         boxes, scores = detections.boxes[index].astype(np.float64), detections.scores[index].astype(np.float64)
         step = self._clock.step(time)
-        age = self._clock.now - self._tracks[SEEN]
-        tracks = self._tracks[:, age <= self._clock.timing.lost_after(self._clock.interval)]
+        tracks = self._recent(SEEN)
         kalman.predict(tracks[FILTER], step)
         earlier = _earlier_centres(tracks)  # 2xT
-        found = np.full(tracks.shape[1], -1)
+        detection_of = np.full(tracks.shape[1], -1)  # T, -1 where a track has none
         free = np.ones(len(index), bool)
 
-        # OCM, eq. 8: C = C_IoU + λ C_v, here as similarity; only pairs that overlap enough may match.
+        # OCM, eq. 8: C = C_IoU + λ C_v, here as similarity. Only pairs that overlap enough may match.
         overlap = iou(kalman.corners(tracks[FILTER]).T, boxes)  # TxD
         momentum = _momentum(tracks[DIRECTION], earlier, boxes) * scores
-        rows, columns = assign(np.where(overlap >= self.match, overlap + self.inertia * momentum, -1.0), 0.0)
-        found[rows], free[columns] = columns, False
+        rows, columns = assign(np.where(overlap >= MATCH_IOU, overlap + INERTIA * momentum, -1.0), 0.0)
+        detection_of[rows], free[columns] = columns, False
 
         # OCR: what is left over, against the last observation instead of the estimate.
-        waiting, left = np.flatnonzero(found < 0), np.flatnonzero(free)
+        waiting, left = np.flatnonzero(detection_of < 0), np.flatnonzero(free)
         if len(waiting) and len(left):
-            rows, columns = assign(iou(tracks[LAST][:, waiting].T, boxes[left]), self.match)
-            found[waiting[rows]], free[left[columns]] = left[columns], False
+            rows, columns = assign(iou(tracks[LAST][:, waiting].T, boxes[left]), MATCH_IOU)
+            detection_of[waiting[rows]], free[left[columns]] = left[columns], False
 
-        seen = np.flatnonzero(found >= 0)
-        tracks[:, seen] = self._observed(tracks[:, seen], boxes[found[seen]].T, earlier[:, seen])
-        lost = np.flatnonzero(found < 0)
+        seen = np.flatnonzero(detection_of >= 0)
+        tracks[:, seen] = self._observed(tracks[:, seen], boxes[detection_of[seen]].T, earlier[:, seen])
+        lost = np.flatnonzero(detection_of < 0)
         tracks[MISSED, lost] += 1
         _remember(tracks, lost, np.nan)
 
         born = np.flatnonzero(free)
         if len(born):
             tracks = np.concatenate((tracks, self._begin(boxes[born].T)), axis=1)
-            found = np.concatenate((found, born))
+            detection_of = np.concatenate((detection_of, born))
         self._tracks = tracks
-        seen = np.flatnonzero(found >= 0)
-        return Tracked(tracks[ID, seen].astype(np.int64), index[found[seen]])
+        seen = np.flatnonzero(detection_of >= 0)
+        return Tracked(tracks[ID, seen].astype(np.int64), index[detection_of[seen]])
 
     def _observed(self, tracks: Array, boxes: Array, earlier: Array) -> Array:
         """`tracks` `(ROWS, N)` after their new observations `boxes` `(4, N)`."""
@@ -124,28 +128,12 @@ class OCSort:
         tracks[LAST], tracks[SEEN] = boxes, self._clock.now
         tracks[RECENT] = np.nan
         _remember(tracks, np.arange(count), measured[:2])
-        tracks[ID] = np.arange(self._next_id, self._next_id + count)
-        self._next_id += count
+        tracks[ID] = self._new_ids(count)
         return tracks
-
-    def state(self) -> dict[str, NDArray]:
-        """See `Tracker.state`."""
-        return {
-            "clock": self._clock.state(),
-            "tracks": self._tracks.copy(),
-            "next_id": np.array(self._next_id, np.int64),
-        }
-
-    def restore(self, state: dict[str, NDArray]) -> None:
-        """See `Tracker.restore`."""
-        check_state(state, {"clock": (6,), "tracks": (ROWS, None), "next_id": ()})
-        self._clock.restore(state["clock"])
-        self._tracks = np.array(state["tracks"], np.float64, order="C")
-        self._next_id = int(state["next_id"])
 
 
 def _remember(tracks: Array, columns: NDArray[np.intp], centre: NDArray[np.floating] | float) -> None:
-    """Append the centre observed in this frame, or nan, to the recent centres of some tracks."""
+    """Appends the centre observed in this frame, or nan, to the recent centres of some tracks."""
     tracks[RECENT.start : RECENT.stop - 2, columns] = tracks[RECENT.start + 2 : RECENT.stop, columns]
     tracks[RECENT.stop - 2 : RECENT.stop, columns] = centre
 
@@ -160,13 +148,13 @@ def _earlier_centres(tracks: Array) -> Array:
 
 
 def _unit(vectors: Array) -> Array:
-    """Vectors `(2, …)` scaled to length 1; 0 stays 0."""
+    """Vectors `(2, …)` scaled to length 1. 0 stays 0."""
     length = np.hypot(vectors[0], vectors[1])
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
 def _momentum(direction: Array, earlier: Array, boxes: Array) -> Array:
-    """`(T, D)`, (π/2 − |Δθ|)/π of the tracks' direction and the direction to each box; 0 where there is none."""
+    """`(T, D)`, (π/2 − |Δθ|)/π of the tracks' direction and the direction to each box. 0 where there is none."""
     intention = _unit(((boxes[:, :2] + boxes[:, 2:]) / 2).T[:, None, :] - earlier[:, :, None])  # 2xTxD
     cosine = direction[0][:, None] * intention[0] + direction[1][:, None] * intention[1]
     momentum = 0.5 - np.arccos(cosine.clip(-1, 1)) / np.pi

@@ -1,7 +1,8 @@
 """SORT (Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016): the classic, for reference and comparison.
 
-One `filterpy` filter a track with the state [u, v, s, r, u̇, v̇, ṡ] (centre, area, aspect ratio; eq. 1), IoU and the
-Hungarian assignment; the numbers are those of the authors' program. Its unit of time is the frame.
+A track has a `filterpy` filter with the state [u, v, s, r, u̇, v̇, ṡ] (centre, area, aspect ratio, eq. 1). Tracks and
+boxes are matched by IoU and the Hungarian assignment. The numbers are those of the authors' program. Its unit of time
+is the frame.
 """
 
 from __future__ import annotations
@@ -12,33 +13,29 @@ from filterpy.kalman import KalmanFilter
 from numpy.typing import NDArray
 
 from trackers.detections import Detections, iou
-from trackers.timing import Clock, Timing
+from trackers.timing import CLOCK_NUMBERS, Clock, Timing
 from trackers.tracked import Tracked, check_state, usable
 
 Array = NDArray[np.float64]
 
+MIN_SCORE = 0.5  # of a box (section 3.1)
+MIN_IOU = 0.3  # of a pair, IoU_min of the paper
+MAX_AGE = 1  # frames, a track unseen for more is forgotten, T_Lost of the paper
+
 
 class Sort:
-    """The classic tracker, its output fitted to `Tracked`.
+    """The classic tracker, its output fitted to `Tracked`."""
 
-    score: least score of a box (section 3.1 of the paper: above one half). match: IoU_min.
-    max_age: a track unseen for more frames than this is forgotten; T_Lost of the paper.
-    min_hits: like the authors' program, a box is reported once its track was found in so many frames running after the
-        frame of its birth or last loss (in the first `min_hits` frames of all: at once). So the classic keeps the first
-        boxes of a track for itself; 0 reports every box, as the other trackers do.
-    timing: when given, its buffer in seconds takes the place of `max_age`. The filter still steps by frames.
-    """
+    def __init__(self, *, min_hits: int = 3, timing: Timing | None = None) -> None:
+        """A tracker that has seen nothing yet.
 
-    def __init__(
-        self,
-        *,
-        score: float = 0.5,
-        match: float = 0.3,
-        max_age: int = 1,
-        min_hits: int = 3,
-        timing: Timing | None = None,
-    ) -> None:
-        self.score, self.match, self.max_age, self.min_hits = score, match, max_age, min_hits
+        Args:
+            min_hits: A box is reported once its track had a box in so many frames running after its birth or last
+                loss. In the first `min_hits` frames of all it is reported at once. So does the authors' program, and
+                the classic keeps the first boxes of a track for itself. 0 reports every box, as the other trackers do.
+            timing: Its buffer in seconds replaces `MAX_AGE`. The filter still steps by frames.
+        """
+        self.min_hits = min_hits
         self._buffered = timing is not None
         self._clock = Clock(timing or Timing())
         self._tracks: list[_Track] = []
@@ -47,7 +44,7 @@ class Sort:
 
     def update(self, time: float, detections: Detections) -> Tracked:
         """See `Tracker.update`."""
-        index = np.flatnonzero(usable(detections) & (detections.scores >= self.score))
+        index = np.flatnonzero(usable(detections) & (detections.scores >= MIN_SCORE))
         boxes = detections.boxes[index].astype(np.float64)
         self._clock.step(time)
         self._frames += 1
@@ -56,7 +53,7 @@ class Sort:
         self._tracks = [track for track, keep in zip(self._tracks, sound) if keep]
 
         born = np.ones(len(boxes), bool)
-        reported: list[tuple[int, int]] = []
+        reported: list[tuple[int, int]] = []  # id and detection
         for row, column in self._associate(predicted[sound], boxes):
             track = self._tracks[row]
             track.update(boxes[column], self._clock.now)
@@ -70,23 +67,24 @@ class Sort:
             self._next_id += 1
         self._tracks = [track for track in self._tracks if not self._forgotten(track)]
         reported.sort()
-        return Tracked(np.array([r[0] for r in reported], np.int64), np.array([r[1] for r in reported], np.intp))
+        ids, detection = [id for id, _ in reported], [detection for _, detection in reported]
+        return Tracked(np.array(ids, np.int64), np.array(detection, np.intp))
 
     def _associate(self, predicted: Array, boxes: Array) -> list[tuple[int, int]]:
-        """Pairs of track and box. As in the authors' program, pairs below `match` are cut only after the assignment."""
+        """Pairs of track and box. As in the authors' program, pairs below `MIN_IOU` are cut after the assignment."""
         overlap = iou(predicted, boxes)
         if overlap.size == 0:
             return []
-        above = overlap > self.match
+        above = overlap > MIN_IOU
         if above.sum(axis=1).max() <= 1 and above.sum(axis=0).max() <= 1:
             return [(int(r), int(c)) for r, c in zip(*above.nonzero(), strict=True)]
         column_of = lap.lapjv(-overlap, extend_cost=True, return_cost=False)[0]
-        return [(r, int(c)) for r, c in enumerate(column_of) if c >= 0 and overlap[r, c] >= self.match]
+        return [(r, int(c)) for r, c in enumerate(column_of) if c >= 0 and overlap[r, c] >= MIN_IOU]
 
     def _forgotten(self, track: _Track) -> bool:
         if self._buffered:
             return self._clock.now - track.seen > self._clock.timing.lost_after(self._clock.interval)
-        return track.missed > self.max_age
+        return track.missed > MAX_AGE
 
     def state(self) -> dict[str, NDArray]:
         """See `Tracker.state`."""
@@ -103,25 +101,27 @@ class Sort:
     def restore(self, state: dict[str, NDArray]) -> None:
         """See `Tracker.restore`."""
         any_length = {"x": (None, 7), "P": (None, 7, 7), "seen": (None,), "counts": (None, 3)}
-        check_state(state, {"clock": (6,), "frames": (), "next_id": (), **any_length})
+        check_state(state, {"clock": (CLOCK_NUMBERS,), "frames": (), "next_id": (), **any_length})
         self._clock.restore(state["clock"])
         self._frames, self._next_id = int(state["frames"]), int(state["next_id"])
         self._tracks = []
-        for x, covariance, seen, counts in zip(state["x"], state["P"], state["seen"], state["counts"]):
-            track = _Track(np.array([0.0, 0.0, 1.0, 1.0]), int(counts[0]), float(seen))
-            track.missed, track.streak = int(counts[1]), int(counts[2])
+        for x, covariance, seen, (id, missed, streak) in zip(
+            state["x"], state["P"], state["seen"], state["counts"].tolist()
+        ):
+            track = _Track(np.array([0.0, 0.0, 1.0, 1.0]), id, float(seen))
+            track.missed, track.streak = missed, streak
             track.filter.x, track.filter.P = np.array(x)[:, None], np.array(covariance)
             self._tracks.append(track)
 
 
 class _Track:
-    """One person as the tracker goes.
-
-    seen: time of the last box, s. missed: frames without a box since. streak: frames running with a box.
-    """
+    """One person as the tracker goes."""
 
     def __init__(self, box: Array, id: int, seen: float) -> None:
-        self.id, self.seen, self.missed, self.streak = id, seen, 0, 0
+        self.id = id
+        self.seen = seen  # s, time of the last box
+        self.missed = 0  # frames without a box since
+        self.streak = 0  # frames running with a box
         f = self.filter = KalmanFilter(dim_x=7, dim_z=4)
         f.F = np.eye(7)
         f.F[:3, 4:] = np.eye(3)
@@ -134,7 +134,7 @@ class _Track:
         f.x[:4] = _measured(box)
 
     def predict(self) -> Array:
-        """Box x1 y1 x2 y2 in the next frame; not finite when the area has become negative."""
+        """Box x1 y1 x2 y2 in the next frame. It is not finite when the area has become negative."""
         x = self.filter.x
         if x[6, 0] + x[2, 0] <= 0:
             x[6] = 0
@@ -156,5 +156,6 @@ class _Track:
 
 def _measured(box: Array) -> Array:
     """[u, v, s, r] `(4, 1)` of a box x1 y1 x2 y2."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    return np.array([[box[0] + width / 2], [box[1] + height / 2], [width * height], [width / height]])
+    x1, y1, x2, y2 = box
+    width, height = x2 - x1, y2 - y1
+    return np.array([[x1 + width / 2], [y1 + height / 2], [width * height], [width / height]])

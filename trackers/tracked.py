@@ -11,12 +11,14 @@ from trackers.detections import Detections
 
 
 class Tracked(NamedTuple):
-    """Which detection of a frame belongs to which track; only observed boxes, never an interpolated one.
-
-    ids: int64 ``(M,)``, ascending. detection: intp ``(M,)``, index into the detections that were given.
+    """Which detection of a frame belongs to which track. Boxes are observed, never interpolated.
 
     Tentative tracks are included from their first box on. A track that never gets a second box was tentative, and
-    the consumer drops it: decided later, this keeps the first box of every real track.
+    the consumer drops it. Decided that late, the first box of every real track is kept.
+
+    Attributes:
+        ids: int64 `(M,)`, ascending.
+        detection: intp `(M,)`, index into the frame's detections.
     """
 
     ids: NDArray[np.int64]
@@ -24,22 +26,22 @@ class Tracked(NamedTuple):
 
 
 class Tracker(Protocol):
-    """One tracker follows one camera. Ids count from 1 in order of birth; nothing is shared between objects."""
+    """One tracker follows one camera. Ids count from 1 in order of birth. Trackers share nothing."""
 
     def update(self, time: float, detections: Detections) -> Tracked:
-        """Take the detections of the frame at `time` (seconds); frames without people must be given too.
+        """Takes the detections of the frame at `time` in seconds, also of a frame without people.
 
-        Boxes that are not finite or have no area, and scores that are not finite, are passed over: they are never
-        reported. The given arrays are not changed.
+        A detection is never reported if its score or box is not finite, or if its box has no area. The caller's arrays
+        are not changed.
         """
         ...
 
     def state(self) -> dict[str, NDArray]:
-        """Everything the tracker knows, as plain arrays, fit for `np.savez`: copies, safe to keep."""
+        """All that the tracker knows, as plain arrays fit for `np.savez`. They are copies, safe to keep."""
         ...
 
     def restore(self, state: dict[str, NDArray]) -> None:
-        """Go on from `state()` of a tracker made with the same options, identical to the last bit."""
+        """Goes on from `state()` of a tracker made with the same options, identical to the last bit."""
         ...
 
 
@@ -47,7 +49,11 @@ LARGEST = 1e7  # px: a coordinate beyond it is an error, and its square would ov
 
 
 def usable(detections: Detections) -> NDArray[np.bool_]:
-    """`(N,)` mask of detections with a finite box of positive area and a finite score."""
+    """`(N,)` mask of detections with a finite box of positive area and a finite score.
+
+    Raises:
+        ValueError: Boxes and scores do not fit together.
+    """
     boxes, scores = detections.boxes, detections.scores
     if boxes.shape != (len(scores), 4) or scores.ndim != 1:
         raise ValueError(f"boxes must be (N, 4) and scores (N,), not {boxes.shape} and {scores.shape}")
@@ -61,8 +67,20 @@ def usable(detections: Detections) -> NDArray[np.bool_]:
 
 
 def check_state(state: dict[str, NDArray], shapes: dict[str, tuple[int | None, ...]]) -> None:
-    """Refuse a state of another tracker; `shapes` gives each array's expected shape, `None` for any length."""
-    for name, shape in shapes.items():
-        found = state[name].shape if name in state else None
-        if found is None or len(found) != len(shape) or any(s not in (None, f) for s, f in zip(shape, found)):
-            raise ValueError(f"not a state of this tracker: {name!r} should have shape {shape}, found {found}")
+    """Refuses the state of another tracker.
+
+    Args:
+        state: What another tracker's `state` may have returned.
+        shapes: The expected shape of each array, None for any length.
+
+    Raises:
+        ValueError: An array is missing or has another shape.
+    """
+    for name, expected in shapes.items():
+        actual = state[name].shape if name in state else None
+        if (
+            actual is None
+            or len(actual) != len(expected)
+            or any(length not in (None, size) for length, size in zip(expected, actual))
+        ):
+            raise ValueError(f"not a state of this tracker: {name!r} should have shape {expected}, found {actual}")

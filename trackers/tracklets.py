@@ -1,19 +1,18 @@
 """Tracks are cut into tracklets, pieces so pure that each shows one person only.
 
-A tracker makes most of its mistakes where people cross, where a track was not seen for a while and where it jumps to
-somebody who looks different. `TrackletCutter` follows the tracks frame by frame and cuts each at those places. Every
-box of a track lands in exactly one **segment**; a segment that is long and large enough and was not part of a crossing
-is a **tracklet**, the rest stay what they are, boxes of a track. What is cut here is joined again by merging, on
-evidence.
+A tracker errs most where people cross, where a track is unseen for a while, and where a track jumps.
+`TrackletCutter` follows the tracks frame by frame and cuts each at those places. Every box of a track lands in exactly
+one **segment**. A segment that is long, large and not part of a crossing is a **tracklet**. The rest stay what they
+are, boxes of a track. Merging joins on evidence what is cut here.
 
-While it sees who stands beside whom, it also collects **cannot-link** facts: two tracklets that were seen apart in the
-same frames are two people.
+The cutter also collects **cannot-link** facts. Two tracklets that were seen apart in the same frames are two people.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +20,25 @@ from numpy.typing import NDArray
 from trackers.detections import area, intersection
 from trackers.timing import Clock, Timing
 
+# The figures below were chosen for purity, together with the defaults of `CutRules`. docs/decisions.md tells on what.
+GAP_SECONDS = 0.2  # s, a track unseen for longer is cut, since the tracker may have come back to somebody else…
+GAP_FRAMES = 3.5  # …but only after this many frame intervals: at low rates one missed frame is no gap
+IN_FRONT = 0.1  # of the box's height: whose feet stand lower by this stands in front, and the box surely shows them
+JUMP_IOU = 0.55  # IoU with the expected box below which a box shows somebody else: people overlap their next box
+SAME_LOOK = 0.96  # cosine with the segment's mean appearance below which a box shows somebody else
+MIN_SECONDS = 0.25  # s, a shorter segment shows too little to learn from
+MIN_BOXES = 4  # fewer leave no choice of crops
+APART_COVER = 0.3  # boxes that cover each other by less than this show two people…
+APART_FRAMES = 2  # …if seen so in this many frames, since one may be a false box
+SURE_BOXES = 3  # boxes after which a track is believed to be somebody
+VELOCITY_GAIN = 0.3  # weight of the newest step in a running velocity
+LOOK_GAIN = 0.1  # weight of the newest look in a segment's mean appearance
+
 
 class Cut(StrEnum):
     """Why a segment ended."""
 
-    GAP = "gap"  # not seen for longer than the rules allow
+    GAP = "gap"  # not seen for longer than `GAP_SECONDS` and `GAP_FRAMES` allow
     CROSSING = "crossing"  # began to overlap another track
     APART = "apart"  # a crossing that is over
     JUMP = "jump"  # suddenly elsewhere
@@ -45,30 +58,37 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CutRules:
-    """When a track is cut, and which pieces are tracklets. Chosen for purity; BENCHMARKS.md tells on what."""
+    """What differs between cameras and trials of when a track is cut, and which pieces are tracklets.
 
-    gap_seconds: float = 0.2  # unseen for longer: cut; never less than `gap_frames` frame intervals
-    gap_frames: float = 3.5
-    crossing_iou: float = 0.35  # IoU with another track from which on a box may show either person
-    crossing_cover: float = 0.5  # the same for the share of the smaller box that the larger one covers
-    front: float = 0.1  # whose feet stand lower in the picture by this share of the height stands in front, and is sure
-    hidden_seconds: float = 1.0  # for so long somebody who vanished is believed to go on, perhaps behind another
-    jump_iou: float = 0.55  # IoU of a box with the place where its track was expected below which it is somebody else
-    appearance: float = 0.96  # cosine similarity to the segment's mean appearance below which it is somebody else
-    max_seconds: float = 60.0  # bounds memory; a person who sits for an hour makes sixty tracklets
-    min_seconds: float = 0.25  # shorter: no tracklet
-    min_boxes: int = 4
-    min_height: float = 48.0  # px, median over the segment
-    apart_cover: float = 0.3  # boxes that cover each other by less than this show two people…
-    apart_frames: int = 2  # …if seen so in this many frames
+    Attributes:
+        crossing_iou: IoU with another track from which on a box may show either person.
+        crossing_cover: The same for the share of the smaller box that the larger one covers.
+        hidden_seconds: Seconds for which somebody who vanished is believed to go on, perhaps behind another.
+        max_seconds: Longest segment in seconds. It bounds memory: who sits for an hour makes sixty tracklets.
+        min_height: Least median height of a tracklet's boxes in px.
+    """
+
+    crossing_iou: float = 0.35
+    crossing_cover: float = 0.5
+    hidden_seconds: float = 1.0
+    max_seconds: float = 60.0
+    min_height: float = 48.0
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A finished piece of one track.
 
-    frames: int64 `(n,)` indices; times: float64 `(n,)` UTC seconds; boxes: float32 `(n, 4)`; scores: float32 `(n,)`.
-    cannot_link: int64 `(k,)` numbers of tracklets finished earlier that show other people.
+    Attributes:
+        number: Counts the segments of a footage, from the cutter's `next_number` on.
+        track: The tracker's id.
+        kind: What the segment is good for.
+        cut: Why it ended.
+        frames: int64 `(n,)` indices.
+        times: float64 `(n,)` UTC seconds.
+        boxes: float32 `(n, 4)` x1 y1 x2 y2 in px.
+        scores: float32 `(n,)`.
+        cannot_link: int64 `(k,)` numbers of tracklets finished earlier that show other people.
     """
 
     number: int
@@ -89,7 +109,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where the boxes of one frame went, in the order in which they were given."""
+    """Where the boxes of one frame went, in the order in which the caller gave them."""
 
     segments: NDArray[np.int64]  # (M,) segment numbers
     crossing: NDArray[np.bool_]  # (M,) whether the box overlaps another track
@@ -97,36 +117,61 @@ class Placed:
     finished: list[Segment]
 
 
-_PERSON = ("track", "x1", "y1", "x2", "y2", "vx", "vy", "seen", "boxes")  # velocities in px/s, boxes so far
-_SURE = 3  # boxes after which a track is believed to be somebody
-_VELOCITY_GAIN = 0.3  # weight of the newest step in a running velocity
-_LOG = ("segment", "frame", "time", "x1", "y1", "x2", "y2", "score")
+class Neighbours(NamedTuple):
+    """How the boxes of one frame lie to each other and to who is hidden."""
+
+    cover: NDArray[np.float32]  # (M,) share of the box that its worst neighbour covers
+    crossing: NDArray[np.bool_]  # (M,) whether it crosses a neighbour, seen or hidden
+    apart: NDArray[np.int32]  # (M, M) 1 where two boxes clearly show two people
 
 
-@dataclass(slots=True)
+# The two kinds of rows that a checkpoint holds are all float64, so that it keeps them as plain arrays.
+_PERSON = np.dtype(
+    [
+        ("track", np.float64),
+        ("box", np.float64, 4),  # px, where it was last seen
+        ("velocity", np.float64, 2),  # px/s
+        ("seen", np.float64),  # s, when
+        ("boxes", np.float64),  # how many boxes the track has had
+    ]
+)
+_BOX = np.dtype(
+    [
+        ("segment", np.float64),
+        ("frame", np.float64),
+        ("time", np.float64),  # UTC s
+        ("box", np.float64, 4),  # px
+        ("score", np.float64),
+    ]
+)
+_OPEN = np.dtype(
+    [
+        ("track", np.int64),
+        ("number", np.int64),
+        ("crossing", np.bool_),
+        ("first", np.float64),  # s, of the first and of the last box
+        ("last", np.float64),
+    ]
+)
+_OPEN_STATE = {"track": "tracks", "number": "numbers", "crossing": "crossing", "first": "first", "last": "last"}
+
+
 class TrackletCutter:
     """Cuts the tracks of one footage, in frame order.
 
     Memory is bounded by the open segments, each at most `max_seconds` long.
     """
 
-    rules: CutRules = field(default_factory=CutRules)
-    next_number: int = 1
-    # One entry an open segment, ordered by track id.
-    _tracks: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _crossing: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
-    _first: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    _last: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    _looks: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    _apart: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))  # frames seen apart, pairwise
-    _people: NDArray[np.float64] = field(
-        default_factory=lambda: np.zeros((0, len(_PERSON)))
-    )  # columns as in _PERSON, by track
-    # Facts that wait for the open one to finish as a tracklet: (open segment, finished tracklet).
-    _waiting: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
-    _log: list[NDArray[np.float64]] = field(default_factory=list)  # rows of open segments, columns as in _LOG
-    _clock: Clock = field(default_factory=lambda: Clock(Timing()))
+    def __init__(self, rules: CutRules | None = None, next_number: int = 1) -> None:
+        self.rules = rules or CutRules()
+        self.next_number = next_number  # of the next segment
+        self._open = np.zeros(0, _OPEN)  # the open segments, by track
+        self._looks = np.zeros((0, 0), np.float32)  # (open segments, D) their mean appearance, 0 where unknown
+        self._apart = np.zeros((0, 0), np.int32)  # (open segments, open segments) frames in which they were seen apart
+        self._people = np.zeros(0, _PERSON)  # who was seen not long ago, by track
+        self._waiting = np.zeros((0, 2), np.int64)  # facts for later: (open segment, finished tracklet)
+        self._log: list[NDArray[np.void]] = []  # the boxes of the open segments, rows of _BOX
+        self._clock = Clock(Timing())
 
     def update(
         self,
@@ -139,207 +184,233 @@ class TrackletCutter:
     ) -> Placed:
         """Takes the tracked boxes of one frame.
 
-        tracks: `(M,)` distinct ids in ascending order; boxes: `(M, 4)`; scores: `(M,)`; looks: `(M, D)` appearance,
-        L2-normalised, or None where none is known.
+        Args:
+            frame: Index of the frame.
+            time: UTC seconds.
+            tracks: `(M,)` distinct ids in ascending order.
+            boxes: `(M, 4)` x1 y1 x2 y2 in px.
+            scores: `(M,)`.
+            looks: `(M, D)` appearance, L2-normalised, or None where it is unknown.
+
+        Returns:
+            The segment of each box, and the segments that ended before this frame.
         """
         self._clock.step(time)
-        now, rules = self._clock.now, self.rules
-        gap = max(rules.gap_seconds, rules.gap_frames * self._clock.interval)
+        expected, hidden = self._expect(tracks, boxes)
+        neighbours = _neighbours(boxes, hidden, self.rules)
+        finished = self._close(self._reasons(tracks, boxes, expected, neighbours.crossing, looks))
+        self._begin(tracks, neighbours.crossing, looks.shape[1] if looks is not None else 0)
 
-        expected, hidden = self._expect(tracks, boxes, now)
-        cover_mine, crossing, apart = _neighbours(boxes, hidden, rules)
-        at = np.searchsorted(self._tracks, tracks)
-        known = (
-            (at < len(self._tracks)) & (self._tracks[np.minimum(at, len(self._tracks) - 1)] == tracks)
-            if len(self._tracks)
-            else np.zeros(len(tracks), bool)
-        )
-        mine = at[known]
-
-        reasons = np.full(len(self._tracks), "", dtype="U10")
-        seen = np.zeros(len(self._tracks), bool)
-        seen[mine] = True
-        reasons[mine[now - self._first[mine] >= rules.max_seconds]] = Cut.LENGTH
-        jumped = _pairwise_iou(boxes[known], expected[known]) < rules.jump_iou
-        reasons[mine[jumped]] = Cut.JUMP
-        if looks is not None and self._looks.size:
-            reference = self._looks[mine]
-            likeness = np.einsum("nd,nd->n", reference, looks[known]) / np.maximum(
-                np.linalg.norm(reference, axis=1), 1e-6
-            )
-            compared = ~self._crossing[mine] & ~crossing[known]
-            reasons[mine[compared & (likeness < rules.appearance)]] = Cut.APPEARANCE
-        changed = self._crossing[mine] != crossing[known]
-        reasons[mine[changed]] = np.where(crossing[known][changed], Cut.CROSSING, Cut.APART)
-        reasons[now - self._last > gap] = Cut.GAP
-        finished = self._close(reasons)
-
-        self._open(tracks, crossing, now, looks.shape[1] if looks is not None else 0)
-        at = np.searchsorted(self._tracks, tracks)
-        self._last[at] = now
+        row = np.searchsorted(self._open["track"], tracks)
+        self._open["last"][row] = self._clock.now
         if looks is not None and len(tracks):
-            self._looks[at] += np.where(self._looks[at].any(axis=1, keepdims=True), 0.1, 1.0) * (
-                looks - self._looks[at]
-            )
-        self._apart[np.ix_(at, at)] += apart
-        numbers = self._numbers[at]
+            mean = self._looks[row]
+            self._looks[row] += np.where(mean.any(axis=1, keepdims=True), LOOK_GAIN, 1.0) * (looks - mean)
+        self._apart[np.ix_(row, row)] += neighbours.apart
+        numbers = self._open["number"][row]
         if len(tracks):
-            self._log.append(np.column_stack([numbers, np.full((len(tracks), 2), (frame, time)), boxes, scores]))
-        return Placed(numbers, crossing, cover_mine, finished)
+            entries = np.empty(len(tracks), _BOX)
+            entries["segment"], entries["frame"], entries["time"] = numbers, frame, time
+            entries["box"], entries["score"] = boxes, scores
+            self._log.append(entries)
+        return Placed(numbers, neighbours.crossing, neighbours.cover, finished)
 
     def close(self) -> list[Segment]:
         """Finishes all that is open: the footage ended."""
-        return self._close(np.full(len(self._tracks), Cut.END, dtype="U10"))
+        return self._close(np.full(len(self._open), Cut.END, dtype="U10"))
 
     def state(self) -> dict[str, NDArray]:
         """All that a new cutter with the same rules needs to go on as this one would."""
         state = {
-            "tracks": self._tracks,
-            "numbers": self._numbers,
-            "crossing": self._crossing,
-            "first": self._first,
-            "last": self._last,
+            **{key: self._open[name] for name, key in _OPEN_STATE.items()},
             "looks": self._looks,
             "apart": self._apart,
-            "people": self._people,
+            "people": _as_plain(self._people),
             "waiting": self._waiting,
-            "log": np.concatenate([np.zeros((0, len(_LOG))), *self._log]),
+            "log": _as_plain(np.concatenate([np.zeros(0, _BOX), *self._log], dtype=_BOX)),
             "clock": self._clock.state(),
             "next": np.array(self.next_number),
         }
-        return {key: np.array(value) for key, value in state.items()}
+        return {key: np.array(value, order="C") for key, value in state.items()}
 
     def restore(self, state: dict[str, NDArray]) -> None:
-        """Goes on where the cutter that gave `state` stood."""
+        """Goes on where the cutter stood whose `state` this is."""
         state = {key: np.array(value) for key, value in state.items()}
-        self._tracks, self._numbers, self._crossing = state["tracks"], state["numbers"], state["crossing"]
-        self._first, self._last = state["first"], state["last"]
+        self._open = np.zeros(len(state["tracks"]), _OPEN)
+        for name, key in _OPEN_STATE.items():
+            self._open[name] = state[key]
         self._looks, self._apart, self._waiting = state["looks"], state["apart"], state["waiting"]
-        self._people, self._log = state["people"], [state["log"]]
+        self._people, self._log = _as_rows(state["people"], _PERSON), [_as_rows(state["log"], _BOX)]
         self._clock.restore(state["clock"])
         self.next_number = int(state["next"])
 
     def _expect(
-        self, tracks: NDArray[np.int64], boxes: NDArray[np.float32], now: float
+        self, tracks: NDArray[np.int64], boxes: NDArray[np.float32]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where the tracks of this frame were expected `(M, 4)` (new ones: where they are), and where those are
-        expected `(K, 4)` who vanished not long ago; then learns where everybody is now."""
-        people = self._people[now - self._people[:, 7] <= self.rules.hidden_seconds]
-        moved = people[:, 1:5] + people[:, [5, 6, 5, 6]] * (now - people[:, 7:8])
-        here = np.isin(people[:, 0], tracks)
-        hidden = moved[~here & (people[:, 8] >= _SURE)]
+        """Looks ahead from where everybody was, then learns where everybody is now.
+
+        Returns:
+            Where the tracks of this frame were expected, `(M, 4)`, new ones where they are. And where those are
+            expected who vanished not long ago, `(K, 4)`.
+        """
+        now = self._clock.now
+        people = self._people[now - self._people["seen"] <= self.rules.hidden_seconds]
+        moved = people["box"] + np.tile(people["velocity"], 2) * (now - people["seen"])[:, None]
+        row, present = _look_up(people["track"], tracks)
+        hidden = moved[~present & (people["boxes"] >= SURE_BOXES)]
+        before, row = people[present], row[present]
         expected = boxes.astype(np.float64)
-        at = np.searchsorted(tracks, people[here, 0])
-        expected[at] = moved[here]
-        latest = np.column_stack(
-            [tracks, boxes, np.zeros((len(tracks), 2)), np.full(len(tracks), now), np.ones(len(tracks))]
-        )
-        before = people[here]
-        step = np.maximum(now - before[:, 7:8], 1e-6)
-        centre = (boxes[at, :2].astype(np.float64) + boxes[at, 2:]) / 2
-        velocity = (centre - (before[:, 1:3] + before[:, 3:5]) / 2) / step
-        latest[at, 5:7] = before[:, 5:7] + _VELOCITY_GAIN * (velocity - before[:, 5:7])
-        latest[at, 8] += before[:, 8]
-        people = np.concatenate([people[~here], latest])
-        self._people = people[np.argsort(people[:, 0])]
+        expected[row] = moved[present]
+
+        latest = np.zeros(len(tracks), _PERSON)
+        latest["track"], latest["box"], latest["seen"], latest["boxes"] = tracks, boxes, now, 1
+        latest["boxes"][row] += before["boxes"]
+        step = np.maximum(now - before["seen"], 1e-6)[:, None]
+        velocity = (_centres(latest["box"][row]) - _centres(before["box"])) / step
+        latest["velocity"][row] = before["velocity"] + VELOCITY_GAIN * (velocity - before["velocity"])
+        people = np.concatenate([people[~present], latest], dtype=_PERSON)
+        self._people = people[np.argsort(people["track"])]
         return expected, hidden
 
-    def _open(self, tracks: NDArray[np.int64], crossing: NDArray[np.bool_], now: float, looks: int) -> None:
-        new = ~np.isin(tracks, self._tracks)
+    def _reasons(
+        self,
+        tracks: NDArray[np.int64],
+        boxes: NDArray[np.float32],
+        expected: NDArray[np.float64],
+        crossing: NDArray[np.bool_],
+        looks: NDArray[np.float32] | None,
+    ) -> NDArray[np.str_]:
+        """Why each open segment ends before this frame, `""` where it goes on. The last reason counts."""
+        now, segments = self._clock.now, self._open
+        reasons = np.full(len(segments), "", dtype="U10")
+        row, is_open = _look_up(tracks, segments["track"])
+        row, crosses = row[is_open], crossing[is_open]
+        crossed = segments["crossing"][row]
+
+        reasons[row[now - segments["first"][row] >= self.rules.max_seconds]] = Cut.LENGTH
+        reasons[row[_pairwise_iou(boxes[is_open], expected[is_open]) < JUMP_IOU]] = Cut.JUMP
+        if looks is not None and self._looks.size:
+            mean = self._looks[row]
+            length = np.maximum(np.linalg.norm(mean, axis=1), 1e-6)
+            likeness = np.einsum("nd,nd->n", mean, looks[is_open]) / length
+            reasons[row[~crossed & ~crosses & (likeness < SAME_LOOK)]] = Cut.APPEARANCE
+        changed = crossed != crosses
+        reasons[row[changed]] = np.where(crosses[changed], Cut.CROSSING, Cut.APART)
+        longest_gap = max(GAP_SECONDS, GAP_FRAMES * self._clock.interval)
+        reasons[now - segments["last"] > longest_gap] = Cut.GAP
+        return reasons
+
+    def _begin(self, tracks: NDArray[np.int64], crossing: NDArray[np.bool_], dimensions: int) -> None:
+        """Opens a segment for each track that has none. `dimensions` of the appearance are known by now."""
+        new = ~_look_up(tracks, self._open["track"])[1]
         count = int(new.sum())
         if not count:
             return
-        numbers = np.arange(self.next_number, self.next_number + count)
+        begun = np.empty(count, _OPEN)
+        begun["track"], begun["crossing"] = tracks[new], crossing[new]
+        begun["number"] = np.arange(self.next_number, self.next_number + count)
+        begun["first"] = begun["last"] = self._clock.now
         self.next_number += count
-        merged = np.concatenate([self._tracks, tracks[new]])
-        order = np.argsort(merged)
-        self._tracks = merged[order]
-        self._numbers = np.concatenate([self._numbers, numbers])[order]
-        self._crossing = np.concatenate([self._crossing, crossing[new]])[order]
-        self._first = np.concatenate([self._first, np.full(count, now)])[order]
-        self._last = np.concatenate([self._last, np.full(count, now)])[order]
-        width = max(looks, self._looks.shape[1])
-        grown = np.zeros((len(merged), width), np.float32)
-        grown[: len(merged) - count, : self._looks.shape[1]] = self._looks
-        self._looks = grown[order]
+        segments = np.concatenate([self._open, begun], dtype=_OPEN)
+        order = np.argsort(segments["track"])
+        self._open = segments[order]
+        looks = np.zeros((len(segments), max(dimensions, self._looks.shape[1])), np.float32)
+        looks[: len(segments) - count, : self._looks.shape[1]] = self._looks
+        self._looks = looks[order]
         self._apart = np.pad(self._apart, (0, count))[np.ix_(order, order)]
 
     def _close(self, reasons: NDArray[np.str_]) -> list[Segment]:
+        """Finishes the open segments that have a reason, in order of number."""
         closing = np.flatnonzero(reasons != "")
         if not len(closing):
             return []
-        log = np.concatenate(self._log)
-        ends = np.isin(log[:, 0], self._numbers[closing])
+        log = np.concatenate(self._log, dtype=_BOX)
+        number_of_box = log["segment"].copy()  # contiguous, which compares several times as fast
+        ends = np.isin(number_of_box, self._open["number"][closing])
         self._log = [log[~ends]]
-        rows = log[ends][np.argsort(log[ends][:, 0], kind="stable")]
+        ending = np.flatnonzero(ends)
+        log = log[ending[np.argsort(number_of_box[ending], kind="stable")]]
         finished = []
-        for i in closing[np.argsort(self._numbers[closing])]:
-            number = self._numbers[i]
-            first, last = np.searchsorted(rows[:, 0], [number, number + 1])
-            waits = self._waiting[:, 0] == number
+        for row in closing[np.argsort(self._open["number"][closing])]:
+            number = self._open["number"][row]
+            first, last = np.searchsorted(log["segment"], [number, number + 1])
+            is_its_fact = self._waiting[:, 0] == number
             segment = self._segment(
-                rows[first:last],
-                int(self._tracks[i]),
-                bool(self._crossing[i]),
-                Cut(str(reasons[i])),
-                self._waiting[waits, 1],
+                log[first:last],
+                track=int(self._open["track"][row]),
+                crossing=bool(self._open["crossing"][row]),
+                cut=Cut(str(reasons[row])),
+                cannot_link=self._waiting[is_its_fact, 1],
             )
-            self._waiting = self._waiting[~waits]
-            self._apart[i, i] = 0
-            if (
-                segment.kind == Kind.TRACKLET
-            ):  # whoever was seen apart from it and is still open learns of it at the end
-                others = self._numbers[self._apart[i] >= self.rules.apart_frames]
-                self._waiting = np.concatenate([self._waiting, np.column_stack([others, np.full(len(others), number)])])
-            self._apart[i] = self._apart[:, i] = 0
+            self._waiting = self._waiting[~is_its_fact]
+            self._apart[row, row] = 0
+            if segment.kind == Kind.TRACKLET:  # who was seen apart from it and is still open learns of it at the end
+                others = self._open["number"][self._apart[row] >= APART_FRAMES]
+                facts = np.column_stack([others, np.full(len(others), number)])
+                self._waiting = np.concatenate([self._waiting, facts])
+            self._apart[row] = self._apart[:, row] = 0
             finished.append(segment)
-        stay = reasons == ""
-        self._tracks, self._numbers, self._crossing = self._tracks[stay], self._numbers[stay], self._crossing[stay]
-        self._first, self._last, self._looks = self._first[stay], self._last[stay], self._looks[stay]
-        self._apart = self._apart[np.ix_(stay, stay)]
+        stays = reasons == ""
+        self._open, self._looks = self._open[stays], self._looks[stays]
+        self._apart = self._apart[np.ix_(stays, stays)]
         return finished
 
     def _segment(
-        self, rows: NDArray[np.float64], track: int, crossing: bool, cut: Cut, others: NDArray[np.int64]
+        self, log: NDArray[np.void], *, track: int, crossing: bool, cut: Cut, cannot_link: NDArray[np.int64]
     ) -> Segment:
-        boxes = rows[:, 3:7].astype(np.float32)
+        """The segment of all the boxes in `log`."""
+        boxes = log["box"].astype(np.float32)
         if crossing:
             kind = Kind.CROSSING
-        elif len(rows) < self.rules.min_boxes or rows[-1, 2] - rows[0, 2] < self.rules.min_seconds:
+        elif len(log) < MIN_BOXES or log["time"][-1] - log["time"][0] < MIN_SECONDS:
             kind = Kind.SHORT
         elif np.median(boxes[:, 3] - boxes[:, 1]) < self.rules.min_height:
             kind = Kind.SMALL
         else:
             kind = Kind.TRACKLET
         return Segment(
-            number=int(rows[0, 0]),
+            number=int(log["segment"][0]),
             track=track,
             kind=kind,
             cut=cut,
-            frames=rows[:, 1].astype(np.int64),
-            times=rows[:, 2],
+            frames=log["frame"].astype(np.int64),
+            times=log["time"],
             boxes=boxes,
-            scores=rows[:, 7].astype(np.float32),
-            cannot_link=others if kind == Kind.TRACKLET else others[:0],
+            scores=log["score"].astype(np.float32),
+            cannot_link=cannot_link if kind == Kind.TRACKLET else cannot_link[:0],
         )
 
 
-def _neighbours(
-    boxes: NDArray[np.float32], hidden: NDArray[np.float64], rules: CutRules
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]:
-    """Of each box: the share that its worst neighbour covers `(M,)`; whether it crosses one, seen or `hidden` `(M,)`;
-    from whom it stands clearly apart `(M, M)`."""
-    others = np.concatenate([boxes, hidden.astype(np.float32)])
-    shared = intersection(boxes, others)
+def _neighbours(boxes: NDArray[np.float32], hidden: NDArray[np.float64], rules: CutRules) -> Neighbours:
+    """How `boxes` `(M, 4)` lie to each other and to `hidden` `(K, 4)`."""
+    everybody = np.concatenate([boxes, hidden.astype(np.float32)])
+    shared = intersection(boxes, everybody)
     np.fill_diagonal(shared, 0)
-    mine, theirs = np.maximum(area(boxes), 1e-6)[:, None], np.maximum(area(others), 1e-6)[None, :]
-    cover = shared / np.minimum(mine, theirs)
-    behind = boxes[:, 3:] - others[None, :, 3] < rules.front * (boxes[:, 3:] - boxes[:, 1:2])
-    near = (shared > rules.crossing_iou * (mine + theirs - shared)) | (cover > rules.crossing_cover)
-    crossing = (near & behind).any(axis=1)
+    areas = np.maximum(area(everybody), 1e-6)
+    own, theirs = areas[: len(boxes), None], areas[None, :]
+    cover = shared / np.minimum(own, theirs)
+    feet, height = boxes[:, 3:], boxes[:, 3:] - boxes[:, 1:2]
+    behind = feet - everybody[None, :, 3] < IN_FRONT * height
+    near = (shared > rules.crossing_iou * (own + theirs - shared)) | (cover > rules.crossing_cover)
     seen = slice(len(boxes))
-    apart = (cover[:, seen] < rules.apart_cover).astype(np.int32)
-    return (shared[:, seen] / mine).max(axis=1, initial=0), np.asarray(crossing), apart
+    return Neighbours(
+        cover=(shared[:, seen] / own).max(axis=1, initial=0),
+        crossing=(near & behind).any(axis=1),
+        apart=(cover[:, seen] < APART_COVER).astype(np.int32),
+    )
+
+
+def _look_up(ids: NDArray, ascending: NDArray) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Where `ids` `(N,)` stand in `ascending`, and which of them do. The row of one that does not means nothing."""
+    row = np.searchsorted(ascending, ids)
+    stands = row < len(ascending)
+    stands[stands] = ascending[row[stands]] == ids[stands]
+    return row, stands
+
+
+def _centres(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`(N, 2)` x y of boxes `(N, 4)`."""
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
 def _pairwise_iou(a: NDArray, b: NDArray) -> NDArray[np.float64]:
@@ -347,3 +418,13 @@ def _pairwise_iou(a: NDArray, b: NDArray) -> NDArray[np.float64]:
     side = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
     shared = side[:, 0] * side[:, 1]
     return shared / np.maximum(area(a) + area(b) - shared, 1e-6)
+
+
+def _as_plain(rows: NDArray[np.void]) -> NDArray[np.float64]:
+    """`(N, C)`, the fields of rows side by side."""
+    return np.ascontiguousarray(rows).view(np.float64).reshape(len(rows), rows.dtype.itemsize // 8)
+
+
+def _as_rows(plain: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.void]:
+    """`(N,)` rows of `dtype`, what `_as_plain` was made of."""
+    return np.ascontiguousarray(plain, np.float64).view(dtype)[:, 0]

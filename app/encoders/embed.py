@@ -19,8 +19,8 @@ from app.asking import Progress, unheard
 from app.record import Site
 from app.record.embeddings import Embeddings, pool
 from app.record.leases import ERASING
-from reid.encoder import OpenEncoder
-from reid.tracklets import decode_crops
+from deploy.encoder import OpenEncoder
+from reid.pictures import decode_crops
 
 log = logging.getLogger("sightline")
 
@@ -41,14 +41,12 @@ def embed(
 
     A tracklet none of whose crops can be decoded is left out.
     """
-    import torch
-
     held: list[tuple[int, NDArray[np.uint8]]] = []
 
     def flush() -> Iterator[tuple[int, NDArray[np.float32]]]:
-        rows = encoder.embed(torch.from_numpy(np.concatenate([crops for _, crops in held])), batch=BATCH).numpy()
-        whose = np.repeat(np.arange(len(held)), [len(crops) for _, crops in held])
-        yield from zip([number for number, _ in held], pool(rows, whose), strict=True)
+        rows = encoder.embed(np.concatenate([crops for _, crops in held]), batch=BATCH)
+        tracklet_of_crop = np.repeat(np.arange(len(held)), [len(crops) for _, crops in held])
+        yield from zip([number for number, _ in held], pool(rows, tracklet_of_crop), strict=True)
         held.clear()
 
     for number, jpegs in tracklets:
@@ -97,14 +95,14 @@ def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], ha
 def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder], progress: Progress = unheard) -> int:
     """Makes the store hold just the site's tracklets; returns how many were embedded."""
     table, nobody = site.tracklet_table(), np.empty(0, np.int64)
-    have = {footage: store.read(footage)[0] for footage in store.footages()}
+    stored_ids = {footage: store.read(footage)[0] for footage in store.footages()}
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
-    missing = {footage: np.setdiff1d(ids, have.get(footage, nobody)) for footage, ids in wanted.items()}
+    missing = {footage: np.setdiff1d(ids, stored_ids.get(footage, nobody)) for footage, ids in wanted.items()}
     total, done = sum(map(len, missing.values())), 0
     encoder = open_encoder() if total else None
-    for footage in sorted(have.keys() | wanted.keys()):
+    for footage in sorted(stored_ids.keys() | wanted.keys()):
         ids, new = wanted.get(footage, nobody), missing.get(footage, nobody)
-        if not len(new) and len(ids) and np.isin(have[footage], ids).all():
+        if not len(new) and len(ids) and np.isin(stored_ids[footage], ids).all():
             continue
         rows: list[tuple[int, NDArray[np.float32]]] = []
         for row in embed(read_crops(site, new), encoder) if encoder else ():
@@ -170,13 +168,13 @@ class Embedder:
     def _run(self) -> None:
         try:
             encoder = self._open()
-            found: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+            rows_of_footage: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
             waiting: list[tuple[int, int, Sequence[bytes]]] = []
 
             def flush() -> None:
-                whose = {tracklet: footage for footage, tracklet, _ in waiting}
+                footage_of = {tracklet: footage for footage, tracklet, _ in waiting}
                 for tracklet, halves in embed([(tracklet, jpegs) for _, tracklet, jpegs in waiting], encoder):
-                    found.setdefault(whose[tracklet], []).append((tracklet, halves))
+                    rows_of_footage.setdefault(footage_of[tracklet], []).append((tracklet, halves))
                 waiting.clear()
 
             while (item := self._queue.get()) is not None:
@@ -186,7 +184,7 @@ class Embedder:
                         flush()
                     continue
                 flush()
-                rows = sorted(found.pop(item, []), key=lambda row: row[0])
+                rows = sorted(rows_of_footage.pop(item, []), key=lambda row: row[0])
                 if rows:
                     keep(self._site, self._store, item, *_stacked(rows))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that calls close

@@ -14,6 +14,7 @@ from app.encoders.embed import read_crops
 from app.encoders.versions import ONNX, digest, find, folder_of, open_model, serving
 from app.errors import SiteError
 from app.record import Site
+from reid.pictures import decode_crops
 from reid.whole_file import whole_file
 
 
@@ -32,17 +33,16 @@ def export_model(
     site: Site, out: Path, version: str | None = None, variant: Literal["fp32", "fp16", "int8"] = "fp32"
 ) -> ModelFile:
     """Writes a version's ONNX file, or a smaller variant of it, calibrated on the site's crops. Raises SiteError."""
-    known = serving(site) if version is None else find(site, version)
-    encoder = open_model(site, known)  # checks that the file is what was deployed
-    source = folder_of(site, known.name) / ONNX
+    model = serving(site) if version is None else find(site, version)
+    encoder = open_model(site, model)  # checks that the file is what was deployed
+    source = folder_of(site, model.name) / ONNX
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if variant == "fp32":
             with whole_file(out) as part:
                 shutil.copyfile(source, part)
         else:
-            from deploy.export import CALIBRATION, ExportError
-            from deploy.export import variant as write_variant
+            from deploy.export import CALIBRATION, ExportError, write_variant
 
             try:
                 write_variant(source, out, variant, _some_crops(site, CALIBRATION, encoder.size))
@@ -50,13 +50,13 @@ def export_model(
                 raise SiteError(f"{error}.") from error
     except OSError as error:
         raise SiteError(f"{out} can't be written ({error.strerror}).") from error
-    return ModelFile(known.name, str(out), variant, out.stat().st_size, digest(out))
+    return ModelFile(model.name, str(out), variant, out.stat().st_size, digest(out))
 
 
 def _some_crops(site: Site, count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Crops of tracklets spread over the site, `(n, height, width, 3)`."""
-    from reid.tracklets import decode_crops
-
     ids = site.tracklet_table().ids
-    chosen = ids[np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))] if len(ids) else ids
-    return decode_crops([jpegs[len(jpegs) // 2] for _, jpegs in read_crops(site, chosen) if jpegs], *size)
+    spread_ids = (
+        ids[np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))] if len(ids) else ids
+    )
+    return decode_crops([jpegs[len(jpegs) // 2] for _, jpegs in read_crops(site, spread_ids) if jpegs], *size)

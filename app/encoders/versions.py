@@ -8,26 +8,23 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-import deploy.models
 from app.asking import Progress, unheard
 from app.encoders import embed
 from app.errors import SiteError
 from app.record import Site
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, ModelRecord, lookup
+from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
+from deploy.models import BASE, LARGE, shipped
+from reid.calibration import Calibration
+from reid.camera_shift import without_camera
 from reid.whole_file import whole_file
 
-if TYPE_CHECKING:  # they bring torch
-    from reid.calibration import Calibration
-    from reid.encoder import OpenEncoder
-
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
-BASE, LARGE = "base", "large"  # in the box; large, for a first version to start from
 
 
 def folder_of(site: Site, name: str) -> Path:
@@ -37,7 +34,7 @@ def folder_of(site: Site, name: str) -> Path:
 
 def in_the_box(file: str) -> Path:
     """A file of an encoder that is shipped. Raises SiteError where it is missing."""
-    path = Path(deploy.models.__path__[0]) / file
+    path = shipped(file)
     if not path.is_file():
         raise SiteError(f"{path} is missing: install Sightline again, or make it with `python -m deploy.models.base`.")
     return path
@@ -60,12 +57,11 @@ def store_of(site: Site, name: str) -> Embeddings:
 
 def find(site: Site, name: str) -> ModelRecord:
     """A version by its name. Raises SiteError where there is none."""
-    known = {model.name: model for model in site.models()}
-    if name not in known:
-        raise SiteError(
-            f"The site at {site.path} has no model {name!r}; it has {', '.join(known) or 'none: ingest footage first'}."
-        )
-    return known[name]
+    models = {model.name: model for model in site.models()}
+    if name not in models:
+        names = ", ".join(models) or "none: ingest footage first"
+        raise SiteError(f"The site at {site.path} has no model {name!r}; it has {names}.")
+    return models[name]
 
 
 def serving(site: Site) -> ModelRecord:
@@ -80,8 +76,8 @@ def serving(site: Site) -> ModelRecord:
 
 def with_base(site: Site) -> ModelRecord:
     """The version that serves; of a site that has none, the shipped base, whose files are copied into the site."""
-    known = site.models()
-    if known:
+    models = site.models()
+    if models:
         return serving(site)
     folder = folder_of(site, BASE)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,8 +101,6 @@ def with_base(site: Site) -> ModelRecord:
 
 def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
     """Its ONNX file, which must be the one that the record knows. Raises SiteError."""
-    from reid.encoder import EncoderError, open_encoder
-
     path = folder_of(site, model.name) / ONNX
     if not path.is_file() or digest(path) != model.sha256:
         what = "is missing" if not path.is_file() else "is not the file that was deployed"
@@ -114,8 +108,8 @@ def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
             f"{path} {what}: let another version serve, `python -m app.models use NAME --site {site.path}`."
         )
     try:
-        return open_encoder(path)
-    except EncoderError as error:
+        return OnnxEncoder(path)
+    except OnnxError as error:
         raise SiteError(str(error)) from error
 
 
@@ -126,9 +120,6 @@ def digest(path: Path) -> str:
 
 def calibrate(site: Site, model: ModelRecord) -> Calibration:
     """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets."""
-    from reid.calibration import Calibration
-    from reid.merging import without_camera
-
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
     row, there = lookup(table.ids, ids)
@@ -138,7 +129,7 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
     cameras, merge, identity = table.cameras[row], site.merge(), None
     if merge is not None and len(merge.ids):
         identity = merge.of(ids)[1]
-    # As a search compares them: see `app.gallery`.
+    # As a search compares them: see `app.search.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
     return Calibration.fit(rows.reshape(halves.shape), cameras, pairs, identity, fresh)
@@ -152,8 +143,6 @@ def learned_from(site: Site) -> NDArray[np.int64]:
 
 def calibration_of(model: ModelRecord) -> Calibration:
     """How its similarities become probabilities. Raises SiteError where nobody has said so yet."""
-    from reid.calibration import Calibration
-
     if model.calibration is None:
         raise SiteError(
             f"The model {model.name} is not calibrated: `python -m app.ingest` again, it goes on from there."
@@ -178,7 +167,7 @@ def deploy_model(site: Site, model: ModelRecord, progress: Progress = unheard) -
 
 def next_name(site: Site) -> str:
     """v1, v2, …: one more than the latest, whatever became of it."""
-    numbers = [int(found[1]) for model in site.models() if (found := re.fullmatch(r"v(\d+)", model.name))]
+    numbers = [int(numbered[1]) for model in site.models() if (numbered := re.fullmatch(r"v(\d+)", model.name))]
     return f"v{max(numbers, default=0) + 1}"
 
 

@@ -19,8 +19,8 @@ from app.errors import FootageError
 CONTAINERS = (
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,ivf,obu,av1,mjpeg,dhav,mxf,nut,dv"
 )
-MAX_PIXELS = 2**27  # 16384 x 8192; a header may announce anything, and the buffers follow the header
-CONTINUED_CLOCK = 60  # seconds; a later first stamp is the clock of a longer recording, not a late first picture
+MAX_PIXELS = 2**27  # 16384 x 8192. A header may announce anything, and the buffers follow the header
+CONTINUED_CLOCK = 60  # seconds. A later first stamp is the clock of a longer recording, not a late first picture
 AV_TIME_BASE = 1_000_000  # of container.start_time and container.duration
 AVFMT_TS_DISCONT = 0x0200  # flag of formats whose clock starts anywhere (MPEG transport and programme streams)
 
@@ -30,11 +30,11 @@ av.logging.set_skip_repeated(False)
 
 
 def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
-    """Open the video file `path` and choose its first real video stream (cover pictures are none).
+    """Opens the video file `path` and chooses its first real video stream. Cover pictures are none.
 
-    The path is taken literally, whatever it looks like (`concat:a`, `http:x`, `-i`), and no other file is opened on its
-    behalf. Decoding is set to one thread: cameras are decoded side by side, damage is reported on the calling thread
-    with the packet that has it, and the same file always gives the same pictures.
+    The path is taken literally, whatever it looks like (`concat:a`, `http:x`, `-i`). No other file is opened on its
+    behalf. Decoding is set to one thread, for cameras are decoded side by side. So damage is reported on the calling
+    thread with the packet that has it, and the same file always gives the same pictures.
 
     Raises:
         FootageError: missing, empty, unreadable, not a video, cut off before its index, without video.
@@ -93,7 +93,7 @@ def _begins_like_mp4(path: Path) -> bool:
 
 
 def frame_rate(stream: VideoStream) -> Fraction:
-    """Frames a second, on average, as announced; 25 when nothing is."""
+    """Frames a second, on average, as announced. 25 when nothing is."""
     return Fraction(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
 
 
@@ -101,8 +101,8 @@ def clock_origin(container: InputContainer) -> Fraction:
     """The stamp, in seconds, at which the footage starts.
 
     That is 0 in most containers, so that a video stream that begins late does begin late. It is the container's first
-    stamp where clocks start anywhere (MPEG-TS), and where the first stamp is over a minute: such a file was cut out of
-    a longer recording whose clock it kept.
+    stamp where clocks start anywhere (MPEG-TS). So it is where the first stamp is over a minute: such a file was cut
+    out of a longer recording whose clock it kept.
     """
     first = Fraction(container.start_time or 0, AV_TIME_BASE)
     anywhere = bool(container.format.flags & AVFMT_TS_DISCONT)
@@ -112,8 +112,8 @@ def clock_origin(container: InputContainer) -> Fraction:
 def announced_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction, Fraction] | None:
     """The stamp at which the video should end by the file's own header, and how far off that may be, both in seconds.
 
-    None where the header says nothing: live recordings, and formats whose length is only estimated from what is there,
-    which can't tell that something is missing.
+    None where the header says nothing, as in live recordings. None also where the length is only estimated from what is
+    there, which can't tell that something is missing.
     """
     kind = container.format.name
     slack = max(Fraction(1, 2), 2 / frame_rate(stream))
@@ -134,7 +134,7 @@ def announced_end(container: InputContainer, stream: VideoStream) -> tuple[Fract
 
 
 def length_of(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds from the start of the footage to its end, as announced or estimated; None when unknown."""
+    """Seconds from the start of the footage to its end, as announced or estimated. None when unknown."""
     announced = announced_end(container, stream)
     if announced is not None:
         return float(announced[0] - clock_origin(container))

@@ -14,7 +14,7 @@ from app.footage.picture import Picture, Resume, checksum
 from app.footage.video import Video
 from deploy.detectors import Frame
 
-ROUNDING = Fraction(1, 1000)  # seconds; containers round stamps to it, and 0.1333 s must still meet the tick at 2/15 s
+ROUNDING = Fraction(1, 1000)  # s. Containers round stamps to it, and 0.1333 s must still meet the tick at 2/15 s
 
 __all__ = ["Decoder", "Resume", "open_footage"]
 
@@ -28,13 +28,15 @@ def open_footage(
     end: float | None = None,
     resume: Resume | None = None,
 ) -> Decoder:
-    """Open `footage` for decoding; iterate over the result for its frames.
+    """Opens `footage` for decoding. Iterate over the result for its frames.
 
     Args:
+        footage: what to decode.
         every: keep frames 0, N, 2N… of the footage.
-        fps: keep the first frame at or after each tick k/fps since the start of the footage, by the frames' own times;
-            a frame is never given twice, so slow footage stays as it is. Not together with `every`.
-        begin, end: UTC seconds; frames before `begin`, and from the first one at `end` on, are left out.
+        fps: keep the first frame at or after each tick k/fps since the start of the footage, by the frames' own times.
+            A frame never comes twice, so slow footage stays as it is. Not together with `every`.
+        begin: UTC seconds. Frames before are left out.
+        end: UTC seconds. Frames from the first one at this time on are left out.
         resume: `Decoder.resume_point()` of an earlier run with the same arguments: go on at the frame after it.
 
     Raises:
@@ -55,11 +57,11 @@ def open_footage(
 class Decoder(Iterator[Frame]):
     """An iterator over frames, to be made by `open_footage`.
 
-    Partly damaged footage is given as far as it can be decoded, without an exception: read `problems` afterwards. Every
+    Partly damaged footage comes as far as it can be decoded, without an exception. Read `problems` afterwards. Every
     image of one footage has the same size and is the receiver's to change.
     """
 
-    frames_expected: int | None  # how many frames will come, roughly; None when the file does not tell
+    frames_expected: int | None  # how many frames will come, roughly. None when the file does not tell
 
     def __init__(
         self,
@@ -91,16 +93,17 @@ class Decoder(Iterator[Frame]):
         self.close()
 
     def close(self) -> None:
+        """Closes the footage's file."""
         self._frames.close()
         self._source.close()
 
     @property
     def problems(self) -> list[str]:
-        """What was wrong with the footage decoded so far, a sentence each; complete when the iteration has ended."""
+        """What was wrong with the footage decoded so far, a sentence each. Complete when the iteration has ended."""
         return list(self._source.problems)
 
     def resume_point(self) -> Resume | None:
-        """Where to go on after the last frame given; None before the first. Costs a conversion and a checksum."""
+        """Where to go on after the last frame, None before the first. Costs a conversion and a checksum."""
         if self._last is None:
             return self._resume
         image = self._last.read()

@@ -21,7 +21,7 @@ from app.footage.start_time import from_metadata, from_name
 
 logger = logging.getLogger(__name__)
 
-# A file of these kinds is footage whatever is in it: if it can't be decoded, that is an error worth recording.
+# A file of these kinds is footage whatever is in it. If it can't be decoded, that is an error worth recording.
 _VIDEO = (
     ".mp4 .m4v .mov .qt .3gp .3g2 .mkv .webm .avi .divx .ts .m2ts .mts .mpg .mpeg .m2v .vob .ps .flv .f4v .wmv .asf "
     ".h264 .264 .h265 .265 .hevc .ivf .mjpeg .mjpg .ogv .dav .mxf .nut .dv"
@@ -48,11 +48,11 @@ class Footage:
 
     camera: str
     path: Path  # the file, or the folder with `seqinfo.ini`
-    name: str  # path relative to the camera, with "/": stays when the whole folder moves
+    name: str  # path relative to the camera, with "/". It stays when the whole folder moves
     start: float  # UTC seconds
     start_source: StartSource
-    size: int  # bytes; of all pictures of a sequence
-    fingerprint: str  # see `app.footage.fingerprint`; empty when the file could not be read
+    size: int  # bytes, of all pictures of a sequence
+    fingerprint: str  # see `app.footage.fingerprint`. Empty when the file could not be read
 
 
 @dataclass(frozen=True)
@@ -62,27 +62,30 @@ class Camera:
     name: str  # safe as a file name
     footage: tuple[Footage, ...]
     mask: tuple[Polygon, ...] = ()  # regions to ignore: pixels, or fractions of the picture when no number is above 1
-    min_height: float | None = None  # pixels; smaller people are ignored
-    time_zone: str | None = None  # IANA name; of times in file names that have no zone
+    min_height: float | None = None  # pixels. Smaller people are ignored
+    time_zone: str | None = None  # IANA name, of times in file names that have no zone
 
 
 def discover(path: Path, config: SiteConfig | None = None, start: float | None = None) -> list[Camera]:
-    """Find the cameras and their footage in `path`, ordered by name.
+    """Finds the cameras and their footage in `path`, ordered by name.
 
-    A file is one camera with one piece of footage. In a folder, each video file is a camera (named by its stem), each
-    folder with `seqinfo.ini` is a camera, and each other folder with footage in it, at any depth, is a camera whose
+    A file is one camera with one piece of footage. In a folder, each video file is a camera, named by its stem. Each
+    folder with `seqinfo.ini` is a camera, too. Each other folder with footage in it, at any depth, is a camera whose
     files follow each other. Hidden files, sidecar files and pictures outside of sequences are passed over. Files that
-    look like video by their suffix are listed whatever is in them; `open_footage` tells whether they are video.
+    look like video by their suffix are listed whatever is in them. `open_footage` tells whether they are video.
 
-    Footage starts at the time in its name (UTC, or the time zone that `config` gives; never the machine's own), else at
-    the container's creation time, else at `start`, else at the file's modification time. A camera's `start` in `config`
-    is a correction and goes before all of these. Where a `start` serves several files of a camera, they follow each
-    other without gaps.
+    Footage starts at the time in its name, which is UTC or in the time zone that `config` names. The machine's own zone
+    never counts. Next come the container's creation time, `start`, and the file's modification time. A camera's `start`
+    in `config` is a correction and goes before all of these. Where a `start` serves several files of a camera, they
+    follow each other without gaps.
 
     Args:
         path: a video file, an image sequence or a folder of them.
-        config: default: `path/site.toml` if it exists, else nothing.
+        config: what a person says about the site. By default `path/site.toml` where it exists.
         start: UTC seconds.
+
+    Returns:
+        At least one camera, each with at least one footage.
 
     Raises:
         FootageError: nothing there, no footage, or names that can't serve as camera names.
@@ -92,16 +95,16 @@ def discover(path: Path, config: SiteConfig | None = None, start: float | None =
         raise FootageError(f"{path} does not exist: give a video file or a folder of them")
     if config is None:
         config = site_config(path)
-    found = list(_cameras(path))
-    if not found:
+    paths_by_camera = list(_cameras(path))
+    if not paths_by_camera:
         raise FootageError(_nothing(path))
-    for name in config.cameras.keys() - {name for name, _, _ in found}:
+    for name in config.cameras.keys() - {name for name, _, _ in paths_by_camera}:
         logger.warning("site.toml has settings for camera %r, but there is no such camera in %s", name, path)
     cameras: list[Camera] = []
-    for found_name, root, paths in found:
-        settings = config.cameras.get(found_name, CameraConfig())
+    for path_name, root, paths in paths_by_camera:
+        settings = config.cameras.get(path_name, CameraConfig())
         settings = replace(settings, time_zone=settings.time_zone or config.time_zone)
-        name = _safe_name(settings.name or found_name, root)
+        name = _safe_name(settings.name or path_name, root)
         cameras.append(
             Camera(
                 name=name,
@@ -114,10 +117,10 @@ def discover(path: Path, config: SiteConfig | None = None, start: float | None =
     by_name: dict[str, Camera] = {}
     for camera in cameras:
         # Files called "Hall" and "hall" overwrite each other on many file systems, and so would exports.
-        other = by_name.setdefault(unicodedata.normalize("NFC", camera.name).casefold(), camera)
-        if other is not camera:
+        namesake = by_name.setdefault(unicodedata.normalize("NFC", camera.name).casefold(), camera)
+        if namesake is not camera:
             raise FootageError(
-                f"two cameras are called {camera.name!r} ({other.footage[0].path}, {camera.footage[0].path}): "
+                f"two cameras are called {camera.name!r} ({namesake.footage[0].path}, {camera.footage[0].path}): "
                 f"rename one, or give it a name in {SITE_TOML}"
             )
     return sorted(cameras, key=lambda camera: _natural(camera.name))
@@ -145,7 +148,7 @@ def _cameras(path: Path) -> Iterator[tuple[str, Path, list[Path]]]:
 
 
 def _segments(folder: Path) -> list[Path]:
-    """Footage at any depth below `folder`; links to folders are not followed there, they may go round in circles."""
+    """Footage at any depth below `folder`. Links to folders are not followed, for they may go round in circles."""
     paths: list[Path] = []
     for entry in _entries(folder):
         if entry.is_dir():
@@ -192,14 +195,14 @@ def _nothing(path: Path) -> str:
 
 
 def _footage(
-    camera: str, root: Path, paths: Sequence[Path], settings: CameraConfig, given: float | None
+    camera: str, root: Path, paths: Sequence[Path], settings: CameraConfig, start: float | None
 ) -> tuple[Footage, ...]:
     """The camera's footage in the order of time, then of name."""
     zone = zone_of(settings.time_zone)
     fixed = None
     if settings.start is not None:
         fixed = settings.start.replace(tzinfo=settings.start.tzinfo or zone).timestamp()
-    clock = fixed if fixed is not None else given
+    clock = fixed if fixed is not None else start
     footage: list[Footage] = []
     for path in sorted(paths, key=lambda path: _natural(path.relative_to(root).as_posix())):
         name = path.relative_to(root).as_posix()
@@ -230,7 +233,7 @@ def _stated_start(path: Path, name: PurePath, zone: tzinfo) -> tuple[float | Non
 
 
 def _length(path: Path) -> float:
-    """Seconds; 0 when unknown, so that whatever follows is at least not before it."""
+    """Seconds, 0 when unknown, so that whatever follows is at least not before it."""
     try:
         if path.is_dir():
             return ImageSequence(path).length
@@ -242,7 +245,7 @@ def _length(path: Path) -> float:
 
 
 def _identity(path: Path) -> tuple[int, str, float]:
-    """Size in bytes, fingerprint, modification time (of a sequence: of its first picture)."""
+    """Size in bytes, fingerprint and modification time, of a sequence that of its first picture."""
     try:
         status = path.stat()
         if not path.is_dir():

@@ -16,7 +16,7 @@ MIDDLE_BLOCKS = 6  # between the first and the last
 def fingerprint(path: Path, size: int | None = None) -> str:
     """SHA-256, as hex, of `size` and of blocks all over the first `size` bytes of the file `path` (default: all of it).
 
-    First MiB, last MiB and six between at even distances; everything when there are no more than 8 MiB. A change
+    The blocks are the first MiB, the last and six between at even distances. Up to 8 MiB that is everything. A change
     between the blocks of a larger file goes unnoticed, which is the price of not reading terabytes.
 
     Raises:
@@ -35,9 +35,10 @@ def fingerprint(path: Path, size: int | None = None) -> str:
 
 
 def grown(path: Path, old_size: int, old_fingerprint: str) -> bool:
-    """Do the first `old_size` bytes of the footage `path` (a file or a sequence's folder) still have that fingerprint?
+    """Whether the first `old_size` bytes of footage, a file or a sequence's folder, still have that fingerprint.
 
-    True for footage that is unchanged or was only added to; False when it was replaced, cut or can't be read.
+    So they have in footage that is unchanged or was only added to. They have not when it was replaced or cut, or can't
+    be read.
     """
     try:
         if path.is_dir():

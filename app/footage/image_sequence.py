@@ -19,6 +19,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 
 
 def is_sequence(folder: Path) -> bool:
+    """Whether the folder has a `seqinfo.ini`."""
     return (folder / SEQINFO).is_file()
 
 
@@ -44,7 +45,7 @@ class ImageSequence:
                 break
 
     def close(self) -> None:
-        pass
+        """Does nothing: no file stays open."""
 
     @property
     def length(self) -> float:
@@ -53,10 +54,11 @@ class ImageSequence:
 
     @property
     def frames(self) -> int:
+        """How many pictures there are."""
         return len(self.images)
 
     def before(self, seconds: float) -> Resume | None:
-        """The last picture before `seconds` (nothing need be decoded to find it); None when there is none."""
+        """The last picture before `seconds`, or None. Nothing need be decoded to find it."""
         earlier = [index for index in self.images if index / self.rate < seconds]
         return Resume(earlier[-1], earlier[-1], None) if earlier else None
 
@@ -96,7 +98,7 @@ class ImageSequence:
 
 
 def numbered_images(folder: Path) -> dict[int, Path]:
-    """Pictures by 0-based index, ascending: the number that ends the name, counted from 1 (from 0 if 0 is there)."""
+    """Pictures by 0-based index, ascending: the number that ends the name, counted from 1, or from 0 if 0 is there."""
     numbered: dict[int, Path] = {}
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
@@ -108,7 +110,7 @@ def numbered_images(folder: Path) -> dict[int, Path]:
 
 
 def image_folder(folder: Path) -> Path:
-    """Where the pictures of the sequence `folder` lie; FootageError when `seqinfo.ini` can't be understood."""
+    """Where the pictures of the sequence `folder` lie. Raises FootageError when `seqinfo.ini` can't be understood."""
     return _info(folder).images
 
 
@@ -120,12 +122,12 @@ def _info(folder: Path) -> SequenceInfo:
 
 
 def _read(path: Path) -> Image | None:
-    """RGB, upright by its EXIF tag; None when the file is not a whole picture."""
+    """RGB, upright by its EXIF tag. None when the file is not a whole picture."""
     try:
         data = path.read_bytes()
     except OSError:
         return None
-    # Half a JPEG decodes to a picture that is grey below; the decoder only writes a warning.
+    # Half a JPEG decodes to a picture that is grey below. The decoder only writes a warning.
     if not data or (path.suffix.lower() in {".jpg", ".jpeg"} and b"\xff\xd9" not in data[-4096:]):
         return None
     try:

@@ -18,8 +18,8 @@ class Resume:
     """The frame after which decoding goes on, recognisable in a later process."""
 
     index: int  # 0-based position in the footage
-    pts: int | None  # presentation stamp in the stream's time base; None where the container has none
-    checksum: int | None  # `checksum` of the picture; None: the stamp alone is trusted
+    pts: int | None  # presentation stamp in the stream's time base. None where the container has none
+    checksum: int | None  # `checksum` of the picture. None: the stamp alone is trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Picture:
     index: int  # 0-based position in the footage
     pts: int | None
     seconds: Fraction  # since the start of the footage
-    read: Callable[[], Image | None]  # the costly part; None when the picture is broken, which its source records
+    read: Callable[[], Image | None]  # the costly part. None when the picture is broken, which its source records
 
 
 def checksum(image: Image) -> int:

@@ -15,7 +15,6 @@ from app.errors import SiteConfigError
 
 Polygon = tuple[tuple[float, float], ...]  # x, y: pixels, or fractions of width and height when none is above 1
 
-
 SITE_TOML = "site.toml"
 
 
@@ -25,7 +24,7 @@ class CameraConfig:
 
     name: str | None = None  # the camera's name from here on
     time_zone: str | None = None  # IANA name, for times in file names
-    start: datetime | None = None  # of its first footage, whatever names and containers say; without zone: in time_zone
+    start: datetime | None = None  # of its first footage, whatever names and containers say. Without zone: in time_zone
     mask: tuple[Polygon, ...] = ()  # regions to ignore
     min_person_height: float | None = None  # pixels
 
@@ -39,16 +38,16 @@ class SiteConfig:
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
 
 
-def site_config(footage: Path, given: Path | None = None) -> SiteConfig:
-    """What `given` says, else the `site.toml` in the folder of footage, else nothing. Raises SiteConfigError."""
-    own = footage / SITE_TOML
-    if given is None and not own.is_file():
+def site_config(footage: Path, path: Path | None = None) -> SiteConfig:
+    """What `path` says, else the `site.toml` in the folder of footage, else nothing. Raises SiteConfigError."""
+    beside_footage = footage / SITE_TOML
+    if path is None and not beside_footage.is_file():
         return SiteConfig()
-    return read_site_toml(own if given is None else given)
+    return read_site_toml(beside_footage if path is None else path)
 
 
 def read_site_toml(path: Path) -> SiteConfig:
-    """Read and check `path`.
+    """Reads and checks `path`.
 
     Raises:
         SiteConfigError: missing, not TOML, an unknown key or a value of the wrong kind.
@@ -60,9 +59,9 @@ def read_site_toml(path: Path) -> SiteConfig:
         raise SiteConfigError(f"{path} can't be read ({error.strerror}): check the path and its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SiteConfigError(f"{path} is not TOML: {error}") from error
-    _known(path, "the file", document, {"site", "cameras"})
+    _refuse_unknown(path, "the file", document, {"site", "cameras"})
     site = _table(path, "site", document.get("site", {}))
-    _known(path, "[site]", site, {"detector", "time_zone"})
+    _refuse_unknown(path, "[site]", site, {"detector", "time_zone"})
     cameras = {}
     for name, value in _table(path, "cameras", document.get("cameras", {})).items():
         cameras[name] = _camera(path, f"cameras.{name}", _table(path, f"cameras.{name}", value))
@@ -74,12 +73,12 @@ def read_site_toml(path: Path) -> SiteConfig:
 
 
 def zone_of(name: str | None) -> tzinfo:
-    """The time zone `name`, already checked; UTC when there is none."""
+    """The time zone `name`, already checked. UTC when there is none."""
     return UTC if name is None else ZoneInfo(name)
 
 
 def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
-    _known(path, f"[{where}]", table, {"name", "time_zone", "start", "mask", "min_person_height"})
+    _refuse_unknown(path, f"[{where}]", table, {"name", "time_zone", "start", "mask", "min_person_height"})
     height = table.get("min_person_height")
     if height is not None and (not _is_number(height) or height < 0):
         raise SiteConfigError(f"{path}: {where}.min_person_height = {height!r} must be a number of pixels, 0 or more")
@@ -92,7 +91,7 @@ def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
     )
 
 
-def _known(path: Path, where: str, table: dict[str, Any], keys: set[str]) -> None:
+def _refuse_unknown(path: Path, where: str, table: dict[str, Any], keys: set[str]) -> None:
     for key in table:
         if key not in keys:
             raise SiteConfigError(f"{path}: unknown key {key!r} in {where}; possible are {', '.join(sorted(keys))}")
@@ -136,23 +135,23 @@ def _moment(path: Path, where: str, value: object) -> datetime | None:
 
 
 def _mask(path: Path, where: str, value: object) -> tuple[Polygon, ...]:
-    wrong = SiteConfigError(
+    no_mask = SiteConfigError(
         f"{path}: {where} must be a list of polygons of three or more points, like [[[0, 0], [640, 0], [640, 80]]]"
     )
     if not isinstance(value, list):
-        raise wrong
+        raise no_mask
     polygons = []
     for points in value:
         if not isinstance(points, list) or len(points) < 3:
-            raise wrong
+            raise no_mask
         polygon = []
         for point in points:
-            if (
-                not isinstance(point, list)
-                or len(point) != 2
-                or not all(_is_number(part) and part >= 0 for part in point)
+            if not (
+                isinstance(point, list)
+                and len(point) == 2
+                and all(_is_number(coordinate) and coordinate >= 0 for coordinate in point)
             ):
-                raise wrong
+                raise no_mask
             polygon.append((float(point[0]), float(point[1])))
         polygons.append(tuple(polygon))
     return tuple(polygons)

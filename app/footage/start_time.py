@@ -34,15 +34,19 @@ _DATE_AND_HOUR = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|
 
 FIRST_EPOCH = datetime(2001, 9, 9, 1, 46, 40, tzinfo=UTC).timestamp()  # 1_000_000_000, the first with ten digits
 END_EPOCH = datetime(2101, 1, 1, tzinfo=UTC).timestamp()
-FIRST_CREATION = datetime(2000, 1, 2, tzinfo=UTC).timestamp()  # 1904, 1970, 2000-01-01: clocks never set
+FIRST_CREATION = datetime(2000, 1, 2, tzinfo=UTC).timestamp()  # clocks never set say 1904, 1970 or 2000-01-01
 
 
 def from_name(name: PurePath, zone: tzinfo = UTC) -> float | None:
-    """The time written in `name`, a path below its camera, in UTC seconds; None when there is none.
+    """The time written in `name`, a path below its camera, in UTC seconds. None when there is none.
 
-    Understood are a date with a time in the file's name (`2026-11-20_14-30-05`, `20261120143005`,
-    `2026-11-20T14:30:05.5Z`, `… +0200`), a date in the folders with a time in the name or with the rest of the path
-    (`2026-11-20/14-30-05.mp4`, `2026/11/20/14/30.05.mp4`), and Unix seconds or milliseconds.
+    Three ways to write it are understood:
+
+    - a date with a time in the file's name: `2026-11-20_14-30-05`, `20261120143005`, `2026-11-20T14:30:05.5Z`,
+      `… +0200`
+    - a date in the folders, and a time in the name or the rest of the path: `2026-11-20/14-30-05.mp4`,
+      `2026/11/20/14/30.05.mp4`
+    - Unix seconds or milliseconds
 
     A time that does not name its zone is meant in `zone`. It is not the zone of the machine that reads it: the same
     footage would get other times elsewhere.
@@ -96,9 +100,9 @@ def _time(date: re.Match[str], time: re.Match[str], zone: tzinfo) -> float | Non
 
 
 def from_metadata(*metadata: Mapping[str, str]) -> float | None:
-    """The creation time that a container or one of its streams states, in UTC seconds; None when absent or absurd.
+    """The creation time that a container or one of its streams states, in UTC seconds. None when absent or absurd.
 
-    Recorders write the beginning or the end of the recording there; it is taken as the beginning.
+    Recorders write the beginning or the end of the recording there. It is taken as the beginning.
     """
     for text in _creation_times(metadata):
         try:

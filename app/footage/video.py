@@ -24,12 +24,12 @@ from app.footage.picture import Image, Picture, Resume, checksum
 
 UNREADABLE = "packets could not be decoded"
 DAMAGED = "frames are damaged"
-# Complaints of decoders about streams that decode well; some cameras cause them with every group of pictures.
+# Complaints of decoders about streams that decode well. Some cameras cause them with every group of pictures.
 HARMLESS = ("mmco:", "co located POCs", "number of reference frames", "reference picture missing during reorder")
 UPRIGHT = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-SEEK_WORTH = 20  # seconds of footage; decoding less than this is quicker than finding one's way
-SEEK_BACK = (0, 10, 30)  # seconds; transport streams have no index, and seeking may end behind the last keyframe
-REORDER = 32  # frames; no codec shows a frame later than 16 frames after one with a later stamp
+SEEK_WORTH = 20  # seconds of footage. Decoding less than this is quicker than finding one's way
+SEEK_BACK = (0, 10, 30)  # seconds. Transport streams have no index, and seeking may end behind the last keyframe
+REORDER = 32  # frames. No codec shows a frame later than 16 frames after one with a later stamp
 PACKET_SIZES = (188, 192, 204)  # bytes of an MPEG transport stream packet: plain, with time code, with error correction
 STUCK = 64  # read errors in a row after which the rest of a file is given up
 
@@ -58,6 +58,7 @@ class Video:
         self._forget_trouble()
 
     def close(self) -> None:
+        """Closes the file."""
         self._container.close()
 
     @property
@@ -67,7 +68,7 @@ class Video:
 
     @property
     def frames(self) -> int | None:
-        """How many frames there should be; None when unknown."""
+        """How many frames there should be. None when unknown."""
         return self._stream.frames or (round(self.length * self.rate) if self.length else None)
 
     @property
@@ -81,13 +82,13 @@ class Video:
     def pictures(self, start: Resume | None = None) -> Iterator[Picture]:
         """All pictures from the one that `start` describes, itself included, or from the first.
 
-        A frame is looked up by seeking to the keyframe before it; only when the frame there is not beyond doubt the
-        same one is the file decoded from its beginning and counted. Either way the pictures are those of an
-        uninterrupted run, bit by bit.
+        A frame is looked up by seeking to the keyframe before it. When the frame there is not beyond doubt the same
+        one, the file is decoded from its beginning and counted. Either way the pictures are those of an uninterrupted
+        run, bit by bit.
 
-        Seconds are the container's own stamps, as they are: they may repeat or step back where the file has it so (AVI
-        keeps no presentation stamps, and B-frames in it come with those of their neighbours). Where there is no stamp,
-        frames follow each other at the average rate.
+        Seconds are the container's own stamps. They may repeat or step back where the file has it so: AVI keeps no
+        presentation stamps, and B-frames in it come with those of their neighbours. Where there is no stamp, frames
+        follow each other at the average rate.
 
         Raises:
             FootageError: the frame that `start` describes is not in the file.
@@ -95,7 +96,7 @@ class Video:
         frames = None
         index = 0
         if start is not None:
-            frames = self._found_by_seeking(start)
+            frames = self._sought(start)
             index = start.index
             if frames is None:
                 self.close()
@@ -126,7 +127,7 @@ class Video:
         self._check_end(index)
 
     def before(self, seconds: float) -> Resume | None:
-        """The last frame before `seconds`, found by counting packets without decoding them; None when that is not safe.
+        """The last frame before `seconds`, counted in packets without decoding them. None when that is not safe.
 
         Counting is safe where every packet is one frame and carries its presentation stamp. Damaged packets before the
         frame are counted as frames here, while decoding leaves them out.
@@ -157,22 +158,22 @@ class Video:
             return None
         return Resume(len(stamps) - 1, stamps[-1], None)
 
-    def _found_by_seeking(self, start: Resume) -> Iterator[VideoFrame] | None:
+    def _sought(self, start: Resume) -> Iterator[VideoFrame] | None:
         """Frames from `start` on, or None when seeking does not lead to exactly that frame."""
         if start.pts is None:
             return None
-        # A stamp alone does not show whether the picture is whole; with periodic intra refresh that takes a while.
+        # A stamp alone does not show whether the picture is whole. With periodic intra refresh that takes a while.
         for back in SEEK_BACK if start.checksum is not None else SEEK_BACK[1:]:
             try:
                 self._container.seek(start.pts - round(back / self._time_base), stream=self._stream)
             except (av.FFmpegError, OSError):
                 continue
-            frames = self._found(start)
+            frames = self._frames_from(start)
             if frames is not None:
                 return frames
         return None
 
-    def _found(self, start: Resume) -> Iterator[VideoFrame] | None:
+    def _frames_from(self, start: Resume) -> Iterator[VideoFrame] | None:
         """Frames from `start` on, if it is among those that follow here and there can be no mistake."""
         frames = self._frames()
         target = start.pts or 0
@@ -193,7 +194,7 @@ class Video:
         return None
 
     def _frames(self) -> Iterator[VideoFrame]:
-        """Decode from where the container stands to its end, over damage."""
+        """Decodes from where the container stands to its end, over damage."""
         packets = self._container.demux(self._stream)
         near = Fraction(0)
         stuck = 0
@@ -227,8 +228,8 @@ class Video:
     def _image(self, frame: VideoFrame) -> Image:
         """RGB, upright, in the size that the file announces, whatever the frame's own size and pixel format.
 
-        One swscale pass with a kept context and one thread; on 2 cores that is quicker than a copy to I420 and OpenCV's
-        conversion, and it knows odd sizes, full range, other matrices and deeper pixels.
+        One swscale pass with a kept context and one thread. On 2 cores that is quicker than a copy to I420 and OpenCV's
+        conversion. It knows odd sizes, full range, other matrices and deeper pixels, too.
         """
         width, height = self._size or (frame.width, frame.height)
         picture = self._reformatter.reformat(
@@ -239,7 +240,7 @@ class Video:
             src_color_range=frame.color_range if frame.color_range == ColorRange.JPEG else None,
             threads=1,
         )
-        # to_ndarray gives a view; of RGB footage, it would be of a picture that the decoder may still build others on.
+        # to_ndarray makes a view. Of RGB footage, it would be of a picture that the decoder may still build others on.
         image = np.array(picture.to_ndarray(), np.uint8, order="C", copy=True if picture is frame else None)
         quarter = round(frame.rotation / 90) % 4 * 90
         return np.asarray(cv2.rotate(image, UPRIGHT[quarter]), dtype=np.uint8) if quarter else image
@@ -253,7 +254,7 @@ class Video:
         self._first_trouble: dict[str, Fraction] = {}
 
     def _check_end(self, frames: int) -> None:
-        """Record when less came than the file announces: then nothing is known of the rest, which is not "nobody"."""
+        """Records when less came than the file announces. Nothing is known of the rest, which is not "nobody"."""
         if frames == 0:
             self._ended_early.append("no frame could be decoded: the footage is damaged")
             return

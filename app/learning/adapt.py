@@ -22,7 +22,7 @@ from app.encoders.embed import read_crops, spread
 from app.encoders.versions import WEIGHTS, bring_up_to_date, deploy_model, folder_of, serving, store_of, weights_of
 from app.encoders.versions import find as find_model
 from app.errors import SiteError
-from app.learning.plan import PLAN, STILL, Erased, Plan, planned
+from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_plan
 from app.record import Site
 from app.record.leases import LEARNING
 from app.record.private_files import wipe
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # they bring torch
     from reid.encoder import Encoder
     from reid.gate import GateScore
     from reid.tracklets import TrackletDataset, TrackletSource
+    from reid.training import Settings
 
 log = logging.getLogger("sightline")
 
@@ -41,7 +42,7 @@ LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate nee
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
-PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (see BENCHMARKS.md)
+PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (docs/benchmarks/adapt.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class AdaptReport:
     deployed: bool
     reason: str
     seconds: float
-    share: float = 1.0  # of the way from the start's weights to the trained ones that the version went
+    share: float  # of the way from the start's weights to the trained ones that the version went
 
 
 def adapt(
@@ -86,33 +87,46 @@ def adapt(
 
     Others may ingest, search, merge and erase meanwhile. Where somebody it learns from is erased, it begins anew.
 
-    epochs: None for EPOCHS, or as many as fit `minutes`. start: a version, or `large`; None for the one that serves,
-    and where that is `base`, for `large` where there are ENOUGH_TRACKLETS and all epochs fit. size: height and width of
-    crops, px; None for LARGER on the same terms, else the start's. Going on where it was interrupted. Raises Busy where
-    another process adapts, SiteError where there is too little to learn from or training fails.
+    It goes on where it was interrupted.
+
+    Args:
+        site: The site, opened to write.
+        who: Who asked; the audit keeps it.
+        method: How it learns, a name in `reid.methods`.
+        minutes: For about as long as this at most, on this machine.
+        epochs: None for EPOCHS, or as many as fit `minutes`.
+        start: A version, or `large`. None for the one that serves; where that is `base`, for `large` if there are
+            ENOUGH_TRACKLETS and all epochs fit.
+        size: Height and width of crops, px; None for LARGER on the same terms, else the start's.
+        device: `cpu`, `cuda`, `cuda:1`; None: CUDA where it works.
+        force: Let the new version serve whatever the gate says.
+        seed: Of everything random.
+        progress: Told of "crops", "training steps" and "tracklets embedded".
+
+    Raises:
+        Busy: Another process adapts.
+        SiteError: There is too little to learn from, or training fails.
     """
-    asked = {"method": method, "minutes": minutes, "epochs": epochs, "start": start, "seed": seed}
-    asked["size"] = size and list(size)
+    wishes = Wishes(method=method, minutes=minutes, epochs=epochs, start=start, size=size, seed=seed)
     with site.lease(LEARNING):
         while True:
             try:
-                return _adapted(site, asked, _device(device), force, who, progress)
+                return _adapted(site, wishes, _device(device), force, who, progress)
             except Erased:
                 log.info("Somebody it was learning from was erased: the adaptation begins anew")
 
 
 def _adapted(
-    site: Site, asked: dict[str, Any], device: torch.device, force: bool, who: str, progress: Progress
+    site: Site, wishes: Wishes, device: torch.device, force: bool, who: str, progress: Progress
 ) -> AdaptReport:
     from reid.encoder import between, load_encoder
     from reid.gate import better
-    from reid.run import Diverged, TrainingError
     from reid.tracklets import DatasetError, TrackletDataset
-    from reid.train import train
+    from reid.training import Diverged, TrainingError, train
 
     began = time.monotonic()
-    if (done := _finished(site, asked)) is not None:
-        return done
+    if (report := _finished(site, wishes)) is not None:
+        return report
     table = site.tracklet_table()
     _check(site, table)
     bring_up_to_date(site, progress)
@@ -123,7 +137,7 @@ def _adapted(
             f"more people; {STILL}."
         )
     held = _held_back(site, table)
-    plan = planned(site, np.setdiff1d(table.ids, held), now, asked, device)
+    plan = planned(site, np.setdiff1d(table.ids, held), now, wishes, device)
     run = site.path / "adapt" / plan.model
     weights = weights_of(site, plan.started_from)
     watched = _Watched(run / PLAN, progress)
@@ -132,7 +146,7 @@ def _adapted(
         source = source_of(site, plan.learn, plan.crops)
         dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
         watched.check()
-        settings = _settings(plan, weights, asked["seed"])
+        settings = _settings(plan, weights)
         result = train(dataset, settings, run / "training", device=device, progress=watched)
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
     except (TrainingError, Diverged, DatasetError, OSError) as error:
@@ -195,25 +209,38 @@ class _Watched:
 
 
 def _report(model: ModelRecord, seconds: float) -> AdaptReport:
+    summary = model.summary
     return AdaptReport(
         model=model.name,
         seconds=round(seconds, 1),
         deployed=model.status == "deployed",
         reason=model.reason,
-        **{key: value for key, value in model.summary.items() if key != "export"},
+        method=summary["method"],
+        started_from=summary["started_from"],
+        served=summary["served"],
+        tracklets=summary["tracklets"],
+        held_back=summary["held_back"],
+        crops=summary["crops"],
+        backbone=summary["backbone"],
+        parameters=summary["parameters"],
+        size=summary["size"],
+        epochs=summary["epochs"],
+        images_per_second=summary["images_per_second"],
+        gate=summary["gate"],
+        gate_before=summary["gate_before"],
+        share=summary["share"],
     )
 
 
-def _finished(site: Site, asked: dict[str, Any]) -> AdaptReport | None:
+def _finished(site: Site, wishes: Wishes) -> AdaptReport | None:
     """What an adaptation came to that was killed after all was done but tidying up; that is done here."""
-    known = {model.name: model for model in site.models() if model.status != "candidate"}
-    for path in sorted((site.path / "adapt").glob("v*")):
-        if path.name in known:
-            plan = path / PLAN
-            same = plan.is_file() and json.loads(plan.read_text(encoding="utf-8"))["asked"] == asked
-            wipe(path)
-            if same:
-                return _report(known[path.name], 0.0)
+    judged = {model.name: model for model in site.models() if model.status != "candidate"}
+    for run in sorted((site.path / "adapt").glob("v*")):
+        if run.name in judged:
+            plan = read_plan(run / PLAN)
+            wipe(run)
+            if plan is not None and plan.wishes == wishes:
+                return _report(judged[run.name], 0.0)
     return None
 
 
@@ -245,13 +272,13 @@ def _device(name: str | None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        place = torch.device(name)
-        torch.empty(0, device=place)
+        device = torch.device(name)
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SiteError(
             f"there is no device {name!r} here ({str(error).splitlines()[0]}): use cpu, cuda or cuda:1."
         ) from error
-    return place
+    return device
 
 
 def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
@@ -262,10 +289,10 @@ def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
     divided, kept = site.split()
     new = ~np.isin(table.ids, divided)
     order = np.flatnonzero(new)[np.argsort(table.start[new], kind="stable")]
-    chosen = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2
+    held_now = (np.arange(len(order)) // BLOCK) % HELD_OF == HELD_OF // 2
     if len(order):
-        site.add_to_split(table.ids[order], chosen)
-    held = np.intersect1d(table.ids, np.concatenate([divided[kept], table.ids[order][chosen]]))
+        site.add_to_split(table.ids[order], held_now)
+    held = np.intersect1d(table.ids, np.concatenate([divided[kept], table.ids[order][held_now]]))
     return held[-MOST_HELD:]
 
 
@@ -292,24 +319,28 @@ def _one_person(site: Site, now: ModelRecord) -> bool:
     halves = store_of(site, now.name).load()[1].astype(np.float32)
     within = np.einsum("td,td->t", halves[:, 0], halves[:, 1])
     rng = np.random.default_rng(0)
-    one, other = rng.integers(0, len(halves), (2, 5000))
-    between = np.einsum("td,td->t", halves[one, 0], halves[other, 1])[one != other]
+    first, second = rng.integers(0, len(halves), (2, 5000))
+    between = np.einsum("td,td->t", halves[first, 0], halves[second, 1])[first != second]
     return bool(np.median(between) >= np.quantile(within, 0.25))
 
 
-def _settings(plan: Plan, weights: Path, seed: int) -> Any:
-    from reid.train import Settings
+def _settings(plan: Plan, weights: Path) -> Settings:
+    from reid.methods.merged import MergedConfig
+    from reid.training import Settings, preset
+
+    config = preset(plan.method)
+    if isinstance(config, MergedConfig):
+        config = dataclasses.replace(config, shared_clock=True)
 
     return Settings(
-        method=plan.method,
+        config=dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, epoch="images")),
         data=f"site, {len(plan.learn)} tracklets",
         protocol="raw-tracklets",
         epochs=plan.epochs,
-        seed=seed,
+        seed=plan.wishes.seed,
         init=str(weights),
         size=(plan.size[0], plan.size[1]),
         accumulate=plan.parts,
-        changes={"recipe.epoch": "images"} | ({"shared_clock": True} if plan.method == "merged" else {}),
     )
 
 
@@ -344,23 +375,23 @@ def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.
     import torch
 
     from reid.gate import judge
-    from reid.tracklets import decode_crops
+    from reid.pictures import decode_crops
 
-    others = np.setdiff1d(table.ids, held)
-    if len(others) > MOST_AROUND:
-        others = np.random.default_rng(0).choice(others, MOST_AROUND, replace=False)
+    around = np.setdiff1d(table.ids, held)
+    if len(around) > MOST_AROUND:
+        around = np.random.default_rng(0).choice(around, MOST_AROUND, replace=False)
     rows: list[NDArray[np.float32]] = []
-    whose: list[NDArray[np.int64]] = []
+    tracklet_of_crop: list[NDArray[np.int64]] = []
     kept: list[int] = []
-    for number, jpegs in read_crops(site, np.union1d(held, others)):
+    for number, jpegs in read_crops(site, np.union1d(held, around)):
         crops = decode_crops(jpegs, *encoder.size)
         if len(crops):
             rows.append(encoder.embed(torch.from_numpy(crops)).numpy())
-            whose.append(np.full(len(crops), len(kept)))
+            tracklet_of_crop.append(np.full(len(crops), len(kept)))
             kept.append(number)
     ids = np.array(kept, np.int64)
     at = table.at(ids)
     pairs = site.cannot_link()
     pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
     seen = table.cameras[at], table.start[at], table.end[at]
-    return judge(np.concatenate(rows), np.concatenate(whose), *seen, pairs, np.isin(ids, held))
+    return judge(np.concatenate(rows), np.concatenate(tracklet_of_crop), *seen, pairs, np.isin(ids, held))

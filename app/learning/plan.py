@@ -12,18 +12,19 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoders.versions import BASE, LARGE, next_name, weights_of
+from app.encoders.versions import next_name, weights_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.erasure import PLAN
 from app.record.leases import ERASING
 from app.record.private_files import make_folder, wipe
 from app.record.rows import ModelRecord
+from deploy.models import BASE, LARGE
 from reid.whole_file import write_whole
 
 if TYPE_CHECKING:  # it is slow to import
@@ -48,6 +49,18 @@ class Erased(Exception):
 
 
 @dataclass(frozen=True)
+class Wishes:
+    """What a person asked of an adaptation; None: it chooses."""
+
+    method: str = "merged"
+    minutes: float = 30.0
+    epochs: int | None = None
+    start: str | None = None  # a version, or `large`
+    size: tuple[int, int] | None = None  # height and width of crops, px
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is trained, on what; written down, so that an interrupted adaptation goes on as it began."""
 
@@ -60,7 +73,7 @@ class Plan:
     size: tuple[int, int]  # height and width of crops, px
     crops: int  # of a tracklet, at most
     learn: list[int]  # tracklet ids
-    asked: dict[str, Any]  # method, minutes, epochs, start, size, seed
+    wishes: Wishes
 
 
 @dataclass(frozen=True)
@@ -73,33 +86,42 @@ class Start:
     parts: int = 1  # in which a batch goes through it
 
 
-def planned(
-    site: Site, learn: NDArray[np.int64], now: ModelRecord, asked: dict[str, Any], device: torch.device
-) -> Plan:
+def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wishes, device: torch.device) -> Plan:
     """What was begun with the same wishes and is not finished, else a new plan.
 
     learn: ids of the tracklets to learn from. now: the version that serves. Raises SiteError where there is no such
     start, or not enough memory; Erased where one of `learn` has left the site.
     """
     for path in sorted((site.path / "adapt").glob(f"v*/{PLAN}")):
-        plan = _read_plan(path)
-        if plan and plan.asked == asked and plan.learn == learn.tolist() and plan.served == now.name:
+        plan = read_plan(path)
+        if plan and plan.wishes == wishes and plan.learn == learn.tolist() and plan.served == now.name:
             log.info("Going on with %s", plan.model)
             return plan
         log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
         wipe(path.parent)
-    from reid.methods import find
+    from reid.methods import config_named
 
     wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
-    names = [asked["start"]] if asked["start"] else [LARGE, BASE] if wider else [now.name]
-    recipe = find(asked["method"])[1].practical().recipe
-    starts = [_probe(site, one, recipe.batch * recipe.frames, device) for one in names]
+    names = [wishes.start] if wishes.start else [LARGE, BASE] if wider else [now.name]
+    recipe = config_named(wishes.method).practical().recipe
+    starts = [_probe(site, start_name, recipe.batch * recipe.frames, device) for start_name in names]
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])
-    start, epochs, size, most, seconds = fitted(crops, starts, asked)
+    start, epochs, size, most, seconds = fitted(crops, starts, wishes)
     name = next_name(site)
     run = site.path / "adapt" / name
     wipe(run)
-    plan = Plan(name, asked["method"], start.name, now.name, epochs, start.parts, size, most, learn.tolist(), asked)
+    plan = Plan(
+        model=name,
+        method=wishes.method,
+        started_from=start.name,
+        served=now.name,
+        epochs=epochs,
+        parts=start.parts,
+        size=size,
+        crops=most,
+        learn=learn.tolist(),
+        wishes=wishes,
+    )
     with site.lease(ERASING):  # who erases from now on finds the plan, and with it the run
         if not site.are_tracklets(learn):
             raise Erased
@@ -114,14 +136,19 @@ def planned(
     return plan
 
 
-def _read_plan(path: Path) -> Plan | None:
-    """None where an earlier Sightline wrote it, which planned by other things."""
-    written = json.loads(path.read_text(encoding="utf-8"))
-    return Plan(**written) if written.keys() == {field.name for field in dataclasses.fields(Plan)} else None
+def read_plan(path: Path) -> Plan | None:
+    """What is written there; None where there is nothing, or an earlier Sightline wrote it, which planned otherwise."""
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        wishes = written.pop("wishes")
+        size = wishes.pop("size")
+        return Plan(**written, wishes=Wishes(**wishes, size=size and (size[0], size[1])))
+    except (FileNotFoundError, KeyError, TypeError):
+        return None
 
 
 def fitted(
-    crops: NDArray[np.int64], starts: list[Start], asked: dict[str, Any]
+    crops: NDArray[np.int64], starts: list[Start], wishes: Wishes
 ) -> tuple[Start, int, tuple[int, int], int, float]:
     """Start, epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
 
@@ -132,17 +159,17 @@ def fitted(
         area = (size[0] * size[1]) / (start.size[0] * start.size[1])
         return float(max(1, np.minimum(crops, most).sum())) / start.rate * REST * area
 
-    budget, most, epochs = SPARE * 60 * asked["minutes"], MOST_CROPS[0], asked["epochs"] or EPOCHS
+    budget, most, epochs = SPARE * 60 * wishes.minutes, MOST_CROPS[0], wishes.epochs or EPOCHS
     choices = []
     for start in starts:
-        if asked["size"] is not None:
-            choices += [(start, (int(asked["size"][0]), int(asked["size"][1])))]
+        if wishes.size is not None:
+            choices.append((start, wishes.size))
         else:
             larger = len(crops) >= ENOUGH_TRACKLETS and start.size < LARGER
             choices += [(start, size) for size in ((LARGER, start.size) if larger else (start.size,))]
-    fit = (one for one in choices if epochs * seconds(*one, most) <= budget)
-    start, size = next(fit, choices[-1])
-    if asked["epochs"] is not None:
+    affordable = (choice for choice in choices if epochs * seconds(*choice, most) <= budget)
+    start, size = next(affordable, choices[-1])
+    if wishes.epochs is not None:
         return start, epochs, size, most, seconds(start, size, most)
     most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(start, size, few) <= budget), MOST_CROPS[-1])
     epoch = seconds(start, size, most)

@@ -10,18 +10,20 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Select, bindparam, func, insert, select, update
 
 from app.errors import StorageError
-from app.footage import Camera, Footage, grown
 from app.record import erasure
 from app.record.database import Database, no_more
 from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
 from app.record.schema import cameras, cannot_link, crops, footage, segments
 from app.record.shards import Place, ShardWriter, crop_folder
+
+if TYPE_CHECKING:
+    from app.footage import Camera, Footage
 
 FOOTAGE = (
     select(*(footage.c[name] for name in FootageRecord.__slots__ if name != "camera"), cameras.c.name.label("camera"))
@@ -236,6 +238,8 @@ class Intake:
             return record.id, None
         objection = None
         if same is None and record.frames:
+            from app.footage import grown  # decoders come with it, which who only reads a site does not need
+
             how = "has grown" if grown(piece.path, record.size, record.fingerprint) else "has changed"
             objection = f"{piece.path} {how} since it was ingested ({record.size:,} bytes then, {piece.size:,} now)"
         elif record.settings is not None and record.settings != settings:

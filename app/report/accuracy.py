@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
-from app.encoders.versions import BASE, LARGE, in_the_box
+from app.encoders.versions import in_the_box
 from app.errors import FootageError
 from app.record import Site
-from app.report.motchallenge import track_rows, tracklet_rows
+from app.report.motchallenge import track_rows, tracklet_rows, truth_files
+from deploy.encoder import OnnxError, OpenEncoder, open_encoder
+from deploy.models import BASE, LARGE
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -26,18 +29,15 @@ from trackers.evaluate import (
 from trackers.motchallenge import Rows, read_rows
 
 if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
-    import torch
-
-    from reid.encoder import OpenEncoder
     from reid.evaluate import RetrievalScores
     from reid.tracklets import TrackletDataset
 
-CROPS = 256  # embedded at once
+CROPS_AT_ONCE = 256  # embedded in one batch
 
 
 @dataclass(frozen=True, slots=True)
 class TrackingRow:
-    """Figures of one camera, 0..1 except counts. Purity is that of tracklets, the rest that of tracks."""
+    """Figures of one camera, 0…1 except counts. Purity is that of tracklets, the rest that of tracks."""
 
     camera: str
     HOTA: float
@@ -66,64 +66,73 @@ class TrackingReport:
 def evaluate_tracking(
     truth: Path, *, site: Path | None = None, results: Path | None = None, each_frame: bool = False
 ) -> TrackingReport:
-    """Compares a site, or the MOTChallenge files `results/<camera>.txt`, with `truth/<camera>/gt/gt.txt`.
+    """Compares tracks and tracklets with `truth/<camera>/gt/gt.txt`. MOTChallenge's preprocessing is applied.
 
-    MOTChallenge's preprocessing is applied. Raises FootageError where there is no truth, SiteError where there is no
-    site.
+    Args:
+        truth: a folder of ground truth.
+        site: has the tracks and tracklets, or
+        results: a folder that has them as MOTChallenge files `<camera>.txt`.
+        each_frame: match people afresh in every frame for purity, which is stricter.
+
+    Raises:
+        FootageError: there is no truth, or no folder of results.
+        SiteError: there is no site.
     """
-    files = {path.parents[1].name: path for path in sorted(truth.glob("*/gt/gt.txt"))}
-    if not files:
-        raise FootageError(
-            f"There is no ground truth in {truth}: it should hold <camera>/gt/gt.txt in MOTChallenge columns."
-        )
-    found = _site_rows(site) if site is not None else _file_rows(results or Path())
+    files = truth_files(truth)
+    rows_by_camera = _site_rows(site) if site is not None else _file_rows(results or Path())
     errors = [
-        f"{name}: has truth but no results; counted as if nobody had been found" for name in files if name not in found
+        f"{camera}: has truth but no results; counted as if nobody had been found"
+        for camera in files
+        if camera not in rows_by_camera
     ]
-    errors += [f"{name}: has results but no truth; left out" for name in found if name not in files]
-    rows, tracking, purity, kept = [], [], [], []
-    for name, path in files.items():
+    errors += [f"{camera}: has results but no truth; left out" for camera in rows_by_camera if camera not in files]
+    report_rows, tracking, purity, tracklet_boxes, track_boxes = [], [], [], 0, 0
+    for camera, path in files.items():
         people = read_rows(path)
-        tracks, tracklets = found.get(name, (np.zeros((0, 7)), np.zeros((0, 7))))
+        tracks, tracklets = rows_by_camera.get(camera, (np.zeros((0, 7)), np.zeros((0, 7))))
         tracking.append(evaluate_sequence(people, tracks))
         purity.append(evaluate_purity(people, tracklets, each_frame=each_frame))
-        kept.append((len(tracklets), len(tracks)))
-        rows.append(_row(name, tracking[-1], purity[-1], *kept[-1]))
-    every = _row("all", combine(tracking), combine_purity(purity), sum(a for a, _ in kept), sum(b for _, b in kept))
-    return TrackingReport(rows, every, errors)
+        tracklet_boxes += len(tracklets)
+        track_boxes += len(tracks)
+        report_rows.append(_row(camera, tracking[-1], purity[-1], len(tracklets), len(tracks)))
+    all_cameras = _row("all", combine(tracking), combine_purity(purity), tracklet_boxes, track_boxes)
+    return TrackingReport(report_rows, all_cameras, errors)
 
 
-def _row(camera: str, tracking: TrackingMetrics, purity: PurityMetrics, kept: int, of: int) -> TrackingRow:
+def _row(
+    camera: str, tracking: TrackingMetrics, purity: PurityMetrics, tracklet_boxes: int, track_boxes: int
+) -> TrackingRow:
     return TrackingRow(
-        camera,
-        tracking.hota,
-        tracking.deta,
-        tracking.assa,
-        tracking.mota,
-        tracking.idf1,
-        tracking.idsw,
-        purity.tracklets,
-        purity.purity,
-        purity.mixed,
-        purity.tracklets_a_person,
-        kept / of if of else 0.0,
-        purity.unmatched,
+        camera=camera,
+        HOTA=tracking.hota,
+        DetA=tracking.deta,
+        AssA=tracking.assa,
+        MOTA=tracking.mota,
+        IDF1=tracking.idf1,
+        IDSW=tracking.idsw,
+        tracklets=purity.tracklets,
+        purity=purity.purity,
+        mixed=purity.mixed,
+        tracklets_a_person=purity.tracklets_a_person,
+        kept=tracklet_boxes / track_boxes if track_boxes else 0.0,
+        unmatched=purity.unmatched,
     )
 
 
 def _site_rows(path: Path) -> dict[str, tuple[Rows, Rows]]:
+    """Track and tracklet rows by camera."""
     with Site.open(path) as site:
         return {c.camera: (track_rows(site, c.camera), tracklet_rows(site, c.camera)) for c in site.cameras()}
 
 
 def _file_rows(folder: Path) -> dict[str, tuple[Rows, Rows]]:
-    """Files do not tell tracks from tracklets: the same rows are measured as both."""
+    """Track and tracklet rows by camera. Files do not tell the two apart, so the same rows are measured as both."""
     if not folder.is_dir():
         raise FootageError(
             f"{folder} is no folder: it should hold one <camera>.txt in MOTChallenge columns for each camera."
         )
-    rows = {path.stem: read_rows(path) for path in sorted(folder.glob("*.txt"))}
-    return {name: (mine, mine) for name, mine in rows.items()}
+    rows_by_camera = {path.stem: read_rows(path) for path in sorted(folder.glob("*.txt"))}
+    return {camera: (rows, rows) for camera, rows in rows_by_camera.items()}
 
 
 class Pooling(StrEnum):
@@ -144,66 +153,77 @@ def evaluate_reid(
 ) -> RetrievalScores:
     """Scores of a model on the test part of a benchmark, by the benchmark's own protocol.
 
-    data: `SET:FOLDER` as `reid.benchmarks` has it; of sets with several splits all of them are averaged, unless one is
-    named. model: see `find_model`; imagenet: how a foreign ONNX file wants its pictures, see `OnnxEncoder`. Raises
-    BenchmarkError, DatasetError, EncoderError or EvaluationError.
+    Args:
+        data: `SET:FOLDER` as `reid.benchmarks` has it. A set's splits are averaged, unless one is named.
+        model: see `find_model`.
+        imagenet: how a foreign ONNX file wants its pictures, see `OnnxEncoder`.
+        pooling: makes one embedding of a tracklet's crops.
+        rerank: with k-reciprocal re-ranking.
+        progress: hears how many crops are embedded.
+
+    Raises:
+        BenchmarkError: the benchmark can't be read, or has no labels.
+        DatasetError: its crops can't be read.
+        EncoderError: there is no such safetensors file, or it is no encoder.
+        OnnxError: there is no such ONNX file, or it is no encoder.
+        EvaluationError: no query has a match.
     """
     import torch
 
     from reid.benchmarks import open_benchmark
     from reid.benchmarks.parts import BenchmarkError
-    from reid.encoder import open_encoder
     from reid.evaluate import Embeddings, evaluate_retrieval, mean_scores, pool_tracklets
     from reid.rerank import Reranking
     from reid.tracklets import TrackletDataset
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder = open_encoder(find_model(model), imagenet=imagenet, device=device)
+    encoder = open_encoder(find_model(model), imagenet=imagenet, cuda=device.type == "cuda")
     first = open_benchmark(data)
     name, _, folder = data.partition(":")
-    others = range(1, first.splits) if "@" not in name else []
+    further_splits = range(1, first.splits) if "@" not in name else []
     scores = []
-    for benchmark in (first, *(open_benchmark(f"{name}@{split}:{folder}") for split in others)):
+    for benchmark in (first, *(open_benchmark(f"{name}@{split}:{folder}") for split in further_splits)):
         if benchmark.truth is None or benchmark.query is None or benchmark.gallery is None:
             raise BenchmarkError(f"{data} has no labels to test with")
         parts = []
-        for what, source, labels in (
+        for part, source, labels in (
             ("query", benchmark.query, benchmark.truth.query),
             ("gallery", benchmark.gallery, benchmark.truth.gallery),
         ):
             assert labels is not None
             with tempfile.TemporaryDirectory() as crops:
-                dataset = TrackletDataset.build(Path(crops) / what, source, *encoder.size, progress=progress)
-                rows = _embed(dataset, encoder, what, progress)
-            whose, known = torch.from_numpy(dataset.tracklet), labels.of(dataset)
-            rows = pool_tracklets(rows, whose, len(dataset), pooling.value).to(device)
-            parts.append(Embeddings(rows, known.people, known.cameras))
-        again = Reranking() if rerank else None
-        scores.append(evaluate_retrieval(*parts, single_shot=benchmark.single_shot, rerank=again))
+                dataset = TrackletDataset.build(Path(crops) / part, source, *encoder.size, progress=progress)
+                crop_embeddings = torch.from_numpy(_embed(dataset, encoder, part, progress))
+            tracklet_of = torch.from_numpy(dataset.tracklet)
+            embeddings = pool_tracklets(crop_embeddings, tracklet_of, len(dataset), pooling.value).to(device)
+            truth = labels.of(dataset)
+            parts.append(Embeddings(embeddings, truth.people, truth.cameras))
+        reranking = Reranking() if rerank else None
+        scores.append(evaluate_retrieval(*parts, single_shot=benchmark.single_shot, rerank=reranking))
     return mean_scores(scores)
 
 
 def find_model(name: str) -> Path:
-    """The file of a model: `base` or `large`, the folder of a site's model, or a safetensors or ONNX file itself."""
-    from reid.encoder import EncoderError
+    """The file of a model: `base` or `large`, the folder of a site's model, or a safetensors or ONNX file itself.
 
+    Raises:
+        OnnxError: the folder holds no model.
+    """
     path = Path(name)
     if name in (BASE, LARGE):
         return in_the_box(f"{name}.safetensors")
     if path.is_dir():
         files = [file for kind in ("safetensors", "onnx") for file in sorted(path.glob(f"*.{kind}"))]
         if not files:
-            raise EncoderError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")
+            raise OnnxError(f"the folder {path} holds no model: name one with a .safetensors or .onnx file")
         path = files[0]
     return path
 
 
-def _embed(dataset: TrackletDataset, encoder: OpenEncoder, what: str, progress: Progress) -> torch.Tensor:
-    """(N, D) of all crops."""
-    import torch
-
-    rows = []
-    for start in range(0, len(dataset.crops), CROPS):
-        rows.append(encoder.embed(torch.from_numpy(dataset.crops[start : start + CROPS])))
-        progress(f"{what} crops embedded", min(start + CROPS, len(dataset.crops)), len(dataset.crops))
-    return torch.cat(rows)
+def _embed(dataset: TrackletDataset, encoder: OpenEncoder, part: str, progress: Progress) -> NDArray[np.float32]:
+    """Embeddings `(N, D)` of all crops."""
+    batches = []
+    for start in range(0, len(dataset.crops), CROPS_AT_ONCE):
+        batches.append(encoder.embed(dataset.crops[start : start + CROPS_AT_ONCE]))
+        progress(f"{part} crops embedded", min(start + CROPS_AT_ONCE, len(dataset.crops)), len(dataset.crops))
+    return np.concatenate(batches)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +18,8 @@ from app.record.rows import SegmentRecord
 from app.report.sheet import FAINT, HEAD, INK, band, row, write
 from reid.whole_file import whole_file
 from trackers.tracklets import Kind
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +34,35 @@ class Sheet:
 def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: int = 60, columns: int = 12) -> Sheet:
     """Writes a PNG: a row a tracklet, by camera and time, its crops spread over its time.
 
-    More than `rows` tracklets are thinned evenly, camera by camera.
+    Args:
+        site: has the tracklets.
+        path: of the PNG.
+        camera: only this one, default all.
+        rows: about how many at most. More tracklets are thinned evenly, camera by camera.
+        columns: the most crops in a row.
+
+    Raises:
+        SiteError: there is nothing to show, or the PNG can't be written.
     """
     cameras = [c.camera for c in site.cameras() if camera in (None, c.camera)]
     if not cameras:
         raise SiteError(
             f"The site at {site.path} has no camera {camera!r}." if camera else f"The site at {site.path} is empty."
         )
-    found = {
+    tracklets = {
         name: sorted(site.segments(name, kind=Kind.TRACKLET), key=lambda t: (t.start, t.number)) for name in cameras
     }
-    total = sum(map(len, found.values()))
+    total = sum(map(len, tracklets.values()))
     if not total:
         raise SiteError(f"The site at {site.path} has no tracklets yet: ingest footage with people in it first.")
     share = min(1.0, rows / total)
-    chosen = {name: _spread(mine, max(1, round(len(mine) * share))) for name, mine in found.items() if mine}
-    bands = []
-    for name, mine in chosen.items():
-        bands.append(_headline(f"{name}   {len(mine)} of {len(found[name])} tracklets", columns))
-        bands += [_row(site, tracklet, columns) for tracklet in mine]
+    bands, drawn = [], 0
+    for name, in_camera in tracklets.items():
+        if in_camera:
+            sample = _spread(in_camera, max(1, round(len(in_camera) * share)))
+            bands.append(_headline(f"{name}   {len(sample)} of {len(in_camera)} tracklets", columns))
+            bands += [_row(site, tracklet, columns) for tracklet in sample]
+            drawn += len(sample)
     done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
     if not done:
         raise SiteError(f"{path} can't be written: the sheet is too large; ask for fewer --rows or --columns.")
@@ -58,28 +72,28 @@ def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: in
             part.write_bytes(png.tobytes())
     except OSError as error:
         raise SiteError(f"{path} can't be written ({error.strerror}): check the folder and the disk.") from error
-    return Sheet(str(path), sum(map(len, chosen.values())), total)
+    return Sheet(str(path), drawn, total)
 
 
-def _spread(items: list[SegmentRecord], count: int) -> list[SegmentRecord]:
+def _spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of the items, at even distances."""
     return [items[round(k)] for k in np.linspace(0, len(items) - 1, min(count, len(items)))]
 
 
 def _headline(text: str, columns: int) -> NDArray[np.uint8]:
-    found = band(HEAD, columns)
-    write(found, text, (6, HEAD - 11), INK, 17, 600)
-    return found
+    headline = band(HEAD, columns)
+    write(headline, text, (6, HEAD - 11), INK, 17, 600)
+    return headline
 
 
 def _row(site: Site, tracklet: SegmentRecord, columns: int) -> NDArray[np.uint8]:
     crops = site.crops(tracklet.id)
-    chosen = np.linspace(0, len(crops) - 1, min(columns, len(crops))).round().astype(int)
-    found = row([site.crop_jpeg(crops[at]) for at in chosen], columns)
+    drawn = row([site.crop_jpeg(crop) for crop in _spread(crops, columns)], columns)
     start, end = (datetime.fromtimestamp(t, UTC) for t in (tracklet.start, tracklet.end))
     times = f"{start:%H:%M:%S}.{start.microsecond // 100000} – {end:%H:%M:%S}.{end.microsecond // 100000}"
-    write(found, f"tracklet {tracklet.id}", (6, 22), INK, 14, 500)
-    write(found, f"track {tracklet.track}, {tracklet.length} boxes", (6, 42), FAINT, 13)
-    write(found, f"{start:%Y-%m-%d}", (6, 66), FAINT, 13)
-    write(found, times, (6, 84), FAINT, 13)
-    write(found, f"ended by {tracklet.cut}", (6, 108), FAINT, 13)
-    return found
+    write(drawn, f"tracklet {tracklet.id}", (6, 22), INK, 14, 500)
+    write(drawn, f"track {tracklet.track}, {tracklet.length} boxes", (6, 42), FAINT, 13)
+    write(drawn, f"{start:%Y-%m-%d}", (6, 66), FAINT, 13)
+    write(drawn, times, (6, 84), FAINT, 13)
+    write(drawn, f"ended by {tracklet.cut}", (6, 108), FAINT, 13)
+    return drawn

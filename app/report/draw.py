@@ -23,7 +23,7 @@ TICKS = 1000  # a second, of the written video's stamps
 def draw_cameras(
     site_path: Path, videos: Path, folder: Path, *, start: float | None = None, config: Path | None = None
 ) -> None:
-    """Draws all cameras of the footage at `videos` that the site has; start and config are as for ingest."""
+    """Draws all cameras of the footage at `videos` that the site has. `start` and `config` are as for ingest."""
     with Site.open(site_path) as site:
         for camera in discover(videos, site_config(videos, config), start):
             draw_camera(site, camera, folder)
@@ -55,12 +55,12 @@ def _draw(site: Site, camera: Camera, path: Path) -> None:
             if record is None or record.settings is None or not record.frames:
                 continue
             frames, tracks, thick, boxes = _boxes(site, camera.name, record.id)
-            chosen = {key: record.settings[key] for key in ("every", "fps", "begin", "end")}
-            with open_footage(footage, **chosen) as decoder:
+            thinning = {key: record.settings[key] for key in ("every", "fps", "begin", "end")}
+            with open_footage(footage, **thinning) as decoder:
                 last = began
                 for frame in decoder:
-                    here = slice(*np.searchsorted(frames, [frame.index, frame.index + 1]))
-                    draw_boxes(frame.image, boxes[here], tracks[here], thick[here])
+                    in_frame = slice(*np.searchsorted(frames, [frame.index, frame.index + 1]))
+                    draw_boxes(frame.image, boxes[in_frame], tracks[in_frame], thick[in_frame])
                     image = frame.image[: frame.image.shape[0] // 2 * 2, : frame.image.shape[1] // 2 * 2]
                     if stream is None:
                         stream = movie.add_stream("libx264", rate=25, options={"crf": "23", "preset": "veryfast"})
@@ -83,9 +83,8 @@ def draw_boxes(
 ) -> None:
     """Draws boxes `(M, 4)` with their track numbers into an RGB image."""
     for (x1, y1, x2, y2), track, strong in zip(boxes.round().astype(int).tolist(), tracks.tolist(), thick, strict=True):
-        red, green, blue = colorsys.hsv_to_rgb(
-            track * 0.618034 % 1, 0.75, 1.0
-        )  # the golden ratio keeps neighbours apart
+        hue = track * 0.618034 % 1  # the golden ratio keeps neighbours apart
+        red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 1.0)
         colour = (red * 255, green * 255, blue * 255)
         cv2.rectangle(image, (x1, y1), (x2, y2), colour, 2 if strong else 1)
         (width, height), _ = cv2.getTextSize(str(track), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
@@ -100,20 +99,16 @@ def _boxes(
     site: Site, camera: str, footage: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32]]:
     """Frames, tracks, whether in a tracklet, and boxes of one footage, ordered by frame."""
-    frames, tracks, thick, boxes = (
-        [np.zeros(0, np.int64)],
-        [np.zeros(0, np.int64)],
-        [np.zeros(0, bool)],
-        [np.zeros((0, 4), np.float32)],
-    )
+    frames, tracks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    thick, boxes = [np.zeros(0, bool)], [np.zeros((0, 4), np.float32)]
     for segment in site.segments(camera):
         if segment.footage_id != footage:
             continue
-        found = site.boxes(segment.id)
-        frames.append(found.frames.astype(np.int64))
+        segment_boxes = site.boxes(segment.id)
+        frames.append(segment_boxes.frames.astype(np.int64))
         tracks.append(np.full(segment.length, segment.track))
         thick.append(np.full(segment.length, segment.kind == Kind.TRACKLET))
-        boxes.append(found.boxes)
+        boxes.append(segment_boxes.boxes)
     order = np.argsort(np.concatenate(frames), kind="stable")
     return (
         np.concatenate(frames)[order],

@@ -1,4 +1,4 @@
-"""A site's tracks and tracklets as MOTChallenge text."""
+"""A site's tracks and tracklets as MOTChallenge text, and the ground truth that they are compared with."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from app.errors import FootageError
 from app.record import Site
-from trackers.motchallenge import Rows, to_rows, write_rows
+from trackers.motchallenge import FRAME, ID, Rows, to_rows, write_rows
 from trackers.tracklets import Kind
 
 
@@ -20,11 +21,21 @@ class ExportReport:
     boxes: int
 
 
+def truth_files(folder: Path) -> dict[str, Path]:
+    """The files `folder/<camera>/gt/gt.txt` by camera. Raises FootageError where there are none."""
+    files = {path.parents[1].name: path for path in sorted(folder.glob("*/gt/gt.txt"))}
+    if not files:
+        raise FootageError(
+            f"There is no ground truth in {folder}: it should hold <camera>/gt/gt.txt in MOTChallenge columns."
+        )
+    return files
+
+
 def track_rows(site: Site, camera: str) -> Rows:
     """MOTChallenge rows of one camera's tracks. Tracks with a single box were tentative and are left out."""
     rows = _rows(site, camera, None)
-    ids, boxes = np.unique(rows[:, 1], return_counts=True)
-    return rows[np.isin(rows[:, 1], ids[boxes > 1])]
+    ids, boxes = np.unique(rows[:, ID], return_counts=True)
+    return rows[np.isin(rows[:, ID], ids[boxes > 1])]
 
 
 def tracklet_rows(site: Site, camera: str) -> Rows:
@@ -33,29 +44,26 @@ def tracklet_rows(site: Site, camera: str) -> Rows:
 
 
 def _rows(site: Site, camera: str, kind: Kind | None) -> Rows:
-    """Frames are counted from 1 over all of a camera's footage in the order of time; ids: track or tracklet numbers."""
-    before, offset = {}, 0
+    """Rows `(N, 7)` of one camera, by frame and id. With a kind only those segments, by their own numbers.
+
+    Frames are counted from 1 over all of a camera's footage in the order of time.
+    """
+    frames_before, offset = {}, 0
     for footage in site.footage(camera):
-        before[footage.id] = offset
+        frames_before[footage.id] = offset
         offset += footage.source_frames
     parts = [np.zeros((0, 7))]
     for segment in site.segments(camera, kind=kind):
-        found = site.boxes(segment.id)
+        boxes = site.boxes(segment.id)
         number = segment.track if kind is None else segment.number
-        parts.append(
-            to_rows(
-                found.frames + before[segment.footage_id] + 1,
-                np.full(segment.length, number),
-                found.boxes,
-                found.scores,
-            )
-        )
+        frames = boxes.frames + frames_before[segment.footage_id] + 1
+        parts.append(to_rows(frames, np.full(segment.length, number), boxes.boxes, boxes.scores))
     rows = np.concatenate(parts)
-    return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    return rows[np.lexsort((rows[:, ID], rows[:, FRAME]))]
 
 
 def export_rows(site: Site, out: Path, *, kind: Kind | None) -> ExportReport:
-    """Writes `out/<camera>.txt` for every camera: tracks, or with a kind only those segments."""
+    """Writes `out/<camera>.txt` for every camera: tracks, or with a kind only tracklets."""
     files, boxes = [], 0
     for camera in site.cameras():
         rows = track_rows(site, camera.camera) if kind is None else tracklet_rows(site, camera.camera)

@@ -17,7 +17,11 @@ from app.search.matches import CROPS, STILL_QUALITY, Match, QueryView, groups, p
 
 
 def write_sheet(view: QueryView, path: Path) -> None:
-    """Writes a PNG: the person asked for, then a row a match, by identity. Raises SiteError where it can't."""
+    """Writes a PNG, readable by its owner only: the person asked for, then a row a match, by identity.
+
+    Raises:
+        SiteError: the PNG can't be written.
+    """
     top = band(CELL[1] + 2 * GAP, CROPS)
     top[GAP : GAP + CELL[1], GAP : GAP + CELL[0]] = cell(as_jpeg(view.person, STILL_QUALITY))
     right = top.shape[1] - 6
@@ -26,17 +30,17 @@ def write_sheet(view: QueryView, path: Path) -> None:
         ("Probably seen here" if view.seen else "Not seen here", 19, 700, INK if view.seen else (168, 84, 0)),
         (f"best match {best}, of {view.gallery:,} tracklets", 14, 400, INK),
         (f"site {view.site}, model {view.model}", 13, 400, FAINT),
-        (f"asked {datetime.fromtimestamp(view.asked, UTC):%Y-%m-%dT%H:%M:%SZ}", 13, 400, FAINT),
+        (f"asked {datetime.fromtimestamp(view.asked_at, UTC):%Y-%m-%dT%H:%M:%SZ}", 13, 400, FAINT),
         ("A hint for a person to check, never proof.", 13, 400, FAINT),
     ]
     for k, (text, size, weight, colour) in enumerate(lines):
         write_within(top, text, (CELL[0] + 18, 26 + 24 * k), right, colour, size, weight)
     bands = [top]
-    for person in groups(view.matches):
+    for identity in groups(view.matches):
         headline = band(HEAD, CROPS)
-        text = f"{person.name}   up to {percent(person.probability)}"
+        text = f"{identity.name}   up to {percent(identity.probability)}"
         write_within(headline, text, (6, HEAD - 11), right, INK, 17, 600)
-        bands += [headline, *map(_row, person.matches)]
+        bands += [headline, *map(_row, identity.matches)]
     done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
     if not done:
         raise SiteError(f"{path} can't be written: the sheet is too large; ask for fewer matches.")
@@ -44,7 +48,7 @@ def write_sheet(view: QueryView, path: Path) -> None:
 
 
 def _row(match: Match) -> NDArray[np.uint8]:
-    found = row(match.shown, CROPS)
+    drawn = row(match.pictures, CROPS)
     start, end = (datetime.fromtimestamp(t, UTC) for t in (match.start, match.end))
     for text, y, size, weight, colour in (
         (f"{percent(match.probability)}   {match.camera}", 22, 15, 600, INK),
@@ -53,5 +57,5 @@ def _row(match: Match) -> NDArray[np.uint8]:
         (f"{start:%Y-%m-%d}", 84, 13, 400, FAINT),
         (f"{start:%H:%M:%S} – {end:%H:%M:%S} UTC", 102, 13, 400, FAINT),
     ):
-        write_within(found, text, (6, y), LABEL - 6, colour, size, weight)
-    return found
+        write_within(drawn, text, (6, y), LABEL - 6, colour, size, weight)
+    return drawn

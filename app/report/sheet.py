@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 CELL = (64, 128)  # width and height of a crop, px
 LABEL = 190  # width of a row's label, px
-GAP, HEAD = 4, 34  # px between crops and below a row; height of a headline
+GAP = 4  # px between crops and below a row
+HEAD = 34  # px, the height of a headline
 PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (120, 120, 120)
+BEHIND = (235, 235, 235)  # a crop that does not fill its cell
 
 
 def band(height: int, columns: int) -> NDArray[np.uint8]:
@@ -21,11 +23,11 @@ def band(height: int, columns: int) -> NDArray[np.uint8]:
 
 def row(jpegs: Sequence[bytes], columns: int) -> NDArray[np.uint8]:
     """A band with at most `columns` crops, its label still empty."""
-    found = band(CELL[1] + GAP, columns)
-    for k, jpeg in enumerate(jpegs):
-        left = LABEL + k * (CELL[0] + GAP)
-        found[: CELL[1], left : left + CELL[0]] = cell(jpeg)
-    return found
+    drawn = band(CELL[1] + GAP, columns)
+    for column, jpeg in enumerate(jpegs):
+        left = LABEL + column * (CELL[0] + GAP)
+        drawn[: CELL[1], left : left + CELL[0]] = cell(jpeg)
+    return drawn
 
 
 def cell(jpeg: bytes) -> NDArray[np.uint8]:
@@ -33,18 +35,18 @@ def cell(jpeg: bytes) -> NDArray[np.uint8]:
     crop = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB))
     scale = min(CELL[0] / crop.shape[1], CELL[1] / crop.shape[0])
     width, height = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
-    found = np.full((CELL[1], CELL[0], 3), (235, 235, 235), np.uint8)
+    drawn = np.full((CELL[1], CELL[0], 3), BEHIND, np.uint8)
     x, y = (CELL[0] - width) // 2, (CELL[1] - height) // 2
-    found[y : y + height, x : x + width] = cv2.resize(
+    drawn[y : y + height, x : x + width] = cv2.resize(
         crop, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     )
-    return found
+    return drawn
 
 
 def write(
     image: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], size: int, weight: int = 400
 ) -> None:
-    """Draws text into the image; `at`: the left end of its base line, px."""
+    """Draws text into the image. `at` is the left end of its base line, px."""
     cv2.putText(image, text, at, colour, cv2.FontFace("sans"), size, weight)
 
 
@@ -60,11 +62,11 @@ def write_within(
     """As `write`, but the text ends before `right`, cut short where it is longer."""
     font = cv2.FontFace("sans")
 
-    def wide(words: str) -> bool:
-        return cv2.getTextSize((1 << 15, 64), words, at, font, size, weight)[2] > right - at[0]
+    def too_wide(text: str) -> bool:
+        return cv2.getTextSize((1 << 15, 64), text, at, font, size, weight)[2] > right - at[0]
 
-    if wide(text):
-        while text and wide(text + "…"):
+    if too_wide(text):
+        while text and too_wide(text + "…"):
             text = text[:-1]
         text += "…"
     write(image, text, at, colour, size, weight)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.encoders.versions import serving, store_of
-from app.errors import FootageError, SiteError
+from app.errors import SiteError
 from app.record import Site
 from app.record.rows import lookup
-from app.report.motchallenge import tracklet_rows
+from app.report.motchallenge import tracklet_rows, truth_files
 from app.search.gallery import gallery_of
 from trackers.evaluate import evaluate_sequence, people_of
 from trackers.motchallenge import FRAME, ID, Rows, read_rows
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reid.evaluate import ClusteringScores, RetrievalScores
 
 GAP = 1000  # frames between two cameras' rows, where all are one sequence
+NOBODY = -2  # instead of a person, where a tracklet is on none. A gallery leaves out -1, which is junk.
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class SiteScores:
     tracklets: int  # that show somebody
     strangers: int  # that are on nobody
     before: Groups  # every tracklet by itself, within cameras
-    trajectories: Groups | None  # within cameras; None: nothing was merged
+    trajectories: Groups | None  # within cameras. None: nothing was merged
     identities: Groups | None  # across cameras
     idf1: float | None  # of identities' boxes over all cameras as one sequence
     query: RetrievalScores | None  # each tracklet's own embedding against the gallery, but its own camera's tracklets
@@ -57,101 +58,121 @@ class SiteScores:
 def evaluate_site(site: Site, truth: Path) -> SiteScores:
     """Compares a site with `truth/<camera>/gt/gt.txt`, where people are numbered alike in all cameras.
 
-    Raises FootageError where there is no truth, SiteError where the site has none of its cameras.
+    Raises:
+        FootageError: there is no truth.
+        SiteError: the site has none of its cameras, or nobody that it knows.
     """
-    import torch
-
-    from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
-
-    person, rows = _compared(site, truth)
+    person_of, rows = _compared(site, truth)
     cameras = list(rows)
     table = site.tracklet_table()
     inside = np.isin(table.cameras, [table.names.index(name) for name in cameras])
     ids, camera_of = table.ids[inside], table.cameras[inside]
-    who = np.array([person.get(one, -1) for one in ids.tolist()], np.int64)
-    shown = who >= 0
-    if not shown.any():
+    person = np.array([person_of.get(tracklet_id, NOBODY) for tracklet_id in ids.tolist()], np.int64)
+    on_somebody = person != NOBODY
+    if not on_somebody.any():
         raise SiteError(f"None of the tracklets of {site.path} is on a person that {truth} knows.")
-    here = np.unique(np.stack([camera_of, who], 1), axis=0, return_inverse=True)[1].ravel()
+    person_in_camera = np.unique(np.stack([camera_of, person], 1), axis=0, return_inverse=True)[1].ravel()
     merge, trajectories, identities, idf1 = site.merge(), None, None, None
     if merge is not None:
         trajectory, identity = merge.of(ids)
-        trajectories = _groups(here[shown], trajectory[shown])
-        identities = _groups(who[shown], identity[shown])
+        trajectories = _groups(person_in_camera[on_somebody], trajectory[on_somebody])
+        identities = _groups(person[on_somebody], identity[on_somebody])
         idf1 = _idf1(list(rows.values()), dict(zip(ids.tolist(), identity.tolist())))
     model = serving(site)
-    gallery = gallery_of(site, model.name)
-    row, has = lookup(gallery.ids, ids)
-    everyone = Embeddings(torch.from_numpy(gallery.known[row[has]]), np.where(shown, who, -2)[has], camera_of[has])
-    own, plain = store_of(site, model.name).load_whole()
-    asked = plain[lookup(own, ids[has])[0]].astype(np.float32)  # as a still is: nothing is known of it
-    stills = Embeddings(torch.from_numpy(asked), everyone.people, camera_of[has]).where(shown[has])
-    try:
-        query = evaluate_retrieval(stills, everyone)
-    except EvaluationError:
-        query = None
+    tracklets = int(on_somebody.sum())
     return SiteScores(
-        *(model.name, cameras, len(np.unique(who[shown])), int(shown.sum()), int((~shown).sum())),
-        *(_groups(here[shown], np.arange(int(shown.sum()))), trajectories, identities, idf1, query),
+        model=model.name,
+        cameras=cameras,
+        people=len(np.unique(person[on_somebody])),
+        tracklets=tracklets,
+        strangers=len(ids) - tracklets,
+        before=_groups(person_in_camera[on_somebody], np.arange(tracklets)),
+        trajectories=trajectories,
+        identities=identities,
+        idf1=idf1,
+        query=_query_scores(site, model.name, ids, person, camera_of),
     )
 
 
-def people_shown(site: Site, truth: Path) -> dict[int, int]:
-    """Tracklet id → who it shows by `truth/<camera>/gt/gt.txt`; those on nobody are left out.
+def _query_scores(
+    site: Site, model: str, ids: NDArray[np.int64], person: NDArray[np.int64], camera_of: NDArray[np.int64]
+) -> RetrievalScores | None:
+    """Each tracklet that shows somebody as a query. None where no query has a match."""
+    import torch
 
-    Raises FootageError where there is no truth, SiteError where the site has none of its cameras.
+    from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
+
+    gallery = gallery_of(site, model)
+    row, embedded = lookup(gallery.ids, ids)
+    people, cameras = person[embedded], camera_of[embedded]
+    everyone = Embeddings(torch.from_numpy(gallery.drawn[row[embedded]]), people, cameras)
+    stored_ids, stored = store_of(site, model).load_whole()
+    # As a still is: neither what its camera adds nor its identity is known.
+    plain = stored[lookup(stored_ids, ids[embedded])[0]].astype(np.float32)
+    stills = Embeddings(torch.from_numpy(plain), people, cameras).where(people != NOBODY)
+    try:
+        return evaluate_retrieval(stills, everyone)
+    except EvaluationError:
+        return None
+
+
+def people_shown(site: Site, truth: Path) -> dict[int, int]:
+    """Tracklet id → who it shows by `truth/<camera>/gt/gt.txt`. Those on nobody are left out.
+
+    Raises:
+        FootageError: there is no truth.
+        SiteError: the site has none of its cameras.
     """
     return _compared(site, truth)[0]
 
 
 def _compared(site: Site, truth: Path) -> tuple[dict[int, int], dict[str, tuple[Rows, Rows]]]:
     """Tracklet id → person, and camera → rows of truth and of the site's tracklets, numbered by their ids."""
-    files = {path.parents[1].name: path for path in sorted(truth.glob("*/gt/gt.txt"))}
-    if not files:
-        raise FootageError(
-            f"There is no ground truth in {truth}: it should hold <camera>/gt/gt.txt in MOTChallenge columns."
-        )
+    files = truth_files(truth)
     cameras = [c.camera for c in site.cameras() if c.camera in files]
     if not cameras:
         raise SiteError(f"The site at {site.path} has none of the cameras {', '.join(files)} that {truth} knows.")
-    person: dict[int, int] = {}
+    person_of: dict[int, int] = {}
     rows: dict[str, tuple[Rows, Rows]] = {}
     for camera in cameras:
-        known, found = read_rows(files[camera]), tracklet_rows(site, camera)
-        numbers = {segment.number: segment.id for segment in site.segments(camera, kind=Kind.TRACKLET)}
-        person |= {numbers[number]: who for number, who in people_of(known, found).items()}
-        found = found.copy()
-        found[:, ID] = [numbers[int(number)] for number in found[:, ID]]
-        rows[camera] = known, found
-    return person, rows
+        people, tracklets = read_rows(files[camera]), tracklet_rows(site, camera)
+        ids = {segment.number: segment.id for segment in site.segments(camera, kind=Kind.TRACKLET)}
+        person_of |= {ids[number]: person for number, person in people_of(people, tracklets).items()}
+        tracklets[:, ID] = [ids[int(number)] for number in tracklets[:, ID]]
+        rows[camera] = people, tracklets
+    return person_of, rows
 
 
-def _groups(truth: NDArray[np.int64], found: NDArray[np.int64]) -> Groups:
+def _groups(truth: NDArray[np.int64], labels: NDArray[np.int64]) -> Groups:
     from reid.evaluate import evaluate_clustering
 
-    scores: ClusteringScores = evaluate_clustering(truth, found)
-    pairs = np.unique(np.stack([truth, found]), axis=1)
+    scores: ClusteringScores = evaluate_clustering(truth, labels)
+    pairs = np.unique(np.stack([truth, labels]), axis=1)
     return Groups(
-        *(scores.nmi, scores.ari, scores.precision, scores.recall, scores.f1),
-        groups=len(np.unique(found)),
+        nmi=scores.nmi,
+        ari=scores.ari,
+        precision=scores.precision,
+        recall=scores.recall,
+        f1=scores.f1,
+        groups=len(np.unique(labels)),
         fragments=pairs.shape[1] / len(np.unique(truth)),
     )
 
 
-def _idf1(cameras: list[tuple[Rows, Rows]], identity: dict[int, int]) -> float:
+def _idf1(cameras: list[tuple[Rows, Rows]], identity_of: dict[int, int]) -> float:
     """IDF1 with all cameras' frames one after the other: who keeps a number in all of them scores."""
-    truth, found, offset = [], [], 0.0
-    renumbered = {one: k for k, one in enumerate(sorted(set(identity.values())), 1)}
-    for known, mine in cameras:
-        known, mine = known.copy(), mine.copy()
-        last = max(known[:, FRAME].max(initial=0), mine[:, FRAME].max(initial=0))
-        known[:, FRAME] += offset
-        mine[:, FRAME] += offset
-        mine[:, ID] = [renumbered[identity[int(one)]] for one in mine[:, ID]]
-        truth.append(known)
-        found.append(_once(mine))
+    truth, results, offset = [], [], 0.0
+    numbers = {identity: number for number, identity in enumerate(sorted(set(identity_of.values())), 1)}
+    for people, tracklets in cameras:
+        people, tracklets = people.copy(), tracklets.copy()
+        last = max(people[:, FRAME].max(initial=0), tracklets[:, FRAME].max(initial=0))
+        people[:, FRAME] += offset
+        tracklets[:, FRAME] += offset
+        tracklets[:, ID] = [numbers[identity_of[int(tracklet_id)]] for tracklet_id in tracklets[:, ID]]
+        truth.append(people)
+        results.append(_once(tracklets))
         offset += last + GAP
-    return evaluate_sequence(np.concatenate(truth), np.concatenate(found)).idf1
+    return evaluate_sequence(np.concatenate(truth), np.concatenate(results)).idf1
 
 
 def _once(rows: Rows) -> Rows:

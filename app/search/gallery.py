@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.encoders.versions import store_of
 from app.record import Site
 from app.record.rows import lookup
+from reid.camera_shift import without_camera
 from reid.normalised import normalised
 
 TOGETHER = 0.5  # of a row, its identity's mean; between 0.3 and 0.7 nearly the same on world-a
@@ -26,13 +27,11 @@ class Gallery:
 
     ids: NDArray[np.int64]  # (T,) ascending
     own: NDArray[np.float32]  # without what their camera adds: what calibrated probabilities are about
-    known: NDArray[np.float32]  # and drawn to their identity: what a search ranks by; `own` where nothing was merged
+    drawn: NDArray[np.float32]  # and drawn to their identity: what a search ranks by; `own` where nothing was merged
 
 
 def gallery_of(site: Site, model: str) -> Gallery:
     """All tracklets that a model has embedded."""
-    from reid.merging import without_camera
-
     table = site.tracklet_table()
     ids, stored = store_of(site, model).load_whole()
     row, there = lookup(table.ids, ids)

@@ -50,10 +50,10 @@ class FaissIndex:
 
     def embeddings(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The rows `(n, D)` of ids that are here. Raises KeyError where one is not."""
-        asked = np.asarray(ids, np.int64)
-        row, there = lookup(self.ids, asked)
+        wanted = np.asarray(ids, np.int64)
+        row, there = lookup(self.ids, wanted)
         if not there.all():
-            raise KeyError(f"{asked[~there].tolist()} are not in the index")
+            raise KeyError(f"{wanted[~there].tolist()} are not in the index")
         return self._rows[row].astype(np.float32)
 
     def search(self, queries: ArrayLike, k: int, among: ArrayLike | None = None) -> Matches:
@@ -87,15 +87,15 @@ class FaissIndex:
         self, query: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None, allowed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Places and similarities of the k best of `allowed` rows, none missed."""
-        asked = min(k + 16, allowed)
+        wanted = min(k + 16, allowed)
         while True:
-            parts = self._scan(query, asked, mask, allowed)
-            places, similarities = self._rank(query, np.concatenate([found for found, _ in parts]), k)
+            parts = self._scan(query, wanted, mask, allowed)
+            places, similarities = self._rank(query, np.concatenate([rows_of_part for rows_of_part, _ in parts]), k)
             # What a part didn't name is no better than the last it named; with equals of the k-th left out, ask on.
             unseen = max(worst for _, worst in parts)
-            if asked == allowed or unseen < similarities[-1] - ROUNDING:
+            if wanted == allowed or unseen < similarities[-1] - ROUNDING:
                 return places, similarities
-            asked = min(4 * asked, allowed)
+            wanted = min(4 * wanted, allowed)
 
     def _rank(
         self, query: NDArray[np.float32], places: NDArray[np.int64], k: int
@@ -112,11 +112,11 @@ class FaissIndex:
         count = len(self.ids)
 
         def scan(start: int, stop: int) -> tuple[NDArray[np.int64], float]:
-            mine = np.zeros(count, bool)
-            mine[start:stop] = True if mask is None else mask[start:stop]
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(mine, bitorder="little")))
+            allowed_rows = np.zeros(count, bool)
+            allowed_rows[start:stop] = True if mask is None else mask[start:stop]
+            selection = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(allowed_rows, bitorder="little")))
             with _one_thread():
-                similarities, places = self._scanner.search(query[None], number, params=chosen)
+                similarities, places = self._scanner.search(query[None], number, params=selection)
             full = places[0, -1] >= 0
             return places[0][places[0] >= 0], float(similarities[0, -1]) if full else -np.inf
 

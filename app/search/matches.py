@@ -1,5 +1,7 @@
-"""What a query found, as people want it: matches by identity, and one person's journey. The page, the contact sheet and
-the terminal all show these."""
+"""What a query found, as people want it: matches by identity, and one person's journey.
+
+The page, the contact sheet and the terminal all show these.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ class Match:
     crops: Sequence[bytes]  # JPEG, by time
 
     @property
-    def shown(self) -> list[bytes]:
-        """At most CROPS of its pictures, spread over its time; only what is a JPEG."""
+    def pictures(self) -> list[bytes]:
+        """At most CROPS of its crops, spread over its time. Only what is a JPEG."""
         crops = [crop for crop in self.crops if crop.startswith(_JPEG)]
         return [crops[round(k)] for k in np.linspace(0, len(crops) - 1, min(CROPS, len(crops)))]
 
@@ -45,9 +47,9 @@ class QueryView:
 
     site: str
     model: str  # and version
-    asked: float  # UTC seconds
+    asked_at: float  # UTC seconds
     still: NDArray[np.uint8]  # (H, W, 3) RGB
-    box: tuple[float, float, float, float] | None  # of the person in the still, x1 y1 x2 y2 px; None: all of it
+    box: tuple[float, float, float, float] | None  # of the person in the still, x1 y1 x2 y2 px. None: all of it
     filters: Mapping[str, str]  # what the search was narrowed to
     matches: Sequence[Match]  # best first
     seen: bool  # whether any is likely
@@ -62,7 +64,7 @@ class QueryView:
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryGroup:
-    """Matches of one trajectory; `number` is None for a tracklet that was not joined to any."""
+    """Matches of one trajectory. `number` is None for a tracklet that was not joined to any."""
 
     number: int | None
     matches: tuple[Match, ...]  # best first
@@ -75,7 +77,7 @@ class TrajectoryGroup:
 
 @dataclass(frozen=True, slots=True)
 class IdentityGroup:
-    """Matches of one identity; `number` is None for a trajectory that was not joined to any."""
+    """Matches of one identity. `number` is None for a trajectory that was not joined to any."""
 
     number: int | None
     trajectories: tuple[TrajectoryGroup, ...]  # best first
@@ -90,8 +92,8 @@ class IdentityGroup:
         """Of the identity, or of what was not joined to any."""
         if self.number is not None:
             return f"Identity {self.number}"
-        way = self.trajectories[0]
-        return f"Tracklet {way.matches[0].tracklet}" if way.number is None else f"Trajectory {way.number}"
+        first = self.trajectories[0]
+        return f"Tracklet {first.matches[0].tracklet}" if first.number is None else f"Trajectory {first.number}"
 
     @property
     def matches(self) -> tuple[Match, ...]:
@@ -106,34 +108,34 @@ class Stop:
     camera: str
     start: float  # UTC seconds
     end: float
-    gap: float | None  # s since the stop before ended, negative where both saw them at once; None at the first
+    gap: float | None  # s since the stop before ended, negative where both saw them at once. None at the first
     best: Match  # its most probable match
 
 
 def groups(matches: Iterable[Match]) -> list[IdentityGroup]:
-    """Matches by identity, then trajectory, the most probable first everywhere; equals stay in the order given."""
-    ranked = sorted(matches, key=lambda m: -m.probability)
-    people: dict[tuple[str, int], dict[tuple[str, int], list[Match]]] = {}
+    """Matches by identity, then trajectory, the most probable first everywhere. Equals stay in the order given."""
+    ranked = sorted(matches, key=lambda match: -match.probability)
+    identities: dict[tuple[str, int], dict[tuple[str, int], list[Match]]] = {}
     for match in ranked:
-        way = ("tracklet", match.tracklet) if match.trajectory is None else ("trajectory", match.trajectory)
-        person = way if match.identity is None else ("identity", match.identity)
-        people.setdefault(person, {}).setdefault(way, []).append(match)
+        trajectory = ("tracklet", match.tracklet) if match.trajectory is None else ("trajectory", match.trajectory)
+        identity = trajectory if match.identity is None else ("identity", match.identity)
+        identities.setdefault(identity, {}).setdefault(trajectory, []).append(match)
     return [
         IdentityGroup(
-            next(iter(ways.values()))[0].identity,
-            tuple(TrajectoryGroup(found[0].trajectory, tuple(found)) for found in ways.values()),
+            number=next(iter(trajectories.values()))[0].identity,
+            trajectories=tuple(TrajectoryGroup(group[0].trajectory, tuple(group)) for group in trajectories.values()),
         )
-        for ways in people.values()
+        for trajectories in identities.values()
     ]
 
 
 def journey(matches: Iterable[Match]) -> list[Stop]:
     """One person's way by time: matches that follow each other in one camera, at most STAY apart, are one stop."""
     stops: list[Stop] = []
-    for match in sorted(matches, key=lambda m: (m.start, m.end)):
+    for match in sorted(matches, key=lambda match: (match.start, match.end)):
         last = stops[-1] if stops else None
         if last is not None and last.camera == match.camera and match.start - last.end <= STAY:
-            best = max(last.best, match, key=lambda m: m.probability)
+            best = max(last.best, match, key=lambda match: match.probability)
             stops[-1] = Stop(last.camera, last.start, max(last.end, match.end), last.gap, best)
         else:
             gap = None if last is None else match.start - last.end

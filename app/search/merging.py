@@ -16,6 +16,8 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
 from app.record.rows import AuditEntry, Correction, Merge, lookup
+from reid import merging
+from reid.merging import MergeError, Seen
 from reid.normalised import normalised
 
 KEPT = 5  # mergings that can be undone
@@ -66,9 +68,6 @@ def undo(site: Site, *, who: str) -> bool:
 
 
 def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeReport:
-    from reid import merging
-    from reid.merging import MergeError
-
     began = time.monotonic()
     bring_up_to_date(site, progress)
     model, before = serving(site), site.merge()
@@ -95,11 +94,11 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
     ]
     overlapping = [[names[a], names[b]] for a, b in across.overlapping]
     summary = {"transits": transits, "overlapping": overlapping}
-    found = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
-    changed = before is None or not _same(before, found)
+    merging_now = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
+    changed = before is None or not _same(before, merging_now)
     if changed:
-        entry = AuditEntry(found.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
-        site.add_merge(found, entry, keep=KEPT)
+        entry = AuditEntry(merging_now.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
+        site.add_merge(merging_now, entry, keep=KEPT)
         site.set_calibration(model.name, calibrate(site, model).to_json())  # it learns from identities, too
     return MergeReport(
         tracklets=len(seen.ids),
@@ -115,8 +114,6 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
 
 def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
     """All embedded tracklets of the site as merging takes them, and the cameras' names."""
-    from reid.merging import Seen
-
     table = site.tracklet_table()
     ids, rows = store_of(site, model).load_whole()
     at, there = lookup(table.ids, ids)
@@ -152,9 +149,9 @@ def _earlier(before: Merge, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], 
     return trajectories.clip(-1), identities.clip(-1)
 
 
-def _same(one: Merge, other: Merge) -> bool:
-    return one.settings == other.settings and all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "trajectories", "identities")
+def _same(first: Merge, second: Merge) -> bool:
+    return first.settings == second.settings and all(
+        np.array_equal(getattr(first, name), getattr(second, name)) for name in ("ids", "trajectories", "identities")
     )
 
 

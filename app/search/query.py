@@ -15,6 +15,7 @@ from app.search.matches import QueryView
 from app.search.searcher import Answer, Box, Searcher, Wish
 from app.search.still import Still, cut, people_in
 from deploy.detectors.load import load_detector
+from reid.pictures import decode_picture
 
 log = logging.getLogger("sightline")
 
@@ -53,7 +54,7 @@ def query(
     model = serving(site)
     embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
     searcher = Searcher(site)
-    asked = time.time()
+    asked_at = time.time()
     if isinstance(still, int):
         vector, own, without = searcher.tracklet(still)
         name = f"tracklet {still}"
@@ -61,10 +62,12 @@ def query(
         answers = searcher.search(vector[None], wish, who=who, still=name, own=own, without=without)
     else:
         name, boxes = still.sha256, _people(still, person, box, whole, detector)
-        vectors = searcher.embed([still.pixels if one is None else cut(still.pixels, one) for one in boxes])
+        vectors = searcher.embed(
+            [still.pixels if box_of_person is None else cut(still.pixels, box_of_person) for box_of_person in boxes]
+        )
         answers = searcher.search(vectors, wish, who=who, still=name, own=wish.inside)
-    answers = [replace(answer, box=one) for answer, one in zip(answers, boxes, strict=True)]
-    report = QueryReport(str(site.path), searcher.model.name, name, asked, wish.filters(), answers)
+    answers = [replace(answer, box=box_of_person) for answer, box_of_person in zip(answers, boxes, strict=True)]
+    report = QueryReport(str(site.path), searcher.model.name, name, asked_at, wish.filters(), answers)
     return report, still if isinstance(still, Still) else None
 
 
@@ -94,8 +97,6 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
         raise SiteError(f"The still shows {len(report.people)} people, and a report is of one: choose with --person N.")
     answer = report.people[0]
     if still is None:  # a tracklet: its middle crop stands for it
-        from reid.tracklets import decode_picture
-
         crops = site.crops(int(report.still.rpartition(" ")[2]))
         if not crops:
             raise SiteError(f"The {report.still} of {site.path} was just erased.")
@@ -103,6 +104,14 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
     else:
         pixels = still.pixels
     return QueryView(
-        *(report.site, report.model, report.asked, pixels, answer.box, report.filters),
-        *(answer.matches, answer.seen, answer.verdict, answer.gallery),
+        site=report.site,
+        model=report.model,
+        asked_at=report.asked,
+        still=pixels,
+        box=answer.box,
+        filters=report.filters,
+        matches=answer.matches,
+        seen=answer.seen,
+        verdict=answer.verdict,
+        gallery=answer.gallery,
     )

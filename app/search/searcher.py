@@ -21,6 +21,8 @@ from app.search.gallery import gallery_of
 from app.search.index import FaissIndex
 from app.search.matches import CROPS, Match, percent
 from reid.normalised import normalised
+from reid.pictures import decode_crops
+from reid.rerank import Reranked, Reranking
 
 log = logging.getLogger("sightline")
 
@@ -47,7 +49,7 @@ class Wish:
 
     def filters(self) -> dict[str, str]:
         """What was asked for, as words."""
-        told = {
+        words = {
             "cameras": ", ".join(self.cameras),
             **{
                 name: "" if value is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(value))
@@ -57,7 +59,7 @@ class Wish:
             "re-ranked": "yes" if self.rerank else "",
             "expanded": "yes" if self.expand else "",
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in words.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class Searcher:
         self.model = serving(site)
         self.encoder = open_model(site, self.model)
         gallery = gallery_of(site, self.model.name)
-        self.index = FaissIndex(gallery.ids, gallery.known)
-        self._own = self.index if gallery.own is gallery.known else FaissIndex(gallery.ids, gallery.own)
+        self.index = FaissIndex(gallery.ids, gallery.drawn)
+        self._own = self.index if gallery.own is gallery.drawn else FaissIndex(gallery.ids, gallery.own)
         self.calibration = calibration_of(self.model)
         self.table = site.tracklet_table()
         self._embedded = np.isin(self.table.ids, self.index.ids)
@@ -88,12 +90,7 @@ class Searcher:
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Crops of any size, RGB → `(N, D)`."""
-        import torch
-
-        from reid.tracklets import decode_crops
-
-        crops = decode_crops(pictures, *self.encoder.size)
-        return self.encoder.embed(torch.from_numpy(crops)).numpy()
+        return self.encoder.embed(decode_crops(pictures, *self.encoder.size))
 
     def search(
         self,
@@ -110,7 +107,7 @@ class Searcher:
         who asks; still: what the embeddings are of, its SHA-256 or the tracklet; own: the camera of the site that took
         it, where it is one. Raises SiteError for a wish that names no camera of the site.
         """
-        asked = time.time()
+        asked_at = time.time()
         allowed = self._allowed(wish)
         if without is not None:
             allowed &= ~np.isin(self.table.ids, without)
@@ -121,7 +118,7 @@ class Searcher:
             "filters": wish.filters(),
             "results": sorted({match.tracklet for answer in answers for match in answer.matches}),
         }
-        self.site.note(AuditEntry(asked, who, "query", details))
+        self.site.note(AuditEntry(asked_at, who, "query", details))
         return answers
 
     def _answer(self, query: NDArray[np.float32], wish: Wish, allowed: NDArray[np.bool_], own: str | None) -> Answer:
@@ -174,8 +171,8 @@ class Searcher:
     def _allowed(self, wish: Wish) -> NDArray[np.bool_]:
         """Which tracklets `(T,)` may be the answer."""
         table = self.table
-        asked = (*wish.cameras, *((wish.inside,) if wish.inside else ()))
-        if unknown := set(asked) - set(table.names):
+        named_cameras = (*wish.cameras, *((wish.inside,) if wish.inside else ()))
+        if unknown := set(named_cameras) - set(table.names):
             raise SiteError(
                 f"The site at {self.site.path} has no camera {', '.join(sorted(unknown))}; it has "
                 f"{', '.join(table.names)}."
@@ -235,9 +232,5 @@ class Searcher:
 
 def _reranked(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.intp]:
     """The order of gallery rows after k-reciprocal re-ranking."""
-    import torch
-
-    from reid.rerank import Reranked, Reranking
-
-    affinity = Reranked(torch.from_numpy(query[None]), torch.from_numpy(gallery), Reranking())(slice(0, 1))
-    return np.argsort(-affinity[0].numpy(), kind="stable")
+    affinity = Reranked(query[None], gallery, Reranking())(slice(0, 1))
+    return np.argsort(-affinity[0], kind="stable")

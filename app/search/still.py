@@ -1,8 +1,8 @@
-"""A still somebody asks with: read with care, for it may come from anywhere, and the people in it.
+"""A still to search with, and the people in it. It is read with care, for it may come from anywhere.
 
-One library, Pillow, both says how large a picture is and decodes it, so a header that lies about its size can't make
-the decoder take more than was allowed. Its plugins are called by name, each for its own signature: `Image.open` tries
-what else is registered, and Ultralytics replaces it by one that installs packages.
+Pillow both says how large a picture is and decodes it. So a header that lies about its size can't make the decoder
+take more than was allowed. Pillow's plugins are called by name, each for its own signature. `Image.open` would try what
+else is registered, and Ultralytics replaces it by one that installs packages.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import io
 import os
 import stat
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -35,17 +36,16 @@ from app.errors import StillError
 from deploy.detectors import Detector, Frame, first_line
 from trackers.detections import area, coverage, whole_pixels
 
-MOST_PIXELS = 50_000_000  # 150 MB as RGB; the largest phones take such pictures
+MOST_PIXELS = 50_000_000  # 150 MB as RGB. The largest phones take such pictures
 MOST_BYTES = 100_000_000
 FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, JPEG 2000, PPM"
-LEAST_SCORE = 0.3  # of a detection that counts as a person; detectors also report what only a tracker can use
+LEAST_SCORE = 0.3  # of a detection that counts as a person. Detectors also report what only a tracker can use
 
 _CROP_ASPECT = (1.5, 4.0)  # height / width of a picture that may be a crop of one person
-_CROP_HEIGHT = 800  # px; a larger upright picture is a portrait photograph, whose person the detector finds
-_CROP_SMALL = 128  # px high; in so small a picture detectors find pieces, and there is no room for a scene
+_CROP_HEIGHT = 800  # px. A larger upright picture is a portrait photograph, whose person the detector finds
+_CROP_SMALL = 128  # px high. In so small a picture detectors find pieces, and there is no room for a scene
 _CROP_SHARE = 0.5  # of the picture's height, that the tallest person found in a crop has at least
-_SAME = 0.3  # of the smaller box, shared: less, and they are two people
-_ORIENTATION = 0x0112  # EXIF tag
+_SAME_PERSON = 0.3  # of the smaller box, shared by two boxes of one person
 _SIXTEEN = ("I;16", "I;16L", "I;16B", "I;16N")  # Pillow's 16-bit greys
 
 
@@ -63,16 +63,17 @@ class People(NamedTuple):
 
     boxes: NDArray[np.float32]  # (M, 4) x1 y1 x2 y2 px, inside the picture
     scores: NDArray[np.float32]  # (M,)
-    whole: bool  # the picture is a crop of one person: M is 1, the box all of it, the score 0 where nobody was found
+    whole: bool  # the picture is a crop of one person: M is 1, the box all of it, the score 0 where nobody is detected
 
 
 def read_still(path: str | os.PathLike[str]) -> Still:
-    """Reads a picture (`FORMATS`; the first frame of several), upright as its EXIF orientation says.
+    """Reads a picture in one of the `FORMATS`, or the first frame of several. It stands upright as its EXIF says.
 
     16-bit channels keep their upper 8 bits, grey becomes RGB, what is transparent is laid on white.
 
-    Raises StillError for what is missing, no regular file, larger than MOST_BYTES or MOST_PIXELS (known before a pixel
-    is decoded), no picture, or not whole.
+    Raises:
+        StillError: missing, no regular file, no picture, not whole, or larger than MOST_BYTES or MOST_PIXELS. The size
+            is known before a pixel is decoded.
     """
     path = Path(path)
     data = _read(path)
@@ -82,7 +83,8 @@ def read_still(path: str | os.PathLike[str]) -> Still:
 def cut(pixels: NDArray[np.uint8], box: ArrayLike) -> NDArray[np.uint8]:
     """The `(h, w, 3)` pixels inside a box `x1 y1 x2 y2`, a copy. The box is widened to whole pixels and clipped.
 
-    Raises StillError where nothing of it lies inside the picture.
+    Raises:
+        StillError: it is no box, or nothing of it lies inside the picture.
     """
     corners = np.asarray(box, np.float64).reshape(-1)
     height, width = pixels.shape[:2]
@@ -101,17 +103,24 @@ def cut(pixels: NDArray[np.uint8], box: ArrayLike) -> NDArray[np.uint8]:
 
 
 def people_in(still: Still, detector: Detector, *, least: float = LEAST_SCORE) -> People:
-    """The people in a still, by area × score, largest first; `least` is the lowest score that counts.
+    """The people in a still, by area × score, largest first.
 
-    A small upright picture that one person fills is itself a crop, as our own sites hold them: the person is all of
-    it. So it is where the detector finds nobody, for detectors learned people with a street around them.
-    Raises DetectorError where the detector can't look at a picture (`mot:`, which only reads a file).
+    A small upright picture that one person fills is itself a crop, as our own sites hold them. There the person is all
+    of it, also where the detector finds nobody: detectors learned people with a street around them.
+
+    Args:
+        still: the picture.
+        detector: finds the people.
+        least: the lowest score that counts.
+
+    Raises:
+        DetectorError: the detector can't look at a picture (`mot:`, which only reads a file).
     """
     height, width = still.pixels.shape[:2]
-    found = detector.detect([Frame("still", 0, 0.0, still.pixels)])[0]
-    boxes = found.boxes.clip(0, np.array([width, height, width, height], np.float32))
-    keep = (found.scores >= least) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    boxes, scores = boxes[keep], found.scores[keep]
+    detections = detector.detect([Frame("still", 0, 0.0, still.pixels)])[0]
+    boxes = detections.boxes.clip(0, np.array([width, height, width, height], np.float32))
+    keep = (detections.scores >= least) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    boxes, scores = boxes[keep], detections.scores[keep]
     order = np.argsort(-area(boxes) * scores, kind="stable")
     boxes, scores = boxes[order], scores[order]
     if _is_crop(still.pixels.shape, boxes):
@@ -121,10 +130,14 @@ def people_in(still: Still, detector: Detector, *, least: float = LEAST_SCORE) -
 
 
 def _is_crop(shape: tuple[int, ...], boxes: NDArray[np.float32]) -> bool:
-    """Whether a picture shows one person and little else; boxes `(M, 4)` of people in it, the foremost first.
+    """Whether a picture shows one person and little else.
 
-    In a crop detectors find a part of the person, or the person twice; what speaks against one is a person who is
+    In a crop detectors find a part of the person, or the person twice. What speaks against a crop is a person who is
     small in it, or two who stand side by side.
+
+    Args:
+        shape: of the picture, `(H, W, …)`.
+        boxes: `(M, 4)` of people in it, the foremost first.
     """
     height, width = shape[:2]
     if not (_CROP_ASPECT[0] <= height / width <= _CROP_ASPECT[1] and height <= _CROP_HEIGHT):
@@ -132,33 +145,33 @@ def _is_crop(shape: tuple[int, ...], boxes: NDArray[np.float32]) -> bool:
     if height <= _CROP_SMALL or not len(boxes):
         return True
     tall = boxes[boxes[:, 3] - boxes[:, 1] >= _CROP_SHARE * height]
-    return bool(len(tall) and (coverage(tall[:1], tall)[0] >= _SAME).all())
+    return bool(len(tall) and (coverage(tall[:1], tall)[0] >= _SAME_PERSON).all())
 
 
 def _read(path: Path) -> bytes:
     try:
-        kind = path.stat()  # before it is opened: a pipe would keep us waiting
-        if stat.S_ISDIR(kind.st_mode):
+        status = path.stat()  # before it is opened: a pipe would keep us waiting
+        if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, "")
-        if not stat.S_ISREG(kind.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise StillError(f"{path} is no regular file: name a picture.")
-        if kind.st_size > MOST_BYTES:
+        if status.st_size > MOST_BYTES:
             raise StillError(
-                f"{path} has {kind.st_size / 1e6:,.0f} MB, more than the {MOST_BYTES // 1_000_000} that a still may "
+                f"{path} has {status.st_size / 1e6:,.0f} MB, more than the {MOST_BYTES // 1_000_000} that a still may "
                 "have: save it smaller, or cut the person out."
             )
         with path.open("rb") as file:
-            data = file.read(kind.st_size + 1)  # one more: it may grow while we look
+            data = file.read(status.st_size + 1)  # one byte more: it may grow while we look
     except FileNotFoundError as error:
         raise StillError(f"{path} does not exist: name a picture.") from error
     except IsADirectoryError as error:
         raise StillError(f"{path} is a folder: name one picture in it.") from error
-    except (OSError, ValueError) as error:  # a ValueError: the name holds a NUL
+    except (OSError, ValueError) as error:  # a ValueError where the name holds a NUL
         if isinstance(error, StillError):
             raise
-        why = error.strerror if isinstance(error, OSError) else error
-        raise StillError(f"{path} can't be read ({why}): check its name and who may read it.") from error
-    if len(data) > kind.st_size:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StillError(f"{path} can't be read ({reason}): check its name and who may read it.") from error
+    if len(data) > status.st_size:
         raise StillError(f"{path} is being written: ask again when it is whole.")
     if not data:
         raise StillError(f"{path} is empty: name another picture.")
@@ -176,8 +189,10 @@ def _decode(data: bytes, path: Path) -> NDArray[np.uint8]:
                 _check_size(image.size, path)
                 if isinstance(image, TiffImageFile):  # whose tiles may be larger than the picture
                     _check_size((image.tag_v2.get(322, 0), image.tag_v2.get(323, 0)), path)
-                image.load()
-                return _upright(_rgb(image, path), _orientation(image))
+                image.load()  # first: PNG may have its EXIF at the end
+                with suppress(Exception):  # broken EXIF is common, and no reason to refuse a picture
+                    ImageOps.exif_transpose(image, in_place=True)
+                return _rgb(image, path)
         except StillError:
             raise
         except Image.DecompressionBombError as error:  # Pillow's own limit, which some plugins ask first
@@ -189,7 +204,7 @@ def _decode(data: bytes, path: Path) -> NDArray[np.uint8]:
 
 
 def _plugin(data: bytes) -> type[ImageFile] | None:
-    """Who reads a file that begins like this."""
+    """Who reads a file that begins like this. None where nobody does."""
     if data[4:8] == b"ftyp":
         return AvifImageFile if data[8:12] in (b"avif", b"avis") or b"avif" in data[16:64] else None
     if data[:4] == b"RIFF":
@@ -230,33 +245,10 @@ def _rgb(image: ImageFile, path: Path) -> NDArray[np.uint8]:
     if image.mode in ("I", "F"):
         raise StillError(f"{path} has more than 16 bits a channel: save it as JPEG or PNG.")
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        plain = Image.new("RGBA", seen.size, "white")
-        plain.alpha_composite(seen)
+        rgba = image.convert("RGBA")
+        plain = Image.new("RGBA", rgba.size, "white")
+        plain.alpha_composite(rgba)
     return np.array(plain.convert("RGB"))
-
-
-def _orientation(image: ImageFile) -> int:
-    """EXIF orientation that is still to be done, 1 … 8; 1 where there is none that makes sense.
-
-    Asked after decoding: PNG may have its EXIF at the end, and for TIFF Pillow turns the picture itself.
-    """
-    try:
-        found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - broken EXIF is common, and no reason to refuse a picture
-        return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
-
-
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """EXIF 2.32, 4.6.4 A: where row 0 and column 0 of the stored picture lie in the one that was seen."""
-    if orientation in (2, 3, 7, 8):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 6, 7):
-        pixels = pixels[::-1]
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    return np.ascontiguousarray(pixels)
 
 
 def _numbers(corners: NDArray[np.float64]) -> str:

@@ -21,33 +21,41 @@ class Frame(NamedTuple):
 
 
 class DetectorError(Exception):
-    """A detector can't be had or its file can't be trusted; the message says what, where and what to do."""
+    """A detector can't be had or its file can't be trusted. The message says what, where and what to do."""
 
 
 class Detector(Protocol):
     """Finds people. Batches may mix cameras and picture sizes."""
 
     name: str  # what --detector would name it by
-    sha256: str | None  # of the weights file; None where there is no one file
+    sha256: str | None  # of the weights file, None where there is no one file
     batch: int  # how many frames a call are best
     calls: int  # how many calls may be under way at once, from several threads
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]: ...
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """The people in each of the frames, in their order."""
+        ...
 
 
 def person_class(names: Mapping[int, str], where: str) -> int:
     """Which of a model's classes is a person: the only one, or the one of that name.
 
-    `where` names the model in errors. Raises DetectorError.
+    Args:
+        names: The classes' names by index.
+        where: Names the model in errors.
+
+    Raises:
+        DetectorError: There is no such class.
     """
     if len(names) == 1:
         return next(iter(names))
     for index, name in names.items():
         if name.strip().lower() in ("person", "pedestrian", "people"):
             return index
-    some = ", ".join(list(names.values())[:5])
+    first_names = ", ".join(list(names.values())[:5])
     raise DetectorError(
-        f"{where} has no class named person among its {len(names)} ({some}, …); name a detector that finds people."
+        f"{where} has no class named person among its {len(names)} ({first_names}, …); "
+        "name a detector that finds people."
     )
 
 

@@ -7,11 +7,12 @@ import logging
 from pathlib import Path
 
 from deploy.detectors import Detector, DetectorError
+from deploy.models import shipped
 
 log = logging.getLogger("sightline")
 
-SHIPPED = Path(__file__).parents[1] / "models" / "person.onnx"
-HOW = "give one with --detector PATH.onnx, or --detector yolo11n.pt --download"
+SHIPPED = shipped("person.onnx")
+HOW_TO_NAME_ONE = "give one with --detector PATH.onnx, or --detector yolo11n.pt --download"
 
 
 def load_detector(
@@ -23,17 +24,22 @@ def load_detector(
     device: str | None = None,
     site_default: str | None = None,
 ) -> Detector:
-    """The detector that `name` names; only the backend it needs is imported.
+    """The detector that `name` names. Only the backend it needs is imported.
 
-    `name`: `auto` (the site's own, then ultralytics weights on this machine, then the shipped model), `shipped`, the
-    path of a `.onnx` or `.pt` file, `mot:PATH`, an ultralytics name (`yolo11n`) or a torchvision name. `score` is the
-    lowest score kept: the tracker uses weak boxes, so it is low. `download` allows fetching published weights, nothing
-    else does. `threads` is CPU threads, all where None; `device` is `cpu`, `cuda` or `cuda:1`, the best one where None.
+    Args:
+        name: `shipped`, the path of a `.onnx` or `.pt` file, `mot:PATH`, an ultralytics name such as `yolo11n`, or a
+            torchvision name. `auto` is the site's own, else ultralytics weights on this machine, else `shipped`.
+        download: Allows fetching published weights. Nothing else does.
+        score: The lowest score kept. It is low, since the tracker uses weak boxes.
+        threads: CPU threads, all where None.
+        device: `cpu`, `cuda` or `cuda:1`, the best one where None.
+        site_default: What the site names, which `auto` prefers.
 
-    Raises DetectorError.
+    Raises:
+        DetectorError: The detector can't be had.
     """
     if name == "auto":
-        name = choose(site_default)
+        name = name_for_auto(site_default)
     detector = open_detector(name, download=download, score=score, threads=threads, device=device)
     if name == "shipped":
         log.info(
@@ -45,8 +51,8 @@ def load_detector(
     return detector
 
 
-def choose(site_default: str | None) -> str:
-    """What `auto` stands for here, as a name; logs which and why."""
+def name_for_auto(site_default: str | None) -> str:
+    """What `auto` stands for here. Logs which and why."""
     if site_default and site_default != "auto":
         log.info("detector %s: the site names it", site_default)
         return site_default
@@ -61,14 +67,18 @@ def choose(site_default: str | None) -> str:
 
 
 def open_detector(name: str, *, download: bool, score: float, threads: int | None, device: str | None) -> Detector:
-    """The backend that understands `name`."""
+    """The backend that understands `name`.
+
+    Raises:
+        DetectorError: None does, or the backend can't have that detector.
+    """
     if name.startswith("mot:"):
         from deploy.detectors.mot import MotDetector
 
         return MotDetector(Path(name.removeprefix("mot:")), score=score)
     if name == "shipped" or name.endswith(".onnx"):
         if name == "shipped" and not SHIPPED.is_file():
-            raise DetectorError(f"There is no shipped detector ({SHIPPED} is missing); {HOW}.")
+            raise DetectorError(f"There is no shipped detector ({SHIPPED} is missing); {HOW_TO_NAME_ONE}.")
         from deploy.detectors.onnx import OnnxDetector
 
         detector = OnnxDetector(
@@ -82,11 +92,11 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
     if name.endswith(".pt") or OFFICIAL.fullmatch(name):
         return UltralyticsDetector(name, download=download, score=score, threads=threads, device=device)
 
-    from deploy.detectors.torchvision import TorchvisionDetector, names
+    from deploy.detectors.torchvision import TorchvisionDetector, detector_names
 
-    if name in names():
+    if name in detector_names():
         return TorchvisionDetector(name, download=download, score=score, threads=threads, device=device)
     raise DetectorError(
-        f"'{name}' names no detector; {HOW}; known too are auto, shipped, mot:PATH and torchvision's names, such as "
-        "fasterrcnn_resnet50_fpn_v2."
+        f"'{name}' names no detector; {HOW_TO_NAME_ONE}; known too are auto, shipped, mot:PATH and "
+        "torchvision's names, such as fasterrcnn_resnet50_fpn_v2."
     )

@@ -20,13 +20,22 @@ LOGIT_SPAN = 8.0  # raw scores beyond ±8 would all become the same float32 near
 
 
 class MotDetector:
-    """Answers what stands in a file for a frame's camera and number; the pictures are not looked at.
+    """Answers what stands in a file for a frame's camera and number, without a look at the pictures.
 
-    `path` is one text file, which serves the one camera that asks, or a folder with `<camera>/det/det.txt` or
-    `<camera>.txt`. Boxes stay as they are in the file, which counts frames from 1.
+    Boxes stay as they are in the file, which counts frames from 1.
     """
 
     def __init__(self, path: Path, *, score: float = 0.1) -> None:
+        """A detector that has read nothing yet.
+
+        Args:
+            path: One text file, which serves one camera only, or a folder with `<camera>/det/det.txt` or
+                `<camera>.txt`.
+            score: The lowest score kept.
+
+        Raises:
+            DetectorError: There is nothing at `path`.
+        """
         if not path.exists():
             raise DetectorError(
                 f"There are no detections at {path}; give mot:FILE, or mot:FOLDER with <camera>/det/det.txt."
@@ -41,14 +50,19 @@ class MotDetector:
         self._cameras: dict[str, tuple[NDArray[np.float64], Detections]] = {}
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """See `Detector.detect`.
+
+        Raises:
+            DetectorError: A camera has no detections, or they can't be read.
+        """
         return [self._of(frame) for frame in frames]
 
     def _of(self, frame: Frame) -> Detections:
         if frame.camera not in self._cameras:
             self._cameras[frame.camera] = self._read(frame.camera)
-        numbers, found = self._cameras[frame.camera]
+        numbers, detections = self._cameras[frame.camera]
         first, last = np.searchsorted(numbers, [frame.index + 1, frame.index + 2])
-        return found.take(np.arange(first, last))
+        return detections.take(np.arange(first, last))
 
     def _read(self, camera: str) -> tuple[NDArray[np.float64], Detections]:
         """Frame numbers `(N,)`, ascending, and their detections."""
@@ -87,8 +101,15 @@ def unit_scores(raw: NDArray[np.float64], file: Path) -> NDArray[np.float32]:
     """Scores in 0..1, `(N,)`, in the order of the raw ones.
 
     Raw scores already in 0..1 stay. One same value outside it (-1) says nothing, and becomes 1. Others, as DPM's and
-    ACF's, go through the logistic function, after a division that brings the largest magnitude down to 8 where it is
+    ACF's, go through the logistic function. Before, a division brings the largest magnitude down to 8 where it is
     more. The rule sees the whole file, so a score means the same in every frame of a camera.
+
+    Args:
+        raw: `(N,)`.
+        file: Names the file in errors and in the log.
+
+    Raises:
+        DetectorError: A score is not finite.
     """
     if len(raw) == 0 or (raw.min() >= 0 and raw.max() <= 1):
         return raw.astype(np.float32)

@@ -10,14 +10,14 @@ Four kinds of head are known, with `A` anchors, `C` classes and boxes in pixels 
 | `nms`    | `(B, N, 6…)`    | `x1 y1 x2 y2 score class`, already few  | RGB 0..1, letterbox in the middle      |
 
 YOLOX exported with its decoding inside (`--decode_in_inference`) is known too. A file's name says nothing about its
-head, so one grey picture is run at load and the head read off the answer (`read_head`):
+head. So one grey picture is run at load, and `read_head` reads the head off the answer:
 
-* `A` follows from the input size and the strides: a YOLOX, v6 or v8 head answers once a grid cell, a YOLOv5 or v7 head
-  three times. At 416 x 416 that is 3549 or 10647, which tells YOLOX from YOLOv5 exactly, and tells a `(B, N, 6)` that
-  is no such number from a one-class head. Ultralytics exports also say whether they end in NMS.
-* decoded centres lie within about a cell of their own cell's centre, whatever the picture and the weights, so they
-  grow with the grid across the picture; raw offsets stay near 0.5. The smaller median distance tells which.
-* YOLOv6 answers an objectness of exactly 1 everywhere; a decoded YOLOX head never does.
+* `A` follows from the input size and the strides. A YOLOX, v6 or v8 head answers once a grid cell, a YOLOv5 or v7 head
+  three times. At 416 x 416 that is 3549 or 10647, which tells YOLOX from YOLOv5 exactly. It also tells a `(B, N, 6)`
+  that is no such number from a one-class head. Ultralytics exports also say whether they end in NMS.
+* Decoded centres lie within about a cell of their own cell's centre, whatever the picture and the weights. So they
+  grow with the grid across the picture, while raw offsets stay near 0.5. The smaller median distance tells which.
+* YOLOv6 answers an objectness of exactly 1 everywhere. A decoded YOLOX head never does.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -48,19 +49,30 @@ from trackers.detections import Detections
 log = logging.getLogger("sightline")
 
 GREY = 114  # what YOLOX and Ultralytics pad their letterbox with
-NMS_IOU = 0.65  # YOLOX's; Ultralytics' 0.7 leaves doubles in crowds
+NMS_IOU = 0.65  # YOLOX's, as Ultralytics' 0.7 leaves doubles in crowds
 DYNAMIC_SIZE = 640  # longest side where neither the graph nor its metadata names one
+LEAST_STRIDE = 32  # px, of the coarsest grid
+COCO_CLASSES = 80  # where a file does not name its classes
+TRACKERS_SCORE = 0.1  # from which on the tracker uses boxes
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
+# Columns of an anchor's answer.
+CENTRE, SIDES = slice(0, 2), slice(2, 4)
+OBJECTNESS = 4  # of yolox and yolov5
+FIRST_CLASS = {"yolox": 5, "yolov5": 5, "yolov8": 4}
+CORNERS, SCORE, CLASS = slice(0, 4), 4, 5  # of nms
 UNDERSTOOD = (
     "YOLOX or YOLOv5 (B, A, 5 + classes), YOLOv8 and later (B, 4 + classes, A) and exports with NMS inside (B, N, 6), "
     "where A is the number of anchors of the input"
 )
 
 
+HeadKind = Literal["yolox", "yolov5", "yolov8", "nms"]
+
+
 class Head(NamedTuple):
     """How a network's answer reads and what picture it wants."""
 
-    kind: Literal["yolox", "yolov5", "yolov8", "nms"]
+    kind: HeadKind
     output: int  # which of the graph's outputs
     classes: int  # C
     person: int  # the class index of a person
@@ -78,10 +90,23 @@ class Letterbox(NamedTuple):
     top: int
 
 
-class OnnxDetector:
-    """A detector in an ONNX file; see the module for the heads it understands.
+@dataclass(frozen=True, slots=True)
+class ExportMetadata:
+    """What an Ultralytics export says of itself. The defaults are for what it leaves out."""
 
-    On CPU several single-threaded runs at once beat one run over several threads, so each frame is prepared, run and
+    task: str = "detect"
+    names: Mapping[int, str] = field(default_factory=dict)  # of the classes
+    size: tuple[int, int] = (DYNAMIC_SIZE, DYNAMIC_SIZE)  # (H, W) of the input, where the graph leaves it open
+    stride: int = LEAST_STRIDE  # px, sides of the input are multiples of it
+    batch: int | None = None
+    ends_in_nms: bool = False
+    lowest_score: float | None = None  # below which it drops boxes itself
+
+
+class OnnxDetector:
+    """A detector in an ONNX file. The module's docstring has the heads it understands.
+
+    On CPU several single-threaded runs at once beat one run over several threads. So each frame is prepared, run and
     read in one of `threads` threads. On CUDA a batch is one run.
     """
 
@@ -94,7 +119,18 @@ class OnnxDetector:
         threads: int | None = None,
         device: str | None = None,
     ) -> None:
-        """`device`: None takes CUDA where it works, `cpu`, `cuda` or `cuda:1` insist. Raises DetectorError."""
+        """Loads the file, runs it once and reads its head off the answer.
+
+        Args:
+            path: The `.onnx` file.
+            score: The lowest score kept.
+            iou: Of two boxes, from which on the weaker one goes.
+            threads: CPU threads, all where None.
+            device: None takes CUDA where it works. `cpu`, `cuda` or `cuda:1` insist.
+
+        Raises:
+            DetectorError: The file can't be trusted, run or understood.
+        """
         data = read_self_contained(path)
         self.name = str(path)
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
@@ -109,15 +145,13 @@ class OnnxDetector:
             len(shape) == 4 and (shape[1] == 3 or not isinstance(shape[1], int)) and inputs[0].type in dtypes
         )
         if len(inputs) != 1 or not takes_picture:
-            found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
-            raise DetectorError(f"{path} takes {found}; a detector takes one float picture (B, 3, H, W): export it so.")
+            takes = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
+            raise DetectorError(f"{path} takes {takes}; a detector takes one float picture (B, 3, H, W): export it so.")
         self._input, self._dtype = inputs[0].name, dtypes[inputs[0].type]
         self._fixed_batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
-        wanted = metadata.get("imgsz") or (DYNAMIC_SIZE, DYNAMIC_SIZE)
-        wanted = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)
         self._fixed_size = tuple(side if isinstance(side, int) and side > 0 else None for side in shape[2:])
-        self._size = tuple(fixed or want for fixed, want in zip(self._fixed_size, wanted, strict=True))
-        self._stride = max(32, int(metadata.get("stride") or 32))
+        self._size = tuple(fixed or side for fixed, side in zip(self._fixed_size, metadata.size, strict=True))
+        self._stride = max(LEAST_STRIDE, metadata.stride)
 
         probe = np.full((self._fixed_batch or 1, 3, *self._size), 0.5, self._dtype)
         try:
@@ -134,16 +168,18 @@ class OnnxDetector:
         self.calls = 2  # while the last frames of one call are under way, threads begin with the next
         if self._cuda:
             self._chunk = self._fixed_batch or 16
-            if self.head.kind == "nms" and "batch" in metadata:
-                self._chunk = min(self._chunk, metadata["batch"])  # Ultralytics unrolls its NMS over the batch exported
+            if self.head.kind == "nms" and metadata.batch is not None:
+                self._chunk = min(self._chunk, metadata.batch)  # Ultralytics unrolls its NMS over the batch exported
             self.batch = max(self._chunk, 8 // self._chunk * self._chunk)
         else:
             self._chunk = self._fixed_batch or 1
             self.batch = 2 * max(1, threads) * self._chunk  # twice, so that no thread waits long for the slowest frame
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """See `Detector.detect`."""
         sizes = [self._input_size(frame.image) for frame in frames]
-        order = sorted(range(len(frames)), key=sizes.__getitem__)  # a run needs one size; stable, so mostly no change
+        # A run needs one size. The sort is stable, so the order mostly stays.
+        order = sorted(range(len(frames)), key=sizes.__getitem__)
         chunks: list[list[int]] = []
         for i in order:
             if chunks and len(chunks[-1]) < self._chunk and sizes[chunks[-1][0]] == sizes[i]:
@@ -152,28 +188,28 @@ class OnnxDetector:
                 chunks.append([i])
         batches = [[frames[i].image for i in chunk] for chunk in chunks]
         if self._cuda:
-            found = [self._run(batch, self._pool.map) for batch in batches]
+            detections = [self._run(batch, self._pool.map) for batch in batches]
         else:
-            found = list(self._pool.map(self._run, batches))
-        answers = dict(zip(chain.from_iterable(chunks), chain.from_iterable(found), strict=True))
-        return [answers[i] for i in range(len(frames))]
+            detections = list(self._pool.map(self._run, batches))
+        of_frame = dict(zip(chain.from_iterable(chunks), chain.from_iterable(detections), strict=True))
+        return [of_frame[i] for i in range(len(frames))]
 
     def _input_size(self, image: NDArray[np.uint8]) -> tuple[int, int]:
-        """Height and width to run `image` at; a dynamic side is no longer than the letterboxed picture needs."""
-        box = fit(image.shape, self._size, centred=False)
+        """Height and width to run `image` at. A dynamic side is no longer than the letterboxed picture needs."""
+        box = letterbox_of(image.shape, self._size, centred=False)
         needed = [-(-side // self._stride) * self._stride for side in (box.height, box.width)]
-        height, width = (fixed or need for fixed, need in zip(self._fixed_size, needed, strict=True))
+        height, width = (fixed or side for fixed, side in zip(self._fixed_size, needed, strict=True))
         return height, width
 
     def _run(self, images: Sequence[NDArray[np.uint8]], each: Callable[..., Any] = map) -> list[Detections]:
-        """One run over `images`, all of one input size, at most a chunk of them; `each` maps over frames."""
+        """One run over `images`, all of one input size, at most a chunk of them. `each` maps over frames."""
         size = self._input_size(images[0])
         centred = self.head.kind != "yolox"
-        boxes = [fit(image.shape, size, centred) for image in images]
-        # A fresh array costs 0.04 ms and needs no lock; the rows beyond the images pad a fixed batch.
-        grey = GREY if self.head.kind == "yolox" else GREY / 255
-        batch = np.full((self._fixed_batch or len(images), 3, *size), grey, self._dtype)
-        for _ in each(place, images, boxes, batch[: len(images)], [self.head.kind == "yolox"] * len(images)):
+        boxes = [letterbox_of(image.shape, size, centred) for image in images]
+        # A fresh array costs 0.04 ms and needs no lock. The rows beyond the images pad a fixed batch.
+        bgr255 = self.head.kind == "yolox"
+        batch = np.full((self._fixed_batch or len(images), 3, *size), GREY if bgr255 else GREY / 255, self._dtype)
+        for _ in each(write_letterboxed, images, boxes, batch[: len(images)], [bgr255] * len(images)):
             pass
         answer = self._session.run([self._session.get_outputs()[self.head.output].name], {self._input: batch})[0]
         return list(each(functools.partial(self._read, size=size), answer[: len(images)], boxes, images))
@@ -182,19 +218,22 @@ class OnnxDetector:
         self, answer: NDArray[Any], box: Letterbox, image: NDArray[np.uint8], size: tuple[int, int]
     ) -> Detections:
         """The people in one picture's answer, in the picture's own pixels, best first."""
-        found = read_people(answer, self.head, size, self._score, self._iou)
-        xyxy = (found.boxes - np.array([box.left, box.top] * 2, np.float32)) / np.float32(box.gain)
+        people = read_people(answer, self.head, size, self._score, self._iou)
+        xyxy = (people.boxes - np.array([box.left, box.top] * 2, np.float32)) / np.float32(box.gain)
         height, width = image.shape[:2]
         xyxy = np.clip(xyxy, 0, np.array([width, height] * 2, np.float32))
         seen = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # a box wholly in the padding is no one
-        return Detections(xyxy[seen], found.scores[seen])
+        return Detections(xyxy[seen], people.scores[seen])
 
 
 def read_self_contained(path: Path) -> bytes:
     """The bytes of an ONNX file that refers to no other file.
 
-    A tensor may name external data, by any path, and the runtime would read that file: every tensor is looked at,
-    wherever the format lets one stand, before the runtime sees the same bytes. Raises DetectorError.
+    A tensor may name external data, by any path, and the runtime would read that file. So every tensor is looked at,
+    wherever the format lets one stand, before the runtime sees the same bytes.
+
+    Raises:
+        DetectorError: The file can't be read, is not ONNX, or refers to another file.
     """
     try:
         data = path.read_bytes()
@@ -222,14 +261,23 @@ def tensors(message: Message) -> Iterator[onnx.TensorProto]:
     if isinstance(message, onnx.TensorProto):
         yield message
         return
-    for field, value in message.ListFields():
-        if field.message_type is not None:
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None:
             for part in value if not isinstance(value, Message) else (value,):
                 yield from tensors(part)
 
 
 def open_session(data: bytes, path: Path, device: str | None) -> tuple[onnxruntime.InferenceSession, bool]:
-    """A session and whether it runs on CUDA. Raises DetectorError."""
+    """A session, and whether it runs on CUDA.
+
+    Args:
+        data: The ONNX file's bytes.
+        path: Names the file in errors.
+        device: None takes CUDA where it works. `cpu`, `cuda` or `cuda:1` insist.
+
+    Raises:
+        DetectorError: There is no such device, or ONNX Runtime can't load the file or use the device.
+    """
     kind, _, number = (device or "").partition(":")
     if kind not in ("", "cpu", "cuda") or (number and not number.isdigit()):
         raise DetectorError(f"No device is called '{device}'; give cpu, cuda or cuda:1.")
@@ -257,7 +305,7 @@ def open_session(data: bytes, path: Path, device: str | None) -> tuple[onnxrunti
 
 
 def has_cuda_driver() -> bool:
-    """Whether NVIDIA's driver is installed: without it, trying CUDA costs a second and prints errors."""
+    """Whether NVIDIA's driver is installed. Without it, trying CUDA costs a second and prints errors."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -265,63 +313,57 @@ def has_cuda_driver() -> bool:
     return True
 
 
-def read_metadata(entries: Mapping[str, str]) -> dict[str, Any]:
-    """What an Ultralytics export says of itself, each value as Python; what is no literal stays text."""
-    values: dict[str, Any] = {}
+def read_metadata(entries: Mapping[str, str]) -> ExportMetadata:
+    """What an Ultralytics export says of itself in its metadata, each value as Python writes it.
+
+    A value of an unexpected kind counts as left out.
+    """
+    values: dict[str, object] = {}
     for key, text in entries.items():
         try:
             values[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             values[key] = text
-    if isinstance(values.get("names"), (list, tuple)):
-        values["names"] = dict(enumerate(values["names"]))
-    sizes = values.get("imgsz")
-    if not (isinstance(sizes, int) or (isinstance(sizes, (list, tuple)) and len(sizes) == 2)):
-        values.pop("imgsz", None)
-    for key, kind in (("names", dict), ("args", dict), ("stride", int), ("batch", int)):
-        if not isinstance(values.get(key), kind):
-            values.pop(key, None)
-    return values
+    default = ExportMetadata()
+    names, arguments, size = values.get("names"), values.get("args"), values.get("imgsz")
+    stride, batch = values.get("stride"), values.get("batch")
+    if isinstance(names, list | tuple):
+        names = dict(enumerate(names))
+    if isinstance(size, int):
+        size = (size, size)
+    if not (isinstance(size, list | tuple) and len(size) == 2 and all(isinstance(side, int) for side in size)):
+        size = default.size
+    arguments = arguments if isinstance(arguments, dict) else {}
+    lowest_score = arguments.get("conf")
+    return ExportMetadata(
+        task=str(values.get("task", default.task)),
+        names=names if isinstance(names, dict) else default.names,
+        size=(size[0] or DYNAMIC_SIZE, size[1] or DYNAMIC_SIZE),
+        stride=stride if isinstance(stride, int) else default.stride,
+        batch=batch if isinstance(batch, int) else default.batch,
+        ends_in_nms=bool(values.get("end2end") or arguments.get("nms")),
+        lowest_score=lowest_score if isinstance(lowest_score, float) else None,
+    )
 
 
-def read_head(answers: Sequence[NDArray[Any]], size: tuple[int, ...], metadata: Mapping[str, Any], where: str) -> Head:
-    """Recognises the head from what the graph answered to a grey picture of `size` (H, W); see the module.
+def read_head(answers: Sequence[NDArray[Any]], size: tuple[int, ...], metadata: ExportMetadata, where: str) -> Head:
+    """Recognises the head from what the graph answered to a grey picture, as the module's docstring says.
 
-    Raises DetectorError where nothing fits, naming the shapes found and those understood.
+    Args:
+        answers: The graph's outputs.
+        size: (H, W) of the picture.
+        metadata: What the file says of itself.
+        where: Names the file in errors.
+
+    Raises:
+        DetectorError: Nothing fits. It names the shapes of the answers and those understood.
     """
-    if metadata.get("task", "detect") not in ("detect", "segment", "pose"):
-        raise DetectorError(f"{where} is made to {metadata['task']}, not to detect; name a detection model.")
-    names: Mapping[int, str] = metadata.get("names", {})
-    arguments = metadata.get("args", {})
-    ends_in_nms = bool(metadata.get("end2end") or arguments.get("nms"))
-    for index, answer in enumerate(answers):
-        if answer.ndim != 3:
-            continue
-        _, rows, columns = answer.shape
-        down, across = anchor_layout(rows, size), anchor_layout(columns, size)
-        if across is not None and across[0] == 1 and rows >= 5 and rows < columns and not ends_in_nms:
-            classes = len(names) or rows - 4
-            return Head("yolov8", index, classes, person_of(names, classes, where), False, across[1])
-        if down is not None and columns >= 6 and not ends_in_nms:
-            per_cell, strides = down
-            classes = len(names) or columns - 5
-            person = person_of(names, classes, where)
-            cells, steps = grid(size[0], size[1], strides, per_cell)
-            centres = answer[0, :, :2].astype(np.float32)
-            decoded = np.nanmedian(np.abs(centres / steps - cells - 0.5)) < np.nanmedian(np.abs(centres - 0.5))
-            if per_cell == 1 and not (decoded and (answer[0, :, 4] == 1).all()):
-                return Head("yolox", index, classes, person, not decoded, strides)
-            if decoded:
-                return Head("yolov5", index, classes, person, False, strides)
-        elif columns == 6 or (ends_in_nms and columns > 6):
-            if isinstance(arguments.get("conf"), float) and arguments["conf"] > 0.1:
-                log.info(
-                    "%s drops scores below %g itself; exported with conf=0.1 it would track better",
-                    where,
-                    arguments["conf"],
-                )
-            classes = len(names) or 80
-            return Head("nms", index, classes, person_of(names, classes, where), False, ())
+    if metadata.task not in ("detect", "segment", "pose"):
+        raise DetectorError(f"{where} is made to {metadata.task}, not to detect; name a detection model.")
+    for output, answer in enumerate(answers):
+        head = _head_of(answer, output, size, metadata, where) if answer.ndim == 3 else None
+        if head is not None:
+            return head
     shapes = ", ".join("x".join(map(str, answer.shape)) for answer in answers)
     raise DetectorError(
         f"{where} answers {shapes} to a {size[0]}x{size[1]} picture, which is no head known here; "
@@ -329,17 +371,52 @@ def read_head(answers: Sequence[NDArray[Any]], size: tuple[int, ...], metadata: 
     )
 
 
+def _head_of(
+    answer: NDArray[Any], output: int, size: tuple[int, ...], metadata: ExportMetadata, where: str
+) -> Head | None:
+    """The head that gives an output like `answer` (B, rows, columns), None where none does."""
+    _, rows, columns = answer.shape
+    names, ends_in_nms = metadata.names, metadata.ends_in_nms
+    down, across = anchor_layout(rows, size), anchor_layout(columns, size)
+
+    def head(kind: HeadKind, classes: int, *, raw: bool = False, strides: tuple[int, ...] = ()) -> Head:
+        classes = len(names) or classes
+        person = person_of(names, classes, where)
+        return Head(kind=kind, output=output, classes=classes, person=person, raw=raw, strides=strides)
+
+    if across is not None and across[0] == 1 and rows >= 5 and rows < columns and not ends_in_nms:
+        return head("yolov8", rows - FIRST_CLASS["yolov8"], strides=across[1])
+    if down is not None and columns >= 6 and not ends_in_nms:
+        per_cell, strides = down
+        cells, steps = grid(size[0], size[1], strides, per_cell)
+        centres = answer[0, :, CENTRE].astype(np.float32)
+        decoded = bool(np.nanmedian(np.abs(centres / steps - cells - 0.5)) < np.nanmedian(np.abs(centres - 0.5)))
+        if per_cell == 1 and not (decoded and (answer[0, :, OBJECTNESS] == 1).all()):
+            return head("yolox", columns - FIRST_CLASS["yolox"], raw=not decoded, strides=strides)
+        return head("yolov5", columns - FIRST_CLASS["yolov5"], strides=strides) if decoded else None
+    if columns == 6 or (ends_in_nms and columns > 6):
+        if metadata.lowest_score is not None and metadata.lowest_score > TRACKERS_SCORE:
+            log.info(
+                "%s drops scores below %g itself; exported with conf=%g it would track better",
+                where,
+                metadata.lowest_score,
+                TRACKERS_SCORE,
+            )
+        return head("nms", COCO_CLASSES)
+    return None
+
+
 def person_of(names: Mapping[int, str], classes: int, where: str) -> int:
-    """The person's class index; without names class 0, as in COCO and in one-class models."""
+    """The person's class index. Without names it is class 0, as in COCO and in one-class models."""
     if names:
         return person_class(names, where)
-    if classes not in (1, 80):
+    if classes not in (1, COCO_CLASSES):
         log.warning("%s has %d classes without names; class 0 is taken for a person", where, classes)
     return 0
 
 
 def anchor_layout(anchors: int, size: Sequence[int]) -> tuple[int, tuple[int, ...]] | None:
-    """Anchors a cell (1 or 3) and the strides that give so many anchors on an input of `size`; None where none do."""
+    """Anchors a cell (1 or 3) and the strides that give so many anchors on an input of `size`. None where none do."""
     for strides in STRIDES:
         cells = sum((size[0] // s) * (size[1] // s) for s in strides)
         if anchors in (cells, 3 * cells):
@@ -361,20 +438,20 @@ def grid(
     return np.concatenate(cells).astype(np.float32), np.concatenate(steps).astype(np.float32)
 
 
-def fit(picture: Sequence[int], size: Sequence[int], centred: bool) -> Letterbox:
-    """The letterbox of a picture `(H, W, …)` in an input of `size` (H, W); rounds as Ultralytics does."""
+def letterbox_of(picture: Sequence[int], size: Sequence[int], centred: bool) -> Letterbox:
+    """The letterbox of a picture of shape `(H, W, …)` in an input of `size` (H, W). It rounds as Ultralytics does."""
     gain = min(size[0] / picture[0], size[1] / picture[1])
     width, height = max(1, round(picture[1] * gain)), max(1, round(picture[0] * gain))
     left, top = ((size[1] - width) / 2, (size[0] - height) / 2) if centred else (0.1, 0.1)
-    return Letterbox(gain, width, height, round(left - 0.1), round(top - 0.1))
+    return Letterbox(gain, width, height, left=round(left - 0.1), top=round(top - 0.1))
 
 
-def place(image: NDArray[np.uint8], box: Letterbox, target: NDArray[Any], bgr255: bool) -> None:
+def write_letterboxed(image: NDArray[np.uint8], box: Letterbox, target: NDArray[Any], bgr255: bool) -> None:
     """Writes an RGB picture into its letterbox of `target` (3, H, W), as BGR 0..255 or RGB 0..1."""
     if image.shape[:2] != (box.height, box.width):
         image = cv2.resize(image, (box.width, box.height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
     inside = target[:, box.top : box.top + box.height, box.left : box.left + box.width]
-    # split first: 0.35 ms for 768x576 to 416x416; a transposed assignment takes 0.42 ms, cv2.dnn.blobFromImage 2.4 ms
+    # Split first, 0.35 ms for 768x576 to 416x416. A transposed assignment takes 0.42 ms, cv2.dnn.blobFromImage 2.4 ms.
     for channel, plane in zip(inside[::-1] if bgr255 else inside, cv2.split(image), strict=True):
         if bgr255:
             channel[:] = plane
@@ -382,29 +459,36 @@ def place(image: NDArray[np.uint8], box: Letterbox, target: NDArray[Any], bgr255
             np.multiply(plane, np.float32(1 / 255), out=channel, casting="same_kind")
 
 
-def read_people(answer: NDArray[Any], head: Head, size: tuple[int, int], floor: float, iou: float) -> Detections:
-    """People in one picture's `answer`, boxes in pixels of the input of `size` (H, W), best first.
+def read_people(answer: NDArray[Any], head: Head, size: tuple[int, int], lowest_score: float, iou: float) -> Detections:
+    """People in one picture's answer, best first.
 
-    A box counts when its score reaches `floor` and no other class beats the person's.
+    A box counts when its score is at least `lowest_score` and no other class beats the person's.
+
+    Args:
+        answer: One picture's part of the head's output.
+        head: How it reads.
+        size: (H, W) of the input, whose pixels the boxes are in.
+        lowest_score: The lowest score kept.
+        iou: Of two boxes, from which on the weaker one goes.
     """
     if head.kind == "nms":
-        keep = (answer[:, 4] >= floor) & (answer[:, 5].round() == head.person)
+        keep = (answer[:, SCORE] >= lowest_score) & (answer[:, CLASS].round() == head.person)
         rows = answer[keep].astype(np.float32)
-        rows = rows[np.argsort(-rows[:, 4], kind="stable")]
-        return Detections(rows[:, :4], rows[:, 4])
-    # The score's columns alone are read for all anchors; the rest only for the few that pass.
+        rows = rows[np.argsort(-rows[:, SCORE], kind="stable")]
+        return Detections(rows[:, CORNERS], rows[:, SCORE])
+    # The score's columns alone are read for all anchors, the rest only for the few that pass.
+    first_class = FIRST_CLASS[head.kind]
     if head.kind == "yolov8":
-        scores = answer[4 + head.person].astype(np.float32)
+        scores = answer[first_class + head.person].astype(np.float32)
     else:
-        scores = answer[:, 4].astype(np.float32) * answer[:, 5 + head.person].astype(np.float32)
-    kept = np.flatnonzero(scores >= floor)
+        scores = answer[:, OBJECTNESS].astype(np.float32) * answer[:, first_class + head.person].astype(np.float32)
+    kept = np.flatnonzero(scores >= lowest_score)
     if len(kept) == 0:
         return Detections.empty()
     rows = (answer[:, kept].T if head.kind == "yolov8" else answer[kept]).astype(np.float32)
-    first = 4 if head.kind == "yolov8" else 5
-    best = rows[:, first : first + head.classes].argmax(axis=1) == head.person
-    kept, rows = kept[best], rows[best]
-    centres, sides = rows[:, :2], rows[:, 2:4]
+    is_person = rows[:, first_class : first_class + head.classes].argmax(axis=1) == head.person
+    kept, rows = kept[is_person], rows[is_person]
+    centres, sides = rows[:, CENTRE], rows[:, SIDES]
     if head.raw:
         cells, steps = grid(size[0], size[1], head.strides)
         centres, sides = (centres + cells[kept]) * steps[kept], np.exp(sides) * steps[kept]
@@ -412,9 +496,9 @@ def read_people(answer: NDArray[Any], head: Head, size: tuple[int, int], floor: 
 
 
 def suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float) -> Detections:
-    """Greedy non-maximum suppression, best first; OpenCV's, at 300 boxes 0.2 ms where NumPy takes 0.6."""
+    """Greedy non-maximum suppression, best first, by OpenCV. At 300 boxes it takes 0.2 ms where NumPy takes 0.6."""
     if len(scores) == 0:
         return Detections.empty()
-    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    keep = np.asarray(cv2.dnn.NMSBoxes(corners, scores, 0.0, iou), np.intp).reshape(-1)  # type: ignore[arg-type]
+    corner_and_sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    keep = np.asarray(cv2.dnn.NMSBoxes(corner_and_sides, scores, 0.0, iou), np.intp).reshape(-1)  # type: ignore[arg-type]
     return Detections(boxes[keep], scores[keep])

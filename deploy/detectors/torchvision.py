@@ -17,8 +17,8 @@ from deploy.detectors import DetectorError, Frame, first_line
 from trackers.detections import Detections
 
 
-def names() -> list[str]:
-    """The detectors that the installed torchvision has; none where it is not installed."""
+def detector_names() -> list[str]:
+    """The detectors that the installed torchvision has, none where it is not installed."""
     if importlib.util.find_spec("torchvision") is None:
         return []
     import torchvision
@@ -29,7 +29,7 @@ def names() -> list[str]:
 class TorchvisionDetector:
     """A torchvision detector with its COCO weights from the torch hub cache, downloaded into it only if `download`.
 
-    Batches go through the model whole; it resizes and suppresses as its authors set it.
+    Batches go through the model whole. It resizes and suppresses as its authors set it.
     """
 
     def __init__(
@@ -41,13 +41,14 @@ class TorchvisionDetector:
         threads: int | None = None,
         device: str | None = None,
     ) -> None:
+        """Loads the weights. Raises DetectorError."""
         try:
             import torch
             import torchvision
         except ImportError as error:
             raise DetectorError(f"The detector {name} needs torchvision; run: pip install torchvision") from error
-        if name not in names():
-            raise DetectorError(f"Torchvision has no detector {name}; it has {', '.join(names())}.")
+        if name not in detector_names():
+            raise DetectorError(f"Torchvision has no detector {name}; it has {', '.join(detector_names())}.")
 
         weights = torchvision.models.get_model_weights(name).DEFAULT
         file = Path(torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlparse(weights.url).path).name)
@@ -86,6 +87,7 @@ class TorchvisionDetector:
         self.batch = 8 if self._device.type == "cuda" else 2
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """See `Detector.detect`."""
         import torch
 
         if not frames:
@@ -96,16 +98,22 @@ class TorchvisionDetector:
         ]
         with torch.inference_mode():
             answers = self._model(pictures)
-        found = []
+        detections = []
         for answer in answers:
             keep = (answer["labels"] == self._person) & (answer["scores"] >= self._score)
             boxes, scores = answer["boxes"][keep].float().cpu().numpy(), answer["scores"][keep].float().cpu().numpy()
-            found.append(Detections(boxes, scores).take(np.argsort(-scores, kind="stable")))
-        return found
+            detections.append(Detections(boxes, scores).take(np.argsort(-scores, kind="stable")))
+        return detections
 
 
 def checked_sha256(file: Path) -> str:
-    """The file's SHA-256. Torchvision puts its first digits in the file's name but looks only while downloading."""
+    """The file's SHA-256, if its first digits are those that torchvision put in the file's name.
+
+    Torchvision itself looks only while downloading.
+
+    Raises:
+        DetectorError: They are not.
+    """
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if not digest.startswith(file.stem.rpartition("-")[2]):
@@ -117,7 +125,7 @@ def checked_sha256(file: Path) -> str:
 
 @contextmanager
 def weights_only() -> Iterator[None]:
-    """Inside, torch reads tensors only: torchvision's builders load their weights as unrestricted pickles."""
+    """Inside, torch reads tensors only. Torchvision's builders load their weights as unrestricted pickles."""
     before = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:

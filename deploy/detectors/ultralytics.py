@@ -17,28 +17,31 @@ import numpy as np
 from deploy.detectors import DetectorError, Frame, first_line, person_class
 from trackers.detections import Detections
 
-# Published detection weights, with or without .pt; not -seg, -pose and so on, which are no better at boxes.
+# Published detection weights, with or without .pt. Those with -seg, -pose and so on are no better at boxes.
 OFFICIAL = re.compile(r"(yolov?\d+[a-z]{1,2}|yolov3-(spp|tiny)u|yolov5[nsmlx]6u|rtdetr-[lx])(\.pt)?")
 
 NMS_IOU = 0.65  # the library's 0.7 leaves doubles in crowds
-MAX_PEOPLE = 1000  # a frame; the library's 300 cuts a crowd short
+MAX_PEOPLE = 1000  # a frame, as the library's 300 cuts a crowd short
 
 
 def load_ultralytics() -> Any:
-    """The `ultralytics` module, its ways to the network and to pip switched off. Raises DetectorError.
+    """The `ultralytics` module, its ways to the network and to pip switched off.
 
-    Read in its source (8.4.190): these variables are looked at once, at import, so they are set before it.
+    Its source (8.4.190) looks at these variables once, at import, so they are set before it.
 
-    * YOLO_OFFLINE makes `utils.ONLINE` false without a DNS query. Everything unasked hangs on it: the events posted to
-      Google Analytics after a prediction, Sentry, the look for a newer release. Downloads asked for do not.
-    * YOLO_AUTOINSTALL=false: a missing package is an error, not a `pip install`.
-    * ULTRALYTICS_SAFE_LOAD: a .pt file is read with `weights_only=True` and a list of known classes. Otherwise it is a
+    * YOLO_OFFLINE makes `utils.ONLINE` false without a DNS query. Whatever nobody asked for hangs on it: the events
+      posted to Google Analytics after a prediction, Sentry, the look for a newer release. Wanted downloads do not.
+    * YOLO_AUTOINSTALL=false makes a missing package an error, not a `pip install`.
+    * ULTRALYTICS_SAFE_LOAD reads a .pt file with `weights_only=True` and a list of known classes. Otherwise it is a
       pickle that may run any code and name packages to install.
 
-    `settings["sync"]` is the user's own switch for the events and Sentry; it is turned off in memory only, because the
+    `settings["sync"]` is the user's own switch for the events and Sentry. It is turned off in memory only, because the
     settings file is the user's. Callbacks of Platform, ClearML, Comet, MLflow and W&B belong to its trainer, fonts to
-    its plots; neither is used here. The library also sets OpenCV to one thread and, unless set before, OMP_NUM_THREADS
-    to 1: both for the whole process.
+    its plots. Neither is used here. For the whole process, the library also sets OpenCV to one thread and, unless set
+    before, OMP_NUM_THREADS to 1.
+
+    Raises:
+        DetectorError: The library is not installed, or it is too old to be kept off the network.
     """
     os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", ULTRALYTICS_SAFE_LOAD="true")
     os.environ.setdefault("YOLO_VERBOSE", "false")
@@ -63,13 +66,13 @@ def local_weights() -> list[Path]:
     """Published detection weights in the working folder and the library's weights folder, largest first."""
     if importlib.util.find_spec("ultralytics") is None:
         return []
-    found = {
+    weights = {
         file.resolve(): file
         for folder in (Path(), weights_folder())
         for file in (folder.glob("*.pt") if folder.is_dir() else ())
         if OFFICIAL.fullmatch(file.name)
     }
-    return sorted(found.values(), key=lambda file: (-file.stat().st_size, file.name))
+    return sorted(weights.values(), key=lambda file: (-file.stat().st_size, file.name))
 
 
 def weights_folder() -> Path:
@@ -78,7 +81,7 @@ def weights_folder() -> Path:
 
 
 class UltralyticsDetector:
-    """A model of the ultralytics library; batches go through it whole."""
+    """A model of the ultralytics library. Batches go through it whole."""
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class UltralyticsDetector:
         threads: int | None = None,
         device: str | None = None,
     ) -> None:
-        """`name`: a published name or the path of a `.pt` file. Raises DetectorError."""
+        """Loads a model by its published name or the path of its `.pt` file. Raises DetectorError."""
         file = find_weights(name, download)
         with file.open("rb") as stream:
             self.sha256: str | None = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -123,18 +126,27 @@ class UltralyticsDetector:
         self.batch = 16 if self._model.predictor.device.type == "cuda" else 4
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """See `Detector.detect`."""
         if not frames:
             return []
         pictures = [np.ascontiguousarray(frame.image[..., ::-1]) for frame in frames]  # it reads arrays as BGR
-        found = []
+        detections = []
         for result in self._model.predict(pictures, **self._arguments):
             rows = result.boxes.data.float().cpu().numpy()  # (N, 6): x1 y1 x2 y2 score class
-            found.append(Detections(rows[:, :4], rows[:, 4]).take(np.argsort(-rows[:, 4], kind="stable")))
-        return found
+            detections.append(Detections(rows[:, :4], rows[:, 4]).take(np.argsort(-rows[:, 4], kind="stable")))
+        return detections
 
 
 def find_weights(name: str, download: bool) -> Path:
-    """The `.pt` file behind a name or path; fetched from the library's release page only if `download`."""
+    """The `.pt` file behind a name or path.
+
+    Args:
+        name: A path, or a published name with or without `.pt`.
+        download: Allows fetching it from the library's release page.
+
+    Raises:
+        DetectorError: There is no such file, or it could not be fetched.
+    """
     if Path(name).is_file():
         return Path(name)
     if not OFFICIAL.fullmatch(name):

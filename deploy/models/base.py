@@ -10,30 +10,31 @@ own, so the background would give the answer away.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import functools
 import hashlib
 import json
-import logging
 import math
 import os
 import platform
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import onnxruntime
 import torch
+import typer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deploy.export import forget_origin
+from deploy.models import BASE, LARGE, MakingError, OtherRunError, install
 from reid.augment import augment
+from reid.command import JsonOption, errors, output, print_json, run
 from reid.encoder import Encoder, EncoderConfig, export_onnx, load_encoder, new_encoder, save_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
 from reid.progress import Bars, Progress, unheard
@@ -42,6 +43,8 @@ from reid.whole_file import sweep, whole_file
 SCALE = 16.0  # of the cosines in the identity softmax
 SMOOTHING = 0.1  # of its labels
 TEMPERATURE = 0.1  # τ of the contrastive loss
+WARM_UP = 0.04  # share of all steps in which the learning rate rises
+WEIGHT_DECAY = 0.02  # of kernels, not of biases and norms
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 50  # steps
 NARROW, WIDE = EncoderConfig(), EncoderConfig(channels=(24, 48, 112, 224, 320))
@@ -58,20 +61,18 @@ class Recipe:
     shots: int  # crops in each camera
     epochs: int  # each shows every crop once
     people_a_batch: int
-    model: str = "base"  # what is made
+    model: str = BASE  # what is made
     encoder: EncoderConfig = NARROW  # its shape
     crops_a_person: int = 4  # in a batch, from different cameras where it can be
     groups_a_batch: int = 2
     learning_rate: float = 2e-3
-    warm_up: float = 0.04  # share of all steps
-    weight_decay: float = 0.02
     fast: bool = False  # bfloat16 and compiled; results then vary a little between machines
 
 
 RECIPES = {
     "cpu": Recipe(people=1600, held_out=64, styles=6, shots=4, epochs=11, people_a_batch=24),
     "large": Recipe(
-        people=2400, held_out=64, styles=6, shots=4, epochs=6, people_a_batch=24, model="large", encoder=WIDE
+        people=2400, held_out=64, styles=6, shots=4, epochs=6, people_a_batch=24, model=LARGE, encoder=WIDE
     ),
     "full": Recipe(
         people=8064,
@@ -88,8 +89,8 @@ RECIPES = {
 
 
 ROLES = {
-    "base": "Every site begins with it; it is named `base` wherever a model is asked for.",
-    "large": "Wider than `base`; a large site's first adaptation starts from it where the time given is enough.",
+    BASE: "Every site begins with it; it is named `base` wherever a model is asked for.",
+    LARGE: "Wider than `base`; a large site's first adaptation starts from it where the time given is enough.",
 }
 
 
@@ -128,8 +129,18 @@ def batches(
 ) -> Iterator[NDArray[np.int64]]:
     """Crop numbers, a batch at a time, that show every training crop once an epoch (but for the last, too few ones).
 
-    Each person's crops are dealt into hands of `crops_a_person`, each from as many cameras as it can be; a batch holds
+    Each person's crops are dealt into hands of `crops_a_person`, each from as many cameras as it can be. A batch holds
     hands of several people from a few groups.
+
+    Args:
+        crops: All crops.
+        training: (N,) numbers of those that train.
+        recipe: Its `people_a_batch`, `groups_a_batch` and `crops_a_person` count.
+        seed: Of the order, with the epoch.
+        epoch: Counted from 0.
+
+    Yields:
+        (B,) crop numbers.
     """
     rng = np.random.default_rng([seed, epoch])
     people_a_part = recipe.people_a_batch // recipe.groups_a_batch
@@ -155,7 +166,13 @@ def batches(
 def identity_loss(cosines: Tensor, people: Tensor, rivals: Tensor) -> Tensor:
     """Softmax over who it is, labels smoothed, among the people of the same group only.
 
-    cosines (B, P) of embeddings and people's prototypes, people (B,), rivals (B, P) bool: who is in the group.
+    Args:
+        cosines: (B, P) of embeddings and people's prototypes.
+        people: (B,) who each crop shows.
+        rivals: (B, P) bool, who is in the crop's group.
+
+    Returns:
+        () the mean over the batch.
     """
     logits = (SCALE * cosines.float()).masked_fill(~rivals, -torch.inf)
     log_shares = logits - logits.logsumexp(1, keepdim=True)
@@ -167,8 +184,17 @@ def identity_loss(cosines: Tensor, people: Tensor, rivals: Tensor) -> Tensor:
 def contrastive_loss(embeddings: Tensor, people: Tensor, cameras: Tensor, groups: Tensor) -> Tensor:
     """Supervised contrastive loss (Khosla et al., 2020, eq. 2) across cameras.
 
-    embeddings (B, D) of length 1, the rest (B,). Attracted is the same person in other cameras, repelled are other
-    people of the group; the same person in the same camera is neither, which the evaluation leaves out too.
+    Attracted is the same person in other cameras, repelled are other people of the group. The same person in the same
+    camera is neither, which the evaluation leaves out too.
+
+    Args:
+        embeddings: (B, D) of length 1.
+        people: (B,).
+        cameras: (B,).
+        groups: (B,).
+
+    Returns:
+        () the mean over the crops that have a match.
     """
     logits = (embeddings.float() @ embeddings.float().T) / TEMPERATURE
     same = people[:, None] == people
@@ -194,6 +220,10 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
     """Trains on all but the last groups of `crops`, from the checkpoint in `out` where there is one.
 
     Writes `checkpoint.pt` every minute and `log.jsonl`, a line every 50 steps and every epoch.
+
+    Raises:
+        OtherRunError: The checkpoint is of another recipe or seed.
+        MakingError: The loss is no number any more.
     """
     config = recipe.encoder
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -203,7 +233,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}],
         lr=recipe.learning_rate,
     )
     people = torch.from_numpy(crops.people).to(device)
@@ -230,17 +260,17 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
         for step, batch in enumerate(batches(crops, training, recipe, seed, epoch), first):
             if step < done:
                 continue
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(recipe, step, steps)
+            for parameters in optimiser.param_groups:
+                parameters["lr"] = learning_rate(recipe, step, steps)
             dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
             pictures = augment(crops.take(batch).to(device, non_blocking=True), config.height, config.width, dice)
             chosen = torch.from_numpy(batch).to(device)
-            who, where, whose = people[chosen], cameras[chosen], groups[chosen]
+            person, camera, group = people[chosen], cameras[chosen], groups[chosen]
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fast):
                 embeddings = forward(pictures)
             cosines = embeddings.float() @ functional.normalize(network.prototypes).T
-            identity = identity_loss(cosines, who, whose[:, None] == group_of_person)
-            contrast = contrastive_loss(embeddings, who, where, whose)
+            identity = identity_loss(cosines, person, group[:, None] == group_of_person)
+            contrast = contrastive_loss(embeddings, person, camera, group)
             optimiser.zero_grad(set_to_none=True)
             (identity + contrast).backward()
             optimiser.step()
@@ -250,7 +280,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
                 now = time.monotonic()
                 losses = {"identity": round(identity.item(), 4), "contrast": round(contrast.item(), 4)}
                 if not math.isfinite(sum(losses.values())):
-                    raise FloatingPointError(f"the loss is no number at step {done}: start anew with a lower rate")
+                    raise MakingError(f"the loss is no number at step {done}: start anew with a lower rate")
                 line = {"step": done, "of": steps, **losses, "images_per_second": round(shown / (now - logged), 1)}
                 write_line(log, line | {"seconds": round(now - begun)})
                 logged, shown = now, 0
@@ -278,7 +308,7 @@ def held_out(crops: Crops, recipe: Recipe) -> NDArray[np.bool_]:
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Linear warm-up, then half a cosine down to nothing."""
-    warm = max(1, round(recipe.warm_up * steps))
+    warm = max(1, round(WARM_UP * steps))
     if step < warm:
         return recipe.learning_rate * (step + 1) / warm
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
@@ -290,8 +320,8 @@ def validate(encoder: Encoder, crops: Crops, validating: NDArray[np.bool_]) -> R
     parts = [resized(crops.take(index[k : k + 256]), encoder.config) for k in range(0, len(index), 256)]
     rows = encoder.embed(torch.cat(parts))
     encoder.train()
-    found = Embeddings(rows, crops.people[index], crops.cameras[index])
-    return evaluate_retrieval(found, found)
+    embedded = Embeddings(rows, crops.people[index], crops.cameras[index])
+    return evaluate_retrieval(embedded, embedded)
 
 
 def resized(crops: Tensor, config: EncoderConfig) -> Tensor:
@@ -325,7 +355,7 @@ def load_checkpoint(
         return 0, 0.0
     state = torch.load(path, weights_only=True, map_location="cpu")
     if json.dumps(state["fixed"]) != json.dumps(fixed):
-        raise SystemExit(
+        raise OtherRunError(
             f"{path} is of another recipe, seed or encoder: give another --out, or remove it to start anew"
         )
     network.load_state_dict(state["network"])
@@ -342,6 +372,7 @@ def open_log(path: Path, done: int) -> Path:
 
 
 def write_line(path: Path, values: dict[str, Any]) -> None:
+    """Adds a line of JSON to a log."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(values) + "\n")
 
@@ -351,20 +382,21 @@ def export(out: Path, recipe: str, seed: int) -> None:
     used = RECIPES[recipe]
     weights, onnx, text = files_of(out, used)
     worst = export_checked(weights, onnx)
-    files = [path for path in (weights, onnx) if path.name in in_the_box(used)]
+    files = [path for path in (weights, onnx) if path.name in shipped_files(used)]
     text.write_text(card(out, load_encoder(weights), made(out, recipe, seed, worst), files), encoding="utf-8")
 
 
 def export_checked(weights: Path, onnx: Path) -> float:
-    """Weights → ONNX; gives how far its rows are from torch's. Raises SystemExit where they are too far."""
+    """Weights → ONNX; gives how far its rows are from torch's. Raises MakingError where they are too far."""
     encoder = load_encoder(weights)
     export_onnx(encoder, onnx)
+    forget_origin(onnx)
     config = encoder.config
     crops = np.random.default_rng(0).integers(0, 256, (7, config.height, config.width, 3), np.uint8)
     session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     worst = float(np.abs(session.run(None, {"crops": crops})[0] - encoder.embed(torch.from_numpy(crops)).numpy()).max())
     if worst > 1e-3:
-        raise SystemExit(f"{onnx} differs from the trained network by {worst:.2g}: not installed")
+        raise MakingError(f"{onnx} differs from the trained network by {worst:.2g}: not installed")
     return worst
 
 
@@ -373,9 +405,9 @@ def files_of(out: Path, recipe: Recipe) -> tuple[Path, Path, Path]:
     return out / f"{recipe.model}.safetensors", out / f"{recipe.model}.onnx", out / f"{recipe.model}.md"
 
 
-def in_the_box(recipe: Recipe) -> list[str]:
+def shipped_files(recipe: Recipe) -> list[str]:
     """Names of the files that are shipped; nothing is embedded with `large` as it is, so its ONNX is not."""
-    return [path.name for path in files_of(Path(), recipe) if path.suffix != ".onnx" or recipe.model == "base"]
+    return [path.name for path in files_of(Path(), recipe) if path.suffix != ".onnx" or recipe.model == BASE]
 
 
 @dataclass(frozen=True)
@@ -441,39 +473,6 @@ The ONNX file's rows differ from torch's by at most {made.worst:.1e}.
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run: crops, checkpoint, log, results")
-    parser.add_argument(
-        "--recipe", choices=RECIPES, default="cpu", help="cpu: an hour on one core; large: on two; full: a GPU"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="processes that render (default: all cores)"
-    )
-    parser.add_argument("--threads", type=int, default=1, help="of training on the CPU; another number, another result")
-    parser.add_argument("--install", action="store_true", help="copy the results beside this file")
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("sightline").setLevel(logging.INFO)
-    out, recipe = arguments.out, RECIPES[arguments.recipe]
-    torch.set_num_threads(arguments.threads)
-    out.mkdir(parents=True, exist_ok=True)
-    sweep(out)
-    if not files_of(out, recipe)[0].is_file():
-        with Bars() as progress:
-            render(out / "crops", recipe, arguments.seed, arguments.workers, progress)
-            encoder = train(Crops(out / "crops"), out, recipe, arguments.seed, progress)
-        save_encoder(encoder, files_of(out, recipe)[0])
-    try:
-        export(out, arguments.recipe, arguments.seed)
-    except ImportError as error:
-        raise SystemExit(f"{error}: the weights are done; the same command exports it where onnxscript is") from error
-    if arguments.install:
-        for name in in_the_box(recipe):
-            shutil.copyfile(out / name, Path(__file__).with_name(name))
-
-
 def render(folder: Path, recipe: Recipe, seed: int, workers: int, progress: Progress = unheard) -> None:
     """All crops, or those that are still missing."""
     from sample_videos.world.shots import write_crops  # numba, which nothing else here needs
@@ -490,6 +489,46 @@ def render(folder: Path, recipe: Recipe, seed: int, workers: int, progress: Prog
         workers=workers,
         done=functools.partial(progress, "groups of people rendered"),
     )
+
+
+def command(
+    out: Annotated[Path, typer.Option(help="Folder of the run: crops, checkpoint, log, results.")],
+    recipe: Annotated[
+        Literal["cpu", "large", "full"], typer.Option(help="cpu: an hour on one core; large: on two; full: a GPU.")
+    ] = "cpu",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that render; default: all cores.", min=1)] = os.cpu_count()
+    or 1,
+    threads: Annotated[int, typer.Option(help="Of training on the CPU; another number, another result.", min=1)] = 1,
+    installs: Annotated[bool, typer.Option("--install", help="Copy the results into deploy/models.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an encoder in the box: render people, train on their free labels, export, write the card."""
+    used = RECIPES[recipe]
+    torch.set_num_threads(threads)
+    out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
+    weights = files_of(out, used)[0]
+    if not weights.is_file():
+        with Bars(errors) as progress:
+            render(out / "crops", used, seed, workers, progress)
+            encoder = train(Crops(out / "crops"), out, used, seed, progress)
+        save_encoder(encoder, weights)
+    try:
+        export(out, recipe, seed)
+    except ImportError as error:
+        raise MakingError(f"{error}: the weights are done; the same command exports it where onnxscript is") from error
+    if installs:
+        install(out / name for name in shipped_files(used))
+    if as_json:
+        print_json({"files": [str(path) for path in files_of(out, used)], "installed": installs})
+    else:
+        output.print(str(weights), markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Runs the command as a program."""
+    run(command, cannot_start=lambda: (OtherRunError,), broke_off=(MakingError,))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ class Matched(NamedTuple):
 
 
 class Accuracy(NamedTuple):
+    """Figures of a detector; nan where there is nothing to divide by."""
+
     average_precision: float
     precision: float  # at `score`
     recall: float  # at `score`
@@ -32,11 +34,17 @@ class Accuracy(NamedTuple):
 def match(
     found: Detections, truth: NDArray[np.floating], counts: NDArray[np.bool_], least_iou: float = LEAST_IOU
 ) -> Matched:
-    """One frame's detections against `truth` (N, 4) `x1 y1 x2 y2`, of whom only those in `counts` (N,) are to be found.
+    """One frame's detections against the people who are there.
 
     Best score first, each detection takes the free person that it overlaps most, one who counts before one who does
     not (as COCO does). Who takes someone who does not count is neither right nor wrong, and so is a further detection
     that lies to `least_iou` of its own area within such a person: half-hidden people are often found in part.
+
+    Args:
+        found: The detections.
+        truth: (N, 4) `x1 y1 x2 y2` px of all people.
+        counts: (N,) which of them are to be found.
+        least_iou: At which a detection takes a person.
     """
     order = np.argsort(-found.scores, kind="stable")
     overlap = iou(found.boxes[order].astype(np.float64), truth.astype(np.float64))

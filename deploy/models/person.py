@@ -8,14 +8,11 @@ its number alone and a killed training ends in the same weights.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import functools
 import hashlib
-import logging
 import math
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Sequence
@@ -23,24 +20,26 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 import onnx
 import torch
+import typer
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from deploy.detectors import Frame
 from deploy.detectors.onnx import OnnxDetector
 from deploy.detectors.ultralytics import load_ultralytics
+from deploy.models import OtherRunError, install, shipped
 from deploy.models.evaluate import Accuracy, Matched, accuracy, match
+from reid.command import JsonOption, errors, output, print_json, run
 from reid.progress import Bars, Progress, unheard
 from reid.whole_file import sweep, whole_file
 
-HERE = Path(__file__).parent
-ARCHITECTURE = HERE / "person.yaml"
+ARCHITECTURE = shipped("person.yaml")
 STRIDE = 32
 GREY = 114  # what OnnxDetector pads with
 SIZE = (480, 640)  # (H, W) that a picture is fitted into: 16:9 runs at 640x384, 4:3 at 640x480
@@ -103,6 +102,7 @@ class Crops(Dataset):
 
 @lru_cache(maxsize=2)
 def shuffled(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """(count,) the order of the frames in an epoch."""
     return np.random.default_rng([seed, epoch, count]).permutation(count)
 
 
@@ -231,7 +231,7 @@ def build(seed: int) -> Any:
 def train(frames: Path, out: Path, recipe: Recipe, seed: int, progress: Progress = unheard) -> Any:
     """Trains on the frames in the folder and gives the averaged network; goes on from `out/last.pt` where there is one.
 
-    Raises SystemExit where that is of another recipe or seed.
+    Raises OtherRunError where that is of another recipe or seed.
     """
     network = build(seed)
     from ultralytics.utils.torch_utils import ModelEMA
@@ -248,7 +248,7 @@ def train(frames: Path, out: Path, recipe: Recipe, seed: int, progress: Progress
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         if saved["about"] != about:
-            raise SystemExit(f"{checkpoint} is of another recipe or seed; give another --out, or remove it.")
+            raise OtherRunError(f"{checkpoint} is of another recipe or seed; give another --out, or remove it.")
         network.load_state_dict(saved["network"])
         average.ema.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -313,6 +313,7 @@ def parameter_groups(network: torch.nn.Module, decay: float) -> list[dict[str, A
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then half a cosine down to a hundredth."""
     share = min(1.0, step / recipe.steps)
     return recipe.rate * min(1.0, (step + 1) / recipe.warm_up) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
@@ -389,7 +390,7 @@ def write_card(path: Path, model: Path, recipe: str, chosen: Recipe, seed: int, 
     network = build(seed)
     count = sum(p.numel() for p in network.parameters())
     table = path.with_name("bench.md")
-    measured = table.read_text(encoding="utf-8").strip() if table.is_file() else "See BENCHMARKS.md."
+    measured = table.read_text(encoding="utf-8").strip() if table.is_file() else "See docs/benchmarks/detector.md."
     rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(chosen).items())
     path.write_text(
         f"""# person.onnx, a person detector
@@ -467,23 +468,32 @@ def finish(network: Any, out: Path, held_out: Path, name: str, recipe: Recipe, s
     return model
 
 
+def command(
+    out: Annotated[Path, typer.Option(help="Folder for the frames, the checkpoint and the model.")],
+    recipe: Annotated[
+        Literal["cpu", "full"], typer.Option(help="cpu: an hour or so; full: larger, for a GPU.")
+    ] = "cpu",
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    installs: Annotated[
+        bool, typer.Option("--install", help="Copy the model and its card into deploy/models.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the person detector in the box: render frames, train, export, write the card."""
+    with Bars(errors) as progress:
+        model = make(out, recipe, RECIPES[recipe], seed, progress)
+    files = [model, model.with_suffix(".md")]
+    if installs:
+        install(files)
+    if as_json:
+        print_json({"files": [str(path) for path in files], "installed": installs})
+    else:
+        output.print(str(model), markup=False, soft_wrap=True)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the frames, the checkpoint and the model")
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="cpu")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--install", action="store_true", help="copy the model and its card to deploy/models at the end"
-    )
-    arguments = parser.parse_args()
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("sightline").setLevel(logging.INFO)
-    with Bars() as progress:
-        model = make(arguments.out, arguments.recipe, RECIPES[arguments.recipe], arguments.seed, progress)
-    if arguments.install:
-        for file in (model, model.with_suffix(".md")):
-            shutil.copy(file, HERE / file.name)
-    print(model)
+    """Runs the command as a program."""
+    run(command, cannot_start=lambda: (OtherRunError,), broke_off=(FileNotFoundError,))
 
 
 if __name__ == "__main__":

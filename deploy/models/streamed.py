@@ -10,26 +10,27 @@ RUN gets `large.safetensors` and `figures.json`, from the first minute on and an
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import math
 import os
 import platform
-import shutil
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deploy.models import LARGE, MakingError, install
 from deploy.models.base import (
+    WARM_UP,
+    WEIGHT_DECAY,
     WIDE,
     Made,
     card,
@@ -40,16 +41,17 @@ from deploy.models.base import (
     write_line,
 )
 from reid.augment import augment
+from reid.command import JsonOption, errors, output, print_json, run
 from reid.encoder import Encoder, EncoderConfig, load_encoder, new_encoder, save_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
 from reid.whole_file import write_whole
 from sample_videos.world.crop_stream import Groups, Renderers
 
-MODEL = "large"
 HELD_OUT = 0  # the group whose people only validate
 ENDING = 0.05  # share of the minutes for the last validation and the files
 SAVE_SECONDS = 60.0
 LOG_EVERY = 50  # steps
+LEARNING_RATE = 3e-3  # at its highest
 MOST_GRADIENT = 5.0  # norm; one odd batch must not spoil a run that can't be repeated
 WAIT_SECONDS = 0.05  # for people
 
@@ -69,11 +71,6 @@ class Recipe:
     looks: int = 24
     """Times that each crop is shown, on average, while people are still coming; then the GPU waits for more. Else it
     would learn the first people by heart. Once all people are there, there is no limit."""
-    learning_rate: float = 3e-3
-    """At its highest."""
-    warm_up: float = 0.04
-    """Share of the time that there is for training."""
-    weight_decay: float = 0.02
 
     def __post_init__(self) -> None:
         if self.groups.styles % self.crops_a_person:
@@ -126,14 +123,23 @@ class Pool:
         return crop // (self.groups.people * self.groups.shots)
 
     def group(self, crop: Tensor) -> Tensor:
+        """(N,) → which group."""
         return crop // self.groups.crops
 
 
 def deal(groups: NDArray[np.int64], recipe: Recipe, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(batches, parts, crops of a part) numbers of crops: every one of `groups` (G,) once, but for the last, too few.
+    """Batches that show every crop of some groups once, but for the last, too few.
 
     Each person's crops are dealt into hands, each from different cameras. A part has one hand of each of its people,
     who are of one group.
+
+    Args:
+        groups: (G,) their numbers.
+        recipe: How large hands, parts and batches are.
+        rng: Of the order.
+
+    Returns:
+        (batches, parts, crops of a part) numbers of crops.
     """
     styles, people, shots = recipe.groups.styles, recipe.groups.people, recipe.groups.shots
     everybody, hand = (len(groups), people), recipe.crops_a_person
@@ -176,17 +182,17 @@ class Training(nn.Module):
         return torch.stack([identity, contrastive_loss(embeddings, person, pool.camera(crop), pool.group(crop))])
 
 
-def learning_rate(recipe: Recipe, share: float) -> float:
+def learning_rate(share: float) -> float:
     """At `share` 0…1 of the training's time: up, then straight down to nothing.
 
     Straight, not by a cosine: half of the people come in the second half, and are to be learned too.
     """
     share = min(share, 1.0)
-    return recipe.learning_rate * min(share / recipe.warm_up, (1 - share) / (1 - recipe.warm_up))
+    return LEARNING_RATE * min(share / WARM_UP, (1 - share) / (1 - WARM_UP))
 
 
 @dataclass
-class Run:
+class Course:
     """How far a run is; all times are seconds since it began."""
 
     begun: float = dataclasses.field(default_factory=time.monotonic)
@@ -200,16 +206,27 @@ class Run:
 
     @property
     def seconds(self) -> float:
+        """Since the run began."""
         return time.monotonic() - self.begun
 
 
 def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -> list[str]:
     """Renders and trains for so many minutes, and writes weights, figures and log into `out`.
 
-    Returns what became of each renderer that was lost: the others went on. Raises SystemExit where there are no people
-    to learn from, or the loss is no number.
+    Args:
+        out: The run's folder.
+        recipe: What is rendered and how it is trained on.
+        seed: Of everything random but the time.
+        minutes: Until weights and figures are there.
+        workers: Processes that render.
+
+    Returns:
+        What became of each renderer that was lost: the others went on.
+
+    Raises:
+        MakingError: There are no people to learn from, or the loss is no number.
     """
-    run = Run()
+    course = Course()
     ends = 60 * minutes * (1 - ENDING)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = True
@@ -217,20 +234,20 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
     log.unlink(missing_ok=True)
     with Renderers(out / "crops", recipe.groups, seed, workers) as renderers:
         network = Training(recipe, seed).to(device)
-        optimiser = make_optimiser(network, recipe)
+        optimiser = make_optimiser(network)
         pool = Pool(recipe.groups, device)
         before = renderers.arrived().keys()  # of an earlier run
         saved, lost = 0.0, list[str]()
 
         def save(*, finished: bool) -> None:
             scores = validate(network.encoder, pool)
-            save_encoder(network.encoder, out / f"{MODEL}.safetensors")
-            told = figures(run, recipe, pool, len(pool.present - before), network.encoder, scores)
+            save_encoder(network.encoder, out / f"{LARGE}.safetensors")
+            told = figures(course, recipe, pool, len(pool.present - before), network.encoder, scores)
             told |= {"seed": seed, "renderers": workers, "lost_renderers": lost, "finished": finished}
             write_whole(out / "figures.json", json.dumps(told, indent=2) + "\n")
-            write_line(log, {"step": run.steps, "people": told["people"], "validation": told["validation"]})
+            write_line(log, {"step": course.steps, "people": told["people"], "validation": told["validation"]})
 
-        while run.seconds < ends:
+        while course.seconds < ends:
             lost = tell_new(renderers.lost(), lost)
             rendering = renderers.rendering()  # before the look at files: the last ones must not be missed
             pool.take_in(renderers.arrived())
@@ -238,34 +255,38 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
             crops = len(training) * recipe.groups.crops
             full_batch = recipe.parts * recipe.people_a_part * recipe.crops_a_person <= crops
             if not full_batch and not rendering:
-                raise SystemExit("\n".join(["there are too few people to learn from, and nobody renders more:", *lost]))
-            if not full_batch or (rendering and run.shown >= recipe.looks * crops):
+                raise MakingError(
+                    "\n".join(["there are too few people to learn from, and nobody renders more:", *lost])
+                )
+            if not full_batch or (rendering and course.shown >= recipe.looks * crops):
                 time.sleep(WAIT_SECONDS)
                 continue
-            batches = deal(training, recipe, np.random.default_rng([seed, run.steps]))
-            if run.first is None:
-                run.first = run.seconds
+            batches = deal(training, recipe, np.random.default_rng([seed, course.steps]))
+            if course.first is None:
+                course.first = course.seconds
             began = time.monotonic()
             for batch in torch.from_numpy(batches).to(device):
-                if run.seconds >= ends:
+                if course.seconds >= ends:
                     break
-                rate = learning_rate(recipe, (run.seconds - run.first) / (ends - run.first))
-                losses = step(network, optimiser, pool, batch, rate, seed * 1_000_003 + run.steps)
-                run.steps, run.shown = run.steps + 1, run.shown + batch.numel()
-                if run.steps % LOG_EVERY == 0:
+                rate = learning_rate((course.seconds - course.first) / (ends - course.first))
+                losses = step(network, optimiser, pool, batch, rate, seed * 1_000_003 + course.steps)
+                course.steps, course.shown = course.steps + 1, course.shown + batch.numel()
+                if course.steps % LOG_EVERY == 0:
                     identity, contrast = losses.tolist()
                     if not math.isfinite(identity + contrast):
-                        raise SystemExit(f"the loss is no number at step {run.steps}: the weights are a minute older")
-                    line = {"step": run.steps, "seconds": round(run.seconds, 1), "learning_rate": rate}
+                        raise MakingError(
+                            f"the loss is no number at step {course.steps}: the weights are a minute older"
+                        )
+                    line = {"step": course.steps, "seconds": round(course.seconds, 1), "learning_rate": rate}
                     write_line(log, line | {"identity": round(identity, 4), "contrast": round(contrast, 4)})
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            run.trained += time.monotonic() - began
-            if run.seconds - saved > SAVE_SECONDS:
+            course.trained += time.monotonic() - began
+            if course.seconds - saved > SAVE_SECONDS:
                 save(finished=False)
-                saved = run.seconds
-        if run.first is None:
-            raise SystemExit(
+                saved = course.seconds
+        if course.first is None:
+            raise MakingError(
                 f"too few people were rendered within {minutes:g} minutes: a group takes a core about a minute, and "
                 "compiling another; give --minutes more"
             )
@@ -274,11 +295,12 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
     return lost
 
 
-def make_optimiser(network: Training, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimiser(network: Training) -> torch.optim.Optimizer:
+    """AdamW; kernels decay, biases and norms do not."""
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=network.prototypes.is_cuda)
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=LEARNING_RATE, fused=network.prototypes.is_cuda)
 
 
 def step(
@@ -314,12 +336,12 @@ def tell_new(lost: list[str], told: list[str]) -> list[str]:
     """Warns of each renderer that was lost since the last look; the training goes on without it."""
     for message in lost:
         if message not in told:
-            print(f"Warning: {message}; the others go on", file=sys.stderr, flush=True)
+            errors.print(f"Warning: {message}; the others go on", markup=False, soft_wrap=True)
     return lost
 
 
 def figures(
-    run: Run, recipe: Recipe, pool: Pool, rendered: int, encoder: Encoder, scores: RetrievalScores | None
+    course: Course, recipe: Recipe, pool: Pool, rendered: int, encoder: Encoder, scores: RetrievalScores | None
 ) -> dict[str, Any]:
     """What `figures.json` tells; `rendered` are the groups of this run alone."""
     training, groups = len(pool.training()), recipe.groups
@@ -332,14 +354,14 @@ def figures(
         "people": training * groups.people,
         "held_out_people": groups.people if HELD_OUT in pool.present else 0,
         "crops": crops,
-        "crops_shown": run.shown,
-        "looks": round(run.shown / max(1, crops), 2),
-        "steps": run.steps,
-        "images_per_second": round(run.shown / max(run.trained, 1e-9), 1),
-        "rendered_crops_per_second": round(rendered * groups.crops / run.seconds, 1),
-        "seconds": round(run.seconds, 1),
-        "seconds_to_first_step": None if run.first is None else round(run.first, 1),
-        "seconds_of_training": round(run.trained, 1),
+        "crops_shown": course.shown,
+        "looks": round(course.shown / max(1, crops), 2),
+        "steps": course.steps,
+        "images_per_second": round(course.shown / max(course.trained, 1e-9), 1),
+        "rendered_crops_per_second": round(rendered * groups.crops / course.seconds, 1),
+        "seconds": round(course.seconds, 1),
+        "seconds_to_first_step": None if course.first is None else round(course.first, 1),
+        "seconds_of_training": round(course.trained, 1),
         "parameters": encoder.parameter_count,
         "validation": dataclasses.asdict(scores) if scores else None,
         "recipe": dataclasses.asdict(recipe),
@@ -363,45 +385,48 @@ def describe(told: dict[str, Any], command: str) -> str:
   {told["images_per_second"]:.0f} images/s trained, {told["rendered_crops_per_second"]:.0f} crops/s rendered."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run: crops, log, results")
-    parser.add_argument("--minutes", type=float, default=7.5, help="until weights and figures are there (default 7.5)")
-    parser.add_argument(
-        "--recipe",
-        choices=RECIPES,
-        default="quick",
-        help="quick (default): 300 crops/s on one thread; large: wider; tiny: to try the command on any machine",
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=max(1, (os.cpu_count() or 1) - 2),
-        help="processes that render (default: all cores but two)",
-    )
-    parser.add_argument("--install", action="store_true", help="copy weights and card beside this file")
-    arguments = parser.parse_args()
-    out, lost = arguments.out, list[str]()
+def command(
+    out: Annotated[Path, typer.Option(help="Folder of the run: crops, log, results.")],
+    minutes: Annotated[float, typer.Option(help="Until weights and figures are there.")] = 7.5,
+    recipe: Annotated[
+        Literal["quick", "large", "tiny"],
+        typer.Option(help="quick: 300 crops/s on one thread; large: wider; tiny: to try the command on any machine."),
+    ] = "quick",
+    seed: Annotated[int, typer.Option(help="Of everything random but the time.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes that render; default: all cores but two.", min=1)] = max(
+        1, (os.cpu_count() or 1) - 2
+    ),
+    installs: Annotated[bool, typer.Option("--install", help="Copy weights and card into deploy/models.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the encoder `large` by the clock, from people who are rendered while it learns."""
+    lost: list[str] = []
     out.mkdir(parents=True, exist_ok=True)
-    weights, onnx, text = (out / f"{MODEL}.{ending}" for ending in ("safetensors", "onnx", "md"))
+    weights, onnx, text = (out / f"{LARGE}.{ending}" for ending in ("safetensors", "onnx", "md"))
     if not weights.is_file():
-        recipe = RECIPES[arguments.recipe]
-        lost = stream(out, recipe, arguments.seed, arguments.minutes, arguments.workers)
+        lost = stream(out, RECIPES[recipe], seed, minutes, workers)
     worst = export_checked(weights, onnx)
     told = json.loads((out / "figures.json").read_text(encoding="utf-8"))
-    command = (
-        f"python -m deploy.models.streamed --out RUN --recipe {arguments.recipe} --seed {told['seed']} "
-        f"--minutes {arguments.minutes:g} --install"
+    line = (
+        f"python -m deploy.models.streamed --out RUN --recipe {recipe} --seed {told['seed']} "
+        f"--minutes {minutes:g} --install"
     )
     scores = told["validation"] or {"mAP": math.nan, "rank1": math.nan}
-    made = Made(MODEL, describe(told, command), scores["mAP"], scores["rank1"], worst)
+    made = Made(LARGE, describe(told, line), scores["mAP"], scores["rank1"], worst)
     text.write_text(card(out, load_encoder(weights), made, [weights]), encoding="utf-8")
-    if arguments.install:
-        for path in (weights, text):
-            shutil.copyfile(path, Path(__file__).with_name(path.name))
+    if installs:
+        install([weights, text])
+    if as_json:
+        print_json({"files": [str(path) for path in (weights, onnx, text)], "installed": installs})
+    else:
+        output.print(str(weights), markup=False, soft_wrap=True)
     if lost:
-        raise SystemExit("\n".join(["the weights are made, of fewer people than the machine could render:", *lost]))
+        raise MakingError("\n".join(["the weights are made, of fewer people than the machine could render:", *lost]))
+
+
+def main() -> None:
+    """Runs the command as a program."""
+    run(command, cannot_start=tuple, broke_off=(MakingError,))
 
 
 if __name__ == "__main__":

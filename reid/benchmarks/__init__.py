@@ -41,24 +41,28 @@ SPLIT_READERS: dict[str, SplitReader] = {
 def open_benchmark(name: str, protocol: str = RAW) -> Benchmark:
     """Reads what a benchmark holds; its pictures are read when a dataset is built of it.
 
-    name: `set:DIR`, for sets with several random splits also `set@3:DIR` (0 where nothing is said). protocol:
-    `oracle-tracklets` (of people in cameras, by their identities) or `raw-tracklets` (fragments as the data has them).
-    Raises BenchmarkError where the name is unknown, the folder missing, or its layout not the published one.
+    Args:
+        name: `set:DIR`, for sets with several random splits also `set@3:DIR` (0 where nothing is said).
+        protocol: `oracle-tracklets` (of people in cameras, by their identities) or `raw-tracklets` (fragments as the
+            data has them).
+
+    Raises:
+        BenchmarkError: The name is unknown, the folder missing, or its layout not the published one.
     """
-    known = ", ".join(sorted({*READERS, *SPLIT_READERS}))
+    sets = ", ".join(sorted({*READERS, *SPLIT_READERS}))
     parts = re.fullmatch(r"([a-z0-9-]+)(?:@(\d+))?:(.+)", name, re.DOTALL)
     if parts is None:
-        raise BenchmarkError(f"{name!r} is not of the form SET:FOLDER, where SET is one of {known}")
-    which, split, folder = parts[1], parts[2], Path(parts[3]).expanduser().absolute()
+        raise BenchmarkError(f"{name!r} is not of the form SET:FOLDER, where SET is one of {sets}")
+    set_name, split, folder = parts[1], parts[2], Path(parts[3]).expanduser().absolute()
     if protocol not in PROTOCOLS:
         raise BenchmarkError(f"there is no protocol {protocol!r}: it is {' or '.join(PROTOCOLS)}")
     try:
-        if which in SPLIT_READERS:
-            return SPLIT_READERS[which](name, folder, protocol, int(split or 0))
-        if which not in READERS:
-            raise BenchmarkError(f"there is no benchmark {which!r}: it is one of {known}")
+        if set_name in SPLIT_READERS:
+            return SPLIT_READERS[set_name](name, folder, protocol, int(split or 0))
+        if set_name not in READERS:
+            raise BenchmarkError(f"there is no benchmark {set_name!r}: it is one of {sets}")
         if split is not None:
-            raise BenchmarkError(f"{which} has one split only: write {which}:{parts[3]}")
-        return READERS[which](name, folder, protocol)
+            raise BenchmarkError(f"{set_name} has one split only: write {set_name}:{parts[3]}")
+        return READERS[set_name](name, folder, protocol)
     except OSError as error:
         raise BenchmarkError(f"{error.filename or folder} can't be read ({error.strerror or error})") from error

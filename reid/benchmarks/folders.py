@@ -25,33 +25,35 @@ def folder_of_people(name: str, folder: Path, protocol: str) -> Benchmark:
     how well a method takes in this place, not how well it does elsewhere. A person in a camera is one tracklet in both
     protocols, in the order of file names.
     """
-    found = _tracklets(folder)
-    number = {who: i for i, who in enumerate(sorted({who for _, who, _ in found}), 1)}
-    train = [Seen(number[who], camera, [UNKNOWN_TIME] * len(paths), paths) for camera, who, paths in found]
-    shots = [Seen(one.person, one.camera, (UNKNOWN_TIME,), (path,)) for one in train for path in one.pictures]
+    tracklets = _tracklets(folder)
+    number = {person: i for i, person in enumerate(sorted({person for _, person, _ in tracklets}), 1)}
+    train = [Seen(number[person], camera, [UNKNOWN_TIME] * len(paths), paths) for camera, person, paths in tracklets]
+    shots = [Seen(seen.person, seen.camera, (UNKNOWN_TIME,), (path,)) for seen in train for path in seen.pictures]
     return assemble(name, protocol, train, shots, shots)
 
 
 def folder_of_tracklets(name: str, folder: Path, protocol: str) -> Benchmark:
-    """`camera/tracklet/*.jpg`, frames in the order of file names; no identities, so nothing to test with and only the
-    protocol `raw-tracklets`."""
+    """`camera/tracklet/*.jpg`, frames in the order of file names.
+
+    There are no identities, so there is nothing to test with, and only the protocol `raw-tracklets`.
+    """
     if protocol == ORACLE:
         raise BenchmarkError(f"{name} has no identities: only raw-tracklets can be made of it")
-    found = _tracklets(folder)
-    cameras = sorted({camera for camera, _, _ in found})
-    seen = [Seen(0, camera, [UNKNOWN_TIME] * len(paths), paths) for camera, _, paths in found]
+    tracklets = _tracklets(folder)
+    cameras = sorted({camera for camera, _, _ in tracklets})
+    seen = [Seen(0, camera, [UNKNOWN_TIME] * len(paths), paths) for camera, _, paths in tracklets]
     return Benchmark(name, protocol, Part.of(seen, cameras).source)
 
 
 def _tracklets(folder: Path) -> list[tuple[str, str, tuple[str, ...]]]:
     """Camera, name and pictures of every folder two levels down that holds some."""
     find_root(folder, [])
-    found = [
+    tracklets = [
         (camera.name, inner.name, tuple(paths))
         for camera in folders(folder)
         for inner in folders(camera)
         if (paths := pictures(inner))
     ]
-    if not found:
+    if not tracklets:
         raise BenchmarkError(f"{folder} holds no pictures two folders down (camera/name/*.jpg)")
-    return found
+    return tracklets

@@ -22,8 +22,8 @@ from reid.benchmarks.parts import (
     each_photo,
     find_root,
     json_splits,
-    match,
     matlab,
+    parse_name,
     photo_tracklets,
     pictures,
 )
@@ -42,15 +42,15 @@ _CUHK03_TEST_PEOPLE = 100
 
 
 def market1501(name: str, folder: Path, protocol: str) -> Benchmark:
-    """`bounding_box_train/`, `query/`, `bounding_box_test/` with `0002_c1s1_000451_03.jpg` (person, camera, sequence,
-    frame at 25/s, box). Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015.
+    """Market-1501: Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015.
 
-    Person −1 is junk, 0 a distractor; both are in the gallery only.
+    `bounding_box_train/`, `query/`, `bounding_box_test/` with `0002_c1s1_000451_03.jpg` (person, camera, sequence,
+    frame at 25/s, box). Person −1 is junk, 0 a distractor; both are in the gallery only.
     """
 
     def read(part: Path) -> Iterator[Photo]:
         for path in pictures(part):
-            person, camera, sequence, frame, _ = map(int, match(_MARKET, path, "0002_c1s1_000451_03.jpg").groups())
+            person, camera, sequence, frame, _ = map(int, parse_name(_MARKET, path, "0002_c1s1_000451_03.jpg").groups())
             yield Photo(person, f"{camera:02d}", path, sequence * _SESSION + frame / _MARKET_FPS, f"{sequence:02d}")
 
     root = find_root(folder, _MARKET_PARTS, "Market-1501-v15.09.15", "Market-1501")
@@ -61,8 +61,9 @@ def market1501(name: str, folder: Path, protocol: str) -> Benchmark:
 
 
 def dukemtmc_reid(name: str, folder: Path, protocol: str) -> Benchmark:
-    """Market-1501's folders with `0005_c2_f0046985.jpg` (person, camera, frame at 60/s, every 120th). Zheng et al.,
-    ICCV 2017.
+    """DukeMTMC-reID: Zheng et al., ICCV 2017.
+
+    Market-1501's folders with `0005_c2_f0046985.jpg` (person, camera, frame at 60/s, every 120th).
 
     DukeMTMC was withdrawn in 2019 for want of consent of those in it. This reads a copy that somebody lawfully has, to
     compare with what was published; nothing here fetches it, and results on it should not be published anew.
@@ -70,7 +71,7 @@ def dukemtmc_reid(name: str, folder: Path, protocol: str) -> Benchmark:
 
     def read(part: Path) -> Iterator[Photo]:
         for path in pictures(part):
-            person, camera, frame = map(int, match(_DUKE, path, "0005_c2_f0046985.jpg").groups())
+            person, camera, frame = map(int, parse_name(_DUKE, path, "0005_c2_f0046985.jpg").groups())
             yield Photo(person, f"{camera:02d}", path, frame / _DUKE_FPS)
 
     root = find_root(folder, _MARKET_PARTS, "DukeMTMC-reID")
@@ -80,9 +81,11 @@ def dukemtmc_reid(name: str, folder: Path, protocol: str) -> Benchmark:
 
 
 def msmt17(name: str, folder: Path, protocol: str) -> Benchmark:
-    """`train/`, `test/` (V2, with faces blurred: `mask_train_v2/`, `mask_test_v2/`) and `list_*.txt` of
+    """MSMT17: Wei et al., CVPR 2018.
+
+    `train/`, `test/` (V2, with faces blurred: `mask_train_v2/`, `mask_test_v2/`) and `list_*.txt` of
     `0000/0000_000_01_0303morning_0015_0.jpg 0` (person, picture, camera, day and time of day, two undocumented
-    numbers). Wei et al., CVPR 2018.
+    numbers).
 
     Training takes `list_train` and `list_val`, together the 32,621 pictures of 1,041 people of the paper. What the
     number behind the time of day counts is not documented, so a raw tracklet is a person in a camera and such a time
@@ -91,10 +94,10 @@ def msmt17(name: str, folder: Path, protocol: str) -> Benchmark:
     lists = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
     root = find_root(folder, lists, "MSMT17_V1", "MSMT17_V2", "MSMT17")
     versions = [("train", "test"), ("mask_train_v2", "mask_test_v2")]
-    found = [pair for pair in versions if all((root / part).is_dir() for part in pair)]
-    if not found:
+    versions_there = [pair for pair in versions if all((root / part).is_dir() for part in pair)]
+    if not versions_there:
         raise BenchmarkError(f"{root} holds neither train/ and test/ nor mask_train_v2/ and mask_test_v2/")
-    train_folder, test_folder = found[0]
+    train_folder, test_folder = versions_there[0]
 
     def read(part: str, *names: str) -> Iterator[Photo]:
         for listed in names:
@@ -104,7 +107,7 @@ def msmt17(name: str, folder: Path, protocol: str) -> Benchmark:
                 path, _, person = line.strip().rpartition(" ")
                 if not path or not person.isdigit():
                     raise BenchmarkError(f"{root / listed}, line {number} is not a path and a person: {line!r}")
-                camera, session, _, _ = match(_MSMT, path, "0000_000_01_0303morning_0015_0.jpg").groups()
+                camera, session, _, _ = parse_name(_MSMT, path, "0000_000_01_0303morning_0015_0.jpg").groups()
                 yield Photo(int(person), camera, str(root / part / path), UNKNOWN_TIME, session)
 
     train = photo_tracklets(read(train_folder, "list_train.txt", "list_val.txt"), protocol)
@@ -113,11 +116,12 @@ def msmt17(name: str, folder: Path, protocol: str) -> Benchmark:
 
 
 def cuhk03(name: str, folder: Path, protocol: str, boxes: str) -> Benchmark:
-    """The new protocol (767 people to train, 700 to test; Zhong et al., CVPR 2017). boxes: `detected` or `labeled`.
+    """CUHK03's new protocol: 767 people to train, 700 to test (Zhong et al., CVPR 2017).
 
-    Read from whichever of these is there: the CUHK03-NP archive (`detected/bounding_box_train/0001_c1_1.png` …); or
-    `cuhk03_new_protocol_config_detected.mat` beside `images_detected/1_001_1_01.png` (camera pair, person, view,
-    picture), or beside the original `cuhk03_release/cuhk-03.mat`.
+    boxes: `detected` or `labeled`. Read from whichever of these is there: the CUHK03-NP archive
+    (`detected/bounding_box_train/0001_c1_1.png` …); or `cuhk03_new_protocol_config_detected.mat` beside
+    `images_detected/1_001_1_01.png` (camera pair, person, view, picture), or beside the original
+    `cuhk03_release/cuhk-03.mat`.
 
     Cameras are the two views, as published; nothing is known of time, so both tracklet protocols are the same and
     there is no cannot-link pair.
@@ -143,17 +147,17 @@ def cuhk03(name: str, folder: Path, protocol: str, boxes: str) -> Benchmark:
 
 
 def cuhk03_single_shot(name: str, folder: Path, protocol: str, boxes: str, split: int) -> Benchmark:
-    """The first protocol (Li et al., "DeepReID", CVPR 2014): 20 splits with 100 people to test, the others to train;
-    pictures of view 1 are the queries, one random picture of each person in view 2 is the gallery.
+    """CUHK03's first protocol: Li et al., "DeepReID", CVPR 2014.
 
-    Read from `cuhk03_release/cuhk-03.mat`, or from `images_detected/` with `splits_classic_detected.json` as
-    Torchreid makes them from it.
+    20 splits with 100 people to test, the others to train. Pictures of view 1 are the queries, one random picture of
+    each person in view 2 is the gallery. Read from `cuhk03_release/cuhk-03.mat`, or from `images_detected/` with
+    `splits_classic_detected.json` as Torchreid makes them from it.
     """
-    made = f"splits_classic_{boxes}.json"
-    folder = next((root for root in (folder, folder / "cuhk03") if (root / made).is_file()), folder)
-    if (folder / made).is_file():
+    split_file = f"splits_classic_{boxes}.json"
+    folder = next((root for root in (folder, folder / "cuhk03") if (root / split_file).is_file()), folder)
+    if (folder / split_file).is_file():
         root = find_root(folder, [f"images_{boxes}"])
-        splits = json_splits(root / made, "train", "query")
+        splits = json_splits(root / split_file, "train", "query")
         check_split(name, split, len(splits))
         pixels = _cuhk03_pictures(root, boxes)
         # Rows are path, person, camera; the paths are of whoever made the file.
@@ -164,19 +168,19 @@ def cuhk03_single_shot(name: str, folder: Path, protocol: str, boxes: str, split
         mat = _CuhkMat(root / "cuhk03_release" / "cuhk-03.mat", boxes)
         count = mat.splits
         check_split(name, split, count)
-        tested = mat.test_people(split)
-        every = sorted(mat.cells)
-        train = [file for file in every if _pair_and_person(file) not in tested]
-        test = [file for file in every if _pair_and_person(file) in tested]
+        test_people = mat.test_people(split)
+        files = sorted(mat.cells)
+        train = [file for file in files if _pair_and_person(file) not in test_people]
+        test = [file for file in files if _pair_and_person(file) in test_people]
         pixels = mat
 
     def photos(files: Iterable[str], view: str | None) -> list[Photo]:
-        found = []
+        photos_of_view = []
         for file in files:
-            pair, person, camera, _ = match(_CUHK03, file, "1_001_1_01.png").groups()
+            pair, person, camera, _ = parse_name(_CUHK03, file, "1_001_1_01.png").groups()
             if view in (None, camera):
-                found.append(Photo(int(pair) * 1000 + int(person), f"{int(camera):02d}", pixels(file)))
-        return found
+                photos_of_view.append(Photo(int(pair) * 1000 + int(person), f"{int(camera):02d}", pixels(file)))
+        return photos_of_view
 
     parts = [photos(train, None), photos(test, "1"), photos(test, "2")]
     return _cuhk03(name, protocol, parts, pixels.fingerprint, single_shot=True, splits=count)
@@ -206,12 +210,12 @@ def _cuhk03(
 
 def _new_protocol_photos(part: Path) -> Iterator[Photo]:
     for path in pictures(part):
-        person, camera = map(int, match(_NEW_PROTOCOL, path, "0001_c1_1.png").groups())
+        person, camera = map(int, parse_name(_NEW_PROTOCOL, path, "0001_c1_1.png").groups())
         yield Photo(person, f"{camera:02d}", path)
 
 
 def _pair_and_person(file: str) -> tuple[int, int]:
-    pair, person, _, _ = match(_CUHK03, file, "1_001_1_01.png").groups()
+    pair, person, _, _ = parse_name(_CUHK03, file, "1_001_1_01.png").groups()
     return int(pair), int(person)
 
 
@@ -247,8 +251,8 @@ class _CuhkMat:
                 f"{path} is HDF5: install h5py (`pip install h5py`), or put pictures into images_{boxes}/ as "
                 "Torchreid does"
             ) from error
-        seen = path.stat()
-        self.fingerprint = hashlib.sha256(f"{path}|{seen.st_size}|{seen.st_mtime_ns}|{boxes}".encode()).hexdigest()
+        file = path.stat()
+        self.fingerprint = hashlib.sha256(f"{path}|{file.st_size}|{file.st_mtime_ns}|{boxes}".encode()).hexdigest()
         try:
             self._file = h5py.File(path, "r")
             self._tests = self._file["testsets"][()].ravel()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from scipy.io import loadmat
 
 from reid.tracklets import Picture, Tracklet, TrackletDataset, TrackletSource
 
-ORACLE, RAW = "oracle-tracklets", "raw-tracklets"
+Protocol = Literal["oracle-tracklets", "raw-tracklets"]
+ORACLE: Protocol = "oracle-tracklets"
+RAW: Protocol = "raw-tracklets"
 PROTOCOLS = (ORACLE, RAW)
 PATIENCE = 3  # sampling steps that a person may be unseen before a raw tracklet of an image set ends, see `cut`
 UNKNOWN_TIME = float("nan")
@@ -99,18 +101,24 @@ class Part(NamedTuple):
 
     @classmethod
     def of(cls, seen: Iterable[Seen], cameras: Sequence[str], fingerprint: str | None = None) -> Self:
-        """cameras: all of the benchmark; fingerprint: None where all pictures are files."""
-        seen = list(seen)
+        """A part of these tracklets.
+
+        Args:
+            seen: The tracklets with their labels.
+            cameras: All of the benchmark.
+            fingerprint: None where all pictures are files.
+        """
+        rows = list(seen)
         tracklets = tuple(
-            Tracklet(i, one.camera, np.array(one.times, np.float64), one.pictures) for i, one in enumerate(seen)
+            Tracklet(i, row.camera, np.array(row.times, np.float64), row.pictures) for i, row in enumerate(rows)
         )
         if fingerprint is None:
             source = TrackletSource.of_files(tracklets)
         else:
-            source = TrackletSource(tracklets, fingerprint, sum(len(one.pictures) for one in seen))
+            source = TrackletSource(tracklets, fingerprint, sum(len(row.pictures) for row in rows))
         number = {camera: i for i, camera in enumerate(cameras)}
         labels = Labels(
-            np.array([one.person for one in seen], np.int64), np.array([number[one.camera] for one in seen], np.int64)
+            np.array([row.person for row in rows], np.int64), np.array([number[row.camera] for row in rows], np.int64)
         )
         return cls(source, labels)
 
@@ -130,7 +138,7 @@ def assemble(
     for part, seen in (("training", train), ("query", query), ("gallery", gallery)):
         if not seen:
             raise BenchmarkError(f"{name}: the {part} part holds nobody")
-    cameras = sorted({one.camera for one in (*train, *query, *gallery)})
+    cameras = sorted({seen.camera for seen in (*train, *query, *gallery)})
     parts = [
         Part.of(seen, cameras, fingerprint and f"{fingerprint} {part}")
         for part, seen in (("train", train), ("query", query), ("gallery", gallery))
@@ -148,7 +156,7 @@ def assemble(
 
 
 def photo_tracklets(photos: Iterable[Photo], protocol: str, step: float = np.inf) -> list[Seen]:
-    """Tracklets of an image set; `step`: seconds between two of its samples.
+    """Tracklets of an image set, of which a picture was taken every `step` seconds.
 
     `oracle-tracklets`: all pictures of a person in a camera, the setting of UTAL, UGA and EEA. `raw-tracklets`: of a
     person in a camera and session, ended where nobody of that name was seen for more than PATIENCE · step. On
@@ -160,15 +168,15 @@ def photo_tracklets(photos: Iterable[Photo], protocol: str, step: float = np.inf
     for photo in photos:
         people[photo.person, photo.camera].append(photo)
     seen = []
-    for (person, camera), mine in sorted(people.items(), key=lambda item: item[0]):
-        if not any(np.isnan(photo.time) for photo in mine):  # else they stay as the names order them
-            mine.sort(key=lambda photo: photo.time)
-        times = np.array([photo.time for photo in mine])
-        cuts = np.array([one.session != two.session for one, two in pairwise(mine)], bool)
+    for (person, camera), shots in sorted(people.items(), key=lambda item: item[0]):
+        if not any(np.isnan(photo.time) for photo in shots):  # else they stay as the names order them
+            shots.sort(key=lambda photo: photo.time)
+        times = np.array([photo.time for photo in shots])
+        cuts = np.array([photo.session != after.session for photo, after in pairwise(shots)], bool)
         cuts |= np.diff(times) > PATIENCE * step + 1e-6
-        ends = [0, *(np.flatnonzero(cuts) + 1).tolist(), len(mine)] if protocol == RAW else [0, len(mine)]
+        ends = [0, *(np.flatnonzero(cuts) + 1).tolist(), len(shots)] if protocol == RAW else [0, len(shots)]
         for start, end in pairwise(ends):
-            seen.append(Seen(person, camera, times[start:end], tuple(photo.picture for photo in mine[start:end])))
+            seen.append(Seen(person, camera, times[start:end], tuple(photo.picture for photo in shots[start:end])))
     return seen
 
 
@@ -178,15 +186,18 @@ def each_photo(photos: Iterable[Photo]) -> list[Seen]:
 
 
 def one_each(seen: Sequence[Seen], protocol: str) -> list[Seen]:
-    """Tracklets of a video set: all as the data has them (`raw-tracklets`), or for `oracle-tracklets` one of each
-    person in each camera, at random, as UGA and EEA have it."""
+    """Tracklets of a video set as a protocol has them.
+
+    `raw-tracklets`: all, as the data has them. `oracle-tracklets`: one of each person in each camera, at random, as UGA
+    and EEA have it.
+    """
     if protocol == RAW:
         return list(seen)
-    places: dict[tuple[int, str], list[Seen]] = defaultdict(list)
-    for one in seen:
-        places[one.person, one.camera].append(one)
+    of_person: dict[tuple[int, str], list[Seen]] = defaultdict(list)
+    for tracklet in seen:
+        of_person[tracklet.person, tracklet.camera].append(tracklet)
     rng = np.random.default_rng([0])
-    return [mine[rng.integers(len(mine))] for _, mine in sorted(places.items(), key=lambda item: item[0])]
+    return [pieces[rng.integers(len(pieces))] for _, pieces in sorted(of_person.items(), key=lambda item: item[0])]
 
 
 def find_root(folder: Path, holds: Sequence[str], *inside: str) -> Path:
@@ -214,12 +225,12 @@ def pictures(folder: Path) -> list[str]:
         )
 
 
-def match(pattern: re.Pattern[str], path: str, example: str) -> re.Match[str]:
+def parse_name(pattern: re.Pattern[str], path: str, example: str) -> re.Match[str]:
     """A picture's name, taken apart."""
-    found = pattern.fullmatch(Path(path).name)
-    if found is None:
+    parsed = pattern.fullmatch(Path(path).name)
+    if parsed is None:
         raise BenchmarkError(f"{path} is not named like {example}: that is not the published layout")
-    return found
+    return parsed
 
 
 def check_split(name: str, split: int, splits: int) -> None:

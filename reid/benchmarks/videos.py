@@ -18,9 +18,9 @@ from reid.benchmarks.parts import (
     find_root,
     folders,
     json_splits,
-    match,
     matlab,
     one_each,
+    parse_name,
     pictures,
 )
 
@@ -30,8 +30,9 @@ _DUKE_FPS = 60.0
 
 
 def mars(name: str, folder: Path, protocol: str) -> Benchmark:
-    """`bbox_train/0001/0001C1T0001F001.jpg`, `bbox_test/` and `info/` with the lists of pictures and tracklets.
-    Zheng et al., ECCV 2016.
+    """MARS: Zheng et al., ECCV 2016.
+
+    `bbox_train/0001/0001C1T0001F001.jpg`, `bbox_test/` and `info/` with the lists of pictures and tracklets.
 
     The gallery is the whole test part, queries included, as the authors evaluate (Torchreid leaves all queries out).
     Person −1 (`00-1`) is junk, 0 a distractor. Frames count from the start of each tracklet, so no times are known.
@@ -52,31 +53,32 @@ def mars(name: str, folder: Path, protocol: str) -> Benchmark:
         ]
 
     train, test = read("train", "track_train_info"), read("test", "track_test_info")
-    asked = matlab(root / "info" / "query_IDX.mat", "query_IDX")[0].astype(np.int64).ravel() - 1
-    if len(asked) == 0 or asked.min() < 0 or asked.max() >= len(test):
+    query = matlab(root / "info" / "query_IDX.mat", "query_IDX")[0].astype(np.int64).ravel() - 1
+    if len(query) == 0 or query.min() < 0 or query.max() >= len(test):
         raise BenchmarkError(f"{root}/info/query_IDX.mat names tracklets that tracks_test_info.mat does not have")
-    return assemble(name, protocol, one_each(train, protocol), [test[i] for i in asked], test)
+    return assemble(name, protocol, one_each(train, protocol), [test[i] for i in query], test)
 
 
 def prid2011(name: str, folder: Path, protocol: str, split: int) -> Benchmark:
-    """`multi_shot/cam_a/person_0001/0001.png` and `cam_b`. Hirzer et al., SCIA 2011.
+    """PRID2011: Hirzer et al., SCIA 2011.
 
-    As everybody since Wang et al. (ECCV 2014) has it: of the first 200 people, who are in both cameras, the 178 with
-    at least 27 pictures in each; 89 to train, 89 to test, camera A asks B. The ten random splits are those of
-    `train_test_splits_prid.mat` (comes with iLIDS-VID) or Torchreid's `splits_prid2011.json`, beside `multi_shot` or
-    one folder above.
+    `multi_shot/cam_a/person_0001/0001.png` and `cam_b`. As everybody since Wang et al. (ECCV 2014) has it: of the first
+    200 people, who are in both cameras, the 178 with at least 27 pictures in each; 89 to train, 89 to test, camera A
+    asks B. The ten random splits are those of `train_test_splits_prid.mat` (comes with iLIDS-VID) or Torchreid's
+    `splits_prid2011.json`, beside `multi_shot` or one folder above.
     """
     root = find_root(folder, ["multi_shot/cam_a", "multi_shot/cam_b"], "prid_2011")
     cameras = [root / "multi_shot" / camera for camera in ("cam_a", "cam_b")]
     shots = [{path.name: pictures(path) for path in folders(camera)[:_PRID_PEOPLE]} for camera in cameras]
-    people = [who for who in shots[0] if min(len(shots[0][who]), len(shots[1].get(who, ()))) >= _PRID_FRAMES]
+    frames = {person: min(len(paths), len(shots[1].get(person, ()))) for person, paths in shots[0].items()}
+    people = [person for person, count in frames.items() if count >= _PRID_FRAMES]
     beside = (root, root.parent, root / "train-test people splits", root.parent / "train-test people splits")
-    mats = [path for place in beside if (path := place / "train_test_splits_prid.mat").is_file()]
-    made = [path for place in beside if (path := place / "splits_prid2011.json").is_file()]
-    if mats:
-        train, test, splits = _halves(name, mats[0], people, split)
-    elif made:
-        rows = json_splits(made[0], "train", "test")
+    mat_files = [path for folder in beside if (path := folder / "train_test_splits_prid.mat").is_file()]
+    json_files = [path for folder in beside if (path := folder / "splits_prid2011.json").is_file()]
+    if mat_files:
+        train, test, splits = _halves(name, mat_files[0], people, split)
+    elif json_files:
+        rows = json_splits(json_files[0], "train", "test")
         splits = len(rows)
         check_split(name, split, splits)
         train, test = rows[split]["train"], rows[split]["test"]
@@ -89,25 +91,28 @@ def prid2011(name: str, folder: Path, protocol: str, split: int) -> Benchmark:
 
 
 def ilids_vid(name: str, folder: Path, protocol: str, split: int) -> Benchmark:
-    """`i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png`, `cam2`, and `train-test people splits/`.
-    Wang et al., "Person Re-Identification by Video Ranking", ECCV 2014.
+    """iLIDS-VID: Wang et al., "Person Re-Identification by Video Ranking", ECCV 2014.
+
+    `i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png`, `cam2`, and `train-test people splits/`.
 
     300 people, ten random splits: the first half of a row is to test, the second to train; camera 1 asks 2.
     """
     split_file = Path("train-test people splits") / "train_test_splits_ilidsvid.mat"
     root = find_root(folder, ["i-LIDS-VID/sequences/cam1", "i-LIDS-VID/sequences/cam2"], "iLIDS-VID", "ilids-vid")
-    places = [path for place in (root, root / "i-LIDS-VID") if (path := place / split_file).is_file()]
-    if not places:
+    split_files = [path for folder in (root, root / "i-LIDS-VID") if (path := folder / split_file).is_file()]
+    if not split_files:
         raise BenchmarkError(f"{root} has no splits: {split_file} of the published archive is missing")
     cameras = [root / "i-LIDS-VID" / "sequences" / camera for camera in ("cam1", "cam2")]
     shots = [{path.name: pictures(path) for path in folders(camera)} for camera in cameras]
-    train, test, splits = _halves(name, places[0], [who for who in shots[0] if who in shots[1]], split)
+    train, test, splits = _halves(name, split_files[0], [person for person in shots[0] if person in shots[1]], split)
     return _two_cameras(name, protocol, shots, train, test, splits)
 
 
 def dukemtmc_videoreid(name: str, folder: Path, protocol: str) -> Benchmark:
-    """`train/0001/0003/0001C6F0099X30823.jpg` (person, tracklet; camera, frame of the tracklet, frame of the camera
-    at 60/s), `query/`, `gallery/`; also with `_` between the parts of a name. Wu et al., CVPR 2018.
+    """DukeMTMC-VideoReID: Wu et al., CVPR 2018.
+
+    `train/0001/0003/0001C6F0099X30823.jpg` (person, tracklet; camera, frame of the tracklet, frame of the camera at
+    60/s), `query/`, `gallery/`; also with `_` between the parts of a name.
 
     DukeMTMC was withdrawn in 2019 for want of consent of those in it. This reads a copy that somebody lawfully has, to
     compare with what was published; nothing here fetches it, and results on it should not be published anew.
@@ -121,7 +126,7 @@ def dukemtmc_videoreid(name: str, folder: Path, protocol: str) -> Benchmark:
                 raise BenchmarkError(f"{person} is not named by a person's number: that is not the published layout")
             for tracklet in folders(person):
                 paths = pictures(tracklet)
-                names = [match(_DUKE, path, "0001C6F0099X30823.jpg").groups() for path in paths]
+                names = [parse_name(_DUKE, path, "0001C6F0099X30823.jpg").groups() for path in paths]
                 shots = sorted((int(frame), int(camera), path) for (camera, _, frame), path in zip(names, paths))
                 if len({camera for _, camera, _ in shots}) > 1:
                     raise BenchmarkError(f"{tracklet} holds pictures of several cameras")
@@ -147,13 +152,13 @@ def _two_cameras(
     splits: int,
 ) -> Benchmark:
     """People of two cameras with one tracklet in each, the first camera asking the second."""
-    unknown = [who for who in (*train, *test) if who not in shots[0] or who not in shots[1]]
+    unknown = [person for person in (*train, *test) if person not in shots[0] or person not in shots[1]]
     if unknown:
         raise BenchmarkError(f"{name}: the split names {unknown[0]}, who is not in both cameras")
-    number = {who: i for i, who in enumerate(sorted({*train, *test}), 1)}
+    number = {person: i for i, person in enumerate(sorted({*train, *test}), 1)}
 
     def seen(people: Sequence[str], camera: int) -> list[Seen]:
-        return [_unknown_time(number[who], f"{camera + 1:02d}", shots[camera][who]) for who in people]
+        return [_unknown_time(number[person], f"{camera + 1:02d}", shots[camera][person]) for person in people]
 
     everybody = [*seen(train, 0), *seen(train, 1)]
     return assemble(name, protocol, one_each(everybody, protocol), seen(test, 0), seen(test, 1), splits=splits)

@@ -19,7 +19,6 @@ from reid.encoder.network import (
     new_encoder,
     save_encoder,
 )
-from reid.encoder.opened import OnnxEncoder, OpenEncoder, open_encoder
 
 __all__ = [
     "Backbone",
@@ -28,13 +27,10 @@ __all__ = [
     "EncoderError",
     "Features",
     "Head",
-    "OnnxEncoder",
-    "OpenEncoder",
     "Pooling",
     "between",
     "export_onnx",
     "load_encoder",
     "new_encoder",
-    "open_encoder",
     "save_encoder",
 ]

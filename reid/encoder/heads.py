@@ -13,6 +13,7 @@ class Mean(nn.Module):
     """Global average pooling: (N, C, h, w) → (N, C)."""
 
     def forward(self, mapped: Tensor) -> Tensor:
+        """(N, C, h, w) → (N, C)."""
         return mapped.float().mean((2, 3))
 
 
@@ -24,6 +25,7 @@ class GeneralisedMean(nn.Module):
         self.power = nn.Parameter(torch.tensor(3.0))  # 1: the mean, ∞: the maximum
 
     def forward(self, mapped: Tensor) -> Tensor:
+        """(N, C, h, w) → (N, C)."""
         return mapped.float().clamp(min=LEAST).pow(self.power).mean((2, 3)).pow(1.0 / self.power)
 
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from reid.encoder.osnet import osnet
+from reid.pictures import MEAN, SPREAD
 
-MEAN = (0.485, 0.456, 0.406)  # RGB of 0…1
-SPREAD = (0.229, 0.224, 0.225)
 TORCHVISION = {"resnet50": 2048, "resnet18": 512, "densenet121": 1024, "mobilenet_v3_small": 576}  # channels
 OSNET = {"osnet_x1_0": 512, "osnet_x0_25": 128}
 
@@ -30,6 +29,7 @@ class ImageNetBackbone(nn.Module):
         self.register_buffer("shift", -mean / spread, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) of 0…255 → (N, C, h, w)."""
         out: Tensor = self.layers(images * self.scale + self.shift)
         return out
 

@@ -24,15 +24,15 @@ class MixedNorm(nn.Module):
         self.batch = nn.BatchNorm2d(channels - self.split)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w), as ever."""
         # GroupNorm is several times as fast on a dense channels-last half as on a view of it.
         dense = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-        one, other = x[:, : self.split], x[:, self.split :]
-        return torch.cat(
-            [self.instance(one.contiguous(memory_format=dense)), self.batch(other.contiguous(memory_format=dense))], 1
-        )
+        first, second = (half.contiguous(memory_format=dense) for half in (x[:, : self.split], x[:, self.split :]))
+        return torch.cat([self.instance(first), self.batch(second)], 1)
 
 
 def convolution(inputs: int, outputs: int, stride: int, norm: type[nn.Module]) -> list[nn.Module]:
+    """A 3×3 convolution and its normalisation."""
     return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), norm(outputs)]
 
 
@@ -52,6 +52,7 @@ class Block(nn.Module):
         self.shortcut = nn.Sequential(*shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) → (N, outputs, h / stride, w / stride)."""
         return functional.relu(self.shortcut(x) + self.path(x))
 
 
@@ -126,8 +127,8 @@ class _InstanceHalf(nn.Module):
         self.register_buffer("shift", norm.instance.bias.detach()[:, None, None].clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        one = _standardised(x[:, : self.split], self.eps) * self.scale + self.shift
-        return torch.cat([one, x[:, self.split :]], 1)
+        first = _standardised(x[:, : self.split], self.eps) * self.scale + self.shift
+        return torch.cat([first, x[:, self.split :]], 1)
 
 
 def _with_batch_norm(convolved: nn.Conv2d, norm: MixedNorm) -> nn.Conv2d:

@@ -62,20 +62,20 @@ class EncoderConfig:
     """Images that are batch normalised together in training, see `GhostNorm`; 0: the whole batch."""
 
     def __post_init__(self) -> None:
-        for name, value, known in (
+        for name, value, choices in (
             ("backbone", self.backbone, get_args(Backbone)),
             ("head", self.head, get_args(Head)),
             ("pooling", self.pooling, get_args(Pooling)),
             ("last stride", self.last_stride, (1, 2)),
         ):
-            if value not in known:
-                raise EncoderError(f"there is no {name} {value!r}: it is one of {', '.join(map(str, known))}")
+            if value not in choices:
+                raise EncoderError(f"there is no {name} {value!r}: it is one of {', '.join(map(str, choices))}")
         if self.ghost in (1, 2, 3) or self.ghost < 0:
             raise EncoderError(f"ghost batch normalisation needs groups of at least 4 images, not {self.ghost}")
-        own = DIMENSIONS.get(self.head, self.features)
-        if self.head == "pooled" and self.dimensions not in (0, own):
-            raise EncoderError(f"{self.backbone}, pooled, gives {own} dimensions, not {self.dimensions}")
-        object.__setattr__(self, "dimensions", self.dimensions or own)
+        by_itself = DIMENSIONS.get(self.head, self.features)
+        if self.head == "pooled" and self.dimensions not in (0, by_itself):
+            raise EncoderError(f"{self.backbone}, pooled, gives {by_itself} dimensions, not {self.dimensions}")
+        object.__setattr__(self, "dimensions", self.dimensions or by_itself)
 
     @property
     def features(self) -> int:
@@ -141,15 +141,20 @@ class Encoder(nn.Module):
 
     @torch.inference_mode()
     def embed(self, crops: Tensor, *, batch: int = 256) -> Tensor:
-        """(N, height, width, 3) uint8 on the CPU, any number → (N, dimensions) on the CPU, rows of length 1.
+        """Embeddings of any number of crops, in evaluation mode, in which the encoder stays.
 
-        Sets evaluation mode.
+        Args:
+            crops: (N, height, width, 3) uint8 RGB on the CPU.
+            batch: How many go through the network at once.
+
+        Returns:
+            (N, dimensions) float32 on the CPU, rows of length 1.
         """
         self.eval()
         device = next(self.parameters()).device
         rows = [self(part.to(device)).cpu() for part in crops.split(batch)]
-        found = torch.cat(rows) if rows else torch.zeros(0, self.config.dimensions)
-        return found if self.head.normalises else functional.normalize(found)
+        embedding = torch.cat(rows) if rows else torch.zeros(0, self.config.dimensions)
+        return embedding if self.head.normalises else functional.normalize(embedding)
 
 
 def _head(config: EncoderConfig) -> StripeHead | PooledHead:
@@ -169,8 +174,14 @@ def new_encoder(
 ) -> Encoder:
     """An encoder with its first weights: random ones, the same for the same seed, then what `init` has.
 
-    init: `imagenet` for Torchvision's weights of the backbone; or a file of ours, of which the backbone is taken, and
-    the head where it is of the same shape. Raises EncoderError where there are no such weights.
+    Args:
+        config: Its shape; None: that of the base encoder.
+        seed: Of the random weights.
+        init: `random`; `imagenet` for Torchvision's weights of the backbone; or a file of ours, of which the backbone
+            is taken, and the head where it is of the same shape.
+
+    Raises:
+        EncoderError: There are no such weights.
     """
     config = config or EncoderConfig()
     with torch.random.fork_rng(devices=[]):
@@ -204,34 +215,41 @@ def _take_imagenet(encoder: Encoder) -> None:
 
 
 def _take_weights(encoder: Encoder, path: Path) -> None:
-    given, wanted = load_encoder(path), encoder.config
+    source, config = load_encoder(path), encoder.config
 
     def same(*names: str) -> bool:
-        return all(getattr(given.config, name) == getattr(wanted, name) for name in names)
+        return all(getattr(source.config, name) == getattr(config, name) for name in names)
 
-    if not same("backbone", "features") or (wanted.backbone == "light" and not same("channels", "blocks")):
+    if not same("backbone", "features") or (config.backbone == "light" and not same("channels", "blocks")):
         raise EncoderError(
-            f"{path} has the backbone {given.config.backbone}, which is not the {wanted.backbone} asked for"
+            f"{path} has the backbone {source.config.backbone}, which is not the {config.backbone} asked for"
         )
-    encoder.backbone.load_state_dict(given.backbone.state_dict())
-    if same("head", "dimensions") and (same("stripes") if wanted.head == "stripes" else same("pooling")):
-        encoder.head.load_state_dict(given.head.state_dict())
+    encoder.backbone.load_state_dict(source.backbone.state_dict())
+    if same("head", "dimensions") and (same("stripes") if config.head == "stripes" else same("pooling")):
+        encoder.head.load_state_dict(source.head.state_dict())
 
 
-def between(one: Encoder, other: Encoder, share: float) -> Encoder:
-    """The encoder whose weights and statistics are so far on the way from one to the other: 0 is `one`, 1 `other`.
+def between(start: Encoder, trained: Encoder, share: float) -> Encoder:
+    """The encoder whose weights and statistics are part of the way from `start` to `trained`.
 
-    Meant for two of which the other was trained from the one (Wortsman et al., "Robust fine-tuning of zero-shot
-    models", CVPR 2022). Crops are of `other`'s size. Raises EncoderError where their weights differ in shape.
+    See Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+
+    Args:
+        start: The encoder from which the other was trained.
+        trained: The other one; crops are of its size.
+        share: Of the way: 0 is `start`, 1 `trained`; it may be over 1.
+
+    Raises:
+        EncoderError: Their weights differ in shape.
     """
-    start, found = one.state_dict(), Encoder(other.config).to(memory_format=torch.channels_last)
-    weights = other.state_dict()
-    if {name: w.shape for name, w in start.items()} != {name: w.shape for name, w in weights.items()}:
+    before, after = start.state_dict(), trained.state_dict()
+    if {name: w.shape for name, w in before.items()} != {name: w.shape for name, w in after.items()}:
         raise EncoderError("there is no encoder between two whose weights differ in shape")
-    found.load_state_dict(
-        {name: start[name].lerp(w, share) if w.is_floating_point() else w for name, w in weights.items()}
+    encoder = Encoder(trained.config).to(memory_format=torch.channels_last)
+    encoder.load_state_dict(
+        {name: before[name].lerp(w, share) if w.is_floating_point() else w for name, w in after.items()}
     )
-    return found.eval()
+    return encoder.eval()
 
 
 def save_encoder(encoder: Encoder, path: Path) -> None:
@@ -288,16 +306,3 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
-        forget_origin(part)
-
-
-def forget_origin(path: Path) -> None:
-    """Takes out what the exporter notes of every node: the lines and folders of the code that made it."""
-    import onnx  # the exporter needs it, nothing else here
-
-    model = onnx.load(path)
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    onnx.save(model, path)

@@ -42,6 +42,7 @@ class Gate(nn.Module):
             nn.init.zeros_(convolution.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) of a stream → the same, weighted."""
         hidden = functional.relu(self.squeeze(x.mean((2, 3), keepdim=True)))
         return x * self.excite(hidden).sigmoid()
 
@@ -61,6 +62,7 @@ class OmniScaleBlock(nn.Module):
         self.shortcut = pointwise(inputs, outputs, linear=True) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) → (N, outputs, h, w)."""
         reduced = self.reduce(x)
         first, *others = (self.gate(stream(reduced)) for stream in self.streams)
         total = first

@@ -6,7 +6,7 @@ What a user said is absolute, what the tracker saw nearly so, time and place rul
 rest is left to looks. The same tracklets give the same labels in whatever order they come.
 """
 
-from reid.merging.context import contextual, probability, without_camera
+from reid.merging.context import contextual, probability
 from reid.merging.identities import Identities, identities
 from reid.merging.merge import merge
 from reid.merging.seen import MergeError, MergeRules, Seen
@@ -25,5 +25,4 @@ __all__ = [
     "merge",
     "probability",
     "trajectories",
-    "without_camera",
 ]

@@ -10,10 +10,10 @@ groups are sums of rows, and clustering needs no matrix of all pairs.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from reid.camera_shift import without_camera
 from reid.merging.seen import Probability
 from reid.normalised import normalised
 from reid.rerank import Reranking, encodings
@@ -22,24 +22,7 @@ NEIGHBOURS = 12  # k1
 SHARE = 1 / 40  # of all tracklets, that k1 is at most: among few, everybody would be everybody's neighbour
 LOOKS = 0.5  # λ, the embedding's own share of the similarity
 WIDTH = 512  # of the neighbours' part; more tracklets are projected to it at random, which adds 1 / √WIDTH of noise
-STEADY = 10.0  # tracklets of a camera whose mean counts half
 SHARPNESS = 20.0  # log-odds a unit of similarity
-
-
-def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Embeddings (N, D) of length 1, of cameras (N,), without what their camera has of its own; of length 1 again.
-
-    A camera's mean is drawn to that of all, the more the fewer tracklets it has.
-    """
-    shifted = np.array(rows, np.float32)
-    if len(shifted):
-        everywhere = shifted.mean(0)
-        for one in np.unique(camera):
-            mine = np.flatnonzero(camera == one)
-            seen = shifted[mine]
-            seen -= len(mine) / (len(mine) + STEADY) * (seen.mean(0) - everywhere)
-            shifted[mine] = normalised(seen)
-    return shifted
 
 
 def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -52,8 +35,8 @@ def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray
     if not count:
         return shifted
     k1 = int(np.clip(count * SHARE, 2, NEIGHBOURS))
-    found = encodings(torch.from_numpy(shifted), Reranking(k1, max(1, k1 // 4)))
-    around = csr_array((found.values.numpy(), found.indices.numpy(), found.starts.numpy()), shape=(count, count))
+    weights = encodings(shifted, Reranking(k1, max(1, k1 // 4)))
+    around = csr_array((weights.values, weights.indices, weights.starts), shape=(count, count))
     if count > WIDTH:
         around = around @ np.random.default_rng(0).standard_normal((count, WIDTH), np.float32)
     else:

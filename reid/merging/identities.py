@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import bdtrc
 
-from reid.association import nearest_per_camera, reciprocal, similarity_of, top_k
 from reid.merging.clustering import agglomerate
 from reid.merging.motion import Motion
 from reid.merging.seen import (
@@ -24,6 +22,7 @@ from reid.merging.seen import (
     tabulated,
 )
 from reid.merging.transit import NOTHING, Transits, TransitTime, Visits, learned
+from reid.neighbours import mutual_pairs, nearest_rows
 
 _AWAY = 5.0  # s out of a camera's sight after which it is another visit
 _MOST_EVIDENCE = 4.0  # log-odds of a transit time, about what the sharpest density gives
@@ -97,7 +96,6 @@ class _Merging:
         self.sums = np.zeros((count, seen.embedding.shape[1]), np.float32)
         np.add.at(self.sums, self.visit, seen.embedding)
         self.size = np.bincount(self.visit, minlength=count).astype(np.float64)
-        self.features = torch.from_numpy(self.sums)
         self.pairs = self._candidates()
         self.looks = self._looks(self.pairs)
 
@@ -107,9 +105,7 @@ class _Merging:
         Matches are mutually nearest, confident and blind to time. Of cameras that share no view, those that are right
         are never simultaneous, and those that are wrong are as often as any pair.
         """
-        camera = torch.from_numpy(self.visits.camera)
-        near = reciprocal(nearest_per_camera(self.features, camera, self.cameras), camera)
-        matches = near.pairs()[0].numpy()
+        matches = mutual_pairs(self.sums, self.visits.camera)
         sure = logit(max(self.rules.certainty, self.rules.confident))
         matches = matches[self._looks(matches) + np.log(self.rules.reciprocity) > sure]
         shared = np.eye(self.cameras, dtype=bool)
@@ -185,19 +181,16 @@ class _Merging:
 
     def _candidates(self) -> NDArray[np.int64]:
         """(P, 2) visits a < b that look alike: of each the nearest in its own camera and in all others together."""
-        found = [np.zeros((0, 2), np.int64)]
+        pairs = [np.zeros((0, 2), np.int64)]
         camera = self.visits.camera
         for number in range(self.cameras):
-            mine = torch.from_numpy(np.nonzero(camera == number)[0])
-            for others in (mine, torch.from_numpy(np.nonzero(camera != number)[0])):
-                if not len(others):
-                    continue
-                similarity = similarity_of(self.features[mine], self.features[others], "cosine")
-                own = others is mine
-                _, place = top_k(similarity, len(mine), len(others), self.rules.neighbours, without_diagonal=own)
-                row, column = (place >= 0).nonzero(as_tuple=True)
-                found.append(torch.stack([mine[row], others[place[row, column]]], 1).numpy())
-        return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+            inside, outside = np.flatnonzero(camera == number), np.flatnonzero(camera != number)
+            for others in (inside, outside):
+                rows, columns = nearest_rows(
+                    self.sums[inside], self.sums[others], self.rules.neighbours, same=others is inside
+                ).T
+                pairs.append(np.stack([inside[rows], others[columns]], 1))
+        return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
 
 
 def _stays(trajectory: NDArray[np.int64], start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.int64]:

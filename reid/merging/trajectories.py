@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from torch import Tensor
 
-from reid.association import SoftLabels, similarity_of, soft_labels, top_k
 from reid.merging.clustering import agglomerate
 from reid.merging.motion import Motion
 from reid.merging.seen import LogOdds, MergeError, MergeRules, Probability, Seen, logit, renamed, tabulated
+from reid.neighbours import nearest_rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reid.association import SoftLabels
 
 UTAL_NEIGHBOURS = 4  # K of UTAL's Eq. 4
 UTAL_AFFINITY = 0.5  # of tracking refinement, its §4.3
@@ -34,10 +39,7 @@ def trajectories(
     """
     ordered, order = seen.by_id()
     if method == "utal":
-        features = torch.from_numpy(ordered.embedding)
-        camera = torch.from_numpy(np.unique(ordered.camera, return_inverse=True)[1])
-        cameras = int(camera.max()) + 1 if len(camera) else 0
-        found = joined(soft_labels(features, camera, cameras, UTAL_NEIGHBOURS), UTAL_AFFINITY).numpy()
+        found = _as_utal(ordered)
     elif method == "constrained":
         found = _constrained(ordered, rules, tabulated(probability))
     else:
@@ -47,12 +49,26 @@ def trajectories(
     return labels
 
 
+def _as_utal(seen: Seen) -> NDArray[np.int64]:
+    """(T,) labels by UTAL's own soft labels, which learning computes with torch."""
+    import torch
+
+    from reid.association import soft_labels
+
+    features = torch.from_numpy(seen.embedding)
+    camera = torch.from_numpy(np.unique(seen.camera, return_inverse=True)[1])
+    cameras = int(camera.max()) + 1 if len(camera) else 0
+    return joined(soft_labels(features, camera, cameras, UTAL_NEIGHBOURS), UTAL_AFFINITY).numpy()
+
+
 def joined(labels: SoftLabels, threshold: float = UTAL_AFFINITY) -> Tensor:
     """(T,) int64, equal where tracklets join into one trajectory: UTAL's tracking refinement (§4.3, Table 6).
 
     Edges where the affinity (Eq. 4) exceeds `threshold`. The graph of nearest neighbours is directed, and the paper
     cites an algorithm for strongly connected components, so both directions must lead back.
     """
+    import torch
+
     row, place = (labels.affinity > threshold).nonzero(as_tuple=True)
     column = labels.column[row, place]
     size = len(labels.column)
@@ -86,14 +102,9 @@ def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np
 
 def look_alikes(seen: Seen, camera: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """(P, 2) each tracklet with the `most` of its own camera that look most like it."""
-    found = [np.zeros((0, 2), np.int64)]
-    features = torch.from_numpy(seen.embedding)
+    pairs = [np.zeros((0, 2), np.int64)]
     for number in range(int(camera.max(initial=-1)) + 1):
-        members = torch.from_numpy(np.nonzero(camera == number)[0])
-        if len(members) < 2:
-            continue
-        mine = similarity_of(features[members], features[members], "cosine")
-        _, place = top_k(mine, len(members), len(members), most, without_diagonal=True)
-        row, column = (place >= 0).nonzero(as_tuple=True)
-        found.append(torch.stack([members[row], members[place[row, column]]], 1).numpy())
-    return np.concatenate(found)
+        members = np.flatnonzero(camera == number)
+        rows = seen.embedding[members]
+        pairs.append(members[nearest_rows(rows, rows, most, same=True)])
+    return np.concatenate(pairs)

@@ -18,14 +18,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Sampler = Literal["camera-even", "tracklet", "image", "identity"]
+from reid.encoder import Head
+
+DROP = 0.1  # of the learning rate, at each of a recipe's drops
+
+Sampling = Literal["camera-even", "tracklet", "image", "identity"]
 Unit = Literal["tracklet", "image"]
 
 
@@ -89,15 +93,13 @@ class Recipe:
     optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
     learning_rate: float = 3.5e-4
     drops: tuple[float, ...] = ()
-    """Fractions of a cycle after which the learning rate is `drop` times what it was."""
-    drop: float = 0.1
+    """Fractions of a cycle after which the learning rate is DROP times what it was."""
     tail: float = 1.0
     """The factor to which the rate falls exponentially in the second half of a cycle; 1: it does not."""
     cycles: int = 1
     """Times that the schedule runs and the optimiser starts afresh: UGA's two stages."""
-    momentum: float = 0.9
-    """Of sgd."""
     nesterov: bool = False
+    """Nesterov's momentum, of sgd."""
     weight_decay: float = 5e-4
     """No paper tells it."""
     backbone_rate: float = 1.0
@@ -112,10 +114,8 @@ class Recipe:
     """Images of each tracklet in a step."""
     epoch: Literal["images", "tracklets", "smallest-camera"] = "images"
     """What an epoch covers once: all images, `frames` of each tracklet, or those of the smallest camera."""
-    head: str = "embedding"
+    head: Head = "embedding"
     """Of the encoder: fc (UTAL's 2048), embedding (BN–Dropout–FC 1024–BN), embedding-l2, pooled."""
-    dropout: float = 0.5
-    """In the head."""
     size: tuple[int, int] = (256, 128)
     """Height and width of crops, px."""
     augment: Literal["strong", "mild", "none"] = "strong"
@@ -129,18 +129,21 @@ class Recipe:
         """The learning rate at `progress` 0 … 1 of the run."""
         within = min(progress, 1.0) * self.cycles
         within -= min(int(within), self.cycles - 1)
-        factor = self.drop ** sum(within >= place for place in self.drops)
+        factor = DROP ** sum(within >= place for place in self.drops)
         return self.learning_rate * factor * self.tail ** max(0.0, 2 * within - 1)
 
 
 @dataclass(frozen=True)
-class Config:
+class MethodConfig:
     """Settings of a method; the defaults are the paper's (`faithful`)."""
+
+    method: ClassVar[str]
+    """The method's name."""
 
     recipe: Recipe
 
     @classmethod
-    def practical(cls) -> Config:
+    def practical(cls) -> MethodConfig:
         """With the deviations that make it work; each is an option that says why."""
         return cls()  # type: ignore[call-arg]  # every paper gives its recipe as the default
 
@@ -150,10 +153,10 @@ class Config:
         return False
 
 
-class Method(nn.Module, ABC):
+class LearningMethod(nn.Module, ABC):
     """One way to learn an encoder from tracklets."""
 
-    sampler: Sampler = "camera-even"
+    sampling: Sampling = "camera-even"
     bank_unit: Unit = "tracklet"
     """The rows that `encode` gives."""
     needs_stripes = False
@@ -188,56 +191,80 @@ class Method(nn.Module, ABC):
         return torch.empty((0, 2), dtype=torch.int64, device=self.camera.device)
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """What `start_epoch` does, in full precision and without gradients."""
         return {}
 
     @abstractmethod
-    def parts(self, batch: Batch) -> dict[str, Tensor]: ...
+    def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """What `losses` gives, of float32 embeddings with their gradient."""
 
     def remember(self, batch: Batch) -> None:
         """Nothing, unless a method has a memory."""
 
     def get_extra_state(self) -> dict[str, int]:
+        """The epoch, beside parameters and buffers."""
         return {"epoch": self.epoch}
 
     def set_extra_state(self, state: dict[str, int]) -> None:
+        """Goes on at that epoch."""
         self.epoch = state["epoch"]
 
 
-def find(name: str) -> tuple[type[Method], type[Config]]:
-    """A method and its settings by name: utal, uga, eea, ssl, dal, merged, single-task, supervised."""
-    from reid.methods import dal, eea, merged, single_task, ssl, supervised, uga, utal
+def config_named(name: str) -> type[MethodConfig]:
+    """The settings of a method by its name: utal, uga, eea, ssl, dal, merged, single-task or supervised.
 
-    methods: dict[str, tuple[type[Method], type[Config]]] = {
-        "utal": (utal.UTAL, utal.UTALConfig),
-        "uga": (uga.UGA, uga.UGAConfig),
-        "eea": (eea.EEA, eea.EEAConfig),
-        "ssl": (ssl.SSL, ssl.SSLConfig),
-        "dal": (dal.DAL, dal.DALConfig),
-        "merged": (merged.Merged, merged.MergedConfig),
-        "single-task": (single_task.SingleTask, single_task.SingleTaskConfig),
-        "supervised": (supervised.Supervised, supervised.SupervisedConfig),
-    }
+    Raises:
+        ValueError: There is no such method.
+    """
+    methods = _methods()
     if name not in methods:
         raise ValueError(f"no method is called {name!r}; there are {', '.join(methods)}")
-    return methods[name]
+    return methods[name][1]
 
 
-def make(
-    name: str,
+def new_method(
+    config: MethodConfig,
     tracklets: Tracklets,
     width: int,
-    config: Config,
     epochs: int,
     seed: int,
     identity: Tensor | None = None,
-) -> Method:
-    """A method for embeddings of `width`. `identity` (T,) reaches only what `config.needs_identities`."""
-    kind: Any = find(name)[0]
+) -> LearningMethod:
+    """The method that `config` is of, before its first epoch.
+
+    Args:
+        config: The method's settings.
+        tracklets: What it may know.
+        width: Dimensions of the embeddings.
+        epochs: Of the whole run.
+        seed: Of its first weights.
+        identity: (T,) who each tracklet shows. It reaches only what `config.needs_identities`.
+
+    Raises:
+        ValueError: The settings need identities and there are none.
+    """
     if config.needs_identities and identity is None:
-        raise ValueError(f"{name}: these settings need identities, and the data has none")
-    extra = (identity,) if config.needs_identities else ()
-    method: Method = kind(tracklets, width, config, epochs, seed, *extra)
+        raise ValueError(f"{config.method}: these settings need identities, and the data has none")
+    kind: Any = _methods()[config.method][0]
+    identities = (identity,) if config.needs_identities else ()
+    method: LearningMethod = kind(tracklets, width, config, epochs, seed, *identities)
     return method
+
+
+def _methods() -> dict[str, tuple[type[LearningMethod], type[MethodConfig]]]:
+    from reid.methods import dal, eea, merged, single_task, ssl, supervised, uga, utal
+
+    pairs: tuple[tuple[type[LearningMethod], type[MethodConfig]], ...] = (
+        (utal.UTAL, utal.UTALConfig),
+        (uga.UGA, uga.UGAConfig),
+        (eea.EEA, eea.EEAConfig),
+        (ssl.SSL, ssl.SSLConfig),
+        (dal.DAL, dal.DALConfig),
+        (merged.Merged, merged.MergedConfig),
+        (single_task.SingleTask, single_task.SingleTaskConfig),
+        (supervised.Supervised, supervised.SupervisedConfig),
+    )
+    return {config.method: (method, config) for method, config in pairs}
 
 
 def random_rows(rows: int, width: int, seed: int) -> Tensor:
@@ -249,8 +276,15 @@ def random_rows(rows: int, width: int, seed: int) -> Tensor:
 def group_mean(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
     """Means of rows of the same group, and one row to stand for each.
 
-    (B, D), (B,) → (B, D), the mean of the row's group; (B,) int64, the first row of the row's group. Rows of a group
-    may differ in the last bit: write `mean[first]` into a memory, so that it does not matter which of them comes last.
+    Rows of a group may differ in the last bit: write `mean[first]` into a memory, so that it does not matter which of
+    them comes last.
+
+    Args:
+        values: (B, D).
+        group: (B,).
+
+    Returns:
+        (B, D), the mean of the row's group; (B,) int64, the first row of the row's group.
     """
     same = group[:, None] == group[None, :]
     share = same / same.sum(1, keepdim=True)

@@ -32,9 +32,9 @@ class ByCamera(nn.Module):
         values, indices = [], []
         for part, columns in zip(similarity[:, self.order].split(self.counts, 1), self.order.split(self.counts)):
             if part.shape[1]:
-                value, place = part.max(1)
+                value, column = part.max(1)
                 values.append(value)
-                indices.append(columns[place])
+                indices.append(columns[column])
             else:
                 values.append(similarity.new_full((len(similarity),), -torch.inf))
                 indices.append(columns.new_zeros(len(similarity)))
@@ -45,7 +45,15 @@ class CameraClassifier(nn.Module):
     """Softmax classifiers f_t, one for each camera t, of C classes in all."""
 
     def __init__(self, camera: Tensor, cameras: int, width: int, scale: float | None, seed: int) -> None:
-        """`scale` None: logits are Wᵀx, as the papers print them; else `scale` times the cosine of W and x."""
+        """Random rows of expected length 1.
+
+        Args:
+            camera: (C,) of each class.
+            cameras: How many there are.
+            width: D, dimensions of the embeddings.
+            scale: None: logits are Wᵀx, as the papers print them; else `scale` times the cosine of W and x.
+            seed: Of the rows.
+        """
         super().__init__()
         self.weight = nn.Parameter(random_rows(len(camera), width, seed))
         self.scale = scale

@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 from reid.association import Scope
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, distance, group_mean, normalised
+from reid.methods import (
+    Batch,
+    Encode,
+    LearningMethod,
+    MethodConfig,
+    Recipe,
+    Tracklets,
+    distance,
+    group_mean,
+    normalised,
+)
 from reid.methods.classifier import ByCamera
 
 # MARS: 100,000 iterations of 64 are about 12 epochs of its 510,000 images; the rate falls in the last half. Nesterov's
@@ -24,7 +34,6 @@ MARS = Recipe(
     optimiser="sgd",
     learning_rate=0.01,
     drops=(0.5,),
-    momentum=0.9,
     nesterov=True,
     weight_decay=4e-5,
     clip_value=2.0,
@@ -37,16 +46,20 @@ MARS = Recipe(
     tracklet_pooling="max",
 )
 
+RATE = 0.5  # η of Eq. 1
+
 
 @dataclass(frozen=True)
-class DALConfig(Config):
+class DALConfig(MethodConfig):
+    """Settings of DAL."""
+
+    method = "dal"
+
     recipe: Recipe = MARS
     margin: float = 0.2
     """m of Eq. 3 and 6. The authors' code: 0.5 on squared distances."""
     squared: bool = False
     """Squared distances."""
-    rate: float = 0.5
-    """η of Eq. 1."""
     cross_weight: float = 1.0
     """λ of Eq. 7."""
     intra: bool = True
@@ -61,6 +74,7 @@ class DALConfig(Config):
 
     @classmethod
     def practical(cls) -> DALConfig:
+        """As it works on a site's tracklets."""
         # Its authors' code for all that the paper leaves open, but the means: a zero anchor is as near to every frame.
         # λ is 4: of a person's fragments each must be told from the others within the camera, but not across cameras.
         # Adam, augmentation and the length of the run are those of the other methods, to compare with.
@@ -68,8 +82,10 @@ class DALConfig(Config):
         return cls(recipe=recipe, margin=0.5, squared=True, cross_start=0.1, cross_weight=4.0)
 
 
-class DAL(Method):
-    sampler = "image"
+class DAL(LearningMethod):
+    """Two anchors of each tracklet: of its own frames, and of it and its nearest of another camera."""
+
+    sampling = "image"
 
     anchor: Tensor  # (T, D) x
     cross_anchor: Tensor  # (T, D) a
@@ -84,6 +100,7 @@ class DAL(Method):
         self.register_buffer("partner", torch.full((len(tracklets),), -1))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """Begins the anchors in the first epoch; later tells how many have merged."""
         if self.epoch == 0 and self.config.anchors == "means":
             self.anchor.copy_(encode().embedding)
             self.cross_anchor.copy_(self.anchor)
@@ -98,6 +115,7 @@ class DAL(Method):
         return self.by_camera.best(similarity)[1].gather(1, camera[:, None])[:, 0]
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Eq. 3 and 6, with λ of Eq. 7."""
         squared, margin = self.config.squared, self.config.margin
         frames = normalised(batch.embedding)
         with torch.no_grad():
@@ -118,32 +136,34 @@ class DAL(Method):
     def cyclic(self, tracklet: Tensor) -> Tensor:
         """(B,) the tracklet of another camera nearest to each of (B,), if it leads back; else −1 (Eq. 4)."""
         anchors = normalised(self.anchor)
-        own = self.camera[tracklet][:, None]
-        value, there = self.by_camera.best(anchors[tracklet] @ anchors.T)  # (B, C)
-        value = value.scatter(1, own, -torch.inf)
+        camera = self.camera[tracklet][:, None]
+        value, nearest = self.by_camera.best(anchors[tracklet] @ anchors.T)  # (B, C)
+        value = value.scatter(1, camera, -torch.inf)
         if self.config.ranking == "pooled":
             value, column = value.max(1, keepdim=True)
-            there = there.gather(1, column)
-        _, back = self.by_camera.best(anchors[there.flatten()] @ anchors.T)
-        back = back.gather(1, own.repeat_interleave(there.shape[1], 0)).view_as(there)  # always in the own camera
+            nearest = nearest.gather(1, column)
+        _, back = self.by_camera.best(anchors[nearest.flatten()] @ anchors.T)
+        back = back.gather(1, camera.repeat_interleave(nearest.shape[1], 0)).view_as(nearest)  # always in that camera
         value, column = value.masked_fill(back != tracklet[:, None], -torch.inf).max(1, keepdim=True)
-        return there.gather(1, column).where(value > -torch.inf, -1)[:, 0]
+        return nearest.gather(1, column).where(value > -torch.inf, -1)[:, 0]
 
     def remember(self, batch: Batch) -> None:
+        """Moves the batch's anchors to its frames (Eq. 1) and merges them across cameras (Eq. 4, 5)."""
         tracklet = batch.tracklet
         mean, first = group_mean(normalised(batch.embedding), tracklet)  # several frames of one count as their mean
         old = self.anchor[tracklet]
-        new = old - self.config.rate * (normalised(old) - mean)  # Eq. 1
+        new = old - RATE * (normalised(old) - mean)  # Eq. 1
         self.anchor[tracklet] = new[first]
-        there = self.cyclic(tracklet)
+        partner = self.cyclic(tracklet)
         if self.epoch < self.config.cross_start * self.epochs:
-            there.fill_(-1)
+            partner.fill_(-1)
         x = self.anchor[tracklet]
-        merged = (normalised(x) + normalised(self.anchor[there.clamp(min=0)])) / 2  # Eq. 5
-        merged = torch.where((there >= 0)[:, None], merged, x)
+        merged = (normalised(x) + normalised(self.anchor[partner.clamp(min=0)])) / 2  # Eq. 5
+        merged = torch.where((partner >= 0)[:, None], merged, x)
         self.cross_anchor[tracklet] = merged[first]
-        self.partner[tracklet] = there[first]
+        self.partner[tracklet] = partner[first]
 
     def associations(self) -> Tensor:
+        """Tracklets whose anchors have merged."""
         row = (self.partner >= 0).nonzero()[:, 0]
         return torch.stack([row, self.partner[row]], 1).sort(1).values.unique(dim=0)

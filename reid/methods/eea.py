@@ -20,24 +20,25 @@ from reid.association import (
     reciprocal,
     soft_labels,
 )
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, normalised
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, normalised
 from reid.methods.classifier import CameraClassifier
 
 RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding-l2")  # Adam at 3.5e-4; no drop is named
 
+WARM_UP = 10 / 80  # the share of the epochs with the intra-camera loss only; the paper has 30 / 80 on MARS
+LOWER, UPPER = 0.5, 0.75  # L(λ) and U(λ), nowhere in the paper
+
 
 @dataclass(frozen=True)
-class EEAConfig(Config):
+class EEAConfig(MethodConfig):
+    """Settings of EEA."""
+
+    method = "eea"
+
     recipe: Recipe = RECIPE
-    warm_up: float = 10 / 80
-    """The share of the epochs with the intra-camera loss only; 30 / 80 on MARS."""
     threshold: Literal["dynamic", "fixed", "quantile"] = "dynamic"
     """dynamic: Eq. 11. fixed: `fixed` always, as the ablation. quantile: a quantile of the similarities of reciprocal
     pairs, since a number fits one feature space only; it moves along `quantiles`, looser as the exemplars mature."""
-    lower: float = 0.5
-    """L(λ). Nowhere in the paper."""
-    upper: float = 0.75
-    """U(λ). Nowhere in the paper."""
     fixed: float = 0.65
     quantiles: tuple[float, float] = (0.6, 0.3)
     intra: bool = True
@@ -57,11 +58,14 @@ class EEAConfig(Config):
 
     @classmethod
     def practical(cls) -> EEAConfig:
+        """As it works on a site's tracklets."""
         return cls(threshold="quantile", scale=16.0, exemplars="features", neighbours=4, cannot_link=True)
 
 
-class EEA(Method):
-    sampler = "camera-even"
+class EEA(LearningMethod):
+    """Exemplars of all tracklets, and the graph that links those of different cameras."""
+
+    sampling = "camera-even"
 
     neighbour: Tensor  # (T, C): ŷ in each other camera, −1 where there is none
     edge: Tensor  # (T, C): A, 0 where there is none
@@ -73,7 +77,7 @@ class EEA(Method):
     def __init__(self, tracklets: Tracklets, width: int, config: EEAConfig, epochs: int, seed: int) -> None:
         super().__init__(tracklets, epochs)
         self.config = config
-        self.warm = round(config.warm_up * epochs)
+        self.warm = round(WARM_UP * epochs)
         self.classifier = CameraClassifier(self.camera, self.cameras, width, config.scale, seed)
         with torch.no_grad():
             self.exemplars.copy_(normalised(self.exemplars))
@@ -96,13 +100,14 @@ class EEA(Method):
         config, since = self.config, max(0, self.epoch - self.warm)
         share = since / max(1, self.epochs - self.warm)
         if config.threshold == "dynamic":
-            return config.lower + share * (config.upper - config.lower)
+            return LOWER + share * (UPPER - LOWER)
         if config.threshold == "fixed":
             return config.fixed
         first, last = config.quantiles
         return calibrated_threshold(similarity, first + share * (last - first))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """Begins the exemplars in the first epoch; after the warm-up rebuilds labels and graph (Eq. 6, 7, 11)."""
         if self.epoch == 0 and self.config.exemplars == "features":
             self.exemplars.copy_(normalised(encode().embedding.to(self.exemplars)))
         if self.epoch < self.warm:
@@ -114,15 +119,16 @@ class EEA(Method):
             self.weight.copy_(labels.weight)
             self.affinity.copy_(labels.affinity)
         # Eq. 6 and 7, K = 1, at the start of each epoch.
-        found = reciprocal(nearest_per_camera(self.exemplars, self.camera, self.cameras), self.camera)
-        threshold = self.threshold(found.pairs()[1])
-        near = found.similarity >= threshold if self.config.threshold == "quantile" else found.similarity > threshold
-        found = found.where(near & (found.similarity > 0))
-        self.neighbour.copy_(found.index)
-        self.edge.copy_(found.similarity.where(found.index >= 0, 0.0))
-        return {"associations": float(len(found.pairs()[0])), "threshold": threshold}
+        mutual = reciprocal(nearest_per_camera(self.exemplars, self.camera, self.cameras), self.camera)
+        threshold = self.threshold(mutual.pairs()[1])
+        near = mutual.similarity >= threshold if self.config.threshold == "quantile" else mutual.similarity > threshold
+        mutual = mutual.where(near & (mutual.similarity > 0))
+        self.neighbour.copy_(mutual.index)
+        self.edge.copy_(mutual.similarity.where(mutual.index >= 0, 0.0))
+        return {"associations": float(len(mutual.pairs()[0])), "threshold": threshold}
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Eq. 1 and 5 within the camera, Eq. 9 across."""
         logits = self.classifier(batch.embedding)
         parts = {}
         if self.config.intra or self.epoch < self.warm:
@@ -139,6 +145,7 @@ class EEA(Method):
         self.exemplars.copy_(normalised(self.exemplars))
 
     def associations(self) -> Tensor:
+        """Linked exemplars."""
         row, camera = (self.neighbour >= 0).nonzero(as_tuple=True)
         pairs = torch.stack([row, self.neighbour[row, camera]], 1)
         return pairs.sort(1).values.unique(dim=0)

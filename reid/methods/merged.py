@@ -17,15 +17,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from reid.merging import MergeRules, Seen, merge
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, group_mean, normalised
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, group_mean, normalised
 from reid.normalised import normalised as normalised_rows
 
+WITHIN = 0.9  # as in MergeRules, but stricter: what is joined wrongly is learned
 NEVER = -1e4  # a logit; infinity would make no number of an epoch without any class
 RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mild")
 
 
 @dataclass(frozen=True)
-class MergedConfig(Config):
+class MergedConfig(MethodConfig):
+    """Settings of our own method."""
+
+    method = "merged"
+
     recipe: Recipe = RECIPE
     temperature: float = 0.06
     """Of the cosine."""
@@ -35,12 +40,12 @@ class MergedConfig(Config):
     """Times of different cameras can be compared, as those of a site; then nobody is in two places at once."""
     certainty: float = 0.5
     """Posterior probability above which tracklets are joined."""
-    within: float = 0.9
-    """As in MergeRules, but stricter: what is joined wrongly is learned."""
 
 
-class Merged(Method):
-    sampler = "tracklet"
+class Merged(LearningMethod):
+    """Classes of joined tracklets, each with a centre."""
+
+    sampling = "tracklet"
     bank_unit = "image"
 
     label: Tensor  # (T,) its class, −1: none
@@ -56,11 +61,12 @@ class Merged(Method):
         self.register_buffer("count", torch.tensor(0))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """Joins tracklets by `reid.merging`; an identity of several is a class, with their mean as its centre."""
         images = normalised(encode().embedding.float()).cpu().numpy()
         rows, start, end = self.summed_up(images)
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
         seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
-        rules = MergeRules(certainty=self.config.certainty, within=self.config.within)
+        rules = MergeRules(certainty=self.config.certainty, within=WITHIN)
         within, identities = merge(seen, rules, shared_clock=self.config.shared_clock)
         _, label, size = np.unique(identities.labels, return_inverse=True, return_counts=True)
         kept = size > 1
@@ -90,6 +96,7 @@ class Merged(Method):
         return rows, moment[order][first], moment[order][first + length - 1]
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of the cosines with the centres, over the images that have a class."""
         label = self.label[batch.tracklet]
         classed = label >= 0
         logits = normalised(batch.embedding) @ self.centre.T / self.config.temperature
@@ -98,6 +105,7 @@ class Merged(Method):
         return {"identity": torch.where(classed, entropy, 0.0).sum() / classed.sum().clamp(min=1)}
 
     def remember(self, batch: Batch) -> None:
+        """Moves the centres of the batch's classes towards its images."""
         label = self.label[batch.tracklet]
         mean, first = group_mean(normalised(batch.embedding), label)
         momentum = self.config.momentum
@@ -109,6 +117,7 @@ class Merged(Method):
         """Each tracklet of a class with the next one of another camera in it."""
         order = torch.argsort(self.label * self.cameras + self.camera, stable=True)
         order = order[self.label[order] >= 0]
-        one, other = order[:-1], order[1:]
-        linked = (self.label[one] == self.label[other]) & (self.camera[one] != self.camera[other])
-        return torch.stack([one[linked], other[linked]], 1).sort(1).values
+        pairs = torch.stack([order[:-1], order[1:]], 1)
+        label, camera = self.label[pairs], self.camera[pairs]
+        linked = (label[:, 0] == label[:, 1]) & (camera[:, 0] != camera[:, 1])
+        return pairs[linked].sort(1).values

@@ -14,7 +14,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from reid.association import Similarity, top_k
-from reid.methods import Bank, Batch, Config, Encode, Method, Recipe, Tracklets, Unit, group_mean, normalised
+from reid.methods import (
+    Bank,
+    Batch,
+    Encode,
+    LearningMethod,
+    MethodConfig,
+    Recipe,
+    Tracklets,
+    Unit,
+    group_mean,
+    normalised,
+)
 
 # 25 epochs, then 16 rounds of 2. The paper chose 16 where the test score was best; here it is fixed beforehand. The
 # backbone's rate, Nesterov's momentum, the table's update and the length of rounds are those of BUC, on whose code it
@@ -24,7 +35,6 @@ IMAGES = Recipe(
     optimiser="sgd",
     learning_rate=0.1,
     drops=(15 / 57,),
-    momentum=0.9,
     nesterov=True,
     backbone_rate=0.1,
     batch=16,
@@ -36,7 +46,6 @@ VIDEO = Recipe(
     optimiser="sgd",
     learning_rate=0.1,
     drops=(15 / 110,),
-    momentum=0.9,
     nesterov=True,
     backbone_rate=0.1,
     batch=16 * 16,
@@ -47,7 +56,11 @@ VIDEO = Recipe(
 
 
 @dataclass(frozen=True)
-class SSLConfig(Config):
+class SSLConfig(MethodConfig):
+    """Settings of SSL."""
+
+    method = "ssl"
+
     recipe: Recipe = IMAGES
     unit: Unit = "image"
     """What a class is. Of a tracklet, the frames' features are averaged."""
@@ -77,10 +90,12 @@ class SSLConfig(Config):
 
     @classmethod
     def video(cls) -> SSLConfig:
+        """The paper's settings for video sets."""
         return cls(recipe=VIDEO, unit="tracklet", first_phase=30 / 110)
 
     @classmethod
     def practical(cls) -> SSLConfig:
+        """As it works on a site's tracklets."""
         # Tracklets are what a site has; as single images, a tracklet's own frames fill most of the k places. Adam
         # at one rate does as for the other methods. No first phase: one-hot labels push fragments of one person apart.
         # Those alike get most of the label, as most are right; and λ_c is 0.3, as with 0.02 nearly all of them are of
@@ -104,7 +119,9 @@ class SSLConfig(Config):
         )
 
 
-class SSL(Method):
+class SSL(LearningMethod):
+    """A table of features as the classifier, and the classes that share a label."""
+
     table: Tensor  # (N, D) V
     alike: Tensor  # (N, k) the reliable classes; −1 in the first phase, and where there are too few
     class_camera: Tensor  # (N,)
@@ -114,14 +131,14 @@ class SSL(Method):
     def __init__(self, tracklets: Tracklets, width: int, config: SSLConfig, epochs: int, seed: int) -> None:
         super().__init__(tracklets, epochs)
         self.config = config
-        self.bank_unit = self.sampler = config.unit
+        self.bank_unit = self.sampling = config.unit
         self.needs_stripes = config.part_weight > 0
-        of = tracklets.image_tracklet if config.unit == "image" else torch.arange(len(tracklets))
-        self.register_buffer("tracklet_of", of.clone(), persistent=False)
-        self.register_buffer("class_camera", tracklets.camera[of], persistent=False)
+        tracklet_of = tracklets.image_tracklet if config.unit == "image" else torch.arange(len(tracklets))
+        self.register_buffer("tracklet_of", tracklet_of.clone(), persistent=False)
+        self.register_buffer("class_camera", tracklets.camera[tracklet_of], persistent=False)
         self.register_buffer("cannot_link", tracklets.cannot_link.clone(), persistent=False)
-        self.register_buffer("table", torch.zeros(len(of), width))
-        self.register_buffer("alike", torch.full((len(of), config.reliable), -1))
+        self.register_buffer("table", torch.zeros(len(tracklet_of), width))
+        self.register_buffer("alike", torch.full((len(tracklet_of), config.reliable), -1))
         first = round(config.first_phase * epochs)
         rounds = min(config.rounds, epochs - first)
         self.round_starts = frozenset(first + (epochs - first) * number // rounds for number in range(rounds))
@@ -148,6 +165,7 @@ class SSL(Method):
         return block
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """At the start of a round, refills the table and chooses for each class the k most alike."""
         new_round = self.epoch in self.round_starts
         if new_round or (self.epoch == 0 and self.config.table == "features"):
             bank = encode()
@@ -166,22 +184,22 @@ class SSL(Method):
                     alike = alike.where((alike[alike.clamp(min=0)] == own).any(2), -1)
                 self.alike.copy_(alike)
         across = self.class_camera[self.alike.clamp(min=0)] != self.class_camera[:, None]
-        found = (self.alike >= 0).sum()
-        if not found:
+        count = (self.alike >= 0).sum()
+        if not count:
             return {}
-        share = (across & (self.alike >= 0)).sum() / found
+        share = (across & (self.alike >= 0)).sum() / count
         return {"associations": float(len(self.associations())), "cross_camera_share": float(share)}
 
     def apart(self, rows: slice, columns: slice) -> Tensor:
         """Which classes were seen apart, as a block of an (N, N) matrix; that of tracklets is never made whole."""
-        own, place = torch.unique(self.tracklet_of[rows], return_inverse=True)
-        slot = torch.full_like(self.camera, -1)
-        slot[own] = torch.arange(len(own), device=slot.device)
-        table = torch.zeros((len(own), len(slot)), dtype=torch.bool, device=slot.device)
-        for one, other in (self.cannot_link.T, self.cannot_link.flip(1).T):
-            here = slot[one] >= 0
-            table[slot[one][here], other[here]] = True
-        return table[place][:, self.tracklet_of[columns]]
+        tracklets, table_row = torch.unique(self.tracklet_of[rows], return_inverse=True)
+        row_of = torch.full_like(self.camera, -1)  # of each tracklet, its row in the table; −1: it has none
+        row_of[tracklets] = torch.arange(len(tracklets), device=row_of.device)
+        table = torch.zeros((len(tracklets), len(row_of)), dtype=torch.bool, device=row_of.device)
+        for tracklet, seen_beside in (self.cannot_link.T, self.cannot_link.flip(1).T):
+            in_table = row_of[tracklet] >= 0
+            table[row_of[tracklet][in_table], seen_beside[in_table]] = True
+        return table[table_row][:, self.tracklet_of[columns]]
 
     def features(self, batch: Batch) -> Tensor:
         """(B, D): of an image its own, of a tracklet the mean of its frames in the batch."""
@@ -190,16 +208,18 @@ class SSL(Method):
         return group_mean(batch.embedding, batch.tracklet)[0]
 
     def classes(self, batch: Batch) -> Tensor:
+        """(B,) of an image itself or its tracklet."""
         return batch.image if self.config.unit == "image" else batch.tracklet
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Eq. 3 and 4; Eq. 2 while no class is alike."""
         v = functional.dropout(normalised(self.features(batch)), self.config.dropout, self.training)
         log_p = functional.log_softmax(v @ self.table.T / self.config.temperature, 1)  # Eq. 1
         own = self.classes(batch)
         alike = self.alike[own]  # (B, k)
-        known = alike >= 0
-        others = log_p.gather(1, alike.clamp(min=0)).where(known, 0.0)
-        count = known.sum(1)
+        there = alike >= 0
+        others = log_p.gather(1, alike.clamp(min=0)).where(there, 0.0)
+        count = there.sum(1)
         kept = torch.where(count > 0, self.config.own, 1.0)
         # Eq. 3 and 4; Eq. 2 while no class is alike.
         hard = kept * log_p.gather(1, own[:, None])[:, 0]
@@ -214,7 +234,8 @@ class SSL(Method):
         self.table[own] = new[first]
 
     def associations(self) -> Tensor:
-        row, place = (self.alike >= 0).nonzero(as_tuple=True)
-        pairs = self.tracklet_of[torch.stack([row, self.alike[row, place]], 1)]
+        """Tracklets of different cameras whose classes share a label."""
+        row, column = (self.alike >= 0).nonzero(as_tuple=True)
+        pairs = self.tracklet_of[torch.stack([row, self.alike[row, column]], 1)]
         pairs = pairs[self.camera[pairs[:, 0]] != self.camera[pairs[:, 1]]]
         return pairs.sort(1).values.unique(dim=0)

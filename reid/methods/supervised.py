@@ -11,30 +11,39 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.methods import Batch, Config, Method, Recipe, Tracklets
+from reid.methods import Batch, LearningMethod, MethodConfig, Recipe, Tracklets
 from reid.methods.classifier import CameraClassifier
 
 RECIPE = Recipe(epochs=80, drops=(40 / 80, 60 / 80), batch=64, frames=4, head="embedding")
 
+MARGIN = 0.3
+
 
 @dataclass(frozen=True)
-class SupervisedConfig(Config):
+class SupervisedConfig(MethodConfig):
+    """Settings of the upper bound."""
+
+    method = "supervised"
+
     recipe: Recipe = RECIPE
-    margin: float = 0.3
     scale: float | None = None
     """None: logits are Wᵀx; else so many times the cosine."""
 
     @property
     def needs_identities(self) -> bool:
+        """True: it is not unsupervised."""
         return True
 
     @classmethod
     def practical(cls) -> SupervisedConfig:
+        """With a cosine, as the methods have it."""
         return cls(scale=16.0)
 
 
-class Supervised(Method):
-    sampler = "identity"  # `frames` images of an identity, of any camera
+class Supervised(LearningMethod):
+    """One classifier of all identities."""
+
+    sampling = "identity"  # `frames` images of an identity, of any camera
 
     identity: Tensor  # (T,) 0 … identities − 1
 
@@ -49,6 +58,7 @@ class Supervised(Method):
         self.classifier = CameraClassifier(together, 1, width, config.scale, seed)
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Identity softmax and batch-hard triplets."""
         identity = self.identity[batch.tracklet]
         entropy = functional.cross_entropy(self.classifier(batch.embedding), identity)
         x = functional.normalize(batch.embedding)
@@ -56,4 +66,4 @@ class Supervised(Method):
         same = identity[:, None] == identity
         farthest = apart.where(same, -torch.inf).max(1).values
         nearest = apart.where(~same, torch.inf).min(1).values  # ∞, so without a loss, where the batch has one identity
-        return {"entropy": entropy, "triplet": (farthest - nearest + self.config.margin).relu().mean()}
+        return {"entropy": entropy, "triplet": (farthest - nearest + MARGIN).relu().mean()}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reid.association import calibrated_threshold, nearest_per_camera, reciprocal
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, normalised
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, normalised
 from reid.methods.classifier import CameraClassifier
 
 # 80 epochs a stage, × 0.1 at 40 and 60 of each, Adam from the start in each. The paper's batch is 60 images, "the same
@@ -22,7 +22,11 @@ RECIPE = Recipe(epochs=160, cycles=2, drops=(40 / 80, 60 / 80), batch=60, frames
 
 
 @dataclass(frozen=True)
-class UGAConfig(Config):
+class UGAConfig(MethodConfig):
+    """Settings of UGA."""
+
+    method = "uga"
+
     recipe: Recipe = RECIPE
     stage_one: float = 80 / 160
     """The share of the epochs."""
@@ -39,13 +43,16 @@ class UGAConfig(Config):
 
     @classmethod
     def practical(cls) -> UGAConfig:
+        """As it works on a site's tracklets."""
         # From an encoder that has learned something, a shorter first stage at one rate does.
         recipe = replace(RECIPE, cycles=1, drops=())
         return cls(recipe=recipe, calibration="quantile", scale=16.0, stage_one=0.25)
 
 
-class UGA(Method):
-    sampler = "camera-even"
+class UGA(LearningMethod):
+    """The cameras' classifiers, and in stage 2 the graph over their rows."""
+
+    sampling = "camera-even"
 
     neighbour: Tensor  # (T, C) N(s), with itself in its own camera; −1 where there is none
     edge: Tensor  # (T, C) e(c, c'), 0 where there is none
@@ -60,6 +67,7 @@ class UGA(Method):
         self.link_to_itself()
 
     def link_to_itself(self) -> None:
+        """Leaves each tracklet alone in the graph."""
         self.neighbour.fill_(-1).scatter_(
             1, self.camera[:, None], torch.arange(len(self.camera)).to(self.camera)[:, None]
         )
@@ -73,21 +81,22 @@ class UGA(Method):
         if self.epoch == self.first_of_stage_two:
             mean = encode().embedding.to(nodes)  # Eq. 3
             nodes.copy_(mean if self.config.scale is None else normalised(mean))
-        found = reciprocal(nearest_per_camera(nodes, self.camera, self.cameras), self.camera)  # Eq. 4, K = 1
+        mutual = reciprocal(nearest_per_camera(nodes, self.camera, self.cameras), self.camera)  # Eq. 4, K = 1
         threshold = self.config.threshold
         if self.config.calibration == "quantile":
-            threshold = calibrated_threshold(found.pairs()[1], self.config.quantile)
+            threshold = calibrated_threshold(mutual.pairs()[1], self.config.quantile)
             # The pair at the quantile itself is in, and every tracklet with a weight of 0 or less out.
-            found = found.where((found.similarity >= threshold) & (found.similarity > 0))
+            mutual = mutual.where((mutual.similarity >= threshold) & (mutual.similarity > 0))
         else:
-            found = found.where(found.similarity > threshold)
+            mutual = mutual.where(mutual.similarity > threshold)
         self.link_to_itself()
-        linked = found.index >= 0
-        self.neighbour.copy_(found.index.where(linked, self.neighbour))
-        self.edge.copy_(found.similarity.where(linked, self.edge))  # Eq. 5; a constant to the gradient
+        linked = mutual.index >= 0
+        self.neighbour.copy_(mutual.index.where(linked, self.neighbour))
+        self.edge.copy_(mutual.similarity.where(linked, self.edge))  # Eq. 5; a constant to the gradient
         return {"associations": float(len(self.associations())), "threshold": threshold}
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """Eq. 1 and 2 in stage 1; Eq. 8 and 9 in stage 2."""
         logits = self.classifier(batch.embedding)
         entropy = self.classifier.cross_entropy_per_camera(logits, self.neighbour[batch.tracklet])
         weighted = (self.edge[batch.tracklet] * entropy).sum(1)  # Eq. 8
@@ -100,6 +109,7 @@ class UGA(Method):
         return parts
 
     def associations(self) -> Tensor:
+        """Linked tracklets."""
         row, camera = (self.neighbour >= 0).nonzero(as_tuple=True)
         pairs = torch.stack([row, self.neighbour[row, camera]], 1)
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]

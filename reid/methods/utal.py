@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 
 from reid.association import SoftLabels, hard_labels, nearest_per_camera, reciprocal, soft_labels
-from reid.methods import Batch, Config, Encode, Method, Recipe, Tracklets, distance, group_mean, normalised
+from reid.methods import (
+    Batch,
+    Encode,
+    LearningMethod,
+    MethodConfig,
+    Recipe,
+    Tracklets,
+    distance,
+    group_mean,
+    normalised,
+)
 from reid.methods.classifier import CameraClassifier
 
 # Adam at a constant rate as printed; weight decay, the epoch of the smallest camera's tracklets and the forward pass of
@@ -22,16 +32,20 @@ FAITHFUL = Recipe(
     epochs=200, batch=384, frames=4, head="fc", epoch="smallest-camera", weight_decay=5e-4, camera_by_camera=True
 )
 
+CCTA_WEIGHT = 10.0  # λ of Eq. 11
+
 
 @dataclass(frozen=True)
-class UTALConfig(Config):
+class UTALConfig(MethodConfig):
+    """Settings of UTAL."""
+
+    method = "utal"
+
     recipe: Recipe = FAITHFUL
     alpha: float = 1.0
     """α of Eq. 3, how fast the memory follows."""
     neighbours: int = 4
     """K of Eq. 4 and 5; 0 gives hard labels, for tracklets that are not fragmented."""
-    ccta_weight: float = 10.0
-    """λ of Eq. 11."""
     ccta: bool = True
     """Cross-camera association at all."""
     ccta_start: float = 0.5
@@ -51,20 +65,22 @@ class UTALConfig(Config):
 
     @property
     def needs_identities(self) -> bool:
+        """Only of the weakly supervised mode."""
         return self.weakly_supervised
 
     @classmethod
     def practical(cls) -> UTALConfig:
+        """As it works on a site's tracklets."""
         # TAUDL's tail; an epoch of all tracklets, since a quiet camera would make it a handful of steps; small batches,
         # as the other methods have, since short runs need steps.
         recipe = Recipe(epochs=80, batch=96, frames=4, head="fc", epoch="tracklets", tail=0.01)
         return cls(recipe=recipe, normalise=True, cannot_link=True, scale=16.0, classifiers="features", ccta_start=0.25)
 
 
-class UTAL(Method):
+class UTAL(LearningMethod):
     """A class is a tracklet or, weakly supervised (§4.3), what one identity left in one camera."""
 
-    sampler = "camera-even"
+    sampling = "camera-even"
 
     class_of: Tensor  # (T,) class of each tracklet
     class_camera: Tensor  # (U,)
@@ -85,7 +101,16 @@ class UTAL(Method):
         seed: int,
         identity: Tensor | None = None,
     ) -> None:
-        """`identity` (T,) int64, of the weakly supervised mode only: they hold within a camera, never across."""
+        """Before the first epoch.
+
+        Args:
+            tracklets: What it may know.
+            width: D, dimensions of the embeddings.
+            config: Its settings.
+            epochs: Of the whole run.
+            seed: Of the classifiers' first rows.
+            identity: (T,) int64, of the weakly supervised mode only: they hold within a camera, never across.
+        """
         super().__init__(tracklets, epochs)
         if config.weakly_supervised != (identity is not None):
             raise ValueError("utal: identities are for the weakly supervised mode, and it needs them")
@@ -93,8 +118,8 @@ class UTAL(Method):
         self.neighbours = config.neighbours if identity is None else 0  # hard labels suffice for known identities
         class_of = numbers = torch.arange(len(tracklets))
         if identity is not None:
-            named = torch.stack([tracklets.camera.cpu(), identity.cpu()], 1)
-            class_of = torch.unique(named, dim=0, return_inverse=True)[1]
+            camera_and_identity = torch.stack([tracklets.camera.cpu(), identity.cpu()], 1)
+            class_of = torch.unique(camera_and_identity, dim=0, return_inverse=True)[1]
         classes = int(class_of.max()) + 1
         first = torch.full((classes,), len(numbers)).scatter_reduce(0, class_of, numbers, "amin")
         camera = tracklets.camera.cpu()[first]
@@ -122,9 +147,11 @@ class UTAL(Method):
         return self.config.ccta and self.epoch >= self.config.ccta_start * self.epochs
 
     def scaled(self, x: Tensor) -> Tensor:
+        """Rows (…, D) of length 1 if the settings want them so."""
         return normalised(x) if self.config.normalise else x
 
     def refresh(self, encode: Encode) -> dict[str, float]:
+        """Begins the memory in the first epoch; softens the labels (Eq. 4 to 6) and matches across cameras (Eq. 9)."""
         if self.epoch == 0:  # what s starts as, the paper does not say: one pass over the data
             mean = torch.zeros_like(self.memory)
             mean.index_add_(0, self.class_of, self.scaled(encode().embedding.to(mean)))
@@ -144,39 +171,46 @@ class UTAL(Method):
         self.partner.fill_(-1)
         if self.associating:
             nearest = nearest_per_camera(self.memory, self.class_camera, self.cameras, metric="euclidean")
-            found = reciprocal(nearest, self.class_camera, "pooled")  # Eq. 9; "the cross-camera NN" is one
-            self.partner.copy_(found.index)
-            curves["associations"] = float(len(found.pairs()[0]))
+            mutual = reciprocal(nearest, self.class_camera, "pooled")  # Eq. 9; "the cross-camera NN" is one
+            self.partner.copy_(mutual.index)
+            curves["associations"] = float(len(mutual.pairs()[0]))
         return curves
 
     def fresh(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """s after this batch (B, D), with its features' gradient; class (B,); first row of the class (B,)."""
+        """The memory s after this batch (Eq. 3).
+
+        Returns:
+            s (B, D) of each row's class, with the gradient of its features; class (B,); first row of the class (B,).
+        """
         class_of = self.class_of[batch.tracklet]
         mean, first = group_mean(self.scaled(batch.embedding), class_of)
         alpha = self.config.alpha
         return self.scaled((self.memory[class_of] + alpha * mean) / (1 + alpha)), class_of, first  # Eq. 3
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
+        """PCTD (Eq. 7, 8) and, in the second half, CCTA (Eq. 10, 11)."""
         class_of = self.class_of[batch.tracklet]
         logits = self.classifier(batch.embedding)
         entropy = self.classifier.soft_cross_entropy(logits, class_of, batch.camera, self.labels)  # Eq. 7
         parts = {"pctd": entropy.mean()}  # Eq. 8
         if self.associating:
-            # The anchor carries the gradient through its batch mean; memory against memory would carry none at all.
+            # The anchor carries the gradient through its batch mean. Memory against memory would carry none at all.
             anchor, class_of, first = self.fresh(batch)
             partner = self.partner[class_of]  # (B, C)
             apart = distance(anchor[:, None], self.memory[partner.clamp(min=0)])
             pulled = apart.where(partner >= 0, 0.0).sum(1)  # Eq. 10
             # The mean is over the batch's tracklets, with those that have no match: the more are found, the stronger.
             once = first == torch.arange(len(first), device=first.device)
-            parts["ccta"] = self.config.ccta_weight * (pulled * once).sum() / once.sum()  # Eq. 11
+            parts["ccta"] = CCTA_WEIGHT * (pulled * once).sum() / once.sum()  # Eq. 11
         return parts
 
     def remember(self, batch: Batch) -> None:
+        """Moves the memory towards the batch (Eq. 3)."""
         fresh, class_of, first = self.fresh(batch)
         self.memory[class_of] = fresh[first]
 
     def associations(self) -> Tensor:
+        """Matched pairs."""
         row, camera = (self.partner >= 0).nonzero(as_tuple=True)
         pairs = torch.stack([self.first[row], self.first[self.partner[row, camera]]], 1)
         return pairs.sort(1).values.unique(dim=0)

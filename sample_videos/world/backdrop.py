@@ -1,7 +1,7 @@
 """All that stands still in a view, ray-cast once: its light with and without the sun, its depth and its shape.
 
-Rays meet few of the solids: those of a camera's tile are found by the tile's frustum, those between a point and the sun
-in a grid across the sun's direction, those near a point in a grid on the ground.
+A ray meets few of the solids, and three indices tell which. A tile's frustum holds those that its rays may meet. A grid
+across the sun's direction holds those between a point and the sun. A grid on the ground holds those near a point.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from sample_videos.world.materials import Surface, paint_surfaces
 from sample_videos.world.places import Light, Place, Shape, View
 
 SAMPLES = 2  # a pixel, along each axis
-TILE = 16  # px; rays of a tile share their solids
+TILE = 16  # px, rays of a tile share their solids
 GRID = 96  # cells along each axis of the sun's and the ground's grid
 REACH = 0.7  # m, how far a solid dims the ambient light around it
 BOX, CYLINDER = int(Shape.BOX), int(Shape.CYLINDER)
 LEAVES, GLOW = int(Surface.LEAVES), int(Surface.GLOW)
 FAR = 1e30
+ON_THE_GROUND = [0, 2, 3, 5]  # of a solid's bounds: x and z of its lower and of its higher corner
 Array = NDArray[np.float64]
 
 
@@ -31,7 +32,7 @@ class Backdrop:
 
     lit: NDArray[np.float32]  # (H, W, 3) linear light
     unlit: NDArray[np.float32]  # (H, W, 3) the same without the sun
-    positions: NDArray[np.float32]  # (H, W, 3) m, what is seen at a pixel; far away where there is nothing
+    positions: NDArray[np.float32]  # (H, W, 3) m, what is seen at a pixel, far away where there is nothing
     normals: NDArray[np.float32]  # (H, W, 3) unit
     inverse_depth: NDArray[np.float32]  # (2 H, 2 W) 1 / m, 0 where there is nothing
 
@@ -48,7 +49,9 @@ class Backdrop:
         rotation, _, focal, centre_x, centre_y, k1 = lens(camera)
         eye = np.array(camera.eye, float)
         shapes, bounds, kinds, tints = self.solids
-        ground_grid = grid_of(bounds[:, [0, 2, 3, 5]] + np.array([-REACH, -REACH, REACH, REACH]), np.array([-60.0, 60]))
+        ground_grid = grid_of(
+            bounds[:, ON_THE_GROUND] + np.array([-REACH, -REACH, REACH, REACH]), np.array([-60.0, 60])
+        )
         colours, lamps = ambient(light), lamp_table(light)
         columns = width * SAMPLES
         for top in range(0, height, TILE):
@@ -73,7 +76,7 @@ class Backdrop:
             )  # fmt: skip
 
     def sunlit(self, points: Array, out: Array) -> None:
-        """out (N,): 1 where the sun reaches a point (N, 3) past the solids, else 0."""
+        """Sets out (N,) to 1 where the sun reaches a point (N, 3) past the solids, else to 0."""
         sunlit_points(points, *self.solids[:3], *self.sun_grid.arrays, out)
 
     def reached(self, points: Array, light: Light) -> Array:
@@ -87,10 +90,10 @@ def tabulate(place: Place) -> tuple[NDArray[np.int32], Array, NDArray[np.int32],
     """Shapes (S,), bounds (S, 6: low, high), surfaces (S,) and tints (S, 3) of a place's solids."""
     solids = place.solids
     return (
-        np.array([int(one.shape) for one in solids], np.int32),
-        np.array([(*one.low, *one.high) for one in solids], float).reshape(-1, 6),
-        np.array([int(one.surface) for one in solids], np.int32),
-        np.array([one.tint for one in solids], float).reshape(-1, 3),
+        np.array([int(solid.shape) for solid in solids], np.int32),
+        np.array([(*solid.low, *solid.high) for solid in solids], float).reshape(-1, 6),
+        np.array([int(solid.surface) for solid in solids], np.int32),
+        np.array([solid.tint for solid in solids], float).reshape(-1, 3),
     )
 
 
@@ -131,9 +134,14 @@ def axes_across(direction: Array) -> Array:
 def grid_of(
     rectangles: Array, limits: Array
 ) -> tuple[float, float, float, float, NDArray[np.int32], NDArray[np.int32]]:
-    """`GRID`² cells over rectangles (S, 4: low u, low v, high u, high v), which are cut to the limits.
+    """`GRID`² cells over rectangles, each with a list of the rectangles that touch it.
 
-    Gives the lowest u and v, cells a metre along u and v, each cell's start (cells + 1,) in the list, and the list.
+    Args:
+        rectangles: (S, 4), low u, low v, high u, high v.
+        limits: (2,), least and greatest u and v, to which rectangles are cut.
+
+    Returns:
+        The lowest u and v. Cells a metre along u and v. Each cell's start (cells + 1,) in the lists, and the lists.
     """
     low = np.maximum(rectangles[:, :2].min(axis=0, initial=limits[1]), limits[0])
     high = np.maximum(np.minimum(rectangles[:, 2:].max(axis=0, initial=limits[0]), limits[1]), low + 1)
@@ -155,7 +163,10 @@ def grid_of(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def gap(x, y, z):
-    """0…1, smooth noise: where it is high, foliage lets a ray through."""
+    """0…1, smooth noise: where it is high, foliage lets a ray through.
+
+    Its hash is that of `materials.hashed`, written again, since compiled loops call none of another file.
+    """
     i, j, k = math.floor(x), math.floor(y), math.floor(z)
     x -= i
     y -= j
@@ -172,36 +183,35 @@ def gap(x, y, z):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def cross(low, high, origin, direction):
+    """Where a ray is between two planes across an axis, and the sign of the normal where it enters.
+
+    A ray that never is enters behind where it leaves.
+    """
+    if direction == 0.0:
+        if origin < low or origin > high:
+            return FAR, -FAR, 0.0
+        return -FAR, FAR, 0.0
+    a, b = (low - origin) / direction, (high - origin) / direction
+    if a > b:
+        a, b = b, a
+    return a, b, -1.0 if direction > 0 else 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def meet(shape, bounds, i, ox, oy, oz, dx, dy, dz):
-    """Where a ray enters and leaves solid i, and the normal where it enters; `FAR` if it misses."""
+    """Where a ray enters and leaves solid i, and the normal where it enters. `FAR` if it misses."""
     if shape == BOX:
-        enter, leave = -FAR, FAR
-        nx = ny = nz = 0.0
-        if dx != 0.0:
-            a, b = (bounds[i, 0] - ox) / dx, (bounds[i, 3] - ox) / dx
-            if a > b:
-                a, b = b, a
-            enter, leave, nx = a, b, -1.0 if dx > 0 else 1.0
-        elif ox < bounds[i, 0] or ox > bounds[i, 3]:
-            return FAR, FAR, 0.0, 0.0, 0.0
-        if dy != 0.0:
-            a, b = (bounds[i, 1] - oy) / dy, (bounds[i, 4] - oy) / dy
-            if a > b:
-                a, b = b, a
-            if a > enter:
-                enter, nx, ny = a, 0.0, -1.0 if dy > 0 else 1.0
-            leave = min(leave, b)
-        elif oy < bounds[i, 1] or oy > bounds[i, 4]:
-            return FAR, FAR, 0.0, 0.0, 0.0
-        if dz != 0.0:
-            a, b = (bounds[i, 2] - oz) / dz, (bounds[i, 5] - oz) / dz
-            if a > b:
-                a, b = b, a
-            if a > enter:
-                enter, nx, ny, nz = a, 0.0, 0.0, -1.0 if dz > 0 else 1.0
-            leave = min(leave, b)
-        elif oz < bounds[i, 2] or oz > bounds[i, 5]:
-            return FAR, FAR, 0.0, 0.0, 0.0
+        enter, leave, nx = cross(bounds[i, 0], bounds[i, 3], ox, dx)
+        ny = nz = 0.0
+        first, last, side = cross(bounds[i, 1], bounds[i, 4], oy, dy)
+        if first > enter:
+            enter, nx, ny = first, 0.0, side
+        leave = min(leave, last)
+        first, last, side = cross(bounds[i, 2], bounds[i, 5], oz, dz)
+        if first > enter:
+            enter, nx, ny, nz = first, 0.0, 0.0, side
+        leave = min(leave, last)
         if enter > leave:
             return FAR, FAR, 0.0, 0.0, 0.0
         return enter, leave, nx, ny, nz
@@ -220,15 +230,10 @@ def meet(shape, bounds, i, ox, oy, oz, dx, dy, dz):
         elif c > 0.0:
             return FAR, FAR, 0.0, 0.0, 0.0
         nx, ny, nz = (px + enter * qx) * wx, 0.0, (pz + enter * qz) * wz
-        if dy != 0.0:
-            a, b = (bounds[i, 1] - oy) / dy, (bounds[i, 4] - oy) / dy
-            if a > b:
-                a, b = b, a
-            if a > enter:
-                enter, nx, ny, nz = a, 0.0, -1.0 if dy > 0 else 1.0, 0.0
-            leave = min(leave, b)
-        elif oy < bounds[i, 1] or oy > bounds[i, 4]:
-            return FAR, FAR, 0.0, 0.0, 0.0
+        first, last, side = cross(bounds[i, 1], bounds[i, 4], oy, dy)
+        if first > enter:
+            enter, nx, ny, nz = first, 0.0, side, 0.0
+        leave = min(leave, last)
     else:
         cy, wy = 0.5 * (bounds[i, 1] + bounds[i, 4]), 2.0 / (bounds[i, 4] - bounds[i, 1])
         py, qy = (oy - cy) * wy, dy * wy
@@ -265,10 +270,10 @@ def ragged(ox, oy, oz, dx, dy, dz, enter, leave, nx, ny, nz, near):
 @njit(cache=True, nogil=True, error_model="numpy")
 def trace(slopes, eye, rotation, focal, shapes, bounds, kinds, tints, which, seen_kinds, where, facing, tint, size,
           inverse_depth):  # fmt: skip
-    """What a band of camera rays, slopes (rows, columns, 2), meets first; the outputs are a row a ray, in order."""
+    """What a band of camera rays, slopes (rows, columns, 2), meets first. The outputs are a row a ray, in order."""
     rows, columns = slopes.shape[0], slopes.shape[1]
     number = shapes.shape[0]
-    near_ones = np.empty(number, np.int64)
+    near_solids = np.empty(number, np.int64)
     ox, oy, oz = eye[0], eye[1], eye[2]
     wide = TILE * SAMPLES
     plane = np.empty((5, 3))
@@ -286,7 +291,7 @@ def trace(slopes, eye, rotation, focal, shapes, bounds, kinds, tints, which, see
             plane[2, k] = rotation[1, k] - low_v * rotation[2, k]
             plane[3, k] = high_v * rotation[2, k] - rotation[1, k]
             plane[4, k] = rotation[2, k]
-        found = 0
+        near_count = 0
         for i in range(number):
             inside = True
             for p in range(5):
@@ -298,8 +303,8 @@ def trace(slopes, eye, rotation, focal, shapes, bounds, kinds, tints, which, see
                     inside = False
                     break
             if inside:
-                near_ones[found] = i
-                found += 1
+                near_solids[near_count] = i
+                near_count += 1
         for y in range(rows):
             for x in range(left, right):
                 u, v = slopes[y, x, 0], slopes[y, x, 1]
@@ -307,8 +312,8 @@ def trace(slopes, eye, rotation, focal, shapes, bounds, kinds, tints, which, see
                 dy = rotation[0, 1] * u + rotation[1, 1] * v + rotation[2, 1]
                 dz = rotation[0, 2] * u + rotation[1, 2] * v + rotation[2, 2]
                 best, hit, hx, hy, hz = FAR, -1, 0.0, 0.0, 0.0
-                for n in range(found):
-                    i = near_ones[n]
+                for n in range(near_count):
+                    i = near_solids[n]
                     enter, leave, nx, ny, nz = meet(shapes[i], bounds, i, ox, oy, oz, dx, dy, dz)
                     if enter >= best:
                         continue
@@ -361,6 +366,7 @@ def in_sun(x, y, z, shapes, bounds, kinds, axes, low_u, low_v, cells_u, cells_v,
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sunlit_points(points, shapes, bounds, kinds, axes, shines, low_u, low_v, cells_u, cells_v, starts, items, out):
+    """Sets out (N,) to 1 where the sun reaches a point (N, 3) past the solids, else to 0."""
     for i in range(points.shape[0]):
         out[i] = 0.0
         if shines:
@@ -374,6 +380,7 @@ def sunlit_points(points, shapes, bounds, kinds, axes, shines, low_u, low_v, cel
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def lamps_reach(points, lamps, shapes, bounds, kinds, out):
+    """Sets out (N, L) to 1 where a lamp reaches a point (N, 3) past the solids, else to 0."""
     for n in range(points.shape[0]):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         for m in range(lamps.shape[0]):
@@ -390,7 +397,7 @@ def lamps_reach(points, lamps, shapes, bounds, kinds, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def distance(shape, bounds, i, x, y, z):
-    """From a point to a solid's surface, roughly for round ones; negative inside."""
+    """From a point to a solid's surface, roughly for round ones. It is negative inside."""
     px = abs(x - 0.5 * (bounds[i, 0] + bounds[i, 3]))
     py = abs(y - 0.5 * (bounds[i, 1] + bounds[i, 4]))
     pz = abs(z - 0.5 * (bounds[i, 2] + bounds[i, 5]))
@@ -450,7 +457,7 @@ def illuminate(slopes, eye, rotation, which, seen_kinds, where, facing, paint, s
     share = 1.0 / (SAMPLES * SAMPLES)
     for y in range(lit.shape[0]):
         for x in range(lit.shape[1]):
-            known = -1
+            lit_solid = -1  # whose ambient and lamps' light is in `even`, where its normal is (kx, ky, kz)
             kx = ky = kz = 0.0
             for sample in range(SAMPLES * SAMPLES):
                 row, column = y * SAMPLES + sample // SAMPLES, x * SAMPLES + sample % SAMPLES
@@ -478,8 +485,8 @@ def illuminate(slopes, eye, rotation, which, seen_kinds, where, facing, paint, s
                         lit[y, x, k] += c
                         unlit[y, x, k] += c
                     continue
-                if known != which[at] or kx * nx + ky * ny + kz * nz < 0.98:
-                    known, kx, ky, kz = which[at], nx, ny, nz
+                if lit_solid != which[at] or kx * nx + ky * ny + kz * nz < 0.98:
+                    lit_solid, kx, ky, kz = which[at], nx, ny, nz
                     light = openness(
                         px, py, pz, nx, ny, nz, shapes, bounds, low_u, low_v, cells_u, cells_v, starts, items
                     )

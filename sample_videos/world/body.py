@@ -1,8 +1,8 @@
 """A clothed body: skeleton, signed-distance layers, mesh and skin weights, in a rest A-pose that looks along +z.
 
-The rest body is 1.75 m tall whoever it is: a person's height is a scale of the whole. Every piece of surface is where a
-function of space is zero (negative inside), so a garment is the body grown by some millimetres and cut at hem, cuff and
-neck, and a strap is what a slab cuts out of the coat grown by a few more. These functions use float32 and only
+The rest body is 1.75 m tall whoever it is, since a person's height is a scale of the whole. Every piece of surface is
+where a function of space is zero, negative inside. So a garment is the body grown by some millimetres and cut at hem,
+cuff and neck. A strap is what a slab cuts out of the coat grown by a few more. These functions use float32 and only
 + - * / sqrt min max, which give the same bits on every processor.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 
 class Layer(IntEnum):
-    """What a piece of surface is; the row of a person's materials that paints it."""
+    """What a piece of surface is, and the row of a person's materials that paints it."""
 
     SKIN = 0
     TOP = 1
@@ -29,7 +29,7 @@ class Layer(IntEnum):
     SHOES = 3
     HAIR = 4  # or what covers it
     CARRIED = 5  # bags
-    INNER = 6  # seen where a jacket is open; also a scarf, sleeves under a vest and a hat over hair
+    INNER = 6  # seen where a jacket is open, also a scarf, sleeves under a vest and a hat over hair
     CANOPY = 7  # an umbrella: seen, but no part of a person's box
 
 
@@ -54,12 +54,12 @@ class Physique:
     shoulders: float = 1.0  # breadth, 0.88 … 1.08
     hips: float = 1.0  # breadth, 0.92 … 1.12
     curves: float = 0.0  # 0 … 1, waist and breasts
-    head: float = 1.0  # size for its height; children's are larger
+    head: float = 1.0  # size for its height, children's are larger
 
 
 @dataclass(frozen=True)
 class Top:
-    """A garment of the upper body; heights are of the rest body."""
+    """A garment of the upper body. Heights are of the rest body."""
 
     hem: float = 0.86  # m, its lower edge: 0.98 ends in the waistband, 0.50 above the knee
     sleeve: float = 1.0  # share of the arm down to the wrist
@@ -127,7 +127,7 @@ NAMES = (
 )  # fmt: skip
 PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 0, 8, 9, 2, 11, 12, 2, 14, 15)
 PELVIS, SPINE, CHEST, NECK, HEAD = range(5)
-THIGHS, UPPER_ARMS = (5, 8), (11, 14)  # left, right; shins and feet, forearms and hands follow
+THIGHS, UPPER_ARMS = (5, 8), (11, 14)  # left, right. Shins and feet, forearms and hands follow
 SIDES = (1, -1)  # left is +x
 Vector = tuple[float, float, float]
 
@@ -142,7 +142,7 @@ class Skeleton:
 
 @functools.lru_cache(maxsize=1024)
 def skeleton(shape: Physique) -> Skeleton:
-    """The bones of a body; only the breadth of shoulders and hips differs between people."""
+    """The bones of a body. Only the breadth of shoulders and hips differs between people."""
     spine = [(0, 0.94, 0), (0, 1.05, -0.005), (0, 1.20, -0.012), (0, 1.475, -0.022), (0, 1.555, 0.0)]
     spine_ends = [spine[1], spine[2], (0, 1.44, -0.015), spine[4], (0, 1.75, 0.01)]
     joints, ends = [np.array(v, float) for v in spine], [np.array(v, float) for v in spine_ends]
@@ -183,7 +183,7 @@ def smooth_max(a: Field, b: Field, width: float) -> Field:
 
 
 def cone(p: Points, a: Vector, b: Vector, radius_a: float, radius_b: float, flat: float = 1.0) -> Field:
-    """A round cone from a to b; `flat` < 1 squeezes it along z."""
+    """A round cone from a to b. `flat` < 1 squeezes it along z."""
     ax, ay, az = (float(v) for v in a)
     bx, by, bz = (float(v) for v in b)
     ux, uy, uz = bx - ax, by - ay, bz - az
@@ -195,6 +195,7 @@ def cone(p: Points, a: Vector, b: Vector, radius_a: float, radius_b: float, flat
 
 
 def ellipsoid(p: Points, centre: Vector, radii: Vector) -> Field:
+    """An ellipsoid along the axes. Far from it the distance is only roughly true."""
     dx, dy, dz = (p[i] - float(centre[i]) for i in range(3))
     ax, ay, az = (float(r) for r in radii)
     dx, dy, dz = dx / ax, dy / ay, dz / az
@@ -202,6 +203,7 @@ def ellipsoid(p: Points, centre: Vector, radii: Vector) -> Field:
 
 
 def rounded_box(p: Points, centre: Vector, half: Vector, radius: float) -> Field:
+    """A box along the axes, `half` its size, with edges of `radius`."""
     qx, qy, qz = (np.abs(p[i] - float(centre[i])) - (float(half[i]) - radius) for i in range(3))
     ox, oy, oz = np.maximum(qx, 0), np.maximum(qy, 0), np.maximum(qz, 0)
     inside = np.minimum(np.maximum(np.maximum(qx, qy), qz), 0)
@@ -233,6 +235,7 @@ class Stack:
     centres: tuple[float, ...]  # z
 
     def distance(self, p: Points, grown: float = 0.0) -> Field:
+        """To the stack's surface, which is `grown` m larger."""
         x, y, z = p
         a = curve(y, self.heights, self.widths) + grown
         b = curve(y, self.heights, self.depths) + grown
@@ -262,10 +265,11 @@ def torso(shape: Physique) -> Stack:
     )  # fmt: skip
     bulge = 0.2 * belly
     centres = (-0.002, -0.010, -0.010, 0.002, 0.006 + bulge, 0.004 + bulge, 0.0, -0.008, -0.018, -0.022, -0.022)
-    return Stack(HEIGHTS, widths, depths, centres)
+    return Stack(heights=HEIGHTS, widths=widths, depths=depths, centres=centres)
 
 
 def breasts(p: Points, d: Field, shape: Physique, grown: float) -> Field:
+    """Adds breasts to a trunk at distance d, where the shape has some."""
     if shape.curves > 0.2:
         size = 0.052 + 0.014 * shape.curves + 0.03 * (shape.girth - 1) + grown
         for side in SIDES:
@@ -284,7 +288,7 @@ def shoulder(p: Points, d: Field, shape: Physique, grown: float) -> Field:
 
 
 def arm(p: Points, shape: Physique, k: int, grown: float = 0.0, share: float = 1.1, cuff: float = 0.0) -> Field:
-    """The arm whose upper bone is k, down to a share of its length to the wrist; at the cuff `cuff` wider."""
+    """The arm whose upper bone is k, down to a share of its length to the wrist. The cuff is `cuff` wider."""
     bones = skeleton(shape)
     thick = 0.5 + 0.5 * shape.girth - 0.06 * shape.curves
     top, elbow, wrist = (bones.joints[k + n] for n in range(3))
@@ -388,7 +392,7 @@ def garment(shape: Physique, top: Top) -> Stack:
     depths.insert(0, hip_depth + top.flare + 0.012 * fall + 0.013)
     heights.insert(0, end)
     centres.insert(0, -0.008)
-    return Stack(tuple(heights), tuple(widths), tuple(depths), tuple(centres))
+    return Stack(heights=tuple(heights), widths=tuple(widths), depths=tuple(depths), centres=tuple(centres))
 
 
 def trunk_of_top(p: Points, shape: Physique, top: Top) -> Field:
@@ -398,6 +402,7 @@ def trunk_of_top(p: Points, shape: Physique, top: Top) -> Field:
 
 
 def neckline(p: Points, d: Field, top: Top) -> Field:
+    """Cuts a garment at distance d off at the neck."""
     return smooth_max(d, p[1] + np.maximum(p[2], 0) * 0.55 - (top.neck + 0.020), 0.012)
 
 
@@ -440,14 +445,17 @@ def lower(p: Points, shape: Physique, outfit: Outfit) -> Field:
     if bottom.kind == "skirt":
         hips, depth, fall = body.widths[2], body.depths[2], (0.9 - bottom.hem) / 0.45
         stack = Stack(
-            (bottom.hem - 0.03, 0.86, 0.93, 1.00, 1.08),
-            (hips + bottom.flare * fall, hips + 0.008, *body.widths[2:5]),
-            (depth + (0.01 + bottom.flare) * fall, depth + 0.006, *body.depths[2:5]),
-            (0.0, -0.008, *body.centres[2:5]),
+            heights=(bottom.hem - 0.03, 0.86, 0.93, 1.00, 1.08),
+            widths=(hips + bottom.flare * fall, hips + 0.008, *body.widths[2:5]),
+            depths=(depth + (0.01 + bottom.flare) * fall, depth + 0.006, *body.depths[2:5]),
+            centres=(0.0, -0.008, *body.centres[2:5]),
         )
         d = stack.distance(p, 0.009)
     else:
-        d = Stack(HEIGHTS[:5], body.widths[:5], body.depths[:5], body.centres[:5]).distance(p, 0.009)
+        below_waist = Stack(
+            heights=HEIGHTS[:5], widths=body.widths[:5], depths=body.depths[:5], centres=body.centres[:5]
+        )
+        d = below_waist.distance(p, 0.009)
         thick = 0.45 + 0.55 * shape.girth
         for k in THIGHS:
             hip, knee, ankle = (joints[k + n] for n in range(3))
@@ -478,7 +486,7 @@ def shell(p: Points, thick: float, lift: float = 0.0) -> Field:
 
 
 def hair(p: Points, shape: Physique, worn: Head) -> Field:
-    """Hair and beard; less of them under a hat."""
+    """Hair and beard, less of them under a hat."""
     p = scaled_head(p, shape)
     style, covered = worn.hair, worn.cover != "none"
     x, y, z = p
@@ -579,8 +587,8 @@ def worn_bag(p: Points, shape: Physique, outfit: Outfit) -> Field:
         back = max(trunk.depths[-6:-2]) + loose
         d = rounded_box(p, (0, 1.225, -back - 0.068), (0.138, 0.205, 0.082), 0.055)
         d = smooth_min(d, rounded_box(p, (0, 1.150, -back - 0.150), (0.105, 0.100, 0.030), 0.028), 0.02)
-        for one in SIDES:
-            strap = band(p, on, (0.088 * one, 1.49), (0.118 * one, 1.18), 0.024)
+        for strap_side in SIDES:
+            strap = band(p, on, (0.088 * strap_side, 1.49), (0.118 * strap_side, 1.18), 0.024)
             d = np.minimum(d, np.maximum(strap, 1.14 - y))
         return d
     hips = max(trunk.widths[0:3]) + loose
@@ -607,9 +615,9 @@ def held_bag(p: Points, shape: Physique, outfit: Outfit) -> Field:
         d = smooth_min(d, cone(q, (0, -0.24, 0.0), (0, -0.10, 0.0), 0.09, 0.018), 0.04)
         return smooth_max(d, -q[1] - 0.46, 0.02)
     d = rounded_box(q, (0, -0.72, -0.10), (0.185, 0.285, 0.105), 0.045)  # a suitcase on wheels
-    for one in SIDES:
-        d = np.minimum(d, cone(q, (0.065 * one, -0.50, -0.02), (0.065 * one, -0.09, -0.01), 0.013, 0.013))
-        d = np.minimum(d, ellipsoid(q, (0.13 * one, -1.0, -0.03), (0.022, 0.034, 0.034)))
+    for side in SIDES:
+        d = np.minimum(d, cone(q, (0.065 * side, -0.50, -0.02), (0.065 * side, -0.09, -0.01), 0.013, 0.013))
+        d = np.minimum(d, ellipsoid(q, (0.13 * side, -1.0, -0.03), (0.022, 0.034, 0.034)))
     return np.minimum(d, cone(q, (-0.065, -0.085, -0.01), (0.065, -0.085, -0.01), 0.016, 0.016))
 
 
@@ -636,7 +644,7 @@ def canopy(p: Points, shape: Physique, side: int, thick: float) -> Field:
 # --- meshing ---------------------------------------------------------------------------------------------------------
 
 BLOCK = 3  # grid points along an edge of what is looked at once before it is looked at closely
-# Per cell corner: its offset; per cell edge: its two corners.
+# Of each corner of a cell its offset, and of each edge of a cell its two corners.
 CORNERS = np.array([(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)])
 EDGES = np.array([(a, a | 1 << bit) for bit in (2, 1, 0) for a in range(8) if not a >> bit & 1])
 
@@ -646,8 +654,8 @@ def surface_nets(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
     """Vertices (V, 3), normals (V, 3) and faces (F, 3) of where `distance` is zero inside bounds.
 
-    Naive surface nets (Gibson 1998): a vertex in each cell that the surface crosses, at the mean of its edges'
-    crossings, and a quad around each crossed edge. Far from the surface the distance is not evaluated.
+    These are naive surface nets (Gibson 1998). Each cell that the surface crosses has a vertex, at the mean of its
+    edges' crossings. Each crossed edge has a quad around it. Far from the surface the distance is not evaluated.
     """
     count = [max(2, math.ceil((h - b) / cell / BLOCK)) for b, h in zip(low, high)]
     grid = sampled(distance, low, count, cell)
@@ -675,10 +683,10 @@ def surface_nets(
         ahead = np.roll(inside, -1, axis)
         edges = np.argwhere(inside != ahead)
         edges = edges[(edges[:, axis] < grid.shape[axis] - 1)]
-        other, third = (axis + 1) % 3, (axis + 2) % 3
-        edges = edges[(edges[:, other] > 0) & (edges[:, third] > 0)]
-        back_other, back_third = np.eye(3, dtype=int)[other], np.eye(3, dtype=int)[third]
-        ring = [edges - back_other - back_third, edges - back_third, edges, edges - back_other]
+        second_axis, third_axis = (axis + 1) % 3, (axis + 2) % 3
+        edges = edges[(edges[:, second_axis] > 0) & (edges[:, third_axis] > 0)]
+        second_step, third_step = np.eye(3, dtype=int)[second_axis], np.eye(3, dtype=int)[third_axis]
+        ring = [edges - second_step - third_step, edges - third_step, edges, edges - second_step]
         quad = np.stack([index[r[:, 0], r[:, 1], r[:, 2]] for r in ring], axis=1)
         out = inside[edges[:, 0], edges[:, 1], edges[:, 2]]
         quad = np.where(out[:, None], quad, quad[:, ::-1])
@@ -689,19 +697,19 @@ def surface_nets(
 
 
 def sampled(distance: Distance, low: Vector, count: list[int], cell: float) -> Field:
-    """The distance on a grid of `count` blocks; only its sign where a block is far from the surface."""
+    """The distance on a grid of `count` blocks, and only its sign where a block is far from the surface."""
     step = BLOCK * cell
     axes = [(low[i] + ((BLOCK - 1) / 2) * cell + step * np.arange(count[i])).astype(np.float32) for i in range(3)]
     middle = np.meshgrid(*axes, indexing="ij")
     coarse = distance((middle[0].ravel(), middle[1].ravel(), middle[2].ravel())).reshape(count)
     grid = np.where(coarse < 0, np.float32(-1), np.float32(1))
-    # A block's corner is up to √3 steps from its middle, the next grid point one more; distances are not quite true.
+    # A block's corner is up to √3 steps from its middle, the next grid point one more. Distances are not quite true.
     near = np.argwhere(np.abs(coarse) < 1.3 * math.sqrt(3) * ((BLOCK - 1) / 2 + 1) * cell)
     full = np.repeat(np.repeat(np.repeat(grid, BLOCK, 0), BLOCK, 1), BLOCK, 2)
     offsets = np.array([(i, j, k) for i in range(BLOCK) for j in range(BLOCK) for k in range(BLOCK)])
-    places = (near[:, None] * BLOCK + offsets).reshape(-1, 3)
-    x, y, z = ((low[i] + cell * places[:, i]).astype(np.float32) for i in range(3))
-    full[places[:, 0], places[:, 1], places[:, 2]] = distance((x, y, z))
+    index = (near[:, None] * BLOCK + offsets).reshape(-1, 3)
+    x, y, z = ((low[i] + cell * index[:, i]).astype(np.float32) for i in range(3))
+    full[index[:, 0], index[:, 1], index[:, 2]] = distance((x, y, z))
     return full
 
 
@@ -750,27 +758,27 @@ def body_weights(
             dx, dy, dz = x - top[0], y - top[1], z - top[2]
             along = dx * down[0] + dy * down[1]
             away = np.sqrt(np.maximum(dx * dx + dy * dy + dz * dz - along * along, 0))
-            mine = ramp(0.110 + loose, 0.066 + loose, away) * ramp(-0.055, 0.075, along)
-            mine = np.where(along > 0.30, (x * side > 0.25) * 1.0, mine)
+            share = ramp(0.110 + loose, 0.066 + loose, away) * ramp(-0.055, 0.075, along)
+            share = np.where(along > 0.30, (x * side > 0.25) * 1.0, share)
             elbow = ramp(UPPER_ARM - 0.045, UPPER_ARM + 0.045, along)
             wrist = ramp(UPPER_ARM + FOREARM - 0.025, UPPER_ARM + FOREARM + 0.02, along)
-            out[:, k], out[:, k + 1], out[:, k + 2] = mine * (1 - elbow), mine * elbow * (1 - wrist), mine * wrist
-            rest = rest - mine
+            out[:, k], out[:, k + 1], out[:, k + 2] = share * (1 - elbow), share * elbow * (1 - wrist), share * wrist
+            rest = rest - share
         rest = np.maximum(rest, 0)
     left = ramp(-0.07, 0.07, x) if skirt else ramp(-0.02, 0.02, x)
-    given = 0.80 * ramp(0.95, 0.62, y) if skirt else ramp(0.96, 0.81, y)
+    legs = 0.80 * ramp(0.95, 0.62, y) if skirt else ramp(0.96, 0.81, y)
     knee = np.zeros(len(v)) if skirt else ramp(0.55, 0.43, y)
     ankle = np.zeros(len(v)) if skirt else ramp(0.125, 0.075, y)
-    for k, mine in zip(THIGHS, (left, 1 - left)):
-        mine = mine * given * rest
-        out[:, k], out[:, k + 1], out[:, k + 2] = mine * (1 - knee), mine * knee * (1 - ankle), mine * knee * ankle
-    rest = rest * (1 - given)
+    for k, half in zip(THIGHS, (left, 1 - left)):
+        share = half * legs * rest
+        out[:, k], out[:, k + 1], out[:, k + 2] = share * (1 - knee), share * knee * (1 - ankle), share * knee * ankle
+    rest = rest * (1 - legs)
     for bone, (low, high) in zip(
         (HEAD, NECK, CHEST, SPINE), ((1.525, 1.585), (1.455, 1.515), (1.13, 1.27), (0.98, 1.09))
     ):
-        mine = ramp(low, high, y) * rest
-        out[:, bone] = mine
-        rest = rest - mine
+        share = ramp(low, high, y) * rest
+        out[:, bone] = share
+        rest = rest - share
     out[:, PELVIS] = rest
     return out
 
@@ -803,7 +811,11 @@ class Part:
 def build_mesh(shape: Physique, outfit: Outfit, cell: float, *, umbrella: int = 0) -> Mesh:
     """The mesh of a dressed body.
 
-    cell: m, the size of its quads. umbrella: the hand that holds one, 1 left, -1 right, 0 none.
+    Args:
+        shape: The body.
+        outfit: What it wears and carries.
+        cell: m, the size of its quads.
+        umbrella: The hand that holds one, 1 left, -1 right, 0 none.
     """
     parts = [*clothes(shape, outfit), *skin(shape, outfit), *headwear(shape, outfit)]
     parts += things(shape, outfit, umbrella, max(0.02, 1.3 * cell))
@@ -842,7 +854,7 @@ def without_covered(
 def box_around(
     x: tuple[float, float], y: tuple[float, float], z: tuple[float, float], side: int = 1
 ) -> tuple[Vector, Vector]:
-    """Bounds; with side -1 those of the mirrored thing."""
+    """Bounds. With side -1 they are those of the mirrored thing."""
     low, high = (x[0], x[1]) if side > 0 else (-x[1], -x[0])
     return (low, y[0], z[0]), (high, y[1], z[1])
 
@@ -874,7 +886,7 @@ def clothes(shape: Physique, outfit: Outfit) -> list[Part]:
         ),
         Part(
             Layer.SHOES, functools.partial(shoes, shape=shape, outfit=outfit),
-            *box_around((-0.24, 0.24), (-0.02, 0.17 + outfit.boot), (-0.12, 0.26)), legs, 0.8, (below,),
+            *box_around((-0.24, 0.24), (-0.02, 0.17 + outfit.boot), (-0.12, 0.26)), legs, fine=0.8, covers=(below,),
         ),
     ]  # fmt: skip
     if top.vest:
@@ -894,9 +906,9 @@ def top_weights(v: NDArray[np.float64], shape: Physique, top: Top) -> NDArray[np
         return out
     kept = 1 - 0.55 * ramp(0.99, 0.93, v[:, 1])[:, None]
     legs = slice(THIGHS[0], THIGHS[1] + 3)
-    given = (out[:, legs] * (1 - kept)).sum(axis=1)
+    taken = (out[:, legs] * (1 - kept)).sum(axis=1)
     out[:, legs] *= kept
-    out[:, PELVIS] += given
+    out[:, PELVIS] += taken
     return out
 
 
@@ -910,13 +922,17 @@ def skin(shape: Physique, outfit: Outfit) -> list[Part]:
     if top.vest:
         cloth += (functools.partial(shirt, shape=shape, outfit=outfit),)
     bounds = box_around((-0.26, 0.26), (1.37, 1.79), (-0.15, 0.15))
-    parts = [Part(Layer.SKIN, functools.partial(head, shape=shape), *bounds, weigh, 0.7, cloth)]
+    parts = [Part(Layer.SKIN, functools.partial(head, shape=shape), *bounds, weigh, fine=0.7, covers=cloth)]
     for k, side in zip(UPPER_ARMS, SIDES):
         bounds = box_around((x - 0.06, x + 0.15), (y - 0.19, y + 0.045), (-0.07, 0.08), side)
-        parts.append(Part(Layer.SKIN, functools.partial(hand, shape=shape, k=k), *bounds, weigh, 0.75, cloth))
+        parts.append(
+            Part(Layer.SKIN, functools.partial(hand, shape=shape, k=k), *bounds, weigh, fine=0.75, covers=cloth)
+        )
         if top.sleeve < 0.9:
             bounds = box_around((0.12, x + 0.06), (y, 1.47), (-0.10, 0.08), side)
-            parts.append(Part(Layer.SKIN, functools.partial(arm, shape=shape, k=k), *bounds, weigh, 0.9, cloth))
+            parts.append(
+                Part(Layer.SKIN, functools.partial(arm, shape=shape, k=k), *bounds, weigh, fine=0.9, covers=cloth)
+            )
     if hem > 0.08:
         covers = (
             functools.partial(lower, shape=shape, outfit=outfit),
@@ -924,7 +940,9 @@ def skin(shape: Physique, outfit: Outfit) -> list[Part]:
         )
         for k, side in zip(THIGHS, SIDES):
             bounds = box_around((0.0, 0.27), (0.03, hem + 0.08), (-0.13, 0.13), side)
-            parts.append(Part(Layer.SKIN, functools.partial(leg, shape=shape, k=k), *bounds, weigh, 0.9, covers))
+            parts.append(
+                Part(Layer.SKIN, functools.partial(leg, shape=shape, k=k), *bounds, weigh, fine=0.9, covers=covers)
+            )
     return parts
 
 
@@ -933,15 +951,15 @@ def headwear(shape: Physique, outfit: Outfit) -> list[Part]:
     worn, parts = outfit.head, []
     if worn.beard or (worn.hair != "bald" and (worn.cover == "none" or worn.cover_layer is not Layer.HAIR)):
         bounds = box_around((-0.19, 0.19), (1.28, 1.86), (-0.21, 0.16))
-        parts.append(Part(Layer.HAIR, functools.partial(hair, shape=shape, worn=worn), *bounds, hair_weights, 0.8))
+        parts.append(Part(Layer.HAIR, functools.partial(hair, shape=shape, worn=worn), *bounds, hair_weights, fine=0.8))
     if worn.cover != "none":
         bounds = box_around((-0.22, 0.22), (1.38, 1.86), (-0.24, 0.25))
         on = functools.partial(headgear, shape=shape, worn=worn)
-        parts.append(Part(worn.cover_layer, on, *bounds, hair_weights, 0.75))
+        parts.append(Part(worn.cover_layer, on, *bounds, hair_weights, fine=0.75))
     if worn.scarf:
         bounds = box_around((-0.12, 0.12), (1.20, 1.58), (-0.14, 0.24))
         weigh = functools.partial(body_weights, shape=shape, loose=0.0, arms=False)
-        parts.append(Part(Layer.INNER, functools.partial(scarf, shape=shape, outfit=outfit), *bounds, weigh, 0.8))
+        parts.append(Part(Layer.INNER, functools.partial(scarf, shape=shape, outfit=outfit), *bounds, weigh, fine=0.8))
     return parts
 
 
@@ -968,7 +986,7 @@ def things(shape: Physique, outfit: Outfit, umbrella: int, thick: float) -> list
         weigh = functools.partial(body_weights, shape=shape, loose=0.0, arms=False, skirt=True)
         on = functools.partial(worn_bag, shape=shape, outfit=outfit)
         over = functools.partial(upper, shape=shape, outfit=outfit)
-        parts.append(Part(Layer.CARRIED, on, *bounds, weigh, 0.9, (over,)))
+        parts.append(Part(Layer.CARRIED, on, *bounds, weigh, fine=0.9, covers=(over,)))
     if umbrella:
         above = functools.partial(canopy, shape=shape, side=umbrella, thick=thick)
         bounds = box_around((x - 1.15, x + 0.65), (y - 0.2, y + 1.15), (-0.62, 0.62), umbrella)
@@ -977,6 +995,7 @@ def things(shape: Physique, outfit: Outfit, umbrella: int, thick: float) -> list
 
 
 def hand_weights(v: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """(V, 17) of what a hand holds: all of it moves with the hand."""
     out = np.zeros((len(v), 17))
     out[:, UPPER_ARMS[0 if side > 0 else 1] + 2] = 1
     return out

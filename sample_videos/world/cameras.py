@@ -1,6 +1,6 @@
 """A camera: where it hangs, its lens and its sensor.
 
-OpenCV's convention: x right, y down, z forward; `X_camera = R X_world + t`. The first pixel's centre is (0.5, 0.5).
+Axes are OpenCV's: x right, y down, z forward, and `X_camera = R X_world + t`. The first pixel's centre is (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -15,11 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-NEAR = 0.15  # m; nothing nearer is filmed
-NOISE_FIELD = (
-    509,
-    1021,
-)  # rows, columns of the pre-made noise; primes, so that its repeats do not line up
+NEAR = 0.15  # m, nothing nearer is filmed
+NOISE_FIELD = (509, 1021)  # rows, columns of the pre-made noise. They are primes, so that its repeats do not line up.
 NOISE_UNIT = 32  # steps of the stored noise that make one standard deviation
 
 
@@ -49,7 +46,7 @@ class Camera:
 
 
 def intrinsics(camera: Camera) -> NDArray[np.float64]:
-    """(3, 3) K in pixels; the field of view is the one without distortion."""
+    """(3, 3) K in pixels. The field of view is the one without distortion."""
     focal = camera.width / 2 / math.tan(math.radians(camera.field_of_view) / 2)
     return np.array([[focal, 0.0, camera.width / 2], [0.0, focal, camera.height / 2], [0.0, 0.0, 1.0]])
 
@@ -66,7 +63,7 @@ def extrinsics(camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def project(camera: Camera, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 3) world points → (N, 2) pixels, lens distortion included; NaN for what lies behind the camera."""
+    """(N, 3) world points → (N, 2) pixels, lens distortion included. NaN for what lies behind the camera."""
     points = np.ascontiguousarray(points, np.float64)
     seen = np.empty((len(points), 3))
     project_points(points, *lens(camera), seen)
@@ -93,8 +90,8 @@ def lens(camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64], floa
     return (*extrinsics(camera), float(k[0, 0]), float(k[0, 2]), float(k[1, 2]), camera.distortion)
 
 
-# Compiled loops call no compiled function of another file anywhere in this package: numba's cache on disk does not
-# notice when that other file changes.
+# Compiled loops call no compiled function of another file anywhere in this package. Numba's cache on disk does not
+# notice when that file changes.
 @njit(cache=True, nogil=True, error_model="numpy")
 def project_points(points, rotation, translation, focal, centre_x, centre_y, k1, out):
     """(N, 3) world points → out (N, 3): x, y in pixels and 1 / depth, which is 0 behind the camera."""
@@ -119,7 +116,7 @@ def project_points(points, rotation, translation, focal, centre_x, centre_y, k1,
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def undistort_grid(first_row, rows, columns, step, focal, centre_x, centre_y, k1, out):
-    """out (rows, columns, 2): ray slopes x / z and y / z through the centres of a grid of cells of `step` pixels."""
+    """Fills out (rows, columns, 2): ray slopes x / z, y / z through the centres of a grid of cells of `step` px."""
     for row in range(rows):
         for column in range(columns):
             u = ((column + 0.5) * step - centre_x) / focal
@@ -159,10 +156,10 @@ def noise_fields(seed: int) -> NDArray[np.int8]:
     """(2, rows, columns, 3) noise of unit deviation × `NOISE_UNIT`: fine grain of brightness, and coarser of colour."""
     rng = np.random.default_rng([seed, 2])
     fields = np.empty((2, *NOISE_FIELD, 3), np.int8)
-    for one in fields:
+    for noise in fields:
         grain = smooth(rng.standard_normal((*NOISE_FIELD, 1), dtype=np.float32), 0.3)
         colour = smooth(rng.standard_normal((*NOISE_FIELD, 3), dtype=np.float32), 0.8)
-        one[:] = np.clip(np.rint((0.85 * grain + 0.5 * colour) * NOISE_UNIT), -127, 127)
+        noise[:] = np.clip(np.rint((0.85 * grain + 0.5 * colour) * NOISE_UNIT), -127, 127)
     return fields
 
 
@@ -178,7 +175,7 @@ def smooth(noise: NDArray[np.float32], share: float) -> NDArray[np.float32]:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_noise(image, noise, top, left, gains, out):
-    """out = image + noise × the gain at each pixel's brightness, all in whole numbers; the noise wraps around."""
+    """Sets out to image + noise × the gain at each pixel's brightness, in whole numbers. The noise wraps around."""
     rows, columns = noise.shape[0], noise.shape[1]
     for y in range(image.shape[0]):
         ny = (top + y) % rows

@@ -19,27 +19,21 @@ import numpy as np
 from sample_videos.world.people import Figure, Person
 from sample_videos.world.shots import crops_of_group, save_array, training_person
 
-AHEAD = 3  # casts that a process dresses while it waits; 96 people take some 120 MB
+AHEAD = 3  # casts that a process dresses while it waits, 96 people take some 120 MB
 LOOK_SECONDS = 0.2  # between two looks at whether the waiting is over
-COMPILED = "compiled"  # a file that says so; killed processes can leave an Event that nobody can set
+COMPILED = "compiled"  # a file that says so, as killed processes can leave an Event that nobody can set
 
 
 @dataclass(frozen=True)
 class Groups:
     """What is rendered: groups of people, each with cameras of its own."""
 
-    count: int
-    """At most."""
-    people: int
-    """In each group."""
-    styles: int
-    """Cameras of a group; each sees all of its people."""
-    shots: int
-    """Crops of a person in a camera."""
-    height: int
-    """px, of crops."""
-    width: int
-    """px."""
+    count: int  # groups, at most
+    people: int  # of a group
+    styles: int  # cameras of a group, each of which sees all of its people
+    shots: int  # crops of a person in a camera
+    height: int  # px, of crops
+    width: int  # px
 
     @property
     def shape(self) -> tuple[int, int, int, int, int, int]:
@@ -53,7 +47,7 @@ class Groups:
 
 
 class Renderers:
-    """Processes that render into a folder, as a context: they end with it, and with the process that began them.
+    """Processes that render into a folder, as a context. They end with it, and with the process that began them.
 
     Process k of n renders the groups k, k + n, k + 2n, … in this order.
     """
@@ -94,7 +88,7 @@ class Renderers:
         return any(process.is_alive() for process in self.processes)
 
     def lost(self) -> list[str]:
-        """What became of each process that ended before its groups were rendered; the others do not wait for it."""
+        """What became of each process that ended before its groups were rendered. The others do not wait for it."""
         ends = [(share, process.exitcode) for share, process in enumerate(self.processes) if process.exitcode]
         if ends:
             (self.folder / COMPILED).touch()  # perhaps it was the one that compiles
@@ -109,7 +103,7 @@ class Renderers:
 def render_share(folder: Path, groups: Groups, seed: int, share: int, shares: int) -> None:
     """Every `shares`-th group from `share` on, but for those on disk.
 
-    The first process compiles the renderer, into Numba's cache, for all. It takes about a minute; the others dress
+    The first process compiles the renderer, into Numba's cache, for all. It takes about a minute. The others dress
     people meanwhile, which is nearly half of the work.
     """
     cv2.setNumThreads(1)
@@ -141,9 +135,11 @@ def compile_renderer() -> None:
 
 
 def file_of(folder: Path, number: int) -> Path:
+    """Where group `number` goes."""
     return folder / f"group-{number:04d}.npy"
 
 
 def parent_lives() -> bool:
+    """Whether the process that began this one still runs. True in one that nobody began."""
     parent = multiprocessing.parent_process()
     return parent is None or parent.is_alive()

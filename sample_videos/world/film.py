@@ -39,7 +39,7 @@ FRAMES_A_TASK = 15
 LATEST_START = 4  # s that a camera may start after the first one
 MOST_PEOPLE = 999  # seeds of films' people are seed × 1000 + number, and those of training people a million and up
 CRF = 29  # four films of a minute at 960x540 take 5 MB
-TASK = "world.json"  # what was asked for; the sign that a folder holds films of ours
+TASK = "world.json"  # holds the task, and is the sign that a folder holds films of ours
 
 Image = NDArray[np.uint8]
 errors = Console(stderr=True, highlight=False)
@@ -47,12 +47,12 @@ output = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 class FilmError(ValueError):
-    """What cannot be filmed; the message says what to do."""
+    """What cannot be filmed. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to film; the same task gives the same films."""
+    """What to film. The same task gives the same films."""
 
     seed: int
     people: int
@@ -82,9 +82,11 @@ class Task:
 
     @property
     def frames(self) -> int:
+        """Of each film."""
         return max(1, round(self.seconds * self.fps))
 
     def view(self, camera: str) -> View:
+        """A camera's view, at the size and with the blur that this task asks for."""
         named = VIEWS[camera]
         sensor = named.camera.sensor
         sensor = replace(sensor, blur=sensor.blur * self.width / named.camera.width)
@@ -95,14 +97,22 @@ class Task:
         return int(np.random.default_rng([self.seed, 2, list(VIEWS).index(camera)]).integers(0, LATEST_START + 1))
 
     def times(self, camera: str) -> FilmTimes:
+        """When a camera's frames are taken."""
         start = datetime.fromisoformat(self.start) + timedelta(seconds=self.late(camera))
         return FilmTimes(start, self.fps, self.frames)
 
 
 def shoot(folder: Path, task: Task, *, workers: int, cell: float) -> None:
-    """Films the cameras of a task into `folder`, with truth; cameras whose film is there already are left alone.
+    """Films the cameras of a task, with truth. Cameras whose film is there already are left alone.
 
-    `cell`: m, of the people's meshes. Raises FilmError where the folder holds anything else.
+    Args:
+        folder: Where the films go.
+        task: What to film.
+        workers: How many processes render.
+        cell: m, the size of the quads of the people's meshes.
+
+    Raises:
+        FilmError: The folder holds anything else.
     """
     _claim(folder, task)
     todo = [camera for camera in task.cameras if not (folder / f"{camera}.mp4").exists()]
@@ -116,21 +126,21 @@ def shoot(folder: Path, task: Task, *, workers: int, cell: float) -> None:
 
 
 def _claim(folder: Path, task: Task) -> None:
-    known = folder / TASK
-    asked = json.loads(json.dumps(asdict(task)))
-    if known.exists():
+    file = folder / TASK
+    wanted = json.loads(json.dumps(asdict(task)))
+    if file.exists():
         try:
-            there = json.loads(known.read_text(encoding="utf-8"))
+            recorded = json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
-            there = {}
-        other = [f"{key} {there.get(key)}" for key in asked if there.get(key) != asked[key]]
-        if other:
-            raise FilmError(f"{folder} holds films of another task ({', '.join(other)}): choose another folder.")
+            recorded = {}
+        differences = [f"{key} {recorded.get(key)}" for key in wanted if recorded.get(key) != wanted[key]]
+        if differences:
+            raise FilmError(f"{folder} holds films of another task ({', '.join(differences)}): choose another folder.")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FilmError(f"{folder} holds other things: choose an empty or a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    known.write_text(json.dumps(asked, indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
 
 
 def _route(task: Task, cast: dict[int, Person]) -> dict[str, list[list[Step]]]:
@@ -146,7 +156,7 @@ Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 @contextmanager
 def _processes(workers: int) -> Iterator[Spread]:
-    """A `map` over processes that keeps the order; in this process if there is but one."""
+    """A `map` over processes that keeps the order. It runs in this process if there is but one."""
     if workers == 1:
         yield map
         return
@@ -229,7 +239,7 @@ def _shoot_camera(
     spread: Spread,
     progress: Progress,
 ) -> None:
-    """One film and its truth; the film appears last and whole, so that it stands for a finished camera."""
+    """One film and its truth. The film appears last and whole, so that it stands for a finished camera."""
     routes = routes[task.late(camera) * task.fps :][: task.frames]
     parts = [(first, routes[first : first + FRAMES_A_TASK]) for first in range(0, task.frames, FRAMES_A_TASK)]
     bar = progress.add_task(camera, total=task.frames)
@@ -302,6 +312,7 @@ def film(
 
     An interrupted run goes on where it was with the same command.
     """
+    width, height = _size(size)
     task = Task(
         seed=seed,
         people=people,
@@ -309,7 +320,8 @@ def film(
         cameras=(*cameras, *(more or [])),  # `--cameras plaza street` leaves all but the first to the arguments
         palette=palette,
         fps=fps,
-        **_size(size),
+        width=width,
+        height=height,
         start=_start(start),
     )
     shoot(out, task, workers=_cores(), cell=CELL)
@@ -320,11 +332,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _size(text: str) -> dict[str, int]:
+def _size(text: str) -> tuple[int, int]:
+    """Width and height."""
     width, _, height = text.partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise FilmError(f"{text!r} is no size: it should look like 960x540.")
-    return {"width": int(width), "height": int(height)}
+    return int(width), int(height)
 
 
 def _start(text: str) -> str:
@@ -338,6 +351,7 @@ def _start(text: str) -> str:
 
 
 def main() -> None:
+    """Runs the command."""
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     program.command()(film)
     try:

@@ -1,6 +1,6 @@
 """How a person walks, stands and sits: where the 17 bones are at a phase of the stride.
 
-Feet are planted: their way is given, the pelvis floats as high as the legs reach, and hips and knees follow by inverse
+Feet are planted. They go first, the pelvis floats as high as the legs reach, and hips and knees follow by inverse
 kinematics. So a stance foot stays where it is while the body moves on by one `stride` in 2π of phase.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -28,21 +29,37 @@ SETTLE = 0.02  # m, softness of the limit that the legs set to the pelvis' heigh
 SEAT_TO_HIPS = 0.085  # m
 
 PHONE = 1.70  # rad, the bend of an elbow that tells that a phone is looked at
-# Of each arm: forward at the shoulder, out at the shoulder, bend of the elbow, turn of the forearm inwards (radians),
-# share of the swing, and the hand: 0 follows the forearm, 1 stays level, 2 pulls a trolley, 3 holds an umbrella up.
-ARMS: dict[Arms, tuple[float, float, float, float, float, float]] = {
-    "swing": (0.0, 0.0, 0.0, 0.15, 1.0, 0.0),
-    "phone": (0.42, 0.06, PHONE, 0.55, 0.1, 0.0),
-    "call": (0.75, 0.35, 2.35, -0.10, 0.1, 0.0),
-    "pockets": (-0.22, 0.16, 0.75, 0.42, 0.12, 0.0),
-    "strap": (0.10, 0.05, 1.85, 0.10, 0.15, 0.0),
-    "carry": (0.0, 0.06, 0.06, 0.0, 0.30, 1.0),
-    "trolley": (-0.42, 0.10, 0.10, 0.0, 0.05, 2.0),
-    "umbrella": (0.42, 0.04, 1.80, 0.45, 0.08, 3.0),
-    "crossed": (0.35, 0.04, 1.55, 1.05, 0.0, 0.0),
-    "behind": (-0.45, 0.10, 0.75, 1.00, 0.0, 0.0),
+# What a hand does: follow the forearm, stay level, pull a trolley, hold an umbrella up.
+FOLLOWS, LEVEL, PULLS, HOLDS_UP = 0.0, 1.0, 2.0, 3.0
+
+
+class ArmPose(NamedTuple):
+    """How an arm is held, angles in radians."""
+
+    forward: float  # at the shoulder
+    out: float  # at the shoulder
+    bend: float  # of the elbow
+    inward: float  # turn of the forearm
+    swing: float  # share of the arms' swing
+    hand: float = FOLLOWS
+
+
+ARMS: dict[Arms, ArmPose] = {
+    "swing": ArmPose(0.0, 0.0, 0.0, 0.15, 1.0),
+    "phone": ArmPose(0.42, 0.06, PHONE, 0.55, 0.1),
+    "call": ArmPose(0.75, 0.35, 2.35, -0.10, 0.1),
+    "pockets": ArmPose(-0.22, 0.16, 0.75, 0.42, 0.12),
+    "strap": ArmPose(0.10, 0.05, 1.85, 0.10, 0.15),
+    "carry": ArmPose(0.0, 0.06, 0.06, 0.0, 0.30, LEVEL),
+    "trolley": ArmPose(-0.42, 0.10, 0.10, 0.0, 0.05, PULLS),
+    "umbrella": ArmPose(0.42, 0.04, 1.80, 0.45, 0.08, HOLDS_UP),
+    "crossed": ArmPose(0.35, 0.04, 1.55, 1.05, 0.0),
+    "behind": ArmPose(-0.45, 0.10, 0.75, 1.00, 0.0),
 }
-LAP: tuple[float, ...] = (0.42, 0.10, 0.95, 0.30, 0.0, 0.0)  # hands on the thighs
+# Where an arm's numbers stand in a row of floats, which compiled code reads.
+FORWARD, OUT, BEND, INWARD, SWING, HELD = range(len(ArmPose._fields))
+LAP_FORWARD, LAP_OUT, LAP_BEND, LAP_INWARD = 0.42, 0.10, 0.95, 0.30  # hands on the thighs
+PHONE_FORWARD, PHONE_BEND, PHONE_INWARD = 0.35, 1.6, 0.45  # of who sits and looks at a phone
 
 
 def stride(someone: Person) -> float:
@@ -60,15 +77,24 @@ def bones(
     seat: float = 0.0,
     clock: float = 0.0,
 ) -> NDArray[np.float64]:
-    """(17, 4, 4) rest pose → world of each bone, the person's size included.
+    """The matrix of each bone, from rest pose to world, the person's size included.
 
-    x, z: m, where someone is. phase: radians; grows by 2π per `stride`, the left foot lands at 0. walking: 0 stands,
-    1 walks. seat: m, the height of what someone sits on at x, z; 0 does not sit. clock: s, for the small movements of
-    who does not walk.
+    Args:
+        someone: Whose bones.
+        x: m, where someone is.
+        z: m, likewise.
+        heading: radians.
+        phase: radians, grows by 2π per `stride`. The left foot lands at 0.
+        walking: 0 stands, 1 walks.
+        seat: m, the height of what someone sits on at x, z. 0 does not sit.
+        clock: s, for the small movements of who does not walk.
+
+    Returns:
+        (17, 4, 4).
     """
     out = np.empty((17, 4, 4))
     joints = skeleton(someone.shape).joints
-    # Floats only: Numba would compile `pose` once more for every whole number.
+    # Only floats, or Numba would compile `pose` once more for every whole number.
     where = float(x), float(z), float(heading), float(phase)
     pose(joints, form(someone), *where, min(1.0, max(0.0, float(walking))), float(seat), float(clock), out)
     return out
@@ -82,7 +108,7 @@ def form(someone: Person) -> NDArray[np.float64]:
     if someone.umbrella:
         hand = 0 if someone.umbrella_side > 0 else 1
         walk[hand] = stand[hand] = "umbrella"
-        stand = ["swing" if one in ("crossed", "behind") else one for one in stand]
+        stand = ["swing" if arm in ("crossed", "behind") else arm for arm in stand]
     thick = 0.5 * (someone.shape.girth - 1) + max(0.0, outfit.top.loose - 0.012) * 2
     bulky = [0.0, 0.0]
     if outfit.bag in ("tote", "shoulder", "crossbody"):
@@ -93,15 +119,15 @@ def form(someone: Person) -> NDArray[np.float64]:
         manner.stoop, manner.sway, manner.twist, manner.width + 0.02 * thick, manner.toes_out, manner.offset,
         *bulky,
     ]  # fmt: skip
-    for poses in (walk, stand):
-        for one in poses:
-            values += ARMS[one]
+    for arms in (walk, stand):
+        for arm in arms:
+            values += ARMS[arm]
     return np.array(values)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def multiply(a, b, out):
-    """Product of two 3 × 3 matrices; without BLAS, whose last bits differ between processors."""
+    """Product of two 3 × 3 matrices, without BLAS, whose last bits differ between processors."""
     for i in range(3):
         for j in range(3):
             out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
@@ -130,13 +156,14 @@ def tilt(pitch, yaw, roll, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def ease(t):
+    """0 at 0, 1 at 1, smooth between and flat beyond."""
     t = min(1.0, max(0.0, t))
     return t * t * (3 - 2 * t)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rolled(pitch):
-    """How far ahead the ankle of a foot on the ground is of where it is with the sole down, and its y."""
+    """The z of a foot's ankle on the ground, seen from where it is with the sole down, and its y."""
     pivot = HEEL if pitch < 0 else TOES
     c, s = math.cos(pitch), math.sin(pitch)
     return pivot - pivot * c + ANKLE * s, ANKLE * c + pivot * s
@@ -146,7 +173,8 @@ def rolled(pitch):
 def foot(u, length):
     """The ankle and the foot at u (0…1) of a stride of `length`, seen from the evenly moving body.
 
-    z of the ankle, how much of that is along the foot, which may point outwards, y, and the pitch of the foot.
+    Gives z of the ankle, how much of it is along the foot, y of the ankle, and the pitch of the foot. A foot may point
+    outwards.
     """
     if u < STANCE:
         pitch = 0.0
@@ -162,7 +190,7 @@ def foot(u, length):
     along0, y0 = rolled(TOE_OFF)
     along1, y1 = rolled(HEEL_STRIKE)
     z0, z1 = (LEAD - STANCE) * length + along0, LEAD * length + along1
-    # Cubic from toe-off to heel strike; at both ends it moves as the foot on the ground does, and up at toe-off.
+    # Cubic from toe-off to heel strike. At both ends it moves as the foot on the ground does, and up at toe-off.
     speed = -length * (1 - STANCE)
     lift = 2 * TOE_OFF / (STANCE - FLAT_TO) * (1 - STANCE)  # rad a unit of t
     c, s = math.cos(TOE_OFF), math.sin(TOE_OFF)
@@ -177,6 +205,7 @@ def foot(u, length):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def soft_min(a, b, width):
+    """The smaller of two numbers, rounded where they are nearer than `width`."""
     bridge = max(width - abs(a - b), 0.0)
     return min(a, b) - bridge * bridge * 0.25 / width
 
@@ -202,7 +231,7 @@ def align(rest, now, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def place(joints, at, turns, k, parent):
+def place_joint(joints, at, turns, k, parent):
     """Where the joint of bone k is, given its parent."""
     for i in range(3):
         at[k, i] = at[parent, i]
@@ -242,8 +271,8 @@ def bend_leg(joints, at, turns, k, ax, ay, az, out_x, out_z):
     n = 1 / math.sqrt(tx * tx + ty * ty + tz * tz)
     frame(tx * n, ty * n, tz * n, sx, sy, sz, now)
     align(rest, now, turns[k + 1])
-    place(joints, at, turns, k + 1, k)
-    place(joints, at, turns, k + 2, k + 1)
+    place_joint(joints, at, turns, k + 1, k)
+    place_joint(joints, at, turns, k + 2, k + 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -255,7 +284,7 @@ def pose(joints, form, x, z, heading, phase, walking, seat, clock, out):
     w = ease(walking) if seat <= 0 else 0.0
     sits = seat > 0
     at, turns = np.empty((17, 3)), np.empty((17, 3, 3))
-    one, two = np.empty((3, 3)), np.empty((3, 3))
+    first, second = np.empty((3, 3)), np.empty((3, 3))
     # Someone who stands shifts from leg to leg now and then, breathes and looks around.
     slow = clock + offset
     shift = math.sin(0.31 * slow) + 0.35 * math.sin(0.83 * slow + 1.0)
@@ -292,7 +321,7 @@ def pose(joints, form, x, z, heading, phase, walking, seat, clock, out):
     height = at[0, 1]
     for side in range(2):
         k = 5 + 3 * side
-        place(joints, at, turns, k, 0)
+        place_joint(joints, at, turns, k, 0)
         most = 0.0
         for i in range(2):
             most += math.sqrt(((joints[k + i + 1] - joints[k + i]) ** 2).sum())
@@ -304,7 +333,7 @@ def pose(joints, form, x, z, heading, phase, walking, seat, clock, out):
     at[0, 1] = height
     for side in range(2):
         k = 5 + 3 * side
-        place(joints, at, turns, k, 0)
+        place_joint(joints, at, turns, k, 0)
         bend_leg(
             joints, at, turns, k, ankle[side, 0], ankle[side, 1], ankle[side, 2],
             math.sin(spread[side] * 0.8), math.cos(spread[side] * 0.8),
@@ -320,46 +349,46 @@ def pose(joints, form, x, z, heading, phase, walking, seat, clock, out):
     for side in range(2):
         for when in range(2):
             row = 14 + 12 * when + 6 * side
-            if form[row + 2] == PHONE:
+            if form[row + BEND] == PHONE:
                 phone = max(phone, w if when == 0 else 1 - w)
     tilt(stoop + 0.36 * phone + breath, (1 - phone) * look, 0.0, turns[4])
-    place(joints, at, turns, 1, 0)
-    place(joints, at, turns, 2, 1)
-    place(joints, at, turns, 3, 2)
-    place(joints, at, turns, 4, 3)
+    place_joint(joints, at, turns, 1, 0)
+    place_joint(joints, at, turns, 2, 1)
+    place_joint(joints, at, turns, 3, 2)
+    place_joint(joints, at, turns, 4, 3)
 
     # Arms.
     for side in range(2):
         sign = 1.0 - 2.0 * side
         k = 11 + 3 * side
-        place(joints, at, turns, k, 2)
+        place_joint(joints, at, turns, k, 2)
         go, stay = form[14 + 6 * side : 20 + 6 * side], form[26 + 6 * side : 32 + 6 * side]
         wave = -sign * c  # against the leg of its side
-        flex = w * (go[0] + go[4] * (swing * wave + 0.06)) + (1 - w) * stay[0] + breath * 2
-        out_ = abduction + w * go[1] + (1 - w) * stay[1] + form[12 + side]
+        flex = w * (go[FORWARD] + go[SWING] * (swing * wave + 0.06)) + (1 - w) * stay[FORWARD] + breath * 2
+        out_ = abduction + w * go[OUT] + (1 - w) * stay[OUT] + form[12 + side]
         base = elbow + 0.22 * max(0.0, wave) + 0.15 * w * wave
-        bend = w * (go[2] + go[4] * base) + (1 - w) * (stay[2] + stay[4] * elbow * 0.8)
-        inward = w * go[3] + (1 - w) * stay[3]
-        held = go[5] if w > 0.5 else stay[5]
-        if sits and held < 2:
-            flex, out_, bend, inward = LAP[0], LAP[1] + abduction * 0.5, LAP[2], LAP[3]
-            if stay[2] == PHONE:
-                flex, bend, inward = 0.35, 1.6, 0.45
-            held = 0.0
-        tilt(-flex, 0.0, -sign * (ARM_ANGLE - out_), one)
-        multiply(turns[2], one, turns[k])
+        bend = w * (go[BEND] + go[SWING] * base) + (1 - w) * (stay[BEND] + stay[SWING] * elbow * 0.8)
+        inward = w * go[INWARD] + (1 - w) * stay[INWARD]
+        held = go[HELD] if w > 0.5 else stay[HELD]
+        if sits and held < PULLS:
+            flex, out_, bend, inward = LAP_FORWARD, LAP_OUT + abduction * 0.5, LAP_BEND, LAP_INWARD
+            if stay[BEND] == PHONE:
+                flex, bend, inward = PHONE_FORWARD, PHONE_BEND, PHONE_INWARD
+            held = FOLLOWS
+        tilt(-flex, 0.0, -sign * (ARM_ANGLE - out_), first)
+        multiply(turns[2], first, turns[k])
         ca, sa = math.cos(ARM_ANGLE), math.sin(ARM_ANGLE) * sign
-        turn(sa, -ca, 0.0, sign * inward, one)
-        turn(ca, sa, 0.0, -bend, two)
-        multiply(one, two, turns[k + 2])
+        turn(sa, -ca, 0.0, sign * inward, first)
+        turn(ca, sa, 0.0, -bend, second)
+        multiply(first, second, turns[k + 2])
         multiply(turns[k], turns[k + 2], turns[k + 1])
-        place(joints, at, turns, k + 1, k)
-        place(joints, at, turns, k + 2, k + 1)
-        if held == 0:
+        place_joint(joints, at, turns, k + 1, k)
+        place_joint(joints, at, turns, k + 2, k + 1)
+        if held == FOLLOWS:
             turns[k + 2] = turns[k + 1]
-        elif held == 1:
+        elif held == LEVEL:
             tilt(-0.6 * flex * w, 0.0, -sign * ARM_ANGLE, turns[k + 2])
-        elif held == 2:  # the wheels on the ground
+        elif held == PULLS:  # the wheels on the ground
             down = min(0.98, max(0.4, at[k + 2, 1] / TROLLEY_REACH))
             tilt(math.acos(down), 0.0, -sign * ARM_ANGLE, turns[k + 2])
         else:

@@ -1,6 +1,6 @@
 """How things look close up: colours and patterns, of cloth by rest position, of the place by world position.
 
-Nothing here is a picture: every pattern is a formula of where a point lies, with whole-number hashes for randomness.
+Nothing here is a picture. Every pattern is a formula of where a point lies, with whole-number hashes for randomness.
 Details that are finer than a pixel fade into their mean, so that far things do not shimmer.
 """
 
@@ -15,7 +15,7 @@ from sample_videos.world.body import Layer
 
 
 class Surface(IntEnum):
-    """What a solid of a place is made of; most are greyish, so that a tint colours them."""
+    """What a solid of a place is made of. Most are greyish, so that a tint colours them."""
 
     ASPHALT = 0
     PAVING = 1
@@ -50,18 +50,18 @@ class Cloth(IntEnum):
     DENIM = 8
     BAND = 9  # one band of B across
     LETTERS = 10  # a line of marks on the back
-    FACE = 11  # skin, with eyes, brows and mouth on the head; B is the brows' colour
+    FACE = 11  # skin, with eyes, brows and mouth on the head, and B is the brows' colour
     STRANDS = 12  # hair
     SOLES = 13  # shoes with soles of B
     REFLECTIVE = 14  # a safety vest: B bands, brighter than white
 
 
 # Numba takes plain integers as constants, not members of an enum.
-ASPHALT, PAVING, BRICK, PLASTER, FACADE, LEAVES = (int(one) for one in list(Surface)[:6])
-GLASS, STEEL, WOOD, TILES, PAINT, GRASS = (int(one) for one in list(Surface)[6:12])
-CONCRETE, GLOW, CARPET, SHELVES, POSTERS = (int(one) for one in list(Surface)[12:])
-PLAIN, STRIPES, PINSTRIPES, PLAID, DOTS, BLOCKS, PRINT = (int(one) for one in list(Cloth)[:7])
-CAMOUFLAGE, DENIM, BAND, LETTERS, FACE, STRANDS, SOLES, REFLECTIVE = (int(one) for one in list(Cloth)[7:])
+ASPHALT, PAVING, BRICK, PLASTER, FACADE, LEAVES = (int(surface) for surface in list(Surface)[:6])
+GLASS, STEEL, WOOD, TILES, PAINT, GRASS = (int(surface) for surface in list(Surface)[6:12])
+CONCRETE, GLOW, CARPET, SHELVES, POSTERS = (int(surface) for surface in list(Surface)[12:])
+PLAIN, STRIPES, PINSTRIPES, PLAID, DOTS, BLOCKS, PRINT = (int(cloth) for cloth in list(Cloth)[:7])
+CAMOUFLAGE, DENIM, BAND, LETTERS, FACE, STRANDS, SOLES, REFLECTIVE = (int(cloth) for cloth in list(Cloth)[7:])
 SKIN, TOP, BOTTOM, SHOES = int(Layer.SKIN), int(Layer.TOP), int(Layer.BOTTOM), int(Layer.SHOES)
 HAIR, CARRIED, INNER, CANOPY = int(Layer.HAIR), int(Layer.CARRIED), int(Layer.INNER), int(Layer.CANOPY)
 
@@ -107,6 +107,7 @@ def ramp(a, b, x):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def part(x):
+    """Of a number, what is behind the point."""
     return x - math.floor(x)
 
 
@@ -127,7 +128,7 @@ def line(x, width, blur):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def surface(kind, x, y, z, nx, ny, nz, size):
-    """R, G, B and gloss of a surface at a point; `size` is a pixel's there, m."""
+    """R, G, B and gloss of a surface at a point. `size` is a pixel's there, m."""
     if abs(ny) > 0.6:
         u, v = x, z
     elif abs(nx) > abs(nz):
@@ -205,9 +206,9 @@ def surface(kind, x, y, z, nx, ny, nz, size):
         r, g, b, shine = 0.34 * m, 0.21 * m, 0.12 * m, 0.06
     elif kind == TILES:
         tx, ty = u / 0.6, v / 0.6
-        one = hashed(math.floor(tx), math.floor(ty), 5)
+        tile = hashed(math.floor(tx), math.floor(ty), 5)
         gap = max(line(tx, 0.014, size / 0.6), line(ty, 0.014, size / 0.6))
-        m = (0.88 + 0.12 * one) * (1 - 0.4 * gap) * (0.9 + 0.2 * broad) * (0.96 + 0.08 * fine)
+        m = (0.88 + 0.12 * tile) * (1 - 0.4 * gap) * (0.9 + 0.2 * broad) * (0.96 + 0.08 * fine)
         r, g, b, shine = 0.52 * m, 0.515 * m, 0.50 * m, 0.3 * (1 - gap)
     elif kind == PAINT:
         m = (0.94 + 0.12 * broad) * (0.97 + 0.06 * fine)
@@ -306,9 +307,15 @@ def poster(u, v, size):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def paint_surfaces(kinds, tints, positions, normals, sizes, out):
-    """out (N, 4): R, G, B and gloss at N points: kinds (N,), tints, positions, normals (N, 3), pixel sizes (N,) m.
+    """Fills out (N, 4) with R, G, B and gloss at N points of surfaces.
 
-    Where a kind is negative there is nothing, and out stays as it is.
+    Args:
+        kinds: (N,) of Surface. Where it is negative there is nothing, and out stays as it is.
+        tints: (N, 3).
+        positions: (N, 3) m.
+        normals: (N, 3).
+        sizes: (N,) m, of a pixel there.
+        out: (N, 4).
     """
     for i in range(kinds.shape[0]):
         if kinds[i] < 0:
@@ -331,7 +338,7 @@ def paint_surfaces(kinds, tints, positions, normals, sizes, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def share_of_b(kind, scale, texture, rx, ry, rz, facing, x, y, size):
-    """How much of colour B a pattern shows at a rest position; x, y are the same with the arms hanging straight."""
+    """How much of colour B a pattern shows at a rest position. x, y are the same with the arms hanging straight."""
     if kind == STRIPES:
         return line(y * scale * 9, 0.5, size * scale * 9 + 0.06)
     if kind == PINSTRIPES:
@@ -407,10 +414,18 @@ def face(r, g, b, brow_r, brow_g, brow_b, x, y, z):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def paint_cloth(layers, rest, straight, facing, sizes, materials, opening, texture, out):
-    """out (N, 4): R, G, B and gloss of N points of one person.
+    """Fills out (N, 4) with R, G, B and gloss of N points of one person.
 
-    layers (N,); rest (N, 3) rest positions, m; straight (N, 2) x and y of them with the arms hanging; facing (N,) z of
-    the rest normal, positive in front; sizes (N,) m a pixel; materials (8, 8), opening and texture of its Figure.
+    Args:
+        layers: (N,) of Layer.
+        rest: (N, 3) rest positions, m.
+        straight: (N, 2) x and y of them with the arms hanging.
+        facing: (N,) z of the rest normal, positive in front.
+        sizes: (N,) m, of a pixel there.
+        materials: (8, 8), of the person's Figure.
+        opening: Of the person's Figure.
+        texture: Of the person's Figure.
+        out: (N, 4).
     """
     for i in range(layers.shape[0]):
         layer = int(layers[i])
@@ -463,9 +478,9 @@ def relief(x, y, z, texture, wrinkled, hanging):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def crease(vertices, normals, layers, texture, out, hollows):
-    """Folds of cloth: out (V, 3) the rest normals, bent; hollows (V,) the share of light that reaches each vertex.
+    """Folds of cloth. Fills out (V, 3) with the rest normals, bent, and hollows (V,) with the light at each vertex.
 
-    Done once a person: folds are wider than the mesh is coarse.
+    Hollows are shares of the light. It is done once a person, since folds are wider than the mesh is coarse.
     """
     step = 0.02  # m
     for i in range(vertices.shape[0]):

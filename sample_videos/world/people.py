@@ -29,15 +29,15 @@ class Figure:
 
     mesh: Mesh
     shadow: Mesh  # a coarse one
-    height: float  # m; the mesh is of a person of 1.75 m
+    height: float  # m, the mesh is of a person of 1.75 m
     materials: NDArray[np.float64]  # (8, 8) by Layer: colour A (3), Cloth, colour B (3), scale of the pattern
-    opening: float  # m, half the width by which a jacket stands open; 0 closed
+    opening: float  # m, half the width by which a jacket stands open, 0 closed
     texture: float  # seed of its patterns and folds
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How someone moves; angles in radians."""
+    """How someone moves. Angles are in radians."""
 
     speed: float = 1.3  # m/s, liked best
     reach: float = 0.80  # stride (two steps) / height
@@ -57,6 +57,8 @@ class Manner:
 
 @dataclass(frozen=True)
 class Person:
+    """Somebody, as drawn from a seed."""
+
     seed: int
     palette: str
     shape: Physique
@@ -68,7 +70,7 @@ class Person:
 
     @property
     def height(self) -> float:
-        """m"""
+        """In metres."""
         return self.shape.height
 
     @property
@@ -78,7 +80,7 @@ class Person:
 
 
 def figure(someone: Person, cell: float = 0.018) -> Figure:
-    """The meshes and materials of a person; takes some tenths of a second."""
+    """The meshes and materials of a person. It takes some tenths of a second."""
     held = someone.umbrella_side if someone.umbrella else 0
     return Figure(
         mesh=build_mesh(someone.shape, someone.outfit, cell, umbrella=held),
@@ -143,6 +145,7 @@ def cloth_colour(rng: np.random.Generator, neutral: float) -> Colour:
 
 
 def contrasting(rng: np.random.Generator, to: Colour, neutral: float) -> Colour:
+    """A colour of cloth that an eye tells from another. Neutral with that probability."""
     for _ in range(12):
         colour = cloth_colour(rng, neutral)
         if sum(abs(a**0.45 - b**0.45) for a, b in zip(colour, to)) > 0.55:
@@ -237,6 +240,7 @@ class Uniform:
 
 
 def reflective(colour: Colour) -> Paint:
+    """Safety cloth of a colour, with bands that shine."""
     return colour, Cloth.REFLECTIVE, (0.6, 0.6, 0.62), 1.0
 
 
@@ -251,7 +255,11 @@ UNIFORMS = (
 
 
 def person(seed: int, palette: str = "everyday") -> Person:
-    """Someone, dressed in one of `PALETTES`; the same seed has the same body whatever the clothes."""
+    """Someone, dressed in one of `PALETTES`. The same seed has the same body whatever the clothes.
+
+    Raises:
+        ValueError: There is no such palette.
+    """
     if palette not in PALETTES:
         raise ValueError(f"no palette {palette!r}; there are {', '.join(PALETTES)}")
     rng = np.random.default_rng([seed, 0])
@@ -277,25 +285,39 @@ def person(seed: int, palette: str = "everyday") -> Person:
     bag = cloth_colour(rng, 0.45 if outfit.bag == "shopping" else 0.72)
     paints[Layer.CARRIED] = (bag, Cloth.BLOCKS if rng.random() < 0.2 else Cloth.PLAIN, contrasting(rng, bag, 0.6), 1.0)
     manner = hold(rng, manner, outfit)
-    return Person(seed, palette, shape, outfit, manner, tuple(paints[layer] for layer in Layer), opening)
+    return Person(
+        seed=seed,
+        palette=palette,
+        shape=shape,
+        outfit=outfit,
+        manner=manner,
+        paints=tuple(paints[layer] for layer in Layer),
+        opening=opening,
+    )
 
 
 def draw_shape(rng: np.random.Generator, female: bool, child: bool) -> Physique:
+    """A body."""
+
     def normal(mean: float, spread: float, low: float, high: float) -> float:
         return float(min(high, max(low, rng.normal(mean, spread))))
 
     if child:
         height = float(rng.uniform(1.20, 1.50))
-        return Physique(height, normal(0.97, 0.08, 0.84, 1.2), 0.93, 0.94, 0.0, 1.20 - 0.3 * (height - 1.20))
+        girth, head = normal(0.97, 0.08, 0.84, 1.2), 1.20 - 0.3 * (height - 1.20)
+        return Physique(height=height, girth=girth, shoulders=0.93, hips=0.94, curves=0.0, head=head)
     height = normal(1.64, 0.065, 1.48, 1.84) if female else normal(1.77, 0.07, 1.58, 1.98)
     girth = normal(1.0, 0.12, 0.84, 1.34)
     if female:
         shoulders, hips = normal(0.92, 0.03, 0.86, 1.0), normal(1.04, 0.04, 0.95, 1.13)
-        return Physique(height, girth, shoulders, hips, normal(0.75, 0.2, 0.3, 1.0), 1.02)
-    return Physique(height, girth, normal(1.02, 0.035, 0.93, 1.09), normal(0.98, 0.03, 0.91, 1.06), 0.0)
+        curves = normal(0.75, 0.2, 0.3, 1.0)
+        return Physique(height=height, girth=girth, shoulders=shoulders, hips=hips, curves=curves, head=1.02)
+    shoulders, hips = normal(1.02, 0.035, 0.93, 1.09), normal(0.98, 0.03, 0.91, 1.06)
+    return Physique(height=height, girth=girth, shoulders=shoulders, hips=hips, curves=0.0)
 
 
 def draw_head(rng: np.random.Generator, female: bool, child: bool, old: bool, dark: bool) -> Head:
+    """Hair and beard, more often curly on a dark skin."""
     curly = 1.6 if dark else 0.1
     hair: dict[Hair, float] = {
         "short": 2.6,
@@ -314,6 +336,8 @@ def draw_head(rng: np.random.Generator, female: bool, child: bool, old: bool, da
 
 
 def draw_manner(rng: np.random.Generator, old: bool, child: bool) -> Manner:
+    """How someone of an age moves, with arms that hold nothing yet."""
+
     def normal(mean: float, spread: float) -> float:
         return mean + spread * float(min(2.0, max(-2.0, rng.normal())))
 
@@ -339,11 +363,10 @@ def draw_clothes(
 ) -> tuple[Outfit, dict[Layer, Paint], float]:
     """Clothes, their paints and how far the jacket stands open."""
     grown_up = ("blazer", "tucked shirt", "coat", "long coat")
-    tops = {one: weight for one, weight in palette.tops.items() if female or one != "blouse"}
-    name = choose(rng, {one: weight for one, weight in tops.items() if not (child and one in grown_up)})
+    tops = {top: weight for top, weight in palette.tops.items() if female or top != "blouse"}
+    name = choose(rng, {top: weight for top, weight in tops.items() if not (child and top in grown_up)})
     top = varied(rng, name, TOPS[name])
-    paint = top_paint(rng, palette, name)
-    colour, pattern, other, scale = paint
+    colour, pattern, second_colour, scale = top_paint(rng, palette, name)
     suit = name == "blazer" and bool(rng.random() < 0.6)
     if suit:
         colour, pattern = tinted(rng, choose(rng, {BLACK: 3, NAVY: 3, CHARCOAL: 3, GREY: 1})), Cloth.PLAIN
@@ -357,7 +380,7 @@ def draw_clothes(
         bottom = replace(bottom, flare=float(rng.uniform(0.0, 0.05)))
         below = skirt_paint(rng, palette)
         if dress:
-            top, below = replace(top, hem=0.95, straight=0.1), (colour, pattern, other, scale)
+            top, below = replace(top, hem=0.95, straight=0.1), (colour, pattern, second_colour, scale)
     else:
         bottom = trousers(rng, female, bool(shorts))
         below = (colour, Cloth.PLAIN, colour, 1.0) if suit else trousers_paint(rng, name)
@@ -374,7 +397,7 @@ def draw_clothes(
         if name == "blazer" and head.cover == "none":
             inner = tinted(rng, choose(rng, {WHITE: 4, PALE_BLUE: 1, BLACK: 1}), 0.1)
     paints: dict[Layer, Paint] = {
-        Layer.TOP: (colour, pattern, other, scale),
+        Layer.TOP: (colour, pattern, second_colour, scale),
         Layer.BOTTOM: below,
         Layer.SHOES: draw_shoes(rng, boot > 0),
         Layer.HAIR: (cloth_colour(rng, 0.6), Cloth.PLAIN, BLACK, 1.0),
@@ -384,6 +407,7 @@ def draw_clothes(
 
 
 def top_paint(rng: np.random.Generator, palette: Palette, name: str) -> Paint:
+    """Colours and pattern that suit the top of that name."""
     colour = cloth_colour(rng, palette.neutral)
     if name in ("tucked shirt", "shirt") and rng.random() < 0.4:
         colour = tinted(rng, choose(rng, {WHITE: 2, PALE_BLUE: 1}), 0.1)
@@ -409,12 +433,14 @@ def top_paint(rng: np.random.Generator, palette: Palette, name: str) -> Paint:
 
 
 def skirt_paint(rng: np.random.Generator, palette: Palette) -> Paint:
+    """Mostly plain."""
     colour = cloth_colour(rng, palette.neutral)
     pattern = choose(rng, {Cloth.PLAIN: 7, Cloth.PLAID: 1, Cloth.DOTS: 1, Cloth.STRIPES: 1})
     return colour, pattern, contrasting(rng, colour, 0.6), float(rng.uniform(0.7, 1.5))
 
 
 def trousers_paint(rng: np.random.Generator, name: str) -> Paint:
+    """Denim, dark or some other colour, as they go with the top of that name."""
     draw = float(rng.random())
     if draw < 0.40 and name != "tucked shirt":
         colour, pattern = tinted(rng, choose(rng, DENIMS)), Cloth.DENIM
@@ -426,6 +452,7 @@ def trousers_paint(rng: np.random.Generator, name: str) -> Paint:
 
 
 def trousers(rng: np.random.Generator, female: bool, shorts: bool) -> Bottom:
+    """Trousers, tight to wide, or shorts."""
     if shorts:
         return Bottom("trousers", float(rng.uniform(0.46, 0.58)), 0.090, 0.088)
     knee, ankle = choose(rng, {(0.066, 0.050): 3, (0.072, 0.058): 4, (0.080, 0.068): 3, (0.090, 0.085): 1.2})
@@ -456,7 +483,7 @@ def draw_cover(rng: np.random.Generator, palette: Palette, head: Head, name: str
     scarf = bool(rng.random() < palette.scarves and name not in LIGHT)
     if rng.random() >= palette.hatted:
         return replace(head, scarf=scarf)
-    cover = choose(rng, {one: weight for one, weight in palette.hats.items() if female or one != "hijab"})
+    cover = choose(rng, {hat: weight for hat, weight in palette.hats.items() if female or hat != "hijab"})
     if cover == "hijab":
         return replace(head, cover="hijab", hair="bald", beard=False)
     # Hair shows beneath, so that the hat is of the colour of what else is painted INNER.
@@ -469,6 +496,7 @@ def flattened(hair: Hair) -> Hair:
 
 
 def draw_shoes(rng: np.random.Generator, boots: bool) -> Paint:
+    """Colours of shoes and their soles."""
     colour = choose(rng, {BLACK: 5, BROWN: 1.2, WHITE: 1.8, GREY: 1, NAVY: 0.8})
     if not boots and rng.random() < 0.12:
         colour = BRIGHTS[int(rng.integers(len(BRIGHTS)))]
@@ -477,7 +505,7 @@ def draw_shoes(rng: np.random.Generator, boots: bool) -> Paint:
 
 
 def draw_uniform(rng: np.random.Generator, head: Head) -> tuple[Outfit, dict[Layer, Paint], float]:
-    """One of `UNIFORMS`; only the shoes are one's own."""
+    """One of `UNIFORMS`. Only the shoes are one's own."""
     uniform = UNIFORMS[int(rng.integers(len(UNIFORMS)))]
     vest = TOPS[uniform.top].vest
     if uniform.cover != "none" and rng.random() < 0.75:
@@ -521,20 +549,20 @@ def hold(rng: np.random.Generator, manner: Manner, outfit: Outfit) -> Manner:
     elif bag in ("tote", "shoulder") and rng.random() < 0.5:
         walking[busy] = standing[busy] = "strap"
     free = [n for n in (0, 1) if walking[n] == "swing"]
-    one = free[int(rng.integers(len(free)))]
+    hand = free[int(rng.integers(len(free)))]
     draw = float(rng.random())
     if draw < 0.10:
-        walking[one] = "phone"
+        walking[hand] = "phone"
     elif draw < 0.13:
-        walking[one] = "call"
+        walking[hand] = "call"
     elif draw < 0.20 and outfit.top.sleeve > 0.8:
         for n in free:
             walking[n] = "pockets"
     draw = float(rng.random())
     if draw < 0.22:
-        standing[one] = "phone"
+        standing[hand] = "phone"
     elif draw < 0.28:
-        standing[one] = "call"
+        standing[hand] = "call"
     elif draw < 0.50:
         for n in free:
             standing[n] = "pockets"

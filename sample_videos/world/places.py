@@ -14,7 +14,7 @@ from sample_videos.world.cameras import Camera, project
 from sample_videos.world.materials import Surface
 
 Point = tuple[float, float]  # x, z on the ground, m
-Colour = tuple[float, float, float]  # linear R, G, B; light may exceed 1
+Colour = tuple[float, float, float]  # linear R, G, B, of which light may exceed 1
 
 
 class Shape(IntEnum):
@@ -38,6 +38,8 @@ class Solid:
 
 @dataclass(frozen=True)
 class Lamp:
+    """A light that shines to all sides."""
+
     position: tuple[float, float, float]  # m
     strength: float
     colour: Colour
@@ -45,6 +47,8 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Light:
+    """All the light of a place."""
+
     sun: tuple[float, float, float]  # direction towards it, need not be unit
     sun_colour: Colour  # (0, 0, 0): no sun, no hard shadows
     sky: Colour  # ambient from above
@@ -59,12 +63,12 @@ class Rest:
 
     position: Point
     heading: float  # radians
-    seat: float = 0.0  # m, height of the seat; 0: standing
+    seat: float = 0.0  # m, height of the seat, 0 to stand
 
 
 @dataclass(frozen=True)
 class Place:
-    """One stretch of ground that people cross; several cameras may see it."""
+    """One stretch of ground that people cross. Several cameras may see it."""
 
     name: str
     solids: tuple[Solid, ...]
@@ -83,8 +87,9 @@ class View:
     says: str = ""  # one line of description
 
 
-TALLEST_KERB = 0.03  # m; what is lower is walked on…
-LOWEST_CEILING = 1.95  # m; …and what is higher is walked under
+GROUND_AXES = [0, 2]  # x and z
+TALLEST_KERB = 0.03  # m, what is lower is walked on…
+LOWEST_CEILING = 1.95  # m, …and what is higher is walked under
 
 
 class Footprints:
@@ -92,8 +97,8 @@ class Footprints:
 
     def __init__(self, solids: Sequence[Solid]) -> None:
         standing = [s for s in solids if s.low[1] < LOWEST_CEILING and s.high[1] > TALLEST_KERB]
-        bounds = np.array([(*s.low, *s.high) for s in standing], np.float64).reshape(-1, 6)
-        self.low, self.high = bounds[:, [0, 2]], bounds[:, [3, 5]]  # (S, 2)
+        self.low = np.array([s.low for s in standing], np.float64).reshape(-1, 3)[:, GROUND_AXES]  # (S, 2)
+        self.high = np.array([s.high for s in standing], np.float64).reshape(-1, 3)[:, GROUND_AXES]
         self.round = np.array([s.shape != Shape.BOX for s in standing], bool)
 
     def nearest(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -102,7 +107,7 @@ class Footprints:
             return np.full(len(points), np.inf), np.zeros((len(points), 2))
         centres, halves = (self.low + self.high) / 2, (self.high - self.low) / 2
         offset = points[:, None] - centres  # (N, S, 2)
-        # A round thing is a rectangle without length, grown by its radius; an oval one is rounded at its ends.
+        # A round thing is a rectangle without length, grown by its radius. An oval one is rounded at its ends.
         radius = np.where(self.round, halves.min(axis=1), 0.0)
         beyond = np.abs(offset) - (halves - radius[:, None])
         outside = np.maximum(beyond, 0.0)
@@ -148,7 +153,7 @@ def _blocked(solids: Sequence[Solid], eye: NDArray[np.float64], rays: NDArray[np
             if solid.shape is Shape.BOX:
                 enter, leave = near.max(axis=1), far.min(axis=1)
             else:
-                axes = [0, 2] if solid.shape is Shape.CYLINDER else [0, 1, 2]
+                axes = GROUND_AXES if solid.shape is Shape.CYLINDER else [0, 1, 2]
                 half = (high - low)[axes] / 2
                 start = (eye[axes] - (low + high)[axes] / 2) / half
                 step = rays[:, axes] / half
@@ -164,7 +169,10 @@ def _blocked(solids: Sequence[Solid], eye: NDArray[np.float64], rays: NDArray[np
 def free_spot(view: View, rng: np.random.Generator) -> Point:
     """A random ground point that the camera sees and on which a person has room to stand.
 
-    Near ones are as likely as far ones. Raises ValueError where the view has none.
+    Near ones are as likely as far ones.
+
+    Raises:
+        ValueError: The view has none.
     """
     for _ in range(40):
         spots = free_spots(view, rng, 32)

@@ -1,4 +1,4 @@
-"""Places that exist nowhere else, to train in: layout, things, materials, light, lens and sensor drawn at random."""
+"""Places that exist nowhere else, to train in: layout, things, materials, light, lens and sensor are random."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ EVERY_SURFACE = tuple(surface for surface in Surface if surface is not Surface.G
 
 
 def random_view(rng: np.random.Generator, width: int, height: int) -> View:
-    """A camera in a place that exists nowhere else: layout, things, materials, light, lens and sensor drawn at random.
+    """A camera in a place that exists nowhere else. Layout, things, materials, light, lens and sensor are random.
 
-    Its rests are free ground spots in sight, where someone could stand; its ways join them.
+    Its rests are free ground spots in sight, where someone could stand. Its ways join them.
     """
     while True:
         view = _draw_view(rng, width, height)
@@ -121,11 +121,29 @@ def _random_light(rng: np.random.Generator, ceiling: float) -> tuple[Light, list
     hue = np.array([math.exp(warm), 1.0, math.exp(-1.3 * warm)])
     azimuth, height = rng.uniform(-math.pi, math.pi), rng.uniform(0.2, 1.4)
     sun = (float(math.sin(azimuth)), float(math.tan(height)), float(math.cos(azimuth)))
-    no_sun = (0.0, 0.0, 0.0)
 
-    def colour(strength: float, of: NDArray[np.float64] = hue) -> Colour:
-        red, green, blue = (strength * of).tolist()
+    def colour(strength: float, hue: NDArray[np.float64] = hue) -> Colour:
+        red, green, blue = (strength * hue).tolist()
         return red, green, blue
+
+    def light(
+        sky: float,
+        *,
+        ground: float,
+        background: float,
+        sky_hue: NDArray[np.float64] = hue,
+        sun_colour: Colour = (0.0, 0.0, 0.0),
+        lamps: tuple[Lamp, ...] = (),
+    ) -> Light:
+        """With ground and background as shares of the sky."""
+        return Light(
+            sun=sun,
+            sun_colour=sun_colour,
+            sky=colour(sky, sky_hue),
+            ground=colour(ground * sky),
+            background=colour(background * sky, sky_hue),
+            lamps=lamps,
+        )
 
     if math.isfinite(ceiling):
         glow = float(rng.uniform(0.16, 0.6))
@@ -134,27 +152,27 @@ def _random_light(rng: np.random.Generator, ceiling: float) -> tuple[Light, list
         size = (float(rng.uniform(0.3, 2.4)), float(rng.uniform(0.3, 2.4)))
         panels, lamps = ceiling_lamps(spots, ceiling, float(rng.uniform(5, 16)) / len(spots) / 1.6, colour(1.4), size)
         lamps = tuple(replace(lamp, colour=colour(1.0)) for lamp in lamps)
-        return Light(sun, no_sun, colour(glow), colour(0.65 * glow), colour(glow), lamps), panels
+        return light(glow, ground=0.65, background=1.0, lamps=lamps), panels
     kind = rng.choice(["sun", "grey", "dusk"], p=[0.45, 0.35, 0.2])
-    blue_sky = np.array([0.75, 0.88, 1.15])
+    blue = np.array([0.75, 0.88, 1.15])
     if kind == "sun":
         strength, sky = float(rng.uniform(1.2, 2.6)), float(rng.uniform(0.4, 0.9))
         low_sun = colour(strength, hue * np.array([1.0, 0.93, 0.82]) ** (1.6 - height))
-        return Light(sun, low_sun, colour(sky, blue_sky), colour(0.4 * sky), colour(1.3 * sky, blue_sky)), []
+        return light(sky, ground=0.4, background=1.3, sky_hue=blue, sun_colour=low_sun), []
     if kind == "grey":
         sky = float(rng.uniform(0.6, 1.3))
-        return Light(sun, no_sun, colour(sky), colour(float(rng.uniform(0.3, 0.5)) * sky), colour(1.15 * sky)), []
+        return light(sky, ground=float(rng.uniform(0.3, 0.5)), background=1.15), []
     sky = float(rng.uniform(0.12, 0.3))
     sodium = np.array([1.0, rng.uniform(0.62, 1.0), rng.uniform(0.3, 0.95)])
     lamps = tuple(
         Lamp(
-            (float(rng.uniform(-9, 9)), float(rng.uniform(3, 6)), float(rng.uniform(-16, 3))),
-            float(rng.uniform(1.5, 4)),
-            colour(1, sodium),
+            position=(float(rng.uniform(-9, 9)), float(rng.uniform(3, 6)), float(rng.uniform(-16, 3))),
+            strength=float(rng.uniform(1.5, 4)),
+            colour=colour(1, sodium),
         )
         for _ in range(int(rng.integers(2, 5)))
     )
-    return Light(sun, no_sun, colour(sky, blue_sky), colour(0.7 * sky), colour(1.5 * sky, blue_sky), lamps), []
+    return light(sky, ground=0.7, background=1.5, sky_hue=blue, lamps=lamps), []
 
 
 def _random_shell(rng: np.random.Generator, ceiling: float) -> list[Solid]:

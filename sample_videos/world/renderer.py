@@ -1,8 +1,8 @@
 """The renderer: people in a place, as a camera's frame, with what is visible of each person counted exactly.
 
-People are triangles in a depth buffer of 2 × 2 samples a pixel that starts with the depth of the place. A pixel is
-shaded once for each layer of each person in it and mixed by samples. Nothing depends on the window that is rendered, so
-that a part of a frame is the same pixels alone as in the whole.
+People are triangles in a depth buffer of 2 × 2 samples a pixel, which starts with the depth of the place. A pixel is
+shaded once for each layer of each person in it and mixed by samples. Nothing depends on the window that is rendered. So
+a part of a frame has the same pixels alone as in the whole.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sample_videos.world.people import Figure
 from sample_videos.world.places import View
 
 CANOPY = int(Layer.CANOPY)
-FACE_BITS = 24  # of a sample's number of 31 bits; the rest is the actor's
+FACE_BITS = 24  # of a sample's number of 31 bits, the rest is the actor's
 MOST_ACTORS = 1 << (31 - FACE_BITS)
 SHADOW_CELL = 0.016  # m
 DIM_REACH = 0.85  # m, how far a body dims the ambient light around it
@@ -52,7 +52,7 @@ class Shot:
 
     image: NDArray[np.uint8]  # (H, W, 3) RGB
     boxes: NDArray[np.float64]  # (A, 4) x1 y1 x2 y2 px: the whole silhouette inside the frame, hidden parts too
-    visibility: NDArray[np.float64]  # (A,) share of the silhouette that is seen; 0 where outside of the frame
+    visibility: NDArray[np.float64]  # (A,) share of the silhouette that is seen, 0 where outside of the frame
     full: NDArray[np.float64]  # (A, 4) the same box, not cut at the frame's border
 
 
@@ -75,15 +75,21 @@ class Shadow(NamedTuple):
     low_u: float  # m
     low_v: float
 
-    def touches(self, other: Shadow) -> bool:
-        """Whether one of the two may fall on the other's body."""
-        high_u, high_v = (low + SHADOW_CELL * n for low, n in zip(self[1:], self.heights.shape[::-1]))
-        other_u, other_v = (low + SHADOW_CELL * n for low, n in zip(other[1:], other.heights.shape[::-1]))
-        return self.low_u < other_u and other.low_u < high_u and self.low_v < other_v and other.low_v < high_v
+    @property
+    def high(self) -> tuple[float, float]:
+        """Upper ends of u and v, m."""
+        rows, columns = self.heights.shape
+        return self.low_u + SHADOW_CELL * columns, self.low_v + SHADOW_CELL * rows
+
+    def touches(self, shadow: Shadow) -> bool:
+        """Whether one of the two may fall on the body of the other."""
+        (high_u, high_v), (their_high_u, their_high_v) = self.high, shadow.high
+        overlap_u = self.low_u < their_high_u and shadow.low_u < high_u
+        return overlap_u and self.low_v < their_high_v and shadow.low_v < high_v
 
 
-class Posed(NamedTuple):
-    """An actor as the camera sees it."""
+class Outline(NamedTuple):
+    """Where an actor may leave traces in a frame."""
 
     shadow: Shadow | None  # where the sun shines
     full: Array  # (4,) px, the body's box
@@ -128,26 +134,36 @@ class Stage:
         self.sky_share = np.empty((self.height, self.width), np.float32)  # what people leave of the ambient light
 
     def shoot(self, actors: list[Actor], *, window: tuple[int, int, int, int] | None = None) -> Shot:
-        """One frame before the sensor's noise; with `window` (x1 y1 x2 y2 px) only that part of it."""
+        """One frame before the sensor's noise.
+
+        Args:
+            actors: The people in it.
+            window: x1 y1 x2 y2 px, renders only that part of it.
+
+        Raises:
+            ValueError: The window is not inside the frame, or there are too many actors.
+        """
         frame = window or (0, 0, self.width, self.height)
         left, top, right, bottom = frame
         if not (0 <= left < right <= self.width and 0 <= top < bottom <= self.height):
             raise ValueError(f"window {window} is not inside the frame of {self.width} × {self.height} px")
         if len(actors) > MOST_ACTORS:
             raise ValueError(f"{len(actors)} actors in one shot: at most {MOST_ACTORS} can be told apart")
-        posed = [self.outline(actor, frame) for actor in actors]
-        touched = [area for one in posed for area in (one.shaded, one.dimmed, one.area) if not empty(area)]
-        self.clear(touched, [one.area for one in posed])
-        for actor, one in zip(actors, posed, strict=True):
-            if one.shadow is not None and not empty(one.shaded):
-                self.darken(one.shadow, one.shaded)
-            if not empty(one.dimmed):
-                self.dim(actor, one.dimmed)
-        full = np.array([one.full for one in posed]).reshape(-1, 4)
+        outlines = [self.outline(actor, frame) for actor in actors]
+        touched = [
+            area for outline in outlines for area in (outline.shaded, outline.dimmed, outline.area) if not empty(area)
+        ]
+        self.clear(touched, [outline.area for outline in outlines])
+        for actor, outline in zip(actors, outlines, strict=True):
+            if outline.shadow is not None and not empty(outline.shaded):
+                self.darken(outline.shadow, outline.shaded)
+            if not empty(outline.dimmed):
+                self.dim(actor, outline.dimmed)
+        full = np.array([outline.full for outline in outlines]).reshape(-1, 4)
         boxes, visibility = np.zeros((len(actors), 4)), np.zeros(len(actors))
         drawn = []
-        for number, (actor, one) in enumerate(zip(actors, posed, strict=True)):
-            if empty(one.area):
+        for number, (actor, outline) in enumerate(zip(actors, outlines, strict=True)):
+            if empty(outline.area):
                 continue
             looks = looks_of(actor.figure)
             points, normals, seen = self.pose(actor.figure.mesh, looks.normals, actor.bones)
@@ -155,18 +171,18 @@ class Stage:
             tally = np.array([0, self.width * SAMPLES, self.height * SAMPLES, -1, -1])
             self.stamp += 1
             rasterise(
-                seen, actor.figure.mesh.faces, looks.face_layers, number, self.stamp, np.array(one.area),
+                seen, actor.figure.mesh.faces, looks.face_layers, number, self.stamp, np.array(outline.area),
                 self.nearest, self.faces, self.stamps, tally,
             )  # fmt: skip
             drawn.append((number, Skinned(points, normals, seen)))
             if tally[0]:
                 boxes[number] = np.array([tally[1], tally[2], tally[3] + 1, tally[4] + 1]) / SAMPLES
                 visibility[number] = share_inside(full[number], frame) / tally[0]  # × the visible samples, below
-        shadows = [one.shadow for one in posed if one.shadow is not None]
+        shadows = [outline.shadow for outline in outlines if outline.shadow is not None]
         for number, mesh in drawn:
-            own = posed[number].shadow
-            near = [one for one in shadows if own is not None and one.touches(own)]
-            visible = self.shade(number, actors[number], mesh, posed[number].area, near)
+            own = outlines[number].shadow
+            near = [shadow for shadow in shadows if own is not None and shadow.touches(own)]
+            visible = self.shade(number, actors[number], mesh, outlines[number].area, near)
             visibility[number] *= visible
         image = self.empty[top:bottom, left:right].copy()
         for area in touched:
@@ -178,7 +194,7 @@ class Stage:
         full[full.any(axis=1)] -= (left, top, left, top)
         return Shot(image, boxes, np.minimum(visibility, 1.0), full)
 
-    def outline(self, actor: Actor, frame: Rectangle) -> Posed:
+    def outline(self, actor: Actor, frame: Rectangle) -> Outline:
         """Where an actor may leave traces in the frame, from its coarse mesh."""
         mesh = actor.figure.shadow
         points, _, seen = self.pose(mesh, mesh.normals, actor.bones)
@@ -190,7 +206,7 @@ class Stage:
         corners = np.array([[(low, high)[n >> axis & 1][axis] for axis in range(3)] for n in range(8)])
         dimmed = self.seen_area(corners, frame)
         if not self.shines:
-            return Posed(None, full, area, NOWHERE, dimmed)
+            return Outline(shadow=None, full=full, area=area, shaded=NOWHERE, dimmed=dimmed)
         across = np.empty_like(points)
         fallen = np.empty_like(points)
         fall(points, self.sun, across, fallen)
@@ -199,7 +215,8 @@ class Stage:
         heights = np.full((size[1], size[0]), -1e9, np.float32)
         raise_shadow(across, mesh.faces, low_u, low_v, heights)
         shaded = overlap(self.seen_area(np.concatenate([points, fallen]), frame), frame)
-        return Posed(Shadow(heights, float(low_u), float(low_v)), full, area, shaded, dimmed)
+        shadow = Shadow(heights, float(low_u), float(low_v))
+        return Outline(shadow=shadow, full=full, area=area, shaded=shaded, dimmed=dimmed)
 
     def pose(self, mesh: Mesh, normals: Array, bones: Array) -> tuple[Array, Array, Array]:
         """Points and normals (V, 3) of a mesh in the world, and where the camera sees them."""
@@ -209,7 +226,7 @@ class Stage:
         return points, turned, seen
 
     def span(self, seen: Array, own: NDArray[np.bool_]) -> tuple[Array, Rectangle]:
-        """The box (4,) around points that are `own`, and the pixels around all of them; zeros if all are behind."""
+        """The box (4,) around points that are `own`, and the pixels around all of them. Zeros if all are behind."""
         box, every = np.empty((2, 4))
         bound(seen, own, box, every)
         limit = 4 * max(self.width, self.height)
@@ -217,7 +234,7 @@ class Stage:
         return box, (cut[0], cut[1], cut[2] + 1, cut[3] + 1) if every.any() else NOWHERE
 
     def seen_area(self, points: Array, frame: Rectangle) -> Rectangle:
-        """The pixels of the frame that points (N, 3) span; all of it if only some lie behind the camera."""
+        """The pixels of the frame that points (N, 3) span, all of it if only some lie behind the camera."""
         seen = np.empty((len(points), 3))
         project_points(points, *self.lens, seen)
         if seen[:, 2].min() > 0:
@@ -254,7 +271,7 @@ class Stage:
             dim(np.array(area), self.backdrop.positions, self.backdrop.normals, placed, self.sky_share)
 
     def shade(self, number: int, actor: Actor, mesh: Skinned, area: Rectangle, shadows: list[Shadow]) -> int:
-        """Adds the actor's light to `people`; returns how many samples of the body itself are seen."""
+        """Adds the actor's light to `people`. Returns how many samples of the body itself are seen."""
         figure, looks = actor.figure, looks_of(actor.figure)
         bounds = np.array(area)
         samples, own = count(bounds, self.faces, number, looks.face_layers)
@@ -298,16 +315,19 @@ class Stage:
 
 
 def overlap(a: Rectangle, b: Rectangle) -> Rectangle:
+    """What two rectangles share, which may be empty."""
     return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
 
 
 def grown(area: Rectangle, margin: int) -> Rectangle:
+    """A rectangle with a margin of so many px around it, if it is not empty."""
     if empty(area):
         return area
     return area[0] - margin, area[1] - margin, area[2] + margin, area[3] + margin
 
 
 def empty(area: Rectangle) -> bool:
+    """Whether a rectangle holds no pixel."""
     return area[2] <= area[0] or area[3] <= area[1]
 
 
@@ -323,20 +343,20 @@ looks_of_figures: dict[int, tuple[weakref.ref[Figure], Looks]] = {}
 
 def looks_of(figure: Figure) -> Looks:
     """The looks of a figure, made when it is first seen and kept as long as it lives."""
-    known = looks_of_figures.get(id(figure))
-    if known is not None and known[0]() is figure:
-        return known[1]
+    reference, looks = looks_of_figures.get(id(figure), (None, None))
+    if reference is not None and looks is not None and reference() is figure:
+        return looks
     mesh = figure.mesh
     bent, hollows = np.empty_like(mesh.normals), np.empty(len(mesh.vertices))
     crease(mesh.vertices, mesh.normals, mesh.layers, figure.texture, bent, hollows)
     looks = Looks(
-        bent,
-        hollows,
-        hang_arms(mesh),
-        np.ascontiguousarray(mesh.normals[:, 2]),
-        np.ascontiguousarray(mesh.layers[mesh.faces[:, 0]]),
-        mesh.layers != CANOPY,
-        balls_of(figure.shadow),
+        normals=bent,
+        hollows=hollows,
+        straight=hang_arms(mesh),
+        facing=np.ascontiguousarray(mesh.normals[:, 2]),
+        face_layers=np.ascontiguousarray(mesh.layers[mesh.faces[:, 0]]),
+        own=mesh.layers != CANOPY,
+        balls=balls_of(figure.shadow),
     )
     key = id(figure)
     looks_of_figures[key] = (weakref.ref(figure, lambda _: looks_of_figures.pop(key, None)), looks)
@@ -360,7 +380,7 @@ def balls_of(mesh: Mesh) -> Array:
 
 
 def hang_arms(mesh: Mesh) -> Array:
-    """(V, 2) x and y of the rest position after the arms are turned to hang, so that stripes go around sleeves."""
+    """(V, 2) x and y at rest after the arms are turned to hang, so that stripes go around sleeves."""
     strongest = strongest_bones(mesh)
     straight = mesh.vertices[:, :2].copy()
     for upper, lower, hand in ARMS:
@@ -388,7 +408,7 @@ def development(sensor: Sensor) -> tuple[Array, NDArray[np.uint8]]:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def skin(vertices, normals, bones, weights, matrices, points, turned):
-    """Moves vertices and normals (V, 3) by their up to four bones each; the normals' length is not kept."""
+    """Moves vertices and normals (V, 3) by their up to four bones each. The normals' length is not kept."""
     for i in range(vertices.shape[0]):
         x, y, z = vertices[i, 0], vertices[i, 1], vertices[i, 2]
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
@@ -410,7 +430,7 @@ def skin(vertices, normals, bones, weights, matrices, points, turned):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def bound(seen, own, box, every):
-    """box, every (4,): least and greatest x, y of the points in front of the camera that are `own`, and of all."""
+    """Fills box and every (4,) with least and greatest x, y of points in front: of those `own`, and of all."""
     box[:2], box[2:], every[:2], every[2:] = 1e30, -1e30, 1e30, -1e30
     for i in range(seen.shape[0]):
         if seen[i, 2] <= 0:
@@ -427,7 +447,7 @@ def bound(seen, own, box, every):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fall(points, axes, across, fallen):
-    """across (V, 3): points along the sun's axes; fallen (V, 3): where their shadows meet the ground."""
+    """Fills across (V, 3) with points along the sun's axes, fallen (V, 3) with where their shadows meet the ground."""
     sx, sy, sz = axes[2, 0], axes[2, 1], axes[2, 2]
     for i in range(points.shape[0]):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
@@ -439,7 +459,7 @@ def fall(points, axes, across, fallen):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def raise_shadow(across, faces, low_u, low_v, heights):
-    """Draws the faces that look away from the sun into heights: so the sunny ones never shade themselves."""
+    """Draws the faces that look away from the sun into heights, so that the sunny ones never shade themselves."""
     rows, columns = heights.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -548,7 +568,8 @@ def dim(area, positions, normals, balls, sky_share):
 def rasterise(seen, faces, face_layers, number, stamp, area, nearest, ids, stamps, tally):
     """Draws an actor's faces into the depth buffer.
 
-    tally (5,): samples of the silhouette, whatever hides it, its least column and row and its last ones; no canopy.
+    Tally (5,) holds the samples of the silhouette, whatever hides it, its least column and row, and its last ones. A
+    canopy does not count.
     """
     left_most, top_most = area[0] * SAMPLES, area[1] * SAMPLES
     right_most, bottom_most = area[2] * SAMPLES - 1, area[3] * SAMPLES - 1
@@ -562,7 +583,7 @@ def rasterise(seen, faces, face_layers, number, stamp, area, nearest, ids, stamp
         x2, y2 = seen[c, 0] * SAMPLES - 0.5, seen[c, 1] * SAMPLES - 0.5
         ax, ay, bx, by = x1 - x0, y1 - y0, x2 - x0, y2 - y0
         double = ax * by - bx * ay
-        if double >= 0.0:  # seen from inside; rows count downwards
+        if double >= 0.0:  # seen from inside, since rows count downwards
             continue
         left, right = max(left_most, math.ceil(min(x0, x1, x2))), min(right_most, math.floor(max(x0, x1, x2)))
         if left > right:
@@ -598,10 +619,10 @@ def count(area, ids, number, face_layers):
     every = own = 0
     for y in range(area[1] * SAMPLES, area[3] * SAMPLES):
         for x in range(area[0] * SAMPLES, area[2] * SAMPLES):
-            one = ids[y, x]
-            if one >= 0 and one >> FACE_BITS == number:
+            id = ids[y, x]
+            if id >= 0 and id >> FACE_BITS == number:
                 every += 1
-                if face_layers[one & ((1 << FACE_BITS) - 1)] != CANOPY:
+                if face_layers[id & ((1 << FACE_BITS) - 1)] != CANOPY:
                     own += 1
     return every, own
 
@@ -610,29 +631,29 @@ def count(area, ids, number, face_layers):
 def gather(area, ids, number, faces, points, normals, seen, vertices, straight, facing, hollows, face_layers, focal,
            out_pixels, out_layers, out_points, out_normals, out_rest, out_straight, out_facing, out_hollows,
            out_sizes):  # fmt: skip
-    """What there is to shade of an actor: one row for each layer in each pixel; returns how many.
+    """What there is to shade of an actor, one row for each layer in each pixel. Returns how many rows.
 
-    out_pixels (N, 3): row, column, samples. A layer is taken where its first sample lies: the pixel's centre may lie
-    outside of its triangle.
+    Rows of out_pixels (N, 3) are row, column, samples. A layer is taken where its first sample lies, since the pixel's
+    centre may lie outside of its triangle.
     """
     n = 0
     mask = (1 << FACE_BITS) - 1
     per_pixel = SAMPLES * SAMPLES
-    found = np.empty(per_pixel, np.int64)
+    sample_faces = np.empty(per_pixel, np.int64)  # the actor's face at each sample, -1 where there is none
     for y in range(area[1], area[3]):
         for x in range(area[0], area[2]):
             for s in range(per_pixel):
-                one = ids[y * SAMPLES + s // SAMPLES, x * SAMPLES + s % SAMPLES]
-                found[s] = one & mask if one >= 0 and one >> FACE_BITS == number else -1
+                id = ids[y * SAMPLES + s // SAMPLES, x * SAMPLES + s % SAMPLES]
+                sample_faces[s] = id & mask if id >= 0 and id >> FACE_BITS == number else -1
             for s in range(per_pixel):
-                f = found[s]
+                f = sample_faces[s]
                 if f < 0:
                     continue
                 layer, samples = face_layers[f], 0
-                for other in range(s, per_pixel):
-                    if found[other] >= 0 and face_layers[found[other]] == layer:
+                for later in range(s, per_pixel):
+                    if sample_faces[later] >= 0 and face_layers[sample_faces[later]] == layer:
                         samples += 1
-                        found[other] = -1
+                        sample_faces[later] = -1
                 a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
                 px, py = x + (s % SAMPLES + 0.5) / SAMPLES, y + (s // SAMPLES + 0.5) / SAMPLES
                 ax, ay, bx, by = (
@@ -665,7 +686,8 @@ def gather(area, ids, number, faces, points, normals, seen, vertices, straight, 
 def illuminate(pixels, points, normals, paint, hollows, sunny, sun, colours, lamps, eye, people):
     """Adds the light that the points (N, 3) of a person send to the camera to people (H, W, 3).
 
-    paint (N, 4) colour and gloss; sunny (N,) share of the sun; colours (4, 3) of sun, sky, ground and background.
+    Rows of paint (N, 4) are colour and gloss, sunny (N,) is the share of the sun. Colours (4, 3) are those of the sun,
+    the sky, the ground and the background.
     """
     light = np.empty(3)
     for i in range(points.shape[0]):

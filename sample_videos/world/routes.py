@@ -6,6 +6,7 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -43,15 +44,15 @@ class Walker:
 
 
 class Step(NamedTuple):
-    """Where one person is in one frame, and how; what `gait.bones` wants to know."""
+    """Where one person is in one frame, and how, for `gait.bones`."""
 
     person: int
     x: float  # m
     z: float  # m
     heading: float  # radians
     phase: float  # radians
-    walking: float  # 0 stands … 1 walks; strides are smoothstep(walking) of the full length
-    seat: float  # m, height of the seat; 0: on the feet
+    walking: float  # 0 stands … 1 walks, strides are smoothstep(walking) of the full length
+    seat: float  # m, height of the seat, 0 on the feet
     clock: float  # s since the first frame
 
 
@@ -60,8 +61,17 @@ def walk(
 ) -> dict[str, list[list[Step]]]:
     """Steps of everybody in a place, by place and frame. The same arguments give the same steps.
 
-    A person leaves a place, travels for some seconds and comes to another one: never in two at once. Names of places
-    must differ.
+    A person leaves a place, travels for some seconds and comes to another one. Nobody is in two at once.
+
+    Args:
+        places: Their names must differ.
+        walkers: The people.
+        seconds: How long they are followed.
+        fps: Frames a second.
+        seed: Of all that is drawn.
+
+    Returns:
+        The steps of each frame, by name of the place.
     """
     crowd = _Crowd(places, walkers, np.random.default_rng([seed, 1]))
     frames: dict[str, list[list[Step]]] = {place.name: [] for place in places}
@@ -70,8 +80,8 @@ def walk(
         for part in range(parts):
             crowd.advance((frame + part / parts) / fps, 1 / fps / parts)
         if frame >= 0:
-            for number, place in enumerate(places):
-                frames[place.name].append(crowd.steps(number, frame / fps))
+            for place_index, place in enumerate(places):
+                frames[place.name].append(crowd.steps(place_index, frame / fps))
     return frames
 
 
@@ -134,7 +144,7 @@ def _aside(way: Vectors, offset: float, footprints: Footprints) -> _Path:
 
 
 def _with_rest(path: _Path, rest: Rest, footprints: Footprints) -> list[_Path] | None:
-    """The path with a way to the rest and back, from its nearest point with nothing between; None if there is none."""
+    """The path with a way to the rest and back, from its nearest point with nothing between. None if there is none."""
     spot = np.array(_before(rest))
     points = path.samples(0.4)[3:-3]
     if not len(points):
@@ -162,15 +172,23 @@ def _before(rest: Rest) -> Point:
 @dataclass
 class _Party:
     members: list[int]
-    place: int
+    place_index: int
     arrives: float  # s
-    visits: dict[int, _Visit] = field(default_factory=dict)  # by member; empty: on the way to the place
+    visits: dict[int, _Visit] = field(default_factory=dict)  # by member, empty while on the way to the place
     waiting: list[int] = field(default_factory=list)  # members that have not come in yet
 
 
 # --- everybody --------------------------------------------------------------------------------------------------------
 
-AWAY, MOVING, SITTING_DOWN, AT_REST, GETTING_UP = range(5)
+
+class Doing(IntEnum):
+    """What a person is doing."""
+
+    AWAY = 0
+    MOVING = 1
+    SITTING_DOWN = 2
+    AT_REST = 3
+    GETTING_UP = 4
 
 
 class _Crowd:
@@ -180,8 +198,8 @@ class _Crowd:
         self.places, self.walkers, self.rng = places, walkers, rng
         self.footprints = [Footprints(place.solids) for place in places]
         number = len(walkers)
-        self.doing = np.full(number, AWAY)
-        self.place = np.full(number, -1)
+        self.doing = np.full(number, int(Doing.AWAY))
+        self.place_index = np.full(number, -1)  # -1 where away
         self.position = np.zeros((number, 2))
         self.velocity = np.zeros((number, 2))
         self.heading = np.zeros(number)
@@ -207,8 +225,8 @@ class _Crowd:
             pace = float(self.speed[members].mean()) * (1 if size == 1 else 0.92)
             self.speed[members] = pace
             self.party[members] = len(self.parties)
-            place = int(self.rng.integers(len(self.places)))
-            self.parties.append(_Party(members, place, float(self.rng.uniform(-WARM_UP, -12))))
+            place_index = int(self.rng.integers(len(self.places)))
+            self.parties.append(_Party(members, place_index, float(self.rng.uniform(-WARM_UP, -12))))
 
     def advance(self, time: float, step: float) -> None:
         """What happens in `step` seconds from `time` on."""
@@ -222,34 +240,35 @@ class _Crowd:
         for state in (self.position, self.velocity, self.heading, self.phase, self.walking, self.along):
             np.round(state, 6, out=state)
         for party in self.parties:
-            if party.visits and not party.waiting and (self.doing[party.members] == AWAY).all():
+            if party.visits and not party.waiting and (self.doing[party.members] == Doing.AWAY).all():
                 self._leave(party, time)
 
-    def steps(self, place: int, clock: float) -> list[Step]:
-        present = np.flatnonzero((self.place == place) & (self.doing != AWAY))
+    def steps(self, place_index: int, clock: float) -> list[Step]:
+        """Of everybody who is in a place."""
+        present = np.flatnonzero((self.place_index == place_index) & (self.doing != Doing.AWAY))
         return [
             Step(
-                self.walkers[i].number,
-                float(self.position[i, 0]),
-                float(self.position[i, 1]),
-                float(self.heading[i]),
-                float(self.phase[i]),
-                float(self.walking[i]),
-                float(self.seat[i]),
-                clock,
+                person=self.walkers[i].number,
+                x=float(self.position[i, 0]),
+                z=float(self.position[i, 1]),
+                heading=float(self.heading[i]),
+                phase=float(self.phase[i]),
+                walking=float(self.walking[i]),
+                seat=float(self.seat[i]),
+                clock=clock,
             )
             for i in present.tolist()
         ]
 
     def _plan(self, party: _Party) -> None:
         """Draws what the members do in the place that they have come to."""
-        rng, place, footprints = self.rng, self.places[party.place], self.footprints[party.place]
+        rng, place, footprints = self.rng, self.places[party.place_index], self.footprints[party.place_index]
         way = np.array(place.ways[int(rng.integers(len(place.ways)))], np.float64)
         if rng.random() < 0.5:
             way = way[::-1]
         size = len(party.members)
         middle = float(np.clip(rng.normal(0, 0.45), -0.9, 0.9))
-        rests = self._choose_rests(party.place, size) if rng.random() < RESTING else []
+        rests = self._choose_rests(party.place_index, size) if rng.random() < RESTING else []
         stay = _log_normal(rng, REST)
         pause_at, pause = math.inf, 0.0
         if rng.random() < PAUSING:
@@ -266,16 +285,16 @@ class _Crowd:
                 if legs is not None:
                     visit.legs, visit.rest = legs, place.rests[number]
                     visit.rest_seconds = stay * float(rng.uniform(0.9, 1.1))
-                    self.taken.add((party.place, number))
-                    self.rest_of[member] = (party.place, number)
+                    self.taken.add((party.place_index, number))
+                    self.rest_of[member] = (party.place_index, number)
             visit.pause_at, visit.pause_seconds = pause_at * visit.legs[0].length, pause
             party.visits[member] = visit
         party.waiting = list(party.members)
 
-    def _choose_rests(self, place: int, size: int) -> list[int]:
-        """Free rests, near each other, one a member; none if there are too few."""
-        rests = self.places[place].rests
-        free = [number for number in range(len(rests)) if (place, number) not in self.taken]
+    def _choose_rests(self, place_index: int, size: int) -> list[int]:
+        """Free rests, near each other, one a member. None if there are too few."""
+        rests = self.places[place_index].rests
+        free = [number for number in range(len(rests)) if (place_index, number) not in self.taken]
         if len(free) < size:
             return []
         first = free[int(self.rng.integers(len(free)))]
@@ -288,11 +307,11 @@ class _Crowd:
         """Members enter where nobody stands."""
         for member in list(party.waiting):
             path = party.visits[member].legs[0]
-            inside = np.flatnonzero((self.place == party.place) & (self.doing != AWAY))
+            inside = np.flatnonzero((self.place_index == party.place_index) & (self.doing != Doing.AWAY))
             if len(inside) and np.linalg.norm(self.position[inside] - np.array(path.points[0]), axis=1).min() < 0.5:
                 continue
             party.waiting.remove(member)
-            self.doing[member], self.place[member] = MOVING, party.place
+            self.doing[member], self.place_index[member] = Doing.MOVING, party.place_index
             self.position[member], self.leg[member], self.along[member] = path.points[0], 0, 0.0
             towards = path.direction(0)
             self.velocity[member] = np.array(towards) * self.speed[member]
@@ -302,19 +321,19 @@ class _Crowd:
     def _leave(self, party: _Party, time: float) -> None:
         party.visits = {}
         party.arrives = time + _log_normal(self.rng, TRAVEL)
-        others = [number for number in range(len(self.places)) if number != party.place] or [party.place]
-        party.place = others[int(self.rng.integers(len(others)))]
+        others = [index for index in range(len(self.places)) if index != party.place_index] or [party.place_index]
+        party.place_index = others[int(self.rng.integers(len(others)))]
 
     def _move(self, time: float, step: float) -> None:
         wanted = np.zeros_like(self.velocity)
-        for i in np.flatnonzero(self.doing != AWAY):
+        for i in np.flatnonzero(self.doing != Doing.AWAY):
             wanted[i] = self._act(int(i), time, step)
-        moving = np.flatnonzero(self.doing == MOVING)
+        moving = np.flatnonzero(self.doing == Doing.MOVING)
         if not len(moving):
             return
         push = np.zeros((len(moving), 2))
-        for place, footprints in enumerate(self.footprints):
-            rows = np.flatnonzero(self.place[moving] == place)
+        for place_index, footprints in enumerate(self.footprints):
+            rows = np.flatnonzero(self.place_index[moving] == place_index)
             if len(rows):
                 gap, out = footprints.nearest(self.position[moving[rows]])
                 push[rows] += out * (3.0 * np.exp(-(gap - BODY) / 0.12))[:, None].clip(0, 6)
@@ -333,32 +352,32 @@ class _Crowd:
         """The velocity that someone wants, after what they have just done."""
         visit = self.parties[self.party[i]].visits[i]
         rest = visit.rest
-        match self.doing[i]:
-            case 1:  # MOVING
+        match Doing(self.doing[i]):
+            case Doing.MOVING:
                 return self._follow(i, visit, time, step)
-            case 2:  # SITTING_DOWN
+            case Doing.SITTING_DOWN:
                 assert rest is not None
                 self._take_seat(i, rest, 1 - (self.until[i] - time) / SIT_DOWN, step)
                 if time >= self.until[i]:
-                    self.doing[i], self.until[i] = AT_REST, time + visit.rest_seconds
-            case 3:  # AT_REST
+                    self.doing[i], self.until[i] = Doing.AT_REST, time + visit.rest_seconds
+            case Doing.AT_REST:
                 assert rest is not None
                 self._turn(i, rest.heading, step)
                 self.walking[i] *= math.exp(-step / 0.15)
                 if time >= self.until[i]:
-                    self.doing[i], self.until[i] = GETTING_UP, time + (SIT_DOWN if rest.seat else 0)
-            case 4:  # GETTING_UP
+                    self.doing[i], self.until[i] = Doing.GETTING_UP, time + (SIT_DOWN if rest.seat else 0)
+            case Doing.GETTING_UP:
                 assert rest is not None
                 if rest.seat:
                     self._take_seat(i, rest, (self.until[i] - time) / SIT_DOWN, step)
                 if time >= self.until[i]:
-                    self.doing[i], self.seat[i], self.leg[i], self.along[i] = MOVING, 0.0, 1, 0.0
+                    self.doing[i], self.seat[i], self.leg[i], self.along[i] = Doing.MOVING, 0.0, 1, 0.0
                     self.velocity[i] = 0
                     self.taken.discard(self.rest_of.pop(i))
         return 0.0, 0.0
 
     def _take_seat(self, i: int, rest: Rest, share: float, step: float) -> None:
-        """A share of sitting down: one turns round before the seat, then sinks onto it."""
+        """A share of sitting down. One turns round before the seat, then sinks onto it."""
         self._turn(i, rest.heading, step)
         self.walking[i] *= math.exp(-step / 0.15)
         sunk = min(max((share - 0.4) / 0.6, 0.0), 1.0)
@@ -380,11 +399,10 @@ class _Crowd:
             if resting:
                 assert visit.rest is not None
                 self.velocity[i] = 0
-                self.doing[i], self.until[i] = (
-                    (SITTING_DOWN, time + SIT_DOWN) if visit.rest.seat else (AT_REST, time + visit.rest_seconds)
-                )
+                sits, stands = (Doing.SITTING_DOWN, time + SIT_DOWN), (Doing.AT_REST, time + visit.rest_seconds)
+                self.doing[i], self.until[i] = sits if visit.rest.seat else stands
             else:
-                self.doing[i], self.place[i] = AWAY, -1
+                self.doing[i], self.place_index[i] = Doing.AWAY, -1
             return 0.0, 0.0
         if self.leg[i] == 0 and along >= visit.pause_at:
             visit.pause_seconds -= step
@@ -405,25 +423,29 @@ class _Crowd:
         party = self.parties[self.party[i]]
         if len(party.members) == 1:
             return 1.0
-        mates = [m for m in party.members if self.doing[m] == MOVING and self.leg[m] == self.leg[i]]
-        togo = [party.visits[m].legs[self.leg[m]].length - self.along[m] - party.visits[m].behind for m in mates]
-        mine = visit.legs[self.leg[i]].length - self.along[i] - visit.behind
-        late = mine - sum(togo) / len(togo) - (0.8 if party.waiting else 0)
+        mates = [m for m in party.members if self.doing[m] == Doing.MOVING and self.leg[m] == self.leg[i]]
+        theirs = [party.visits[m].legs[self.leg[m]].length - self.along[m] - party.visits[m].behind for m in mates]
+        to_go = visit.legs[self.leg[i]].length - self.along[i] - visit.behind
+        late = to_go - sum(theirs) / len(theirs) - (0.8 if party.waiting else 0)
         return 1 + 0.45 * min(max(late, -0.9), 0.7)
 
     def _avoid(self, moving: NDArray[np.intp]) -> Vectors:
         """(M, 2) m/s², away from others and, from those who come towards one, to the side (social force)."""
-        others = np.flatnonzero(self.doing != AWAY)
+        others = np.flatnonzero(self.doing != Doing.AWAY)
         offset = self.position[moving][:, None] - self.position[others]  # (M, O, 2)
         distance = np.maximum(np.linalg.norm(offset, axis=2), 1e-6)
-        meets = (self.place[moving][:, None] == self.place[others]) & (moving[:, None] != others) & (distance < 3)
+        meets = (
+            (self.place_index[moving][:, None] == self.place_index[others])
+            & (moving[:, None] != others)
+            & (distance < 3)
+        )
         away = offset / distance[..., None]
         mates = self.party[moving][:, None] == self.party[others]
         strength = np.where(mates, 1.0, 3.2) * np.exp(-(distance - CLOSEST) / np.where(mates, 0.12, 0.28))
         closing = -((self.velocity[moving][:, None] - self.velocity[others]) * away).sum(axis=2)
         ahead = (-away * self.velocity[moving][:, None]).sum(axis=2) > 0
         side = np.stack([-away[..., 1], away[..., 0]], axis=2)
-        # Who passes on which side is settled by where one is already; straight ahead, both go to their right.
+        # Who passes on which side is settled by where one is already. Straight ahead, both go to their right.
         cross = self.velocity[moving][:, None, 0] * away[..., 1] - self.velocity[moving][:, None, 1] * away[..., 0]
         side *= np.where(cross >= -0.05, 1.0, -1.0)[..., None]
         dodge = np.where(ahead & (closing > 0.1) & ~mates, 1.6 * closing * np.exp(-distance / 1.1), 0.0)
@@ -432,18 +454,18 @@ class _Crowd:
 
     def _keep_apart(self, moving: NDArray[np.intp]) -> None:
         """Moves those apart who stand in each other, and out of solids."""
-        present = np.flatnonzero(self.doing != AWAY)
+        present = np.flatnonzero(self.doing != Doing.AWAY)
         for _ in range(2):
             offset = self.position[moving][:, None] - self.position[present]
             distance = np.linalg.norm(offset, axis=2)
-            near = (self.place[moving][:, None] == self.place[present]) & (moving[:, None] != present)
+            near = (self.place_index[moving][:, None] == self.place_index[present]) & (moving[:, None] != present)
             lack = np.where(near, np.maximum(CLOSEST - distance, 0.0), 0.0)
-            share = np.where(self.doing[present] == MOVING, 0.5, 1.0)
+            share = np.where(self.doing[present] == Doing.MOVING, 0.5, 1.0)
             away = offset / np.maximum(distance, 1e-6)[..., None]
             shift = (away * (lack * share)[..., None]).sum(axis=1)
             self.position[moving] += shift.clip(-0.04, 0.04)
-        for place, footprints in enumerate(self.footprints):
-            rows = moving[self.place[moving] == place]
+        for place_index, footprints in enumerate(self.footprints):
+            rows = moving[self.place_index[moving] == place_index]
             if len(rows):
                 gap, out = footprints.nearest(self.position[rows])
                 self.position[rows] += out * np.maximum(BODY - gap, 0.0)[:, None].clip(0, 0.1)

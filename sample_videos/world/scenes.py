@@ -1,7 +1,4 @@
-"""The two sites that are filmed: what stands in their places, the light, the ways, the rests, and the cameras.
-
-The names of places, and of random ones, are here too, so that this is where the rest of the world looks for them.
-"""
+"""The two sites that are filmed: what stands in their places, the light, the ways, the rests, and the cameras."""
 
 from __future__ import annotations
 
@@ -77,7 +74,13 @@ def _plaza() -> Place:
         parts, seats = bench(x, z, heading)
         solids += parts
         rests += seats
-    light = Light((-0.55, 0.75, 0.45), (2.3, 2.15, 1.9), (0.55, 0.65, 0.85), (0.28, 0.25, 0.22), (0.8, 0.95, 1.2))
+    light = Light(
+        sun=(-0.55, 0.75, 0.45),
+        sun_colour=(2.3, 2.15, 1.9),
+        sky=(0.55, 0.65, 0.85),
+        ground=(0.28, 0.25, 0.22),
+        background=(0.8, 0.95, 1.2),
+    )
     ways = (
         ((-16.5, -3.6), (-8, -3.9), (0, -4), (2.6, -1), (5.6, 9)),
         ((-16.5, -8.6), (-5.5, -8.4), (3, -7.9), (6.3, -9.2), (13.5, -9.5), (17.2, -9.5), (18.2, -5.6)),
@@ -130,7 +133,13 @@ def _street() -> Place:
     parts, seats = bench(6.1, -8.2, 0.0, 3, Surface.STEEL)
     solids += parts
     rests = [*seats, Rest((4.0, -7.9), 0.5), Rest((1.2, -8.4), math.pi), *talk(-0.4, -7.9)]
-    light = Light((0.3, 0.9, 0.2), (0, 0, 0), (0.95, 1.05, 1.2), (0.42, 0.42, 0.42), (1.1, 1.15, 1.2))
+    light = Light(
+        sun=(0.3, 0.9, 0.2),
+        sun_colour=(0, 0, 0),
+        sky=(0.95, 1.05, 1.2),
+        ground=(0.42, 0.42, 0.42),
+        background=(1.1, 1.15, 1.2),
+    )
     ways = (
         ((-9.5, -6.0), (0, -6.2), (8, -6.1), (20, -6.3)),
         ((20, -6.6), (10, -6.4), (1.5, -6.5), (-9.5, -7.0)),
@@ -182,7 +191,14 @@ def _hall() -> Place:
         parts, seats = bench(x, z, heading, 4, Surface.STEEL, (1.2, 1.2, 1.3))
         solids += parts
         rests += seats
-    light = Light((0, 1, 0.1), (0, 0, 0), (0.30, 0.26, 0.20), (0.20, 0.17, 0.13), (0.7, 0.75, 0.8), lamps)
+    light = Light(
+        sun=(0, 1, 0.1),
+        sun_colour=(0, 0, 0),
+        sky=(0.30, 0.26, 0.20),
+        ground=(0.20, 0.17, 0.13),
+        background=(0.7, 0.75, 0.8),
+        lamps=lamps,
+    )
     ways = (
         ((4.4, -26.8), (0, -26.4), (0, -22), (0.6, -14), (0.6, -6.5), (0, 0), (-0.5, 9)),
         ((-0.5, 9), (0.4, -2), (0.6, -9), (1, -18), (0, -22), (0, -26.4), (4.4, -26.8)),
@@ -238,7 +254,12 @@ def _entrance() -> Place:
         Lamp((-1.5, 4.5, 3.5), 1.0, sodium),
     )
     light = Light(
-        (0.5, 0.5, 0.4), (0.25, 0.22, 0.25), (0.16, 0.18, 0.30), (0.12, 0.11, 0.11), (0.25, 0.28, 0.45), lamps
+        sun=(0.5, 0.5, 0.4),
+        sun_colour=(0.25, 0.22, 0.25),
+        sky=(0.16, 0.18, 0.30),
+        ground=(0.12, 0.11, 0.11),
+        background=(0.25, 0.28, 0.45),
+        lamps=lamps,
     )
     ways = (
         ((-9.5, -4.0), (-3, -5.6), (0, -9), (0.1, -14.2), (-4.8, -15.2)),
@@ -291,7 +312,14 @@ def _platform() -> Place:
         solids += parts
         rests += seats
     lamps = tuple(Lamp((x, 4.4, z), 0.9, (0.9, 0.95, 1.0)) for x in (-2, 2) for z in (-10, -18))
-    light = Light((-0.4, 0.8, 0.3), (0, 0, 0), (0.75, 0.82, 0.92), (0.35, 0.35, 0.34), (0.95, 1.0, 1.1), lamps)
+    light = Light(
+        sun=(-0.4, 0.8, 0.3),
+        sun_colour=(0, 0, 0),
+        sky=(0.75, 0.82, 0.92),
+        ground=(0.35, 0.35, 0.34),
+        background=(0.95, 1.0, 1.1),
+        lamps=lamps,
+    )
     ways = (
         ((0, -29.5), (2.9, -28.4), (2.7, -18), (2.5, -10), (2.2, 0), (0, 10)),
         ((0, 10), (-2.2, 0), (-2.4, -10), (-2.7, -20), (-2.9, -28.4), (0, -29.5)),
@@ -350,7 +378,14 @@ def _shop() -> Place:
         Rest((6.8, -5.2), math.pi / 2),
         *talk(-5.6, -1.6),
     ]
-    light = Light((0, 1, 0.1), (0, 0, 0), (0.42, 0.43, 0.45), (0.32, 0.31, 0.30), (0.5, 0.5, 0.5), lamps)
+    light = Light(
+        sun=(0, 1, 0.1),
+        sun_colour=(0, 0, 0),
+        sky=(0.42, 0.43, 0.45),
+        ground=(0.32, 0.31, 0.30),
+        background=(0.5, 0.5, 0.5),
+        lamps=lamps,
+    )
     ways = (
         (
             (9.6, 4.2),
@@ -409,7 +444,14 @@ def _corridor() -> Place:
         Rest((-1.1, -8.2), -math.pi / 2),
         *talk(-0.95, -5.0),
     ]
-    light = Light((0, 1, 0.1), (0, 0, 0), (0.34, 0.33, 0.31), (0.22, 0.22, 0.23), (0.4, 0.4, 0.4), lamps)
+    light = Light(
+        sun=(0, 1, 0.1),
+        sun_colour=(0, 0, 0),
+        sky=(0.34, 0.33, 0.31),
+        ground=(0.22, 0.22, 0.23),
+        background=(0.4, 0.4, 0.4),
+        lamps=lamps,
+    )
     ways = (
         ((-5.6, -25.3), (-0.4, -25.3), (-0.4, -14), (-0.3, -5), (-0.8, 10)),
         ((-0.8, 10), (0.3, -3), (0.4, -14), (0.3, -22.5), (0.5, -25.3), (6, -25.3)),
@@ -467,7 +509,14 @@ def _lobby() -> Place:
         parts, seats = bench(x, z, heading, 2, Surface.PAINT, (0.25, 0.28, 0.33))
         solids += parts
         rests += seats
-    light = Light((0.7, 0.6, 0.2), (0, 0, 0), (0.36, 0.38, 0.42), (0.26, 0.25, 0.24), (0.6, 0.65, 0.7), lamps)
+    light = Light(
+        sun=(0.7, 0.6, 0.2),
+        sun_colour=(0, 0, 0),
+        sky=(0.36, 0.38, 0.42),
+        ground=(0.26, 0.25, 0.24),
+        background=(0.6, 0.65, 0.7),
+        lamps=lamps,
+    )
     ways = (
         ((-10.6, -2.6), (-10.6, -7.1), (-6.8, -7.2), (-1.0, -9), (-0.5, -15), (-0.55, -19), (0.3, -21.9), (5.2, -22)),
         ((5.2, -22), (1.0, -21.9), (1.1, -19), (1.1, -15), (1.4, -9), (1.2, -2), (2.0, 9)),
@@ -538,7 +587,13 @@ def _carpark() -> Place:
         Rest((5.6, -9.6), 2.6),
         Rest((-6.1, -11.6), 0.2),
     ]
-    light = Light((0.75, 0.35, 0.35), (2.2, 1.7, 1.15), (0.42, 0.48, 0.62), (0.22, 0.2, 0.18), (0.75, 0.8, 0.95))
+    light = Light(
+        sun=(0.75, 0.35, 0.35),
+        sun_colour=(2.2, 1.7, 1.15),
+        sky=(0.42, 0.48, 0.62),
+        ground=(0.22, 0.2, 0.18),
+        background=(0.75, 0.8, 0.95),
+    )
     ways = (
         ((-18, -10.2), (-6, -10), (3, -10.2), (17.5, -10.4)),
         ((-17, -8.8), (-4.6, -9), (-1.2, -7.4), (0.4, -3), (1.6, 12)),
@@ -598,7 +653,13 @@ def _courtyard() -> Place:
         parts, seats = bench(x, z, heading)
         solids += parts
         rests += seats
-    light = Light((0.5, 0.8, 0.35), (2.1, 1.98, 1.75), (0.5, 0.6, 0.78), (0.24, 0.26, 0.18), (0.75, 0.88, 1.1))
+    light = Light(
+        sun=(0.5, 0.8, 0.35),
+        sun_colour=(2.1, 1.98, 1.75),
+        sky=(0.5, 0.6, 0.78),
+        ground=(0.24, 0.26, 0.18),
+        background=(0.75, 0.88, 1.1),
+    )
     ways = (
         ((-13.2, -5.8), (-6, -5.9), (0, -6), (7, -5.6), (14, -6.1), (18, -6.1), (18.2, -2.2)),
         ((4.2, -24.2), (0.1, -24), (0.1, -20), (0.3, -12), (0.2, -5), (2, 11)),
@@ -616,7 +677,14 @@ def _sites() -> dict[str, tuple[View, ...]]:
         View(
             "plaza",
             plaza,
-            Camera((1.5, 3.9, 5.2), (0, 0.6, -5), 56, sensor=Sensor(1.0, (1.0, 1.0, 1.0), 1.05, 0.25, 0.45, 1.6)),
+            Camera(
+                (1.5, 3.9, 5.2),
+                (0, 0.6, -5),
+                56,
+                sensor=Sensor(
+                    exposure=1.0, white_balance=(1.0, 1.0, 1.0), saturation=1.05, contrast=0.25, blur=0.45, noise=1.6
+                ),
+            ),
             "station square in the sun, 3.9 m high",
         ),
         View(
@@ -627,7 +695,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (0.5, 0.8, -5),
                 56,
                 distortion=-0.05,
-                sensor=Sensor(0.95, (0.90, 1.0, 1.16), 0.8, 0.0, 0.7, 2.2),
+                sensor=Sensor(
+                    exposure=0.95, white_balance=(0.90, 1.0, 1.16), saturation=0.8, contrast=0.0, blur=0.7, noise=2.2
+                ),
             ),
             "street with parked cars under a grey sky, 3.4 m high",
         ),
@@ -639,14 +709,23 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (-0.8, 0.9, -8),
                 62,
                 distortion=-0.08,
-                sensor=Sensor(1.05, (1.06, 1.0, 0.86), 0.95, 0.15, 0.6, 2.6),
+                sensor=Sensor(
+                    exposure=1.05, white_balance=(1.06, 1.0, 0.86), saturation=0.95, contrast=0.15, blur=0.6, noise=2.6
+                ),
             ),
             "station hall under warm lamps, 3.0 m high",
         ),
         View(
             "entrance",
             _entrance(),
-            Camera((-3.5, 3.8, 5.8), (0.3, 0.7, -6), 60, sensor=Sensor(1.15, (1.06, 1.0, 0.97), 0.9, 0.15, 0.8, 3.6)),
+            Camera(
+                (-3.5, 3.8, 5.8),
+                (0.3, 0.7, -6),
+                60,
+                sensor=Sensor(
+                    exposure=1.15, white_balance=(1.06, 1.0, 0.97), saturation=0.9, contrast=0.15, blur=0.8, noise=3.6
+                ),
+            ),
             "lit entrance at dusk, 3.8 m high",
         ),
         View(
@@ -657,7 +736,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (0.5, 0.6, -8.2),
                 62,
                 distortion=-0.1,
-                sensor=Sensor(0.9, (1.04, 1.0, 0.93), 0.9, 0.15, 0.7, 2.4),
+                sensor=Sensor(
+                    exposure=0.9, white_balance=(1.04, 1.0, 0.93), saturation=0.9, contrast=0.15, blur=0.7, noise=2.4
+                ),
             ),
             "the same square from the west, 4.8 m high; overlaps plaza",
         ),
@@ -669,7 +750,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (-0.6, 0.7, -9),
                 60,
                 distortion=-0.05,
-                sensor=Sensor(1.0, (0.97, 1.0, 1.05), 0.85, 0.1, 0.6, 2.0),
+                sensor=Sensor(
+                    exposure=1.0, white_balance=(0.97, 1.0, 1.05), saturation=0.85, contrast=0.1, blur=0.6, noise=2.0
+                ),
             ),
             "platform with a train, overcast, 4.0 m high",
         ),
@@ -683,7 +766,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (0, 0.5, -4.5),
                 75,
                 distortion=-0.15,
-                sensor=Sensor(1.0, (0.98, 1.0, 1.02), 1.0, 0.1, 0.8, 2.0),
+                sensor=Sensor(
+                    exposure=1.0, white_balance=(0.98, 1.0, 1.02), saturation=1.0, contrast=0.1, blur=0.8, noise=2.0
+                ),
             ),
             "shop floor between shelves, wide lens, 2.9 m high",
         ),
@@ -695,7 +780,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (-0.15, 0.8, -6),
                 56,
                 distortion=-0.08,
-                sensor=Sensor(1.1, (1.02, 1.0, 0.97), 0.85, 0.05, 0.6, 3.0),
+                sensor=Sensor(
+                    exposure=1.1, white_balance=(1.02, 1.0, 0.97), saturation=0.85, contrast=0.05, blur=0.6, noise=3.0
+                ),
             ),
             "office corridor, 2.5 m high",
         ),
@@ -707,7 +794,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (-1, 0.6, -8),
                 64,
                 distortion=-0.06,
-                sensor=Sensor(1.0, (1.0, 1.0, 1.04), 0.9, 0.2, 0.5, 1.8),
+                sensor=Sensor(
+                    exposure=1.0, white_balance=(1.0, 1.0, 1.04), saturation=0.9, contrast=0.2, blur=0.5, noise=1.8
+                ),
             ),
             "office lobby by daylight, 4.0 m high",
         ),
@@ -719,7 +808,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (0.6, 0.4, -8),
                 62,
                 distortion=-0.1,
-                sensor=Sensor(0.95, (1.05, 1.0, 0.92), 0.95, 0.2, 0.6, 2.2),
+                sensor=Sensor(
+                    exposure=0.95, white_balance=(1.05, 1.0, 0.92), saturation=0.95, contrast=0.2, blur=0.6, noise=2.2
+                ),
             ),
             "car park in a low sun, 6.0 m high",
         ),
@@ -731,7 +822,9 @@ def _sites() -> dict[str, tuple[View, ...]]:
                 (0.8, 0.6, -6),
                 58,
                 distortion=-0.05,
-                sensor=Sensor(1.0, (1.0, 1.0, 0.98), 1.1, 0.15, 0.5, 1.5),
+                sensor=Sensor(
+                    exposure=1.0, white_balance=(1.0, 1.0, 0.98), saturation=1.1, contrast=0.15, blur=0.5, noise=1.5
+                ),
             ),
             "courtyard with trees and benches, sunny, 4.5 m high",
         ),

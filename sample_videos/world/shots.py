@@ -1,8 +1,8 @@
 """What models learn from: single frames of random places, and crops of single people, with their labels for free.
 
-Every place, person and pose here is drawn at random (`random_places.random_view`, `people.person`); none of the named
+Every place, person and pose here is drawn at random (`random_places.random_view`, `people.person`). None of the named
 views and none of the films' people are used, so that the films stay a fair test. Both writers work in units that a
-process does alone, skip units already on disk, and give the same files whatever the number of processes.
+process does alone. They skip units already on disk, and give the same files whatever the number of processes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from sample_videos.world.random_places import random_view
 from sample_videos.world.renderer import Actor, Stage
 from sample_videos.world.whole_file import whole_file
 
-FIRST_PERSON = 1_000_000  # seeds of training people; the films' are below
+FIRST_PERSON = 1_000_000  # seeds of training people, the films' are below
 CELL = 0.024  # m, of the meshes: people in training shots are small
 FRAMES_A_STAGE = 12
-CAST = 160  # people that one process draws its frames' people from; a mesh takes longer than a frame
+CAST = 160  # people that one process draws its frames' people from, as a mesh takes longer than a frame
 PEOPLE_A_GROUP = 64  # share their cameras in `write_crops`
-SPOTS = 600  # ground points tried in a view; people stand on the free ones
-TRIES = 20_000  # to picture somebody; a view where it takes as many has no place for them
+SPOTS = 600  # ground points tried in a view, people stand on the free ones
+TRIES = 20_000  # to picture somebody, a view where it takes as many has no place for them
 SITTING, STANDING = 0.07, 0.25  # shares of people
-Progress = Callable[[int, int], None]  # told how many units of how many are done
+Progress = Callable[[int, int], None]  # takes how many units of how many are done
 SIZES = 50, 420  # px, heights of people that are cropped
 LABELLED = 0.25  # least visibility of a labelled person…
 SMALLEST = 16  # …and least height, px
@@ -60,7 +60,7 @@ def write_frames_of_stage(folder: Path, count: int, seed: int, width: int, heigh
     for number in numbers:
         cast = rng.choice(CAST, size=crowd_size(rng), replace=False)
         where = scatter(spots, len(cast), rng)
-        shot = stage.shoot([pose(cast_member(seed, int(one)), spot, rng) for one, spot in zip(cast, where)])
+        shot = stage.shoot([pose(cast_member(seed, int(member)), spot, rng) for member, spot in zip(cast, where)])
         image = expose(view.camera.sensor, shot.image, number, seed)
         sizes = shot.boxes[:, 2:] - shot.boxes[:, :2]
         kept = (shot.visibility >= LABELLED) & (sizes[:, 1] >= SMALLEST)
@@ -90,8 +90,8 @@ def write_crops(
 ) -> None:
     """Renders every one of `people` people in `styles` random cameras, `shots` crops each.
 
-    Shards, one a group of people: `crops-0003.npy` (N, height, width, 3) uint8 RGB and `labels-0003.npy` (N, 2) int32
-    of person and camera, both counted from 0 over all shards.
+    A group of people is one shard: `crops-0003.npy` (N, height, width, 3) uint8 RGB and `labels-0003.npy` (N, 2) int32.
+    Labels are person and camera, both counted from 0 over all shards.
     """
     folder.mkdir(parents=True, exist_ok=True)
     task = functools.partial(write_crops_of_group, folder, people, seed, styles, shots, height, width)
@@ -126,7 +126,7 @@ def crops_of_group(
 def crops_of_view(
     view: View, cast: list[tuple[Person, Figure]], rng: np.random.Generator, shots: int, height: int, width: int
 ) -> list[NDArray[np.uint8]] | None:
-    """`shots` crops of each of the cast, one after the other; None where there is no place for one of them."""
+    """`shots` crops of each of the cast, one after the other. None where there is no place for one of them."""
     if not has_room(view, spots := free_spots(view, rng, SPOTS)):
         return None
     stage, crops = Stage(view), []
@@ -174,8 +174,8 @@ def take_crop(
         if rng.random() < 0.3:  # someone else, mostly nearer to the camera
             towards = np.array([camera.eye[0] - x, camera.eye[2] - z])
             aside = towards / np.hypot(*towards) * rng.uniform(-0.8, 1.2) + rng.normal(0, 0.45, 2)
-            other = cast[int(rng.integers(len(cast)))]
-            actors.append(pose(other, (x + aside[0], z + aside[1]), rng))
+            neighbour = cast[int(rng.integers(len(cast)))]
+            actors.append(pose(neighbour, (x + aside[0], z + aside[1]), rng))
         half = 0.5 * size * rng.uniform(0.36, 0.56)
         middle = (feet[0] + head[0]) / 2 + rng.normal(0, 0.04) * size
         top, bottom = head[1] - rng.uniform(-0.04, 0.12) * size, feet[1] + rng.uniform(-0.08, 0.10) * size
@@ -204,11 +204,12 @@ def crowd_size(rng: np.random.Generator) -> int:
 
 @functools.lru_cache(maxsize=CAST)
 def cast_member(seed: int, number: int) -> tuple[Person, Figure]:
+    """A training person, kept for the process's next frames."""
     return training_person(seed, number)
 
 
 def training_person(seed: int, number: int) -> tuple[Person, Figure]:
-    """Person `number`, below 100,000, of all that a seed has; none of the films'."""
+    """Person `number`, below 100,000, of all that a seed has. None is in the films."""
     return dressed(FIRST_PERSON + seed * 100_000 + number)
 
 
@@ -227,7 +228,7 @@ def scatter(spots: NDArray[np.float64], count: int, rng: np.random.Generator) ->
         if taken and rng.random() < 0.35:  # beside the last one
             angle, apart = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.9)
             x, z = taken[-1][0] + apart * np.sin(angle), taken[-1][1] + apart * np.cos(angle)
-        if all(np.hypot(x - other[0], z - other[1]) > 0.45 for other in taken):
+        if all(np.hypot(x - taken_x, z - taken_z) > 0.45 for taken_x, taken_z in taken):
             taken.append((float(x), float(z)))
     return taken
 
@@ -244,12 +245,13 @@ def pose(who: tuple[Person, Figure], spot: Point, rng: np.random.Generator) -> A
 
 
 def in_processes(task: Callable[[int], None], units: range, workers: int, done: Progress) -> None:
-    """Does every unit in one of `workers` processes; tells `done` how many of how many are."""
+    """Does every unit in one of `workers` processes. Tells `done` how many of how many are."""
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for number, _ in enumerate(pool.imap_unordered(task, units), start=1):
             done(number, len(units))
 
 
 def save_array(path: Path, array: NDArray[np.generic]) -> None:
+    """Writes a .npy file, whole or not at all."""
     with whole_file(path) as part, part.open("wb") as file:
         np.save(file, array)

@@ -23,14 +23,17 @@ def box(
     tint: Colour = WHITE,
     shape: Shape = Shape.BOX,
 ) -> Solid:
+    """A solid between two ends of each axis, in any order, m."""
     return Solid(shape, (min(x), min(y), min(z)), (max(x), max(y), max(z)), surface, tint)
 
 
 def post(x: float, z: float, radius: float, y: tuple[float, float], surface: Surface, tint: Colour = WHITE) -> Solid:
+    """An upright cylinder around a ground point."""
     return box((x - radius, x + radius), y, (z - radius, z + radius), surface, tint, Shape.CYLINDER)
 
 
 def ground(surface: Surface, tint: Colour = WHITE) -> Solid:
+    """All the ground of a place."""
     return box((-70, 70), (-0.1, 0), (-70, 70), surface, tint)
 
 
@@ -140,7 +143,7 @@ def tree(x: float, z: float, height: float, green: Colour = WHITE, crown: float 
 def bench(
     x: float, z: float, heading: float, seats: int = 3, surface: Surface = Surface.WOOD, tint: Colour = WHITE
 ) -> tuple[list[Solid], list[Rest]]:
-    """A bench with a back, and the rests on it; one sits on it with a heading of 0, ±π/2 or π."""
+    """A bench with a back, and the rests on it. One sits on it with a heading of 0, ±π/2 or π."""
     half, height = 0.31 * seats, 0.45
     forward = (round(math.sin(heading)), round(math.cos(heading)))
     sideways = (forward[1], -forward[0])
@@ -174,6 +177,7 @@ def talk(x: float, z: float, people: int = 2, apart: float = 0.9) -> list[Rest]:
 
 
 def planter(x: tuple[float, float], z: tuple[float, float], height: float = 0.55, bush: float = 0.75) -> list[Solid]:
+    """A trough of concrete with bushes in a row."""
     middle, size = ((x[0] + x[1]) / 2, (z[0] + z[1]) / 2), (x[1] - x[0], z[1] - z[0])
     solids = [box(x, (0, height), z, Surface.CONCRETE)]
     long_x = size[0] >= size[1]
@@ -188,14 +192,17 @@ def planter(x: tuple[float, float], z: tuple[float, float], height: float = 0.55
 
 
 def hedge(x: tuple[float, float], z: tuple[float, float], height: float = 1.1) -> list[Solid]:
+    """A cut hedge."""
     return [box(x, (0, height), z, Surface.LEAVES, (0.9, 1.0, 0.8))]
 
 
 def bollards(spots: Sequence[Point], tint: Colour = DARK) -> list[Solid]:
+    """One at each spot."""
     return [post(x, z, 0.08, (0, 0.9), Surface.PAINT, tint) for x, z in spots]
 
 
 def lamp_post(x: float, z: float, height: float = 4.6) -> list[Solid]:
+    """A post with a lamp on top. It gives no light of its own: that is a Lamp."""
     return [
         post(x, z, 0.07, (0, height), Surface.STEEL, (0.6, 0.6, 0.6)),
         box(
@@ -210,6 +217,7 @@ def lamp_post(x: float, z: float, height: float = 4.6) -> list[Solid]:
 
 
 def litter_bin(x: float, z: float, tint: Colour = (0.25, 0.32, 0.25)) -> list[Solid]:
+    """A round bin with a rim."""
     return [
         post(x, z, 0.24, (0, 0.85), Surface.PAINT, tint),
         post(x, z, 0.26, (0.85, 0.92), Surface.STEEL),
@@ -240,6 +248,7 @@ def kiosk(
 
 
 def shelf(x: tuple[float, float], z: tuple[float, float], height: float) -> list[Solid]:
+    """A shelf with goods on all sides."""
     return [
         box(x, (0.12, height), z, Surface.SHELVES),
         box(x, (0, 0.12), z, Surface.PAINT, DARK),
@@ -273,7 +282,7 @@ def panes(
     tint: Colour = WHITE,
     depth: float = 0.05,
 ) -> list[Solid]:
-    """Windows, doors or pictures on a wall; they stick out by `depth`, signed."""
+    """Windows, doors or pictures on a wall. They stick out by `depth`, signed."""
     across = (at, at + depth)
     return [
         box(span, y, across, surface, tint) if along == "x" else box(across, y, span, surface, tint) for span in spans

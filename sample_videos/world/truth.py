@@ -1,7 +1,7 @@
 """What is true in the films, as files: boxes with person ids, calibration, and who was where when.
 
-There is no `seqinfo.ini` beside the boxes: to other programs it says that pictures lie there, and a folder of films
-would then have every camera twice. Frame rate, length and start stand in `calibration.json`.
+There is no `seqinfo.ini` beside the boxes. To other programs it says that pictures lie there, and a folder of films
+would have every camera twice. Frame rate, length and start stand in `calibration.json`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sample_videos.world.whole_file import whole_file
 
 LEAST_VISIBILITY = 0.02  # less of a person is no row
 PRESENT = 0.25  # visibility from which someone counts as seen
+FRAME, PERSON, VISIBILITY, COLUMNS = 0, 1, 8, 9  # of the rows of boxes
 PRESENCE_COLUMNS = ("person", "camera", "first", "last", "frames")
 
 
@@ -39,9 +40,15 @@ class FilmTimes:
 
 
 def box_rows(frame: int, people: Sequence[int], shot: Shot) -> list[tuple[float, ...]]:
-    """Of frame `frame` (from 1): frame, person, left, top, width, height, 1, 1, visibility, for whoever can be seen.
+    """A frame's rows for whoever can be seen. Boxes hold the whole silhouette as far as it is inside the frame.
 
-    `people` are the persons of the shot's actors; boxes hold the whole silhouette as far as it is inside the frame.
+    Args:
+        frame: Counted from 1.
+        people: Numbers of the shot's actors.
+        shot: The rendered frame.
+
+    Returns:
+        Frame, person, left, top, width, height, 1, 1 and visibility, in order of person.
     """
     rows = []
     for person, (left, top, right, bottom), visibility in zip(people, shot.boxes, shot.visibility, strict=True):
@@ -58,15 +65,15 @@ def write_boxes(folder: Path, camera: str, rows: Iterable[tuple[float, ...]]) ->
 
 def write_calibration(folder: Path, name: str, camera: Camera, times: FilmTimes) -> None:
     """Writes `folder/<camera>/calibration.json`: K, R, t, k1, size, and when the frames were taken."""
-    known = {**calibration(camera), "fps": times.fps, "frames": times.frames, "start": times.start.isoformat()}
-    _write(folder / name / "calibration.json", json.dumps(known, indent=1) + "\n")
+    content = {**calibration(camera), "fps": times.fps, "frames": times.frames, "start": times.start.isoformat()}
+    _write(folder / name / "calibration.json", json.dumps(content, indent=1) + "\n")
 
 
 def read_boxes(folder: Path, camera: str) -> NDArray[np.float64]:
     """(N, 9) what `write_boxes` wrote."""
     text = (folder / camera / "gt" / "gt.txt").read_text(encoding="utf-8")
     rows = [[float(value) for value in line.split(",")] for line in text.splitlines()]
-    return np.array(rows, np.float64).reshape(-1, 9)
+    return np.array(rows, np.float64).reshape(-1, COLUMNS)
 
 
 def write_presence(folder: Path, films: dict[str, FilmTimes]) -> None:
@@ -74,9 +81,9 @@ def write_presence(folder: Path, films: dict[str, FilmTimes]) -> None:
     table = []
     for camera, times in films.items():
         rows = read_boxes(folder, camera)
-        rows = rows[rows[:, 8] > PRESENT]
-        for person in np.unique(rows[:, 1]).astype(int).tolist():
-            frames = rows[rows[:, 1] == person, 0].astype(int)
+        rows = rows[rows[:, VISIBILITY] > PRESENT]
+        for person in np.unique(rows[:, PERSON]).astype(int).tolist():
+            frames = rows[rows[:, PERSON] == person, FRAME].astype(int)
             first, last = times.of(int(frames.min())), times.of(int(frames.max()))
             table.append((person, camera, _stamp(first), _stamp(last), len(frames)))
     with whole_file(folder / "presence.csv") as part, part.open("w", encoding="utf-8", newline="") as file:

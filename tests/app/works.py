@@ -27,7 +27,7 @@ from app.search.query import query
 from app.search.searcher import Wish
 from deploy.export import Checked, Exported
 
-IMPORTED = ["tests.app.works", "reid.train", "torch.utils.tensorboard", "torch._dynamo"]  # all that work imports late
+IMPORTED = ["tests.app.works", "reid.training", "torch.utils.tensorboard", "torch._dynamo"]  # what work imports late
 BUSY = 3  # exit code: another process holds the lease
 Work = Callable[[Site, dict[str, Any]], None]
 

@@ -12,7 +12,7 @@ import torch
 from bench import papers_size
 from bench.papers_size import epochs_that_fit, step_speed
 from reid.encoder import EncoderConfig
-from reid.train import Result, Settings
+from reid.training import Result, Settings
 
 
 def result(method: str, epochs: int) -> Result:
@@ -39,15 +39,17 @@ def test_figures_are_there_after_each_part(
         assert settings.epochs is not None and settings.backbone == "resnet50" and settings.size == (256, 128)
         figures = json.loads((tmp_path / "figures.json").read_text())
         assert figures["images_per_second_of_a_step"] == {"bf16": 9.0, "fp32": 9.0}
-        assert ("eea" in figures) == (settings.method == "merged")
-        asked.append((settings.method, settings.epochs, test_every))
-        return result(settings.method, settings.epochs)
+        assert ("eea" in figures) == (settings.config.method == "merged")
+        asked.append((settings.config.method, settings.epochs, test_every))
+        return result(settings.config.method, settings.epochs)
 
     monkeypatch.setattr(papers_size, "train_benchmark", train)
     monkeypatch.setattr(papers_size, "step_speed", lambda *_: 9.0)
     options: list[Any] = ["--data", "market1501:DIR", "--out", tmp_path, "--minutes", 1]
     monkeypatch.setattr("sys.argv", ["papers_size", *map(str, options)])
-    papers_size.main()
+    with pytest.raises(SystemExit) as ended:
+        papers_size.main()
+    assert ended.value.code == 0
     figures = json.loads(capsys.readouterr().out)
     assert [(method, epochs > 1) for method, epochs, _ in asked] == [
         ("eea", False), ("eea", True), ("merged", False), ("merged", True),

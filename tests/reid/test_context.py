@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.merging import MergeRules, context, contextual, probability, without_camera
-from reid.methods.merged import MergedConfig
+from reid.camera_shift import without_camera
+from reid.merging import MergeRules, context, contextual, probability
+from reid.methods.merged import WITHIN
 
 RULES = MergeRules()
 
@@ -117,4 +118,4 @@ def test_probabilities_rise_and_are_stricter_within_a_camera() -> None:
     within, across = probability(RULES.within)(similarity), probability(RULES.across)(similarity)
     assert (np.diff(within) > 0).all() and (within < across).all()
     assert probability(RULES.across)(np.array([RULES.across]))[0] == pytest.approx(0.5)
-    assert RULES.within < MergedConfig().within  # learning joins less than merging
+    assert RULES.within < WITHIN  # learning joins less than merging

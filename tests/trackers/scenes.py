@@ -21,12 +21,12 @@ def detections(
 def walkers(people: int, frames: int, seed: int) -> list[Detections]:
     """Random walks that cross, with misses, weak scores and false boxes; the order of boxes changes every frame."""
     rng = np.random.default_rng(seed)
-    place, speed = rng.uniform(0, 600, (people, 2)), rng.normal(0, 4, (people, 2))
+    centres, speed = rng.uniform(0, 600, (people, 2)), rng.normal(0, 4, (people, 2))
     stream = []
     for _ in range(frames):
         speed = speed + rng.normal(0, 0.3, speed.shape)
-        place = place + speed
-        seen = np.concatenate((place[rng.random(people) > 0.15], rng.uniform(0, 600, (rng.poisson(0.3), 2))))
+        centres = centres + speed
+        seen = np.concatenate((centres[rng.random(people) > 0.15], rng.uniform(0, 600, (rng.poisson(0.3), 2))))
         seen = seen[rng.permutation(len(seen))] + rng.normal(0, 2, seen.shape)
         scores = rng.normal(0.75, 0.2, len(seen)).clip(0.05, 0.99).astype(np.float32)
         stream.append(Detections(boxes(*map(tuple, seen)), scores))

@@ -34,8 +34,8 @@ def test_a_walker_is_found_again_after_an_occlusion() -> None:
     tracker = ByteTrack()
     for k in range(90):
         hidden = 40 <= k < 60
-        found = tracker.update(k / 30, Detections.empty() if hidden else detections((50 + 4 * k, 200)))
-        assert found.ids.tolist() == ([] if hidden else [1])
+        tracked = tracker.update(k / 30, Detections.empty() if hidden else detections((50 + 4 * k, 200)))
+        assert tracked.ids.tolist() == ([] if hidden else [1])
 
 
 @pytest.mark.parametrize(("hidden", "id"), [(0.9, 1), (1.2, 2)])
@@ -113,23 +113,23 @@ def test_uneven_frame_rates(pattern: list[int]) -> None:
     tick = 0
     for k in range(120):
         tick += pattern[k % len(pattern)]
-        found = tracker.update(tick / 60, detections((50 + 2 * tick, 200), (50 + 2 * tick, 360)))
-        assert found.ids.tolist() == [1, 2]
+        tracked = tracker.update(tick / 60, detections((50 + 2 * tick, 200), (50 + 2 * tick, 360)))
+        assert tracked.ids.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("grain", [0.1, 1.0])
 def test_rounded_and_repeated_stamps(grain: float) -> None:
     tracker = ByteTrack()
     for k in range(200):
-        found = tracker.update(np.floor(k / 25 / grain) * grain, detections((50 + 4 * k, 200)))
-        assert found.ids.tolist() == [1]
+        tracked = tracker.update(np.floor(k / 25 / grain) * grain, detections((50 + 4 * k, 200)))
+        assert tracked.ids.tolist() == [1]
 
 
 def test_a_clock_set_back_does_not_break_tracks() -> None:
     tracker = ByteTrack()
     for k in range(60):
-        found = tracker.update(k / 30 - (3600 if k >= 30 else 0), detections((50 + 4 * k, 200)))
-        assert found.ids.tolist() == [1]
+        tracked = tracker.update(k / 30 - (3600 if k >= 30 else 0), detections((50 + 4 * k, 200)))
+        assert tracked.ids.tolist() == [1]
 
 
 def test_after_a_long_pause_everybody_is_new() -> None:

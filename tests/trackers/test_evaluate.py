@@ -29,14 +29,14 @@ def test_figures_are_those_of_the_reference_evaluator(shared: Path, tracker: str
     checked = 0
     for path in sorted((oracle / tracker / "data").glob("*.txt")):
         line = expected[path.stem]
-        found = evaluate_sequence(read_rows(oracle / "gt" / path.stem / "gt" / "gt.txt"), read_rows(path))
-        assert found.hota == pytest.approx(float(line["HOTA___AUC"]), abs=1e-6)
-        assert found.deta == pytest.approx(float(line["DetA___AUC"]), abs=1e-6)
-        assert found.assa == pytest.approx(float(line["AssA___AUC"]), abs=1e-6)
-        assert found.mota == pytest.approx(float(line["MOTA"]), abs=1e-12)
-        assert found.idf1 == pytest.approx(float(line["IDF1"]), abs=1e-12)
-        assert found.idsw == int(line["IDSW"])
-        assert (found.truth_boxes, found.result_boxes) == (int(line["GT_Dets"]), int(line["Dets"]))
+        metrics = evaluate_sequence(read_rows(oracle / "gt" / path.stem / "gt" / "gt.txt"), read_rows(path))
+        assert metrics.hota == pytest.approx(float(line["HOTA___AUC"]), abs=1e-6)
+        assert metrics.deta == pytest.approx(float(line["DetA___AUC"]), abs=1e-6)
+        assert metrics.assa == pytest.approx(float(line["AssA___AUC"]), abs=1e-6)
+        assert metrics.mota == pytest.approx(float(line["MOTA"]), abs=1e-12)
+        assert metrics.idf1 == pytest.approx(float(line["IDF1"]), abs=1e-12)
+        assert metrics.idsw == int(line["IDSW"])
+        assert (metrics.truth_boxes, metrics.result_boxes) == (int(line["GT_Dets"]), int(line["Dets"]))
         checked += 1
     assert checked == 4
 
@@ -56,12 +56,12 @@ def test_distractors_neither_help_nor_hurt() -> None:
     truth = np.concatenate([person, figure, car])
     truth = truth[np.argsort(truth[:, 0], kind="stable")]
     on_all = rows((1, 0, range(1, 20)), (2, 100, range(1, 20)), (3, 200, range(1, 20)))
-    found = evaluate_sequence(truth, on_all)
-    assert (found.truth_boxes, found.result_boxes) == (
+    metrics = evaluate_sequence(truth, on_all)
+    assert (metrics.truth_boxes, metrics.result_boxes) == (
         19,
         38,
     )  # the box on the figure is dropped, that on the car is not
-    assert found.mota == pytest.approx(0)  # 19 found, 19 false
+    assert metrics.mota == pytest.approx(0)  # 19 found, 19 false
 
 
 def test_purity_counts_whose_boxes_a_tracklet_holds() -> None:
@@ -74,12 +74,12 @@ def test_purity_counts_whose_boxes_a_tracklet_holds() -> None:
             rows((7, 500, range(1, 5))),  # on nobody
         ]
     )
-    found = evaluate_purity(truth, tracklets[np.argsort(tracklets[:, 0], kind="stable")])
-    assert (found.tracklets, found.people) == (2, 2)
-    assert found.purity == pytest.approx(10 / 12)
-    assert found.mixed == pytest.approx(1 / 2)
-    assert found.tracklets_a_person == pytest.approx(3 / 2)
-    assert found.unmatched == pytest.approx(4 / 16)
+    metrics = evaluate_purity(truth, tracklets[np.argsort(tracklets[:, 0], kind="stable")])
+    assert (metrics.tracklets, metrics.people) == (2, 2)
+    assert metrics.purity == pytest.approx(10 / 12)
+    assert metrics.mixed == pytest.approx(1 / 2)
+    assert metrics.tracklets_a_person == pytest.approx(3 / 2)
+    assert metrics.unmatched == pytest.approx(4 / 16)
 
 
 def test_a_passer_by_does_not_make_a_tracklet_mixed() -> None:
@@ -89,8 +89,8 @@ def test_a_passer_by_does_not_make_a_tracklet_mixed() -> None:
     tracklet = rows((9, 0, range(1, 11)))
     tracklet[4:6, 2] = 2  # IoU 0.67 with its own person, 0.82 with the other
     both = np.concatenate([truth, passing])
-    found = evaluate_purity(both[np.argsort(both[:, 0], kind="stable")], tracklet)
-    assert (found.purity, found.mixed) == (1, 0)
+    metrics = evaluate_purity(both[np.argsort(both[:, 0], kind="stable")], tracklet)
+    assert (metrics.purity, metrics.mixed) == (1, 0)
     strict = evaluate_purity(both[np.argsort(both[:, 0], kind="stable")], tracklet, each_frame=True)
     assert (strict.purity, strict.mixed) == (8 / 10, 1)
 
@@ -111,26 +111,26 @@ def test_cameras_are_combined_by_counts() -> None:
 
 def test_people_of_tracklets_by_their_own_numbers() -> None:
     box = [10.0, 10.0, 20.0, 60.0]
-    other = [200.0, 10.0, 20.0, 60.0]
-    truth = np.array([[f, 40 + k, *b, 1] for f in range(1, 6) for k, b in enumerate((box, other))], float)
-    rows = [[f, 7, *box, 1] for f in (1, 2, 3)] + [[f, 7, *other, 1] for f in (4, 5)]
-    rows += [[1, 3, 500, 500, 20, 60, 1], [2, 90, *other, 1]]
+    other_box = [200.0, 10.0, 20.0, 60.0]
+    truth = np.array([[f, 40 + k, *b, 1] for f in range(1, 6) for k, b in enumerate((box, other_box))], float)
+    rows = [[f, 7, *box, 1] for f in (1, 2, 3)] + [[f, 7, *other_box, 1] for f in (4, 5)]
+    rows += [[1, 3, 500, 500, 20, 60, 1], [2, 90, *other_box, 1]]
     assert people_of(truth, np.array(sorted(rows), float)) == {7: 40, 90: 41}
     assert people_of(truth, np.zeros((0, 7))) == {}
 
 
 def test_a_tracklet_is_of_who_is_seen_not_of_who_hides_behind() -> None:
     front, behind = [10.0, 10.0, 20.0, 60.0], [12.0, 10.0, 20.0, 60.0]
-    found = np.array([[f, 7, *behind, 1] for f in (1, 2, 3)], float)
+    tracklet = np.array([[f, 7, *behind, 1] for f in (1, 2, 3)], float)
     truth = np.array(
         [[f, *who, 1, 1, v] for f in (1, 2, 3) for who, v in (((40, *front), 1.0), ((41, *behind), 0.2))], float
     )
-    assert people_of(truth, found) == {7: 40}
-    assert people_of(truth[:, :7], found) == {7: 41}, "where truth does not say who is seen, the better fit"
-    untold = truth.copy()
-    untold[:, 7:] = -1  # as MOT15 has it
-    assert people_of(untold, found) == {7: 41}
-    untold[:, 7] = 1  # classes, but nobody said who is seen
-    assert people_of(untold, found) == {7: 41}
+    assert people_of(truth, tracklet) == {7: 40}
+    assert people_of(truth[:, :7], tracklet) == {7: 41}, "where truth does not say who is seen, the better fit"
+    unseen = truth.copy()
+    unseen[:, 7:] = -1  # as MOT15 has it
+    assert people_of(unseen, tracklet) == {7: 41}
+    unseen[:, 7] = 1  # classes, but nobody said who is seen
+    assert people_of(unseen, tracklet) == {7: 41}
     truth[truth[:, 1] == 40, 6] = 0  # marked to be ignored
-    assert people_of(truth, found) == {7: 41}
+    assert people_of(truth, tracklet) == {7: 41}

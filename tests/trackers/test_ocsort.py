@@ -32,8 +32,8 @@ def test_recovery_at_the_last_observation() -> None:
         tracker.update(k / 30, detections((50 + 6 * k, 200)))
     for k in range(40, 40 + hidden):
         tracker.update(k / 30, Detections.empty())
-    found = tracker.update((40 + hidden) / 30, detections((50 + 6 * 39 + 8, 200)))
-    assert found.ids.tolist() == [1]
+    tracked = tracker.update((40 + hidden) / 30, detections((50 + 6 * 39 + 8, 200)))
+    assert tracked.ids.tolist() == [1]
 
 
 def test_re_update_equals_a_filter_that_saw_the_virtual_trajectory() -> None:
@@ -46,8 +46,8 @@ def test_re_update_equals_a_filter_that_saw_the_virtual_trajectory() -> None:
     tracker.update(end / 30, detections((100 + 4 * 9 + 30, 200)))
 
     expected = kalman.initiate(np.array([[100.0], [200], [40], [100]]))
-    places = [100 + 4 * k for k in range(1, 10)] + [136 + 30 * j / steps for j in range(1, steps + 1)]
-    for x in places:
+    xs = [100 + 4 * k for k in range(1, 10)] + [136 + 30 * j / steps for j in range(1, steps + 1)]
+    for x in xs:
         kalman.predict(expected, 1 / 30)
         kalman.update(expected, np.array([[x], [200], [40], [100]]))
     np.testing.assert_allclose(tracker.state()["tracks"][FILTER], expected, rtol=1e-9, atol=1e-9)

@@ -14,21 +14,21 @@ def truth(people: int = 20, frames: int = 100, visibility: float = 1.0) -> np.nd
 
 
 def test_the_same_seed_gives_the_same_detections() -> None:
-    one, same, other = (simulate_detections(truth(), seed=s) for s in (1, 1, 2))
-    assert all((a.boxes == b.boxes).all() and (a.scores == b.scores).all() for a, b in zip(one, same, strict=True))
-    assert any(len(a) != len(b) for a, b in zip(one, other))
+    first, same, of_another_seed = (simulate_detections(truth(), seed=s) for s in (1, 1, 2))
+    assert all((a.boxes == b.boxes).all() and (a.scores == b.scores).all() for a, b in zip(first, same, strict=True))
+    assert any(len(a) != len(b) for a, b in zip(first, of_another_seed))
 
 
 @pytest.mark.parametrize(("visibility", "recall", "score"), [(1.0, 0.93, 0.85), (0.5, 0.6, 0.6), (0.1, 0.12, 0.4)])
 def test_recall_and_score_follow_visibility(visibility: float, recall: float, score: float) -> None:
-    found = simulate_detections(truth(visibility=visibility), seed=0, false_boxes=0, part_boxes=0)
-    assert sum(map(len, found)) / 2000 == pytest.approx(recall, abs=0.03)
-    assert np.concatenate([d.scores for d in found]).mean() == pytest.approx(score, abs=0.02)
+    simulated = simulate_detections(truth(visibility=visibility), seed=0, false_boxes=0, part_boxes=0)
+    assert sum(map(len, simulated)) / 2000 == pytest.approx(recall, abs=0.03)
+    assert np.concatenate([d.scores for d in simulated]).mean() == pytest.approx(score, abs=0.02)
 
 
 def test_boxes_are_off_by_a_few_percent_of_their_size() -> None:
-    found = simulate_detections(truth(), seed=0, false_boxes=0, part_boxes=0)
-    boxes = np.concatenate([d.boxes for d in found])
+    simulated = simulate_detections(truth(), seed=0, false_boxes=0, part_boxes=0)
+    boxes = np.concatenate([d.boxes for d in simulated])
     assert np.std(boxes[:, 3] - boxes[:, 1]) == pytest.approx(0.03 * 120, rel=0.1)
     assert np.std((boxes[:, 1] + boxes[:, 3]) / 2) == pytest.approx(0.03 * 120, rel=0.1)
 
@@ -51,8 +51,8 @@ def test_only_considered_people_are_seen() -> None:
     rows = truth(people=3)
     rows[rows[:, 1] == 2, 6] = 0
     rows[rows[:, 1] == 3, 7] = 3
-    found = simulate_detections(rows, seed=0, false_boxes=0, part_boxes=0)
-    assert all((d.boxes[:, 0] < 100).all() for d in found)
+    simulated = simulate_detections(rows, seed=0, false_boxes=0, part_boxes=0)
+    assert all((d.boxes[:, 0] < 100).all() for d in simulated)
 
 
 def test_truth_without_visibility_or_class() -> None:

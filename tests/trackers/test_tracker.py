@@ -15,8 +15,8 @@ every_tracker = pytest.mark.parametrize("name", TRACKERS)
 
 
 def plain(tracker: Tracker, stream: list[Detections], start: int = 0) -> list[tuple[list[int], list[int]]]:
-    found = [tracker.update((start + k) / 30, frame) for k, frame in enumerate(stream)]
-    return [(ids.tolist(), detection.tolist()) for ids, detection in found]
+    frames = [tracker.update((start + k) / 30, frame) for k, frame in enumerate(stream)]
+    return [(ids.tolist(), detection.tolist()) for ids, detection in frames]
 
 
 def saved(state: dict) -> dict:
@@ -62,29 +62,29 @@ def test_a_saved_state_does_not_change_afterwards(name: str) -> None:
     state = tracker.state()
     before = {key: value.copy() for key, value in state.items()}
     plain(tracker, stream[10:], 10)
-    other = make_tracker(name)
-    other.restore(state)
-    plain(other, stream[10:], 10)
+    restored = make_tracker(name)
+    restored.restore(state)
+    plain(restored, stream[10:], 10)
     for key, value in before.items():
         assert value.tobytes() == state[key].tobytes()
 
 
 @every_tracker
 def test_a_state_of_another_tracker_is_refused(name: str) -> None:
-    for other in TRACKERS:
-        if other != name:
+    for other_name in TRACKERS:
+        if other_name != name:
             with pytest.raises(ValueError, match="not a state of this tracker"):
-                make_tracker(name).restore(make_tracker(other).state())
+                make_tracker(name).restore(make_tracker(other_name).state())
 
 
 @every_tracker
 def test_two_trackers_side_by_side_do_not_meet(name: str) -> None:
     a, b = walkers(6, 40, seed=1), walkers(9, 40, seed=2)
-    one, two = make_tracker(name), make_tracker(name)
+    first, second = make_tracker(name), make_tracker(name)
     mixed_a, mixed_b = [], []
     for k in range(40):
-        mixed_a += plain(one, [a[k]], k)
-        mixed_b += plain(two, [b[k]], k)
+        mixed_a += plain(first, [a[k]], k)
+        mixed_b += plain(second, [b[k]], k)
     assert mixed_a == plain(make_tracker(name), a)
     assert mixed_b == plain(make_tracker(name), b)
 

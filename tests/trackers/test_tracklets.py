@@ -68,10 +68,10 @@ def test_every_box_lands_in_exactly_one_segment() -> None:
         hidden = set(rng.integers(0, 200, 40).tolist())
         paths[track] = walker(rng.uniform(0, 900), rng.uniform(-8, 8), hidden)
     segments, placed = walk(paths, 200)
-    given = {(track, f) for track, path in paths.items() for f in range(200) if path(f) is not None}
+    observed = {(track, f) for track, path in paths.items() for f in range(200) if path(f) is not None}
     landed = [(s.track, int(f)) for s in segments for f in s.frames]
     assert len(landed) == len(set(landed))
-    assert set(landed) == given
+    assert set(landed) == observed
     assert len({s.number for s in segments}) == len(segments)
     assert sorted(s.number for s in segments) == list(range(1, len(segments) + 1))
     assert {s.cut for s in segments} >= {Cut.GAP, Cut.CROSSING, Cut.APART, Cut.END}
@@ -159,8 +159,8 @@ def test_people_seen_apart_cannot_be_linked() -> None:
     names = {s.number: s.track for s in segments}
     facts = {frozenset((names[s.number], names[int(o)])) for s in segments for o in s.cannot_link}
     assert facts == {frozenset(pair) for pair in [(1, 2), (1, 3), (2, 3), (1, 4), (2, 4)]}  # 3 came after 4 had gone
-    told = [tuple(sorted((s.number, int(o)))) for s in segments for o in s.cannot_link]
-    assert len(told) == len(set(told))  # each once
+    pairs = [tuple(sorted((s.number, int(o)))) for s in segments for o in s.cannot_link]
+    assert len(pairs) == len(set(pairs))  # each once
 
 
 def test_one_person_detected_twice_makes_no_fact() -> None:
@@ -202,6 +202,39 @@ def test_a_restored_cutter_goes_on_exactly_alike() -> None:
             rest += _step(second, paths, frame, look)
         resumed = begun + rest + second.close()
         assert [_plain(s) for s in resumed] == [_plain(s) for s in whole]
+
+
+def test_a_checkpoint_keeps_its_layout() -> None:
+    """Footage that an earlier version began is finished by this one, so the saved arrays must not change."""
+    cutter = TrackletCutter(next_number=5)
+    for frame in range(2):
+        boxes = np.array([[2 * frame, 0, 40 + 2 * frame, 100], [300, 0, 340, 100]], np.float32)
+        scores, looks = np.array([0.5, 1], np.float32), np.eye(2, 3, dtype=np.float32)
+        cutter.update(frame, 10 + frame, np.array([3, 8]), boxes, scores, looks)
+    state = cutter.state()
+    # track, x1 y1 x2 y2, velocity x y, seconds since the first frame, boxes
+    assert state["people"].tolist() == [[3, 2, 0, 42, 100, 0.6, 0, 1, 2], [8, 300, 0, 340, 100, 0, 0, 1, 2]]
+    # segment, frame, time, x1 y1 x2 y2, score
+    assert state["log"].tolist() == [
+        [5, 0, 10, 0, 0, 40, 100, 0.5],
+        [6, 0, 10, 300, 0, 340, 100, 1],
+        [5, 1, 11, 2, 0, 42, 100, 0.5],
+        [6, 1, 11, 300, 0, 340, 100, 1],
+    ]
+    assert {
+        key: (value.dtype.name, value.tolist()) for key, value in state.items() if key not in ("people", "log")
+    } == {
+        "tracks": ("int64", [3, 8]),
+        "numbers": ("int64", [5, 6]),
+        "crossing": ("bool", [False, False]),
+        "first": ("float64", [0, 0]),
+        "last": ("float64", [1, 1]),
+        "looks": ("float32", [[1, 0, 0], [0, 1, 0]]),
+        "apart": ("int32", [[2, 2], [2, 2]]),
+        "waiting": ("int64", []),
+        "clock": ("float64", [1, 11, 0, 0, 1, 1]),
+        "next": ("int64", 7),
+    }
 
 
 def _step(cutter: TrackletCutter, paths: dict[int, Path], frame: int, look: Callable) -> list[Segment]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 
 from app.encoders import embed
 from app.encoders.embed import CROPS, Embedder, keep, spread, update
@@ -14,6 +14,7 @@ from app.encoders.versions import open_model, serving, store_of
 from app.record import Site
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry
+from reid.normalised import normalised
 from tests.app.records import site_in
 from tests.app.sites import figure_site
 
@@ -33,10 +34,10 @@ class Counting:
     def __init__(self) -> None:
         self.crops = 0
 
-    def embed(self, crops: torch.Tensor, *, batch: int = 32) -> torch.Tensor:
+    def embed(self, crops: NDArray[np.uint8], *, batch: int = 32) -> NDArray[np.float32]:
         self.crops += len(crops)
-        rows = crops.float().mean((1, 2)) + 1
-        return torch.nn.functional.normalize(torch.cat([rows, rows.flip(1)], 1))
+        rows = crops.astype(np.float32).mean((1, 2)) + 1
+        return normalised(np.concatenate([rows, rows[:, ::-1]], 1))
 
 
 def test_crops_are_spread_over_time() -> None:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -25,8 +24,6 @@ from app.record.forget import forget
 from app.record.leases import of_camera
 from app.record.rows import Chunk, CropRecord, SegmentRecord, segment_id
 from app.record.verify import damage
-from app.report.draw import draw_cameras
-from app.report.sheet import CELL, GAP, HEAD, LABEL
 from tests.app.records import copy_of, on_postgres, run_sql, site_in
 from tests.app.scenes import (
     CREATED,
@@ -40,7 +37,6 @@ from tests.app.scenes import (
     frames_done,
     ingest,
     people,
-    run,
     said,
     segment,
     shards,
@@ -48,7 +44,6 @@ from tests.app.scenes import (
     write_detections,
 )
 from tests.clips import COLOURS, render_clip
-from trackers.motchallenge import boxes_of, read_rows
 from trackers.tracklets import Kind
 
 pytestmark = pytest.mark.usefixtures("record")
@@ -167,6 +162,9 @@ def test_the_footage_says_where_it_came_from(world: World, ingested: tuple[Path,
     ]
     assert {f.status for f in footage} == {"done"}
     assert {f.settings["tracker"] for f in footage if f.settings} == {"bytetrack"}
+    # One key more or less, and every site would be told that it was ingested with other settings.
+    recorded = {"detector", "sha256", "tracker", "every", "fps", "begin", "end", "mask", "min_height"}
+    assert all(set(f.settings or {}) == recorded for f in footage)
     assert footage[1].size == (world.videos / "hall.mp4").stat().st_size
 
 
@@ -572,117 +570,6 @@ def test_people_may_be_erased_while_an_ingest_is_interrupted(world: World, tmp_p
         pieces = [segment(2, track=2, cannot_link=[1]), segment(3, track=3, cannot_link=[1, 2])]
         opened.intake.commit(record, Chunk(pieces, {}, b"", 20, 20, 20, 2.0), done=True)
         assert (opened.cannot_link() - segment_id(record.camera_id, 0)).tolist() == [[2, 3]]
-
-
-# --- pictures
-
-
-def test_draw_writes_a_video_for_each_camera(world: World, tmp_path: Path) -> None:
-    site = site_in(tmp_path)
-    here(world, site)
-    draw_cameras(site, world.videos, tmp_path / "drawn")
-    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["gate.mp4", "hall.mp4", "yard.mp4"]
-    for camera, seconds, frames in (("gate", 4.0, 40), ("hall", 3.0, 75), ("yard", 5.4, 135)):
-        with av.open(str(tmp_path / "drawn" / f"{camera}.mp4")) as movie:
-            pictures = [(frame.time, frame.to_ndarray(format="rgb24")) for frame in movie.decode(video=0)]
-        times = [time for time, _ in pictures]
-        assert len(pictures) == frames and times == sorted(set(times))
-        assert times[-1] == pytest.approx(seconds, abs=0.15)
-        assert {image.shape for _, image in pictures} == {(SIZE[1], SIZE[0], 3)}
-    image, (x1, y1, x2, y2) = pictures[30][1].astype(int), people(75, shift=80)[30][1].astype(int)
-    edge, middle = image[y1 + 10 : y2 - 5, x1], image[y1 + 20 : y2 - 5, x1 + 8 : x2 - 8].reshape(-1, 3)
-    assert np.abs(middle.mean(axis=0) - COLOURS[1]).max() < 30
-    assert np.abs(edge.mean(axis=0) - COLOURS[1]).max() > 60  # the box is drawn in the track's colour
-
-
-def test_draw_knows_footage_by_its_content(own: World, tmp_path: Path) -> None:
-    site = site_in(tmp_path)
-    here(own, site)
-    early, late = sorted((own.videos / "yard").iterdir())
-    early.rename(own.videos / "yard" / "2026-11-20_12-00-00.mp4")
-    render_clip(late, people(20), size=SIZE)
-    report = here(own, site)
-    draw_cameras(site, own.videos, tmp_path / "drawn")
-    assert [len(camera.errors) for camera in report.cameras] == [0, 0, 1]
-    with av.open(str(tmp_path / "drawn" / "yard.mp4")) as movie:
-        assert sum(1 for _ in movie.decode(video=0)) == 75
-
-
-def test_draw_goes_over_footage_that_cannot_be_read(own: World, tmp_path: Path) -> None:
-    (own.videos / "broken.mp4").write_bytes(b"")
-    site = site_in(tmp_path)
-    report = here(own, site)
-    draw_cameras(site, own.videos, tmp_path / "drawn")
-    assert [bool(camera.errors) for camera in report.cameras] == [True, False, False, False]
-    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["gate.mp4", "hall.mp4", "yard.mp4"]
-
-
-def test_a_contact_sheet_has_a_row_of_crops_for_each_tracklet(
-    ingested: tuple[Path, dict[str, Any]], tmp_path: Path
-) -> None:
-    done = run("-m", "app.contact_sheet", tmp_path / "a" / "sheet.png", "--site", ingested[0], "--columns", 6, "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"path": str(tmp_path / "a" / "sheet.png"), "tracklets": 8, "of": 8}
-    sheet = np.asarray(cv2.imread(str(tmp_path / "a" / "sheet.png"), cv2.IMREAD_COLOR_RGB), np.uint8)
-    row = CELL[1] + GAP
-    assert sheet.shape == (3 * HEAD + 8 * row, LABEL + 6 * (CELL[0] + GAP), 3)
-    tops = [HEAD, HEAD + row, 2 * HEAD + 2 * row, 2 * HEAD + 3 * row] + [3 * HEAD + k * row for k in (4, 5, 6, 7)]
-    for who, top in enumerate(tops):
-        label = sheet[top : top + CELL[1], :LABEL]
-        assert label.std() > 5
-        for column in range(6):
-            left = LABEL + column * (CELL[0] + GAP)
-            assert np.abs(colour(sheet[top : top + CELL[1], left : left + CELL[0]]) - COLOURS[who % 2]).max() < 25
-
-
-def test_a_contact_sheet_of_one_camera_and_of_fewer_rows(ingested: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    sheet = tmp_path / "sheet.png"
-    done = run("-m", "app.contact_sheet", sheet, "--site", ingested[0], "--camera", "yard", "--rows", 2)
-    assert (done.returncode, done.stdout) == (0, f"{sheet}: 2 of 4 tracklets\n")
-    assert np.asarray(cv2.imread(str(sheet))).shape[0] == HEAD + 2 * (CELL[1] + GAP)
-    for options in (["--camera", "nowhere"], ["--site", str(tmp_path / "no site")]):
-        done = run("-m", "app.contact_sheet", tmp_path / "none.png", "--site", ingested[0], *options)
-        assert done.returncode == 2 and done.stderr.startswith("Error: ") and len(done.stderr.splitlines()) == 1
-    assert not (tmp_path / "none.png").exists()
-
-
-# --- export
-
-
-@pytest.mark.parametrize("what", ["tracks", "tracklets"])
-def test_exported_rows_are_read_back(ingested: tuple[Path, dict[str, Any]], tmp_path: Path, what: str) -> None:
-    done = run("-m", "app.export", what, tmp_path / "out", "--site", ingested[0], "--json")
-    assert done.returncode == 0, done.stderr
-    files = [str(tmp_path / "out" / f"{camera}.txt") for camera in ("gate", "hall", "yard")]
-    assert json.loads(done.stdout) == {"files": files, "boxes": 2 * (40 + 75 + 135)}
-    truth = people(75, shift=80)
-    rows = read_rows(tmp_path / "out" / "yard.txt")
-    assert rows.shape == (270, 10)
-    assert rows[:, 0].tolist() == [frame for frame in range(1, 136) for _ in range(2)]
-    assert [sorted(set(rows[part, 1])) for part in (rows[:, 0] <= 75, rows[:, 0] > 75)] == [[1, 2], [3, 4]]
-    expected = np.concatenate(truth + truth[:60])
-    assert np.abs(boxes_of(rows) - expected).max() < 1.1
-    assert read_rows(tmp_path / "out" / "gate.txt")[[0, -1], 0].tolist() == [1, 40]
-
-
-def test_offsets_count_thinned_frames_too(world: World, tmp_path: Path) -> None:
-    here(world, site_in(tmp_path), world.videos, thinning=Thinning(every=2))
-    assert run("-m", "app.export", "tracks", tmp_path / "out", "--site", site_in(tmp_path)).returncode == 0
-    frames = sorted(set(read_rows(tmp_path / "out" / "yard.txt")[:, 0].astype(int)))
-    assert frames == [*range(1, 76, 2), *range(76, 136, 2)]
-
-
-def test_tracks_of_a_single_box_are_left_out(tmp_path: Path) -> None:
-    world = World(tmp_path / "videos", tmp_path / "detections")
-    world.videos.mkdir()
-    film = render_clip(world.videos / "a.mp4", people(30, count=1), size=SIZE, creation_time=CREATED)
-    write_detections(world.detections / "a.txt", film)
-    with (world.detections / "a.txt").open("a", encoding="utf-8") as file:
-        file.write("12,-1,5.0,70.0,28.0,58.0,0.9\n")  # seen once, far from everybody
-    (camera,) = here(world, site_in(tmp_path)).cameras
-    assert (camera.detections, camera.tracks) == (31, 1)
-    run("-m", "app.export", "tracks", tmp_path / "out", "--site", site_in(tmp_path))
-    assert len(read_rows(tmp_path / "out" / "a.txt")) == 30
 
 
 # --- scheduling

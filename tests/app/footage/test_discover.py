@@ -2,110 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from datetime import UTC, datetime
-from pathlib import Path, PurePath
-from zoneinfo import ZoneInfo
+from pathlib import Path
 
 import pytest
 
 from app.errors import FootageError, SiteConfigError
-from app.footage import discover, grown
-from app.footage.fingerprint import fingerprint
-from app.footage.site_toml import SiteConfig, read_site_toml
-from app.footage.start_time import from_metadata, from_name
+from app.footage import discover
+from tests.app.recordings import MOMENT, touch, utc
 from tests.clips import render_clip, render_sequence
-
-
-def utc(*parts: int) -> float:
-    return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
-
-
-MOMENT = utc(2026, 11, 20, 14, 30, 5)
-
-
-@pytest.mark.parametrize(
-    ("name", "start"),
-    [
-        ("2026-11-20_14-30-05.mp4", MOMENT),
-        ("20261120_143005.mp4", MOMENT),
-        ("20261120143005.mp4", MOMENT),
-        ("20261120143005.264", MOMENT),
-        ("2026-11-20T14:30:05Z.mp4", MOMENT),
-        ("2026-11-20T14:30:05.25Z.mp4", MOMENT + 0.25),
-        ("2026-11-20 14.30.05.mp4", MOMENT),
-        ("WhatsApp Video 2026-11-20 at 14.30.05.mp4", MOMENT),
-        ("2026.11.20-14.30.05,5.mkv", MOMENT + 0.5),
-        ("VID_20261120_143005123.mp4", MOMENT + 0.123),
-        ("20261120_143005_123.mp4", MOMENT + 0.123),
-        ("2026_1120_143005_0017.MP4", MOMENT),
-        ("WIN_20261120_14_30_05_Pro.mp4", MOMENT),
-        ("ch01_20261120143005-20261120144005.mp4", MOMENT),
-        ("hall-2026-11-20_14h30m05s.avi", MOMENT),
-        ("2026-11-20_14-30-05-14-40-05.mp4", MOMENT),
-        ("2026-11-20_14-30.mp4", MOMENT - 5),
-        ("2026-11-20_14-30-05+0200.mp4", MOMENT - 7200),
-        ("2026-11-20T14:30:05+02:00.mp4", MOMENT - 7200),
-        ("20261120T143005-0500.mp4", MOMENT + 18_000),
-        ("2026-11-20_14-30-05-0500.mp4", MOMENT),  # a counter
-        ("hall", None),
-        ("cam_1790000000.mp4", 1_790_000_000),
-        ("cam_1790000000123.mp4", 1_790_000_000.123),
-        ("cam_0000000017.mp4", None),
-        ("cam_9999999999.mp4", None),
-        ("cam_2026112014.mp4", None),
-        ("cam_12345678901.mp4", None),
-        ("2026-02-31_14-30-05.mp4", None),
-        ("2026-13-20_14-30-05.mp4", None),
-        ("2026-11-20_25-30-05.mp4", None),
-        ("20261120.mp4", None),
-        ("20261120_0001.mp4", None),
-        ("1280x720_143005.mp4", None),
-        ("2026-11-20/14-30-05.mp4", MOMENT),
-        ("2026-11-20/143005.mp4", MOMENT),
-        ("2026/11/20/14-30-05.mp4", MOMENT),
-        ("2026-11-20/14/30.05.mp4", MOMENT),
-        ("2026-11-20/14/12.05.mp4", utc(2026, 11, 20, 14, 12, 5)),
-        ("2026-11-20/001/dav/14/14.30.05-14.40.05[M][0@0][0].dav", MOMENT),
-        ("2026-11-20/14-30.mp4", MOMENT - 5),
-        ("2026-11-20/part3.mp4", None),
-    ],
-)
-def test_time_in_a_name(name: str, start: float | None) -> None:
-    assert from_name(PurePath(name)) == (None if start is None else pytest.approx(start, abs=1e-6))
-
-
-def test_a_time_without_zone_is_in_the_cameras_zone() -> None:
-    berlin = ZoneInfo("Europe/Berlin")
-    assert from_name(PurePath("2026-11-20_14-30-05.mp4"), berlin) == MOMENT - 3600
-    assert from_name(PurePath("2026-07-20_14-30-05.mp4"), berlin) == utc(2026, 7, 20, 12, 30, 5)
-    assert from_name(PurePath("2026-11-20T14:30:05Z.mp4"), berlin) == MOMENT
-    assert from_name(PurePath("1790000000.mp4"), berlin) == 1_790_000_000
-
-
-@pytest.mark.parametrize(
-    ("text", "start"),
-    [
-        ("2026-11-20T14:30:05.000000Z", MOMENT),
-        ("2026-11-20 14:30:05", MOMENT),
-        ("2026-11-20T16:30:05+02:00", MOMENT),
-        ("1904-01-01T00:00:00.000000Z", None),
-        ("1970-01-01T00:00:00.000000Z", None),
-        ("2000-01-01T00:00:10.000000Z", None),
-        ("2150-01-01T00:00:00Z", None),
-        ("yesterday", None),
-    ],
-)
-def test_creation_time(text: str, start: float | None) -> None:
-    assert from_metadata({}, {"creation_time": text}) == start
-
-
-def touch(path: Path, content: bytes = b"x", modified: float = MOMENT) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    os.utime(path, (modified, modified))
-    return path
 
 
 def test_files_are_cameras_and_folders_are_cameras_with_segments(tmp_path: Path) -> None:
@@ -208,8 +113,8 @@ def test_where_the_start_comes_from(tmp_path: Path) -> None:
         "named_2026-11-20_14-30-05": (MOMENT, "name"),
         "broken": (MOMENT + 7, "file time"),
     }
-    given = {camera.name: camera.footage[0].start_source for camera in discover(tmp_path, start=5.0)}
-    assert given == {"a": "given", "stated": "container", "named_2026-11-20_14-30-05": "name", "broken": "given"}
+    sources = {camera.name: camera.footage[0].start_source for camera in discover(tmp_path, start=5.0)}
+    assert sources == {"a": "given", "stated": "container", "named_2026-11-20_14-30-05": "name", "broken": "given"}
 
 
 def test_segments_without_times_follow_each_other(tmp_path: Path) -> None:
@@ -222,125 +127,6 @@ def test_segments_without_times_follow_each_other(tmp_path: Path) -> None:
         ("part2.mp4", 1002.0),
         ("part10.mp4", 1004.0),
     ]
-
-
-def test_site_toml(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    touch(tmp_path / "hall" / "2026-11-20_14-30-05.mp4")
-    touch(tmp_path / "gate.mp4")
-    touch(tmp_path / "gate_2026-11-20_14-30-05.mp4")
-    touch(
-        tmp_path / "site.toml",
-        b"""
-        [site]
-        detector = "yolox"
-        time_zone = "Europe/Berlin"
-        [cameras.hall]
-        name = "Platform 2"
-        time_zone = "America/New_York"
-        mask = [[[0, 0], [640, 0], [640, 80.5]], [[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]]]
-        min_person_height = 40
-        [cameras.gate]
-        start = "2026-11-20T08:00:00"
-        [cameras.attic]
-        start = 2026-11-20T08:00:00Z
-        """,
-    )
-    with caplog.at_level(logging.WARNING):
-        cameras = {camera.name: camera for camera in discover(tmp_path)}
-    assert "attic" in caplog.text
-    platform = cameras["Platform 2"]
-    assert platform.footage[0].camera == "Platform 2"
-    assert platform.footage[0].start == MOMENT + 5 * 3600
-    assert platform.mask == (((0, 0), (640, 0), (640, 80.5)), ((0.1, 0.1), (0.2, 0.1), (0.2, 0.2)))
-    assert (platform.min_height, platform.time_zone) == (40, "America/New_York")
-    assert (cameras["gate"].footage[0].start, cameras["gate"].footage[0].start_source) == (
-        utc(2026, 11, 20, 7),
-        "given",
-    )
-    assert cameras["gate_2026-11-20_14-30-05"].footage[0].start == MOMENT - 3600
-    assert read_site_toml(tmp_path / "site.toml").detector == "yolox"
-    assert discover(tmp_path, SiteConfig())[0].time_zone is None
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[sight]\n", "unknown key 'sight' in the file; possible are cameras, site"),
-        ("[site]\ndetektor = 'x'\n", r"unknown key 'detektor' in \[site\]"),
-        ("[cameras.hall]\nzone = 'x'\n", r"unknown key 'zone' in \[cameras.hall\]"),
-        ("[site]\ndetector = 3\n", "site.detector = 3 must be text"),
-        ("[site]\ntime_zone = 'Mars/Base'\n", "is not a time zone"),
-        ("[site]\ntime_zone = '../../etc/passwd'\n", "is not a time zone"),
-        ("site = 3\n", "must be a table"),
-        ("[cameras]\nhall = 3\n", "must be a table"),
-        ("[cameras.hall]\nstart = 'noon'\n", "must be a date and time"),
-        ("[cameras.hall]\nstart = 12\n", "must be a date and time"),
-        ("[cameras.hall]\nmin_person_height = true\n", "must be a number of pixels"),
-        ("[cameras.hall]\nmin_person_height = -1\n", "must be a number of pixels"),
-        ("[cameras.hall]\nmin_person_height = nan\n", "must be a number of pixels"),
-        ("[cameras.hall]\nmask = [[0, 0], [1, 1], [1, 0]]\n", "list of polygons"),
-        ("[cameras.hall]\nmask = [[[0, 0], [1, 1]]]\n", "list of polygons"),
-        ("[cameras.hall]\nmask = 'all'\n", "list of polygons"),
-        ("[site\n", "is not TOML"),
-        ("\xff", "is not TOML"),
-    ],
-)
-def test_a_bad_site_toml_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
-    path = touch(tmp_path / "site.toml", text.encode("latin-1"))
-    with pytest.raises(SiteConfigError, match=message) as error:
-        read_site_toml(path)
-    assert str(path) in str(error.value)
-
-
-def test_a_missing_site_toml_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SiteConfigError, match="can't be read"):
-        read_site_toml(tmp_path / "site.toml")
-
-
-@pytest.mark.parametrize("size", [0, 1, 5000, 8 * 2**20, 8 * 2**20 + 1, 30 * 2**20])
-def test_fingerprints(tmp_path: Path, size: int) -> None:
-    path = tmp_path / "a.mp4"
-    data = (bytes(range(251)) * (size // 251 + 1))[:size]
-    path.write_bytes(data)
-    mark = fingerprint(path)
-    assert fingerprint(path) == mark
-    assert grown(path, size, mark)
-    path.write_bytes(data + b"more")
-    assert fingerprint(path) != mark
-    assert grown(path, size, mark)
-    if size:
-        path.write_bytes(data[:-1])
-        assert not grown(path, size, mark)
-        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]) + b"more")
-        assert not grown(path, size, mark)
-        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
-        assert not grown(path, size, mark)
-    path.unlink()
-    assert not grown(path, size, mark)
-
-
-def test_small_files_are_compared_whole(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    data = bytearray(7 * 2**20)
-    path.write_bytes(data)
-    mark = fingerprint(path)
-    data[3_333_333] = 1
-    path.write_bytes(data)
-    assert fingerprint(path) != mark
-
-
-def test_sequences_grow_too(tmp_path: Path) -> None:
-    folder = render_sequence(tmp_path / "MOT-1", 5).path
-    [camera] = discover(folder)
-    item = camera.footage[0]
-    images = sorted((folder / "img1").iterdir())
-    assert item.size == sum(image.stat().st_size for image in images)
-    assert grown(folder, item.size, item.fingerprint)
-    (folder / "img1" / "000006.png").write_bytes(images[0].read_bytes())
-    assert grown(folder, item.size, item.fingerprint)
-    assert discover(folder)[0].footage[0].fingerprint != item.fingerprint
-    images[2].write_bytes(images[1].read_bytes())
-    assert not grown(folder, item.size, item.fingerprint)
 
 
 def test_footage_that_can_not_be_read_is_listed_for_the_decoder_to_refuse(tmp_path: Path) -> None:

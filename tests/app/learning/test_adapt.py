@@ -21,7 +21,8 @@ from app.record import Site
 from app.record.forget import forget
 from app.record.leases import LEARNING
 from app.record.verify import damage
-from reid.encoder import Encoder, open_encoder
+from deploy.encoder import open_encoder
+from reid.encoder import Encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
@@ -32,7 +33,7 @@ import sys, time
 import app.adapt, app.terminal
 stage = sys.argv.pop(1)
 owner, name = {
-    "training": ("reid.train", "save_checkpoint"),
+    "training": ("reid.training.checkpoint", "Checkpoint.save"),
     "gate": ("app.learning.adapt", "_judge"),
     "export": ("app.learning.adapt", "_export"),
     "embedding": ("app.encoders.embed", "embed"),
@@ -59,7 +60,7 @@ app.terminal.run(app.adapt.command)
 
 
 OPTIONS = ("--epochs", "2", "--start", "base", "--size", "128x64", "--force", "--json")
-FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see the README
+FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see docs/adapt.md
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +278,7 @@ def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path
 
 MOMENTS = {
     "crops": ("app.adapt", "source_of"),
-    "training": ("reid.run", "whole_file"),
+    "training": ("reid.training.checkpoint", "whole_file"),
     "gate": ("app.learning.adapt", "_judge"),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.learning.plan import Start, fitted
+from app.learning.plan import Start, Wishes, fitted
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ from app.learning.plan import Start, fitted
         (500, 7_000.0, {}, ("large", 12, (128, 64), 16)),
         (1000, 2_000.0, {"epochs": 3}, ("large", 3, (192, 96), 16)),
         (1000, 2_000.0, {"epochs": 30}, ("small", 30, (128, 64), 16)),
-        (1000, 7_000.0, {"size": [128, 64]}, ("large", 12, (128, 64), 16)),
-        (1000, 3_000.0, {"size": [192, 96]}, ("small", 12, (192, 96), 16)),
+        (1000, 7_000.0, {"size": (128, 64)}, ("large", 12, (128, 64), 16)),
+        (1000, 3_000.0, {"size": (192, 96)}, ("small", 12, (192, 96), 16)),
         (1000, 150.0, {}, ("small", 3, (128, 64), 2)),
         (1000, 10.0, {}, ("small", 1, (128, 64), 2)),
     ],
@@ -31,9 +31,9 @@ from app.learning.plan import Start, fitted
 def test_start_epochs_and_crops_are_as_the_time_allows(
     tracklets: int, minutes: float, wishes: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
-    asked = {"minutes": minutes, "epochs": None, "size": None} | wishes
+    asked_for = Wishes(minutes=minutes, **wishes)
     crops = np.full(tracklets, 4000 // tracklets)
-    start, *found = fitted(crops, [Start("large", (128, 64), 0.5), Start("small", (128, 64), 1.0)], asked)
+    start, *found = fitted(crops, [Start("large", (128, 64), 0.5), Start("small", (128, 64), 1.0)], asked_for)
     assert (start.name, *found[:3]) == expected
     if not wishes:  # what has learned from larger crops is not asked for smaller ones
-        assert fitted(crops, [Start("v1", (192, 96), 1.0)], asked)[2] == (192, 96)
+        assert fitted(crops, [Start("v1", (192, 96), 1.0)], asked_for)[2] == (192, 96)

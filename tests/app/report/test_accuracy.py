@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from app.report.accuracy import Pooling, evaluate_reid, find_model
+from app.report.accuracy import Pooling, evaluate_reid, evaluate_tracking, find_model
+from deploy.encoder import OnnxError
 from reid.encoder import EncoderConfig, EncoderError, new_encoder, save_encoder
+from tests.app.scenes import people, run
 from trackers.motchallenge import write_rows
 
-ROOT = Path(__file__).parents[3]
 FIGURES = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "purity")
 
 
 def evaluate(*words: object, what: str = "tracking") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app.evaluate", what, *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run("-m", "app.evaluate", what, *words)
 
 
 def walk(id: int, x: float, frames: range) -> list[list[float]]:
@@ -32,7 +31,7 @@ def walk(id: int, x: float, frames: range) -> list[list[float]]:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> tuple[Path, Path]:
+def truth_and_results(tmp_path: Path) -> tuple[Path, Path]:
     """Truth of two cameras, and results: `hall` perfect, `gate` with one track that changes its person."""
     truth, results = tmp_path / "truth", tmp_path / "results"
     hall = walk(1, 0, range(1, 21)) + walk(2, 200, range(1, 21))
@@ -45,8 +44,8 @@ def world(tmp_path: Path) -> tuple[Path, Path]:
     return truth, results
 
 
-def test_figures_by_camera_and_of_all(world: tuple[Path, Path]) -> None:
-    done = evaluate("--truth", world[0], "--results", world[1], "--json")
+def test_figures_by_camera_and_of_all(truth_and_results: tuple[Path, Path]) -> None:
+    done = evaluate("--truth", truth_and_results[0], "--results", truth_and_results[1], "--json")
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     gate, hall = report["cameras"]
@@ -58,12 +57,12 @@ def test_figures_by_camera_and_of_all(world: tuple[Path, Path]) -> None:
     assert gate["AssA"] == pytest.approx(0.5)
     assert report["all"]["purity"] == pytest.approx((40 + 10) / 60)
     assert report["all"]["mixed"] == pytest.approx(1 / 3)
-    table = evaluate("--truth", world[0], "--results", world[1])
+    table = evaluate("--truth", truth_and_results[0], "--results", truth_and_results[1])
     assert [line.split()[0] for line in table.stdout.splitlines()] == ["camera", "gate", "hall", "all"]
 
 
-def test_cameras_without_results_or_truth_are_said_and_end_with_1(world: tuple[Path, Path]) -> None:
-    truth, results = world
+def test_cameras_without_results_or_truth_are_said_and_end_with_1(truth_and_results: tuple[Path, Path]) -> None:
+    truth, results = truth_and_results
     (results / "hall.txt").rename(results / "yard.txt")
     done = evaluate("--truth", truth, "--results", results, "--json")
     assert done.returncode == 1
@@ -72,9 +71,24 @@ def test_cameras_without_results_or_truth_are_said_and_end_with_1(world: tuple[P
     assert [error.split(":")[0] for error in report["errors"]] == ["hall", "yard"]
 
 
-def test_broken_results_are_named(world: tuple[Path, Path]) -> None:
-    (world[1] / "gate.txt").write_text("1,2,three\n")
-    done = evaluate("--truth", world[0], "--results", world[1])
+def test_a_site_against_truth(ingested: Path, tmp_path: Path) -> None:
+    lines = [
+        f"{frame},{person},{x1},{y1},{x2 - x1},{y2 - y1},1,1,1\n"
+        for frame, boxes in enumerate(people(75, shift=40), 1)
+        for person, (x1, y1, x2, y2) in enumerate(boxes.tolist(), 1)
+    ]
+    (tmp_path / "hall" / "gt").mkdir(parents=True)
+    (tmp_path / "hall" / "gt" / "gt.txt").write_text("".join(lines))
+    report = evaluate_tracking(tmp_path, site=ingested)
+    (hall,) = report.cameras
+    assert (hall.MOTA, hall.IDF1, hall.IDSW, hall.tracklets, hall.purity, hall.kept) == (1, 1, 0, 2, 1, 1)
+    assert hall.HOTA > 0.9
+    assert [error.split(":")[0] for error in report.errors] == ["gate", "yard"]
+
+
+def test_broken_results_are_named(truth_and_results: tuple[Path, Path]) -> None:
+    (truth_and_results[1] / "gate.txt").write_text("1,2,three\n")
+    done = evaluate("--truth", truth_and_results[0], "--results", truth_and_results[1])
     assert (done.returncode, done.stdout) == (2, "")
     assert "gate.txt is not a MOTChallenge file" in done.stderr
     assert "Traceback" not in done.stderr
@@ -121,10 +135,10 @@ def mean_colour(tmp_path: Path) -> Path:
         helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["output"]),
     ]
-    given = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 16, 8])]
-    found = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])]
+    inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, 16, 8])]
+    outputs = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 3])]
     model = helper.make_model(
-        helper.make_graph(nodes, "mean", given, found), opset_imports=[helper.make_opsetid("", 17)], ir_version=10
+        helper.make_graph(nodes, "mean", inputs, outputs), opset_imports=[helper.make_opsetid("", 17)], ir_version=10
     )
     onnx.save(model, tmp_path / "mean.onnx")
     return tmp_path / "mean.onnx"
@@ -136,9 +150,9 @@ def test_reid_scores_a_foreign_onnx_file(market: Path, mean_colour: Path) -> Non
     scores = json.loads(done.stdout)
     ranks = {f"rank{k}": 1.0 for k in (1, 5, 10, 20)}
     assert scores == {"mAP": 1.0, **ranks, "mINP": 1.0, "queries": 3, "gallery": 7}
-    shown = evaluate(f"market1501:{market}", "--model", mean_colour, "--rerank", what="reid")
-    assert shown.stdout.split()[:2] == ["mAP", "rank1"]
-    assert shown.stdout.split()[-2:] == ["3", "7"]
+    reranked = evaluate(f"market1501:{market}", "--model", mean_colour, "--rerank", what="reid")
+    assert reranked.stdout.split()[:2] == ["mAP", "rank1"]
+    assert reranked.stdout.split()[-2:] == ["3", "7"]
 
 
 def test_reid_scores_our_files(market: Path, tmp_path: Path) -> None:
@@ -149,7 +163,7 @@ def test_reid_scores_our_files(market: Path, tmp_path: Path) -> None:
     assert find_model(str(folder)) == folder / "model.safetensors"
     scores = evaluate_reid(f"market1501:{market}", str(folder), pooling=Pooling.max)
     assert (scores.queries, scores.gallery, scores.rank10) == (3, 7, 1.0)
-    with pytest.raises(EncoderError, match="holds no model"):
+    with pytest.raises(OnnxError, match="holds no model"):
         find_model(str(tmp_path / "query"))
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +21,8 @@ from app.errors import SiteError
 from app.report import query_page
 from app.report.query_page import write_report
 from app.report.query_sheet import write_sheet
-from tests.app.found import MATCHES, NOON, match, view
+from app.search.matches import QueryView
+from tests.app.query_views import MATCHES, match, view
 
 VOID = {"meta", "img", "br", "hr", "input"}
 
@@ -32,7 +34,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.said: dict[str, list[str]] = {}
+        self.words: dict[str, list[str]] = {}  # by the element that they stand in
         self.source = path.read_text(encoding="utf-8")
         self.feed(self.source)
         self.close()
@@ -51,22 +53,19 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open and data.strip():
-            self.said.setdefault(self.open[-1], []).append(" ".join(data.split()))
+            self.words.setdefault(self.open[-1], []).append(" ".join(data.split()))
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
 
     @property
     def text(self) -> str:
-        return " ".join(words for tag, said in self.said.items() if tag != "style" for words in said)
+        return " ".join(text for tag, texts in self.words.items() if tag != "style" for text in texts)
 
 
 def report(folder: Path, **changes: object) -> Page:
     write_report(view(**changes), folder / "report.html")
     return Page(folder / "report.html")
-
-
-# --- the page
 
 
 def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
@@ -88,7 +87,7 @@ def test_tracklets_are_called_as_commands_call_them(tmp_path: Path) -> None:
     """By the id that query, merge and forget take, not by their number in the camera."""
     number = (3 << 32) + 5
     page = report(tmp_path, matches=[match(number, 0.9)])
-    assert page.said["h3"] == [f"Tracklet {number}"]
+    assert page.words["h3"] == [f"Tracklet {number}"]
     assert f"tracklet {number}" in page.text and "tracklet 5" not in page.text
 
 
@@ -96,8 +95,8 @@ def test_the_page_says_what_was_found(tmp_path: Path) -> None:
     page = report(tmp_path)
     for words in ("station", "base 1.0", "1,234 tracklets", "Cameras", "hall, street", "2026-11-21 12:16:39"):
         assert words in page.text
-    assert "Probably seen here" in page.said["h2"] and "Two cameras saw this person." in page.said["p"]
-    assert [said for said in page.said["strong"] if said.endswith("%")] == [
+    assert "Probably seen here" in page.words["h2"] and "Two cameras saw this person." in page.words["p"]
+    assert [text for text in page.words["strong"] if text.endswith("%")] == [
         "93 %",
         "93 %",
         "31 %",
@@ -105,8 +104,8 @@ def test_the_page_says_what_was_found(tmp_path: Path) -> None:
         "44 %",
         "2 %",
     ]
-    assert page.said["h3"] == ["Identity 4", "Identity 9", "Tracklet 5"]
-    assert page.said["h4"] == ["Trajectory 11", "Trajectory 12", "Trajectory 13"]
+    assert page.words["h3"] == ["Identity 4", "Identity 9", "Tracklet 5"]
+    assert page.words["h4"] == ["Trajectory 11", "Trajectory 12", "Trajectory 13"]
     assert "never proof" in page.text and "Nothing of this left the machine" in page.text and "log" in page.text
     widths = re.findall(r"width:([\d.]+)%\"></i>", page.source)
     assert widths == ["93.0", "31.0", "81.0", "44.0", "2.0"]
@@ -120,9 +119,9 @@ def test_the_journey_is_told_of_the_best_identity(tmp_path: Path) -> None:
     assert journeys.count("<li>") == 2 and "40 s later" in journeys and "<svg" in journeys
     assert journeys.index("hall") < journeys.index("street")
     alone = tuple(replace(m, identity=None, trajectory=None) for m in MATCHES)
-    for other in (view(seen=False), view(matches=alone), view(matches=MATCHES[:1])):
-        write_report(other, tmp_path / "other.html")
-        assert "Journey" not in Page(tmp_path / "other.html").text
+    for without in (view(seen=False), view(matches=alone), view(matches=MATCHES[:1])):
+        write_report(without, tmp_path / "without.html")
+        assert "Journey" not in Page(tmp_path / "without.html").text
 
 
 def test_the_timeline_has_a_lane_a_camera_and_a_bar_a_match(tmp_path: Path) -> None:
@@ -133,28 +132,21 @@ def test_the_timeline_has_a_lane_a_camera_and_a_bar_a_match(tmp_path: Path) -> N
     for bar in bars:
         left, width = (float((bar[name] or "").rstrip("%")) for name in ("x", "width"))
         assert 0 <= left <= left + width <= 100
-    assert "hall, 2026-11-21T12:00:00Z – 2026-11-21T12:00:10Z, 93 %, tracklet 1" in page.said["title"]
+    assert "hall, 2026-11-21T12:00:00Z – 2026-11-21T12:00:10Z, 93 %, tracklet 1" in page.words["title"]
     (drawing,) = [s for s in page.all("svg") if s.get("class") == "timeline"]
     assert drawing["role"] == "img" and drawing["aria-label"]
 
 
-@pytest.mark.parametrize("seconds", [0, 0.4, 7, 60, 1000, 86400, 864000, 3e7, 3e8])
-def test_the_timeline_has_few_round_times(seconds: float) -> None:
-    ticks = query_page._ticks(NOON + 3.3, NOON + 4.3 + seconds)
-    assert len(ticks) <= 5 and (len(ticks) >= 2 or seconds < 7)
-    assert len({label for _, label in ticks}) == len(ticks)
-
-
 def test_not_seen_is_said_plainly(tmp_path: Path) -> None:
     page = report(tmp_path, seen=False, matches=MATCHES[-1:], verdict="The best of 1,234 reaches 2 %.")
-    assert "Not seen here" in page.said["h2"] and "Nearest, not likely" in page.said["h2"]
-    assert "Probably seen here" not in page.text and "2 %" in page.said["strong"]
+    assert "Not seen here" in page.words["h2"] and "Nearest, not likely" in page.words["h2"]
+    assert "Probably seen here" not in page.text and "2 %" in page.words["strong"]
     assert "None of them is likely to be this person" in page.text
 
 
 def test_nothing_to_compare_with(tmp_path: Path) -> None:
     page = report(tmp_path, seen=False, matches=(), gallery=0, verdict="No tracklet lies in this time.", filters={})
-    assert "Not seen here" in page.said["h2"] and "0 tracklets" in page.text
+    assert "Not seen here" in page.words["h2"] and "0 tracklets" in page.text
     assert not page.all("rect") and len(page.all("img")) == 2
 
 
@@ -191,19 +183,19 @@ def test_it_fits_dark_paper_and_telephones(tmp_path: Path) -> None:
 
 
 def pictures(page: Page) -> list[np.ndarray]:
-    found = [(image["src"] or "").split(",")[1] for image in page.all("img")]
-    return [cv2.imdecode(np.frombuffer(base64.b64decode(d), np.uint8), cv2.IMREAD_COLOR_RGB) for d in found]
+    encoded = [base64.b64decode((image["src"] or "").split(",")[1]) for image in page.all("img")]
+    return [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) for jpeg in encoded]
 
 
 def test_the_still_is_shown_with_its_box_and_the_person(tmp_path: Path) -> None:
     still = view().still.copy()
-    shown = pictures(report(tmp_path, still=still))
-    assert shown[0].shape == (120, 160, 3) and shown[1].shape == (80, 30, 3)
-    assert np.abs(shown[1].astype(int) - (200, 40, 40)).mean() < 15
-    assert np.abs(shown[0][60, 60].astype(int) - query_page._MARK).max() < 60  # the box's edge
+    scene, person = pictures(report(tmp_path, still=still))[:2]
+    assert scene.shape == (120, 160, 3) and person.shape == (80, 30, 3)
+    assert np.abs(person.astype(int) - (200, 40, 40)).mean() < 15
+    assert np.abs(scene[60, 60].astype(int) - query_page._BOX_COLOUR).max() < 60  # the box's edge
     np.testing.assert_array_equal(still, view().still)  # not drawn into the caller's picture
-    large = pictures(report(tmp_path, still=np.zeros((3000, 4000, 3), np.uint8), box=(1000, 0, 2000, 3000)))
-    assert large[0].shape == (720, 960, 3) and large[1].shape == (480, 160, 3)
+    page = report(tmp_path, still=np.zeros((3000, 4000, 3), np.uint8), box=(1000, 0, 2000, 3000))
+    assert [picture.shape for picture in pictures(page)[:2]] == [(720, 960, 3), (480, 160, 3)]
 
 
 def test_a_still_that_is_the_person_is_shown_once(tmp_path: Path) -> None:
@@ -216,17 +208,15 @@ def test_a_match_without_pictures_says_so(tmp_path: Path) -> None:
     assert "No picture of it can be shown" in page.text
 
 
-# --- files
-
-
 @pytest.mark.parametrize("write", [write_report, write_sheet])
-def test_files_are_for_their_owner_and_whole(write: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert write in (write_report, write_sheet)
+def test_files_are_for_their_owner_and_whole(
+    write: Callable[[QueryView, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "new" / "out.png"
     path.parent.mkdir()
     path.write_bytes(b"before")
     path.chmod(0o644)
-    write(view(), path)  # type: ignore[operator]
+    write(view(), path)
     whole = path.read_bytes()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and whole != b"before"
     assert [p.name for p in path.parent.iterdir()] == ["out.png"]
@@ -236,11 +226,11 @@ def test_files_are_for_their_owner_and_whole(write: object, tmp_path: Path, monk
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(SiteError, match=r"out\.png can't be written \(No space left on device\): check the folder"):
-        write(view(), path)  # type: ignore[operator]
+        write(view(), path)
     assert path.read_bytes() == whole and [p.name for p in path.parent.iterdir()] == ["out.png"]
 
 
-def test_a_place_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SiteError, match="can't be written"):
         write_report(view(), tmp_path / "file" / "report.html")

@@ -8,7 +8,7 @@ import cv2
 
 from app.report.query_sheet import write_sheet
 from app.report.sheet import CELL, GAP, HEAD
-from tests.app.found import match, view
+from tests.app.query_views import match, view
 
 
 def test_the_sheet_has_a_row_a_match(tmp_path: Path) -> None:
@@ -16,7 +16,8 @@ def test_the_sheet_has_a_row_a_match(tmp_path: Path) -> None:
     sheet = cv2.imread(str(tmp_path / "deep" / "sheet.png"))
     assert sheet is not None
     assert sheet.shape[0] == CELL[1] + 2 * GAP + 3 * HEAD + 5 * (CELL[1] + GAP)
-    for other in (view(matches=()), view(site="x" * 500), view(matches=[match(1, 0.5, camera="long " * 50, crops=0)])):
-        write_sheet(other, tmp_path / "sheet.png")
-        other_sheet = cv2.imread(str(tmp_path / "sheet.png"))
-        assert other_sheet is not None and other_sheet.shape[1] == sheet.shape[1]
+    long_name = [match(1, 0.5, camera="long " * 50, crops=0)]
+    for odd_view in (view(matches=()), view(site="x" * 500), view(matches=long_name)):
+        write_sheet(odd_view, tmp_path / "sheet.png")
+        odd_sheet = cv2.imread(str(tmp_path / "sheet.png"))
+        assert odd_sheet is not None and odd_sheet.shape[1] == sheet.shape[1]

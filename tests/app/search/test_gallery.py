@@ -15,7 +15,7 @@ from app.record.forget import forget
 from app.search.gallery import TOGETHER, gallery_of
 from app.search.merging import merge
 from reid.calibration import DEFAULT
-from reid.merging import without_camera
+from reid.camera_shift import without_camera
 from tests.app.records import site_in
 from tests.app.sites import figure_site
 
@@ -30,7 +30,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def all_of(site: Site) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     found = gallery_of(site, "base")
     assert np.allclose(found.own, plain(site), atol=1e-6)
-    return found.ids, found.known
+    return found.ids, found.drawn
 
 
 def plain(site: Site) -> NDArray[np.float32]:

@@ -7,23 +7,29 @@ from dataclasses import replace
 import pytest
 
 from app.search.matches import STAY, groups, journey, percent
-from tests.app.found import MATCHES, NOON, match
+from tests.app.query_views import MATCHES, NOON, match
 
 
 def test_groups_are_by_identity_then_trajectory_the_best_first() -> None:
-    found = groups(reversed(MATCHES))
-    assert [person.number for person in found] == [4, 9, None]
-    assert [person.probability for person in found] == [0.93, 0.44, 0.02]
-    assert [[way.number for way in person.trajectories] for person in found] == [[11, 12], [13], [None]]
-    assert [m.tracklet for m in found[0].trajectories[0].matches] == [1, 4]
-    assert [m.tracklet for m in found[0].matches] == [1, 4, 2]
+    identities = groups(reversed(MATCHES))
+    assert [identity.number for identity in identities] == [4, 9, None]
+    assert [identity.probability for identity in identities] == [0.93, 0.44, 0.02]
+    assert [[t.number for t in identity.trajectories] for identity in identities] == [[11, 12], [13], [None]]
+    assert [m.tracklet for m in identities[0].trajectories[0].matches] == [1, 4]
+    assert [m.tracklet for m in identities[0].matches] == [1, 4, 2]
 
 
 def test_what_was_joined_to_nothing_stands_alone() -> None:
-    apart = [match(1, 0.5), match(2, 0.5), match(3, 0.4, way=7), match(4, 0.3, way=7), match(7, 0.2, person=7)]
-    found = groups(apart)
-    assert [[m.tracklet for m in person.matches] for person in found] == [[1], [2], [3, 4], [7]]
-    assert [person.number for person in found] == [None, None, None, 7]
+    apart = [
+        match(1, 0.5),
+        match(2, 0.5),
+        match(3, 0.4, trajectory=7),
+        match(4, 0.3, trajectory=7),
+        match(7, 0.2, identity=7),
+    ]
+    identities = groups(apart)
+    assert [[m.tracklet for m in identity.matches] for identity in identities] == [[1], [2], [3, 4], [7]]
+    assert [identity.number for identity in identities] == [None, None, None, 7]
     assert groups([]) == []
 
 
@@ -41,15 +47,15 @@ def test_the_journey_is_by_time_and_joins_what_one_camera_saw() -> None:
 
 
 @pytest.mark.parametrize(
-    ("probability", "said"),
+    ("probability", "text"),
     [(0, "<1 %"), (0.0099, "<1 %"), (0.01, "1 %"), (0.5, "50 %"), (0.99, "99 %"), (0.996, ">99 %"), (1, ">99 %")],
 )
-def test_a_probability_never_claims_certainty(probability: float, said: str) -> None:
-    assert percent(probability) == said
+def test_a_probability_never_claims_certainty(probability: float, text: str) -> None:
+    assert percent(probability) == text
 
 
 def test_at_most_six_crops_and_only_jpegs_are_shown() -> None:
     many = match(1, 0.9, crops=20)
-    assert many.shown == [many.crops[k] for k in (0, 4, 8, 11, 15, 19)]
+    assert many.pictures == [many.crops[k] for k in (0, 4, 8, 11, 15, 19)]
     odd = replace(many, crops=[b"<svg onload=alert(1)>", many.crops[3], b""])
-    assert odd.shown == [many.crops[3]]
+    assert odd.pictures == [many.crops[3]]

@@ -174,8 +174,21 @@ def test_other_formats_stand_upright(kind: str, tmp_path: Path) -> None:
     for orientation in (3, 6):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        read = read_still(written(tmp_path, encoded(kind, exif=exif))).pixels
-        assert close(corners(read), np.array(UPRIGHT[orientation], np.uint8), 25), orientation
+        upright = read_still(written(tmp_path, encoded(kind, exif=exif))).pixels
+        assert close(corners(upright), np.array(UPRIGHT[orientation], np.uint8), 25), orientation
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "L", "I;16"])
+def test_pictures_of_every_mode_stand_upright(mode: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    shades = Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (96, 1)))
+    picture = shades if mode == "I;16" else Image.fromarray(quarters()).convert(mode)
+    stored, turned = io.BytesIO(), io.BytesIO()
+    picture.save(stored, "PNG")
+    picture.save(turned, "PNG", exif=exif)
+    expected = np.rot90(read_still(written(tmp_path, stored.getvalue())).pixels, -1)
+    np.testing.assert_array_equal(read_still(written(tmp_path, turned.getvalue())).pixels, expected)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
@@ -292,7 +305,7 @@ def test_damage_never_comes_out_as_another_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "sentence"),
     [
         (b"", "is empty"),
         (b"not a picture", "is no picture that can be read here"),
@@ -310,8 +323,8 @@ def test_damage_never_comes_out_as_another_error(tmp_path: Path) -> None:
         (bytes(1000), "is no picture"),
     ],
 )
-def test_what_is_no_picture_says_so(data: bytes, said: str, tmp_path: Path) -> None:
-    with pytest.raises(StillError, match=said):
+def test_what_is_no_picture_says_so(data: bytes, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(StillError, match=sentence):
         read_still(written(tmp_path, data))
 
 
@@ -357,8 +370,8 @@ def test_what_is_not_a_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_is_being_written_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path, encoded("PNG"))
-    known = path.stat()
-    smaller = os.stat_result([*known[:6], 10, *known[7:]])
+    status = path.stat()
+    smaller = os.stat_result([*status[:6], 10, *status[7:]])
     monkeypatch.setattr(Path, "stat", lambda _: smaller)
     with pytest.raises(StillError, match="is being written"):
         read_still(path)

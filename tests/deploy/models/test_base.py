@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from deploy.models import base
+from deploy import models
+from deploy.models import OtherRunError, base
 from deploy.models.base import Crops, Recipe, batches, contrastive_loss, groups_of, held_out, identity_loss, train
 from reid.encoder import EncoderConfig
 
@@ -136,23 +137,47 @@ def test_killed_and_continued_is_the_same_as_never_stopped(
 
 def test_another_seed_does_not_continue_the_same_run(crops: Crops, tmp_path: Path) -> None:
     train(crops, tmp_path, dataclasses.replace(RECIPE, epochs=1), 0)
-    with pytest.raises(SystemExit, match="another recipe"):
+    with pytest.raises(OtherRunError, match="another recipe"):
         train(crops, tmp_path, dataclasses.replace(RECIPE, epochs=1), 1)
+
+
+def test_a_run_of_another_seed_can_not_start(
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(crops, tmp_path, RECIPE, 0)
+    monkeypatch.setattr(base, "render", lambda *_: None)
+    monkeypatch.setattr(base, "Crops", lambda folder: crops)
+    monkeypatch.setitem(base.RECIPES, "cpu", RECIPE)
+    monkeypatch.setattr("sys.argv", ["base", "--out", str(tmp_path), "--seed", "1"])
+    with pytest.raises(SystemExit) as ended:
+        base.main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    assert printed.err.count("Error: ") == 1 and "another recipe, seed or encoder" in printed.err
 
 
 @pytest.mark.parametrize(("recipe", "model"), [("cpu", "base"), ("large", "large")])
 def test_the_command_renders_trains_exports_writes_a_card_and_installs(
-    recipe: str, model: str, crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: str,
+    model: str,
+    crops: Crops,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out, box = tmp_path / "run", tmp_path / "box"
     box.mkdir()
     monkeypatch.setattr(base, "render", lambda *_: None)
     monkeypatch.setattr(base, "Crops", lambda folder: crops)
-    monkeypatch.setattr(base, "__file__", str(box / "base.py"))
+    monkeypatch.setattr(models, "BOX", box)
     monkeypatch.setitem(base.RECIPES, recipe, dataclasses.replace(RECIPE, model=model))
     monkeypatch.setattr(base, "LOG_EVERY", 1)
-    monkeypatch.setattr("sys.argv", ["base", "--out", str(out), "--recipe", recipe, "--install"])
-    base.main()
+    monkeypatch.setattr("sys.argv", ["base", "--out", str(out), "--recipe", recipe, "--install", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        base.main()
+    assert ended.value.code == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["installed"] and {Path(path).name for path in made["files"]} >= {f"{model}.safetensors", f"{model}.md"}
     files = {f"{model}.safetensors", f"{model}.onnx", f"{model}.md"}
     assert files | {"log.jsonl", "checkpoint.pt"} <= {p.name for p in out.iterdir()}
     shipped = {p.name for p in box.iterdir()}

@@ -13,9 +13,10 @@ import onnx
 import pytest
 import torch
 
+from deploy import models
 from deploy.detectors import Frame
 from deploy.detectors.onnx import OnnxDetector
-from deploy.models import person
+from deploy.models import OtherRunError, person
 from deploy.models.evaluate import Matched
 from deploy.models.person import Crops, Recipe, another_camera, best_score, build, cut, export, finish, train
 
@@ -104,7 +105,7 @@ def test_training_resumes_where_it_was_killed(frames: Path, tmp_path: Path, monk
 
     again = train(frames, killed, TINY, 0)  # finished: nothing is done
     torch.testing.assert_close(next(again.parameters()), next(resumed.parameters()))
-    with pytest.raises(SystemExit, match="another recipe"):
+    with pytest.raises(OtherRunError, match="another recipe"):
         train(frames, killed, replace(TINY, rate=1.0), 0)
 
 
@@ -139,10 +140,12 @@ def test_one_command_makes_and_installs_all(
 
     monkeypatch.setattr(person, "render", render)
     monkeypatch.setattr(person, "RECIPES", {"cpu": replace(TINY, steps=1)})
-    monkeypatch.setattr(person, "HERE", tmp_path / "models")
+    monkeypatch.setattr(models, "BOX", tmp_path / "models")
     monkeypatch.setattr("sys.argv", ["person", "--out", str(tmp_path / "run"), "--seed", "4", "--install"])
     (tmp_path / "models").mkdir()
-    person.main()
+    with pytest.raises(SystemExit) as ended:
+        person.main()
+    assert ended.value.code == 0
     assert asked == [("frames", 8, 4), ("held-out", 8, 5)]
     assert {file.name for file in (tmp_path / "models").iterdir()} == {"person.onnx", "person.md"}
     assert capsys.readouterr().out.strip().endswith("person.onnx")

@@ -13,7 +13,8 @@ import torch
 
 from deploy.detectors import Frame
 from deploy.detectors.load import load_detector
-from reid.encoder import load_encoder, open_encoder
+from deploy.encoder import open_encoder
+from reid.encoder import load_encoder
 from trackers.detections import iou
 
 ROOT = Path(__file__).parents[3]
@@ -84,4 +85,4 @@ def test_an_encoder_tells_rendered_people_apart(name: str, most: int) -> None:
     assert (affinity.argmax(dim=1) == torch.arange(len(pairs))).float().mean() >= 0.75
     if name == "base":  # what serves as it is
         exported = open_encoder(MODELS / "base.onnx")
-        assert np.abs(np.asarray(exported.embed(first)) - encoder.embed(first).numpy()).max() < 1e-3
+        assert np.abs(exported.embed(first.numpy()) - encoder.embed(first).numpy()).max() < 1e-3

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from deploy.models import streamed
+from deploy.models import MakingError, streamed
 from deploy.models.streamed import RECIPES, Pool, Training, deal, learning_rate, stream
 from reid.encoder import load_encoder
 from sample_videos.world.crop_stream import Groups, Renderers
@@ -43,7 +43,7 @@ class FirstKilled(Renderers):
 
 
 def test_the_command_makes_weights_figures_and_a_card_in_the_time_given(
-    out: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(RECIPES, "tiny", TINY)
     monkeypatch.setattr(streamed, "LOG_EVERY", 1)
@@ -58,7 +58,10 @@ def test_the_command_makes_weights_figures_and_a_card_in_the_time_given(
         return export(weights, onnx)
 
     monkeypatch.setattr(streamed, "export_checked", export_later)
-    streamed.main()
+    with pytest.raises(SystemExit) as stopped:
+        streamed.main()
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.strip().endswith("large.safetensors")
     assert 60 * MINUTES * (1 - streamed.ENDING) <= ended[0] - began <= 60 * MINUTES + 2
     figures = json.loads((out / "figures.json").read_text())
     assert figures["finished"] and figures["lost_renderers"] == []
@@ -69,7 +72,7 @@ def test_the_command_makes_weights_figures_and_a_card_in_the_time_given(
     assert encoder.config == TINY.encoder and figures["parameters"] == encoder.parameter_count
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] for line in log if "learning_rate" in line]
-    assert len(rates) == figures["steps"] and rates[-1] < 0.2 * TINY.learning_rate
+    assert len(rates) == figures["steps"] and rates[-1] < 0.2 * streamed.LEARNING_RATE
     card = (out / "large.md").read_text(encoding="utf-8")
     assert f"{figures['people']} people rendered" in card and "--recipe tiny" in card
     assert (out / "large.onnx").is_file()
@@ -89,7 +92,7 @@ def test_it_goes_on_without_a_killed_renderer_and_says_so(
 def test_without_any_renderer_or_crops_it_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streamed, "Renderers", FirstKilled)
     began = time.monotonic()
-    with pytest.raises(SystemExit, match="nobody renders more:\nrenderer 0 of 1 was killed by signal 9"):
+    with pytest.raises(MakingError, match="nobody renders more:\nrenderer 0 of 1 was killed by signal 9"):
         stream(tmp_path, TINY, 0, 5, 1)
     assert time.monotonic() - began < 10
 
@@ -131,7 +134,7 @@ def test_people_who_have_not_come_are_nobodys_rivals() -> None:
 
 
 def test_the_rate_goes_up_then_down_to_nothing() -> None:
-    rates = [learning_rate(TINY, share) for share in (0, 0.02, 0.04, 0.52, 1, 1.01)]
+    rates = [learning_rate(share) for share in (0, 0.02, 0.04, 0.52, 1, 1.01)]
     assert rates == pytest.approx([0, 0.0015, 0.003, 0.0015, 0, 0])
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reid.methods import Bank, Batch, Method, Tracklets
+from reid.methods import Bank, Batch, LearningMethod, Tracklets
 
 WIDTH = 6
 CAMERAS = 4  # camera 2 is always empty
@@ -104,7 +104,7 @@ def mean_average_precision(features: Tensor, identity: Tensor, camera: Tensor) -
 
 
 def learn(
-    method: Method, scene: World, *, rate: float = 0.01, seed: int = 0
+    method: LearningMethod, scene: World, *, rate: float = 0.01, seed: int = 0
 ) -> tuple[float, float, list[dict[str, float]]]:
     """Trains a linear encoder; mAP on unseen people before and after, and each epoch's curves."""
     rng = np.random.default_rng([seed, 7])

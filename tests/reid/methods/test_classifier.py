@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from reid.association import SoftLabels
-from reid.methods import Recipe, Tracklets, distance, find, group_mean
+from reid.methods import Recipe, Tracklets, config_named, distance, group_mean
 from reid.methods.classifier import CameraClassifier
+from reid.methods.dal import RATE
+from reid.methods.eea import LOWER, UPPER, WARM_UP
+from reid.methods.utal import CCTA_WEIGHT
 from tests.reid.methods import scenes
 
 
@@ -83,8 +86,8 @@ def test_schedules() -> None:
 
 
 def test_papers_numbers_are_the_defaults() -> None:
-    utal, uga, eea, ssl, dal = (find(name)[1]() for name in ("utal", "uga", "eea", "ssl", "dal"))
-    assert (utal.alpha, utal.neighbours, utal.ccta_weight, utal.recipe.batch, utal.recipe.epochs) == (
+    utal, uga, eea, ssl, dal = (config_named(name)() for name in ("utal", "uga", "eea", "ssl", "dal"))
+    assert (utal.alpha, utal.neighbours, CCTA_WEIGHT, utal.recipe.batch, utal.recipe.epochs) == (
         1,
         4,
         10,
@@ -92,10 +95,10 @@ def test_papers_numbers_are_the_defaults() -> None:
         200,
     )
     assert (uga.threshold, uga.recipe.batch, uga.recipe.epochs, uga.stage_one) == (0.65, 60, 160, 0.5)
-    assert (eea.lower, eea.upper, eea.recipe.epochs, eea.warm_up * 80, eea.scale) == (0.5, 0.75, 80, 10, 1)
+    assert (LOWER, UPPER, eea.recipe.epochs, WARM_UP * 80, eea.scale) == (0.5, 0.75, 80, 10, 1)
     assert (ssl.temperature, ssl.own, ssl.reliable, ssl.part_weight, ssl.same_camera) == (0.1, 0.6, 4, 0.5, 0.02)
     assert [ssl.recipe.rate(e / 57) for e in (14, 15)] == pytest.approx([0.1, 0.01])
-    assert (dal.margin, dal.rate, dal.cross_weight, dal.recipe.batch, dal.squared) == (0.2, 0.5, 1, 64, False)
+    assert (dal.margin, RATE, dal.cross_weight, dal.recipe.batch, dal.squared) == (0.2, 0.5, 1, 64, False)
 
 
 def test_wrong_tracklets_are_refused() -> None:
@@ -108,4 +111,4 @@ def test_wrong_tracklets_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot_link"):
         Tracklets(camera, 2, camera, torch.tensor([[0, -1]]))
     with pytest.raises(ValueError, match=r"no method is called 'x'.*utal"):
-        find("x")
+        config_named("x")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reid.association import Scope
-from reid.methods.dal import DAL, DALConfig
+from reid.methods.dal import DAL, RATE, DALConfig
 from tests.reid.methods import scenes
 
 OF = scenes.tracklets()
@@ -79,7 +79,7 @@ def test_two_steps(ranking: Scope, squared: bool) -> None:
 
         method.after_step(step)
         for t in set(tracklet):  # Eq. 1
-            x[t] = x[t] - config.rate * (l2(x[t]) - np.mean([l2(f[k]) for k, u in enumerate(tracklet) if u == t], 0))
+            x[t] = x[t] - RATE * (l2(x[t]) - np.mean([l2(f[k]) for k, u in enumerate(tracklet) if u == t], 0))
         np.testing.assert_allclose(method.anchor, x, atol=1e-5)
         for t in set(tracklet):  # Eq. 5
             other = partner(x, t, ranking)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reid.methods import Bank, Batch, Method, Tracklets, find, make
+from reid.methods import Bank, Batch, LearningMethod, Tracklets, config_named, new_method
 from reid.methods.utal import UTALConfig
 from tests.reid.methods import scenes
 
@@ -21,24 +21,24 @@ EPOCHS = 4
 
 
 def settings(name: str, preset: str) -> Any:
-    config = find(name)[1]
+    config = config_named(name)
     chosen: Any = config.practical() if preset == "practical" else config()
     if name == "ssl":
         chosen = replace(chosen, dropout=0.0)
-    if name == "eea":
-        chosen = replace(chosen, lower=0.0)
+    if name == "eea" and preset == "faithful":
+        chosen = replace(chosen, threshold="fixed", fixed=0.0)
     return chosen
 
 
-def build(name: str, of: Tracklets, preset: str, identity: Tensor) -> Method:
-    return make(name, of, scenes.WIDTH, settings(name, preset), EPOCHS, 3, identity)
+def build(name: str, of: Tracklets, preset: str, identity: Tensor) -> LearningMethod:
+    return new_method(settings(name, preset), of, scenes.WIDTH, EPOCHS, 3, identity)
 
 
-def bank_for(method: Method, of: Tracklets) -> Bank:
+def bank_for(method: LearningMethod, of: Tracklets) -> Bank:
     return scenes.bank(of, images=method.bank_unit == "image")
 
 
-def run(method: Method, of: Tracklets, epochs: range, steps: int = 3) -> Iterator[Tensor]:
+def run(method: LearningMethod, of: Tracklets, epochs: range, steps: int = 3) -> Iterator[Tensor]:
     """The loss of each step, with plain gradient descent on what the method itself learns."""
     for epoch in epochs:
         method.start_epoch(epoch, lambda: bank_for(method, of))
@@ -150,18 +150,19 @@ def test_no_value_is_read_back_in_a_step(name: str, preset: str) -> None:
 def test_baseline_and_upper_bound_learn() -> None:
     scene = scenes.world()
     for name in ("single-task", "supervised"):
-        config = find(name)[1].practical()
-        start, final, _ = scenes.learn(make(name, scene.tracklets, 24, config, 8, 0, scene.identity), scene)
+        config = config_named(name).practical()
+        start, final, _ = scenes.learn(new_method(config, scene.tracklets, 24, 8, 0, scene.identity), scene)
         assert final > start + 0.3
 
 
 def test_identities_reach_only_what_says_that_it_needs_them() -> None:
-    needing = [name for name in NAMES if find(name)[1]().needs_identities or find(name)[1].practical().needs_identities]
+    kinds = {name: config_named(name) for name in NAMES}
+    needing = [name for name, kind in kinds.items() if kind().needs_identities or kind.practical().needs_identities]
     assert needing == ["supervised"]
     of = scenes.tracklets()
     with pytest.raises(ValueError, match="supervised: these settings need identities"):
-        make("supervised", of, scenes.WIDTH, find("supervised")[1](), EPOCHS, 3)
-    weak = make("utal", of, scenes.WIDTH, UTALConfig(weakly_supervised=True), EPOCHS, 3, torch.zeros(len(of)).long())
+        new_method(config_named("supervised")(), of, scenes.WIDTH, EPOCHS, 3)
+    weak = new_method(UTALConfig(weakly_supervised=True), of, scenes.WIDTH, EPOCHS, 3, torch.zeros(len(of)).long())
     assert len(weak.state_dict()["memory"]) == 3  # one identity, three cameras
 
 

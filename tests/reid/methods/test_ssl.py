@@ -66,7 +66,7 @@ def test_most_alike(config: SSLConfig) -> None:
     method = in_rounds(config)
     assert method.alike.tolist() == most_alike(config)
     assert method.needs_stripes == (config.part_weight > 0)
-    assert method.bank_unit == method.sampler == config.unit
+    assert method.bank_unit == method.sampling == config.unit
     for a, b in method.associations().tolist():
         assert OF.camera[a] != OF.camera[b]
         assert a < b

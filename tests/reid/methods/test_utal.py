@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reid.merging import joined
-from reid.methods.utal import UTAL, UTALConfig
+from reid.methods.utal import CCTA_WEIGHT, UTAL, UTALConfig
 from tests.reid.methods import scenes
 
 OF = scenes.tracklets()
@@ -83,7 +83,7 @@ def test_losses_and_memory(config: UTALConfig) -> None:
 
     parts = method.losses(step)
     assert parts["pctd"].item() == pytest.approx(pctd, rel=1e-4)
-    assert parts["ccta"].item() == pytest.approx(config.ccta_weight * ccta, rel=1e-4)
+    assert parts["ccta"].item() == pytest.approx(CCTA_WEIGHT * ccta, rel=1e-4)
     expected = {(min(i, nearest(i)), max(i, nearest(i))) for i in range(len(OF)) if nearest(nearest(i)) == i}
     assert {tuple(p) for p in method.associations().tolist()} == expected
 
@@ -107,7 +107,7 @@ def test_gradient_through_the_memory() -> None:
         if partner[t] >= 0:
             away = new[t] - method.memory[partner[t]].numpy()
             share = config.alpha / ((1 + config.alpha) * (tracklet == t).sum())
-            expected = config.ccta_weight / len(new) * share * away / np.linalg.norm(away)
+            expected = CCTA_WEIGHT / len(new) * share * away / np.linalg.norm(away)
         np.testing.assert_allclose(gradient[k], expected, atol=1e-5)
 
 

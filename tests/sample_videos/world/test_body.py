@@ -152,9 +152,9 @@ def test_body_parts_move_with_their_bones() -> None:
 
 def test_the_same_person_has_the_same_mesh() -> None:
     shape = Physique(height=1.6, girth=1.05)
-    one, two = (build_mesh(shape, Outfit(bag="backpack"), COARSE) for _ in range(2))
-    assert digest(one) == digest(two)
-    assert digest(one) != digest(build_mesh(replace(shape, girth=1.1), Outfit(bag="backpack"), COARSE))
+    first, second = (build_mesh(shape, Outfit(bag="backpack"), COARSE) for _ in range(2))
+    assert digest(first) == digest(second)
+    assert digest(first) != digest(build_mesh(replace(shape, girth=1.1), Outfit(bag="backpack"), COARSE))
 
 
 def digest(mesh: Mesh) -> str:

@@ -44,13 +44,13 @@ def test_project_follows_the_formula():
 
 
 def test_project_agrees_with_opencv():
-    told = json.loads(json.dumps(calibration(CAMERA)))
-    turn, _ = cv2.Rodrigues(np.array(told["R"]))
-    distortion = np.array([told["k1"], 0, 0, 0])
-    expected, _ = cv2.projectPoints(POINTS, turn, np.array(told["t"]), np.array(told["K"]), distortion)
+    said = json.loads(json.dumps(calibration(CAMERA)))
+    turn, _ = cv2.Rodrigues(np.array(said["R"]))
+    distortion = np.array([said["k1"], 0, 0, 0])
+    expected, _ = cv2.projectPoints(POINTS, turn, np.array(said["t"]), np.array(said["K"]), distortion)
     assert project(CAMERA, POINTS) == pytest.approx(expected.reshape(-1, 2))
-    assert (told["width"], told["height"]) == (960, 540)
-    assert np.array(told["K"]) == pytest.approx(intrinsics(CAMERA))
+    assert (said["width"], said["height"]) == (960, 540)
+    assert np.array(said["K"]) == pytest.approx(intrinsics(CAMERA))
 
 
 def test_behind_the_camera_is_nowhere():

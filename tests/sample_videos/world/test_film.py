@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import hashlib
 import json
 import sys
@@ -16,7 +17,17 @@ from sample_videos.world.truth import read_boxes
 
 COARSE = 0.06  # m
 FRAME_HASH = "038ba0f76f120e7f"
-TASK = film.Task(7, 3, 1.0, ("plaza", "plaza-west"), "everyday", 6, 160, 90, "2026-11-20T14:30:00+00:00")
+TASK = film.Task(
+    seed=7,
+    people=3,
+    seconds=1.0,
+    cameras=("plaza", "plaza-west"),
+    palette="everyday",
+    fps=6,
+    width=160,
+    height=90,
+    start="2026-11-20T14:30:00+00:00",
+)
 
 
 def run(monkeypatch, capsys, *arguments):
@@ -48,9 +59,9 @@ def test_the_command_writes_films_with_truth_that_ingest_can_read(monkeypatch, c
     assert [camera.name for camera in cameras] == ["hall", "plaza"]
     for camera in cameras:
         [footage] = camera.footage
-        known = json.loads((out / camera.name / "calibration.json").read_text())
+        calibration = json.loads((out / camera.name / "calibration.json").read_text())
         assert footage.start_source == "container"
-        assert datetime.fromtimestamp(footage.start, UTC) == datetime.fromisoformat(known["start"])
+        assert datetime.fromtimestamp(footage.start, UTC) == datetime.fromisoformat(calibration["start"])
         assert 0 <= footage.start - datetime(2026, 11, 20, 14, 30, tzinfo=UTC).timestamp() <= film.LATEST_START
         with av.open(out / f"{camera.name}.mp4") as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -97,9 +108,9 @@ def test_folders_of_others_are_left_alone(monkeypatch, capsys, tmp_path):
     code, _, error = run(monkeypatch, capsys, *small(tmp_path, "plaza"))
     assert code == 2 and "holds other things" in error
     assert list(contents(tmp_path)) == ["thesis.txt"]
-    other = tmp_path / "films"
-    film._claim(other, TASK)
-    code, _, error = run(monkeypatch, capsys, *small(other, "plaza", "plaza-west", seed=8))
+    films = tmp_path / "films"
+    film._claim(films, TASK)
+    code, _, error = run(monkeypatch, capsys, *small(films, "plaza", "plaza-west", seed=8))
     assert code == 2 and "another task (seed 7)" in error
 
 
@@ -112,7 +123,7 @@ def test_list_names_every_camera(monkeypatch, capsys):
 
 
 def test_cameras_of_one_place_see_the_same_people_at_the_same_time(tmp_path):
-    task = film.Task(4, 20, 8.0, ("plaza", "plaza-west"), "everyday", 2, 160, 90, TASK.start)
+    task = dataclasses.replace(TASK, seed=4, people=20, seconds=8.0, fps=2)
     film.shoot(tmp_path / "films", task, workers=1, cell=COARSE)
     seen = []
     for camera in task.cameras:

@@ -29,7 +29,7 @@ def clothed(cloth: Cloth, layer: Layer = Layer.TOP, size: float = 0.004, opening
     return out
 
 
-@pytest.mark.parametrize("surface", Surface, ids=lambda one: one.name)
+@pytest.mark.parametrize("surface", Surface, ids=lambda member: member.name)
 def test_every_surface_has_a_colour_near_and_far(surface):
     for axis in range(3):
         for size in (0.002, 0.05, 2.0):
@@ -49,7 +49,7 @@ def test_where_there_is_nothing_nothing_is_painted():
     assert (out == 7).all()
 
 
-@pytest.mark.parametrize("cloth", Cloth, ids=lambda one: one.name)
+@pytest.mark.parametrize("cloth", Cloth, ids=lambda member: member.name)
 def test_every_cloth_has_a_colour_near_and_far(cloth):
     for size in (0.001, 0.02, 0.5):
         for layer in Layer:

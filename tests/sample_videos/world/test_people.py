@@ -26,23 +26,23 @@ def test_an_unknown_palette_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("palette", PALETTES)
 def test_everyone_is_within_human_bounds(palette: str) -> None:
-    for one in CROWD[palette]:
-        assert 1.15 <= one.height <= 2.0
-        assert 0.7 < one.manner.speed < 1.7
-        assert len(one.paints) == len(Layer)
-        assert all(0 < c <= 0.85 for a, _, b, _ in one.paints for c in (*a, *b))
-        assert one.paints[Layer.SKIN][1] is Cloth.FACE
-        assert not one.umbrella
+    for member in CROWD[palette]:
+        assert 1.15 <= member.height <= 2.0
+        assert 0.7 < member.manner.speed < 1.7
+        assert len(member.paints) == len(Layer)
+        assert all(0 < c <= 0.85 for a, _, b, _ in member.paints for c in (*a, *b))
+        assert member.paints[Layer.SKIN][1] is Cloth.FACE
+        assert not member.umbrella
 
 
 def test_shares_of_children_bags_and_hats() -> None:
     crowd = CROWD["everyday"]
-    assert 0.02 < np.mean([one.height < 1.5 and one.shape.head > 1.05 for one in crowd]) < 0.09
-    assert np.mean([one.outfit.bag != "none" for one in crowd]) == pytest.approx(0.55, abs=0.07)
-    assert np.mean([one.outfit.head.cover != "none" for one in crowd]) == pytest.approx(0.12, abs=0.05)
-    bags = collections.Counter(one.outfit.bag for palette in PALETTES for one in CROWD[palette])
+    assert 0.02 < np.mean([member.height < 1.5 and member.shape.head > 1.05 for member in crowd]) < 0.09
+    assert np.mean([member.outfit.bag != "none" for member in crowd]) == pytest.approx(0.55, abs=0.07)
+    assert np.mean([member.outfit.head.cover != "none" for member in crowd]) == pytest.approx(0.12, abs=0.05)
+    bags = collections.Counter(member.outfit.bag for palette in PALETTES for member in CROWD[palette])
     assert min(bags.values()) > 10
-    hair = collections.Counter(one.outfit.head.hair for one in crowd)
+    hair = collections.Counter(member.outfit.head.hair for member in crowd)
     assert len(hair) == 12
 
 
@@ -53,25 +53,27 @@ def test_most_clothes_are_neutral() -> None:
         return bool(np.ptp(seen) < 0.17 or seen.max() < 0.33)
 
     for palette in ("everyday", "winter", "office", "summer"):
-        share = np.mean([neutral(one.paints[Layer.TOP][0]) for one in CROWD[palette]])
+        share = np.mean([neutral(member.paints[Layer.TOP][0]) for member in CROWD[palette]])
         assert 0.5 < share < 0.85, palette
 
 
 def test_uniforms_are_shared_to_the_thread_and_bodies_are_not() -> None:
     crowd = CROWD["uniforms"]
-    clothes = collections.Counter((one.paints[Layer.TOP], one.paints[Layer.BOTTOM], one.outfit.top) for one in crowd)
+    clothes = collections.Counter(
+        (member.paints[Layer.TOP], member.paints[Layer.BOTTOM], member.outfit.top) for member in crowd
+    )
     assert len(clothes) == len(UNIFORMS)
     assert min(clothes.values()) > 30
-    assert len({one.shape for one in crowd}) == len(crowd)
+    assert len({member.shape for member in crowd}) == len(crowd)
 
 
 def test_what_is_held_is_in_the_right_hand() -> None:
-    for one in CROWD["office"]:
-        hand = 0 if one.outfit.bag_side > 0 else 1
-        if one.outfit.bag in ("briefcase", "shopping"):
-            assert one.manner.walking[hand] == one.manner.standing[hand] == "carry"
-        if one.outfit.bag == "trolley":
-            assert one.manner.walking[hand] == "trolley"
+    for member in CROWD["office"]:
+        hand = 0 if member.outfit.bag_side > 0 else 1
+        if member.outfit.bag in ("briefcase", "shopping"):
+            assert member.manner.walking[hand] == member.manner.standing[hand] == "carry"
+        if member.outfit.bag == "trolley":
+            assert member.manner.walking[hand] == "trolley"
 
 
 def test_figure_has_what_the_renderer_needs() -> None:

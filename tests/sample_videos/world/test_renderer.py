@@ -37,10 +37,10 @@ def ball(
 
 
 def joined(*meshes: Mesh) -> Mesh:
-    firsts = np.cumsum([0, *(len(one.vertices) for one in meshes)])
-    faces = np.concatenate([one.faces + first for one, first in zip(meshes, firsts)]).astype(np.int32)
-    rest = (np.concatenate([getattr(one, name) for one in meshes]) for name in ("bones", "weights", "layers"))
-    vertices, normals = (np.concatenate([getattr(one, name) for one in meshes]) for name in ("vertices", "normals"))
+    firsts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    faces = np.concatenate([mesh.faces + first for mesh, first in zip(meshes, firsts)]).astype(np.int32)
+    rest = (np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ("bones", "weights", "layers"))
+    vertices, normals = (np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ("vertices", "normals"))
     return Mesh(vertices, normals, faces, *rest)
 
 
@@ -105,11 +105,11 @@ def test_round_solids_hide(shape):
 
 def test_people_hide_people_whatever_their_order(overcast):
     behind, before = actor(0.3, -1.5), actor(0.0, 0.5)
-    one, other = overcast.shoot([behind, before]), overcast.shoot([before, behind])
-    assert one.visibility[1] == pytest.approx(1)
-    assert 0.2 < one.visibility[0] < 0.8
-    assert other.visibility.tolist() == one.visibility[::-1].tolist()
-    assert other.image.tolist() == one.image.tolist()
+    first, swapped = overcast.shoot([behind, before]), overcast.shoot([before, behind])
+    assert first.visibility[1] == pytest.approx(1)
+    assert 0.2 < first.visibility[0] < 0.8
+    assert swapped.visibility.tolist() == first.visibility[::-1].tolist()
+    assert swapped.image.tolist() == first.image.tolist()
 
 
 def test_out_of_the_frame_counts_as_hidden(overcast):
@@ -145,9 +145,9 @@ def test_a_window_is_that_part_of_the_frame(light, request):
         corner = np.array([left, top, left, top])
         assert part.full == pytest.approx(whole.full - corner, abs=0.6)
         cut = np.clip(whole.boxes, (left, top, left, top), (right, bottom, right, bottom)) - corner
-        for mine, expected in zip(part.boxes, cut):
-            if mine.any():
-                assert mine == pytest.approx(expected, abs=0.01) or (expected[2:] - expected[:2] < 4).any()
+        for box, expected in zip(part.boxes, cut):
+            if box.any():
+                assert box == pytest.approx(expected, abs=0.01) or (expected[2:] - expected[:2] < 4).any()
     with pytest.raises(ValueError, match="window"):
         scene.shoot(actors, window=(0, 0, 241, 160))
 
@@ -169,8 +169,8 @@ def test_people_cast_shadows(sunny):
     # The sun is at the right and behind the camera: the shadow of the middle falls to the left.
     ((x, y),) = project(CAMERA, CENTRE[None] - (0.72, 0.9, 0.27)).round().astype(int)
     assert shot[y, x] < 0.75 * empty[y, x]
-    other = project(CAMERA, CENTRE[None] - (-0.72, 0.9, 0.27)).round().astype(int)[0]
-    assert shot[other[1], other[0]] == empty[other[1], other[0]]
+    lit_side = project(CAMERA, CENTRE[None] - (-0.72, 0.9, 0.27)).round().astype(int)[0]
+    assert shot[lit_side[1], lit_side[0]] == empty[lit_side[1], lit_side[0]]
 
 
 def test_people_shade_people_and_solids_shade_people(sunny):
@@ -199,7 +199,7 @@ def test_lamps_light_people_from_their_side():
     assert shot[row, right] > 1.5 * shot[row, left]
 
 
-@pytest.mark.parametrize("surface", Surface, ids=lambda one: one.name)
+@pytest.mark.parametrize("surface", Surface, ids=lambda member: member.name)
 def test_every_surface_renders(surface):
     scene = stage(Solid(Shape.BOX, (-3, 0, -3), (3, 3, -2), surface), camera=replace(CAMERA, width=48, height=32))
     for name in ("lit", "unlit", "inverse_depth", "positions", "normals"):
@@ -207,7 +207,7 @@ def test_every_surface_renders(surface):
     assert (scene.backdrop.lit >= 0).all()
 
 
-@pytest.mark.parametrize("cloth", Cloth, ids=lambda one: one.name)
+@pytest.mark.parametrize("cloth", Cloth, ids=lambda member: member.name)
 def test_every_cloth_renders(cloth, sunny):
     looks = figure(cloth=cloth)
     shot = sunny.shoot([actor(looks=looks)])

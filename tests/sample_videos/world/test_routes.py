@@ -67,11 +67,11 @@ def test_legs_move_with_the_ground_that_is_covered(walked):
         for steps, after in pairwise(frames):
             later = {step.person: step for step in after}
             for step in steps:
-                other = later.get(step.person)
-                if other is None or min(step.walking, other.walking) < 0.97:
+                following = later.get(step.person)
+                if following is None or min(step.walking, following.walking) < 0.97:
                     continue
-                covered = math.hypot(other.x - step.x, other.z - step.z)
-                assert other.phase - step.phase == pytest.approx(2 * math.pi * covered / 1.4, rel=0.12, abs=0.05)
+                covered = math.hypot(following.x - step.x, following.z - step.z)
+                assert following.phase - step.phase == pytest.approx(2 * math.pi * covered / 1.4, rel=0.12, abs=0.05)
                 checked += 1
     assert checked > 500
 
@@ -94,6 +94,6 @@ def test_people_stand_and_sit_and_walk_together():
 
 
 def test_the_seed_decides():
-    first, again, other = (walk(PLACES[:2], crowd(6), 1, 5, seed) for seed in (1, 1, 2))
+    first, again, of_another_seed = (walk(PLACES[:2], crowd(6), 1, 5, seed) for seed in (1, 1, 2))
     assert first == again
-    assert first != other
+    assert first != of_another_seed

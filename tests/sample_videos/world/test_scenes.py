@@ -4,14 +4,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sample_videos.world.cameras import Camera, project
-from sample_videos.world.materials import Surface
-from sample_videos.world.places import Footprints, Light, Place, Shape, Solid, View, free_spot, in_sight
-from sample_videos.world.random_places import random_view
+from sample_videos.world.cameras import project
+from sample_videos.world.places import Footprints, in_sight
 from sample_videos.world.scenes import SITES, VIEWS
-from sample_videos.world.things import bench, wall
 
-DARK = Light((0, 1, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 0))
 PLACES = {view.place.name: view.place for view in VIEWS.values()}
 
 
@@ -26,10 +22,6 @@ def along(way, step=0.2):
 
 def lifted(points, height):
     return np.insert(np.asarray(points, float), 1, height, axis=1)
-
-
-def box_place(*solids):
-    return Place("box", solids, DARK, ())
 
 
 def test_there_are_two_sites_and_one_pair_of_views_of_one_place():
@@ -90,62 +82,3 @@ def test_people_are_neither_tiny_nor_huge(view):
     assert np.percentile(heights, 5) > 35
     assert 70 < np.median(heights) < 220
     assert np.percentile(heights, 95) < 350
-
-
-def test_footprints_tell_distance_and_the_way_out():
-    solids = [
-        Solid(Shape.BOX, (0, 0, 0), (2, 1, 1), Surface.PAINT),
-        Solid(Shape.CYLINDER, (9, 0, -1), (11, 1, 1), Surface.PAINT),
-        Solid(Shape.BOX, (-50, 2.5, -50), (50, 3, 50), Surface.PAINT),  # a ceiling
-        Solid(Shape.BOX, (-50, -0.1, -50), (50, 0, 50), Surface.PAINT),  # the ground
-    ]
-    points = np.array([(-3, 0.5), (1.9, 0.5), (5, 5), (10 + 3 / math.sqrt(2), 3 / math.sqrt(2)), (10.5, 0)], float)
-    gap, out = Footprints(solids).nearest(points)
-    assert gap == pytest.approx([3, -0.1, 5, 2, -0.5])
-    assert out == pytest.approx(
-        np.array([(-1, 0), (1, 0), (0.6, 0.8), (math.sqrt(0.5), math.sqrt(0.5)), (1, 0)]), abs=1e-9
-    )
-    assert np.isinf(Footprints([]).nearest(points)[0]).all()
-
-
-@pytest.mark.parametrize("shape", Shape)
-def test_a_solid_hides_what_is_behind_it(shape):
-    thing = Solid(shape, (-1, 0, -6), (1, 2, -4), Surface.PAINT)
-    view = View("box", box_place(thing), Camera((0, 1, 0), (0, 1, -5), 60))
-    points = np.array([(0, 1, -3), (0, 1, -8), (2.5, 1, -8), (0, 1, 3), (9, 1, -5)], float)
-    assert in_sight(view, points).tolist() == [True, False, True, False, False]
-
-
-def test_walls_have_gaps_and_benches_seats():
-    pieces = wall("x", -4, (-10, 10), 3, Surface.BRICK, gaps=((1, 2), (-3, -2)))
-    ground = np.array([(x, -4 + 0.1) for x in (-5, -2.5, 0, 1.5, 5)])
-    assert (Footprints(pieces).nearest(ground)[0] < 0).tolist() == [True, False, True, False, True]
-    _, seats = bench(0, 0, math.pi / 2, 2)
-    assert [seat.position for seat in seats] == [pytest.approx((0, 0.31)), pytest.approx((0, -0.31))]
-    assert {(seat.heading, seat.seat) for seat in seats} == {(math.pi / 2, 0.45)}
-
-
-def test_random_views_differ_and_have_room_for_people():
-    kinds = set()
-    for seed in range(12):
-        rng = np.random.default_rng([seed, 5])
-        view = random_view(rng, 640, 360)
-        assert view == random_view(np.random.default_rng([seed, 5]), 640, 360)
-        assert (view.camera.width, view.camera.height) == (640, 360)
-        assert 2.2 <= view.camera.eye[1] <= 7 and 40 <= view.camera.field_of_view <= 80
-        assert 0.6 <= view.camera.sensor.exposure <= 1.6 and 0.5 <= view.camera.sensor.noise <= 8
-        assert view.place.name not in PLACES and view.name not in VIEWS
-        spots = np.array([free_spot(view, rng) for _ in range(10)])
-        assert Footprints(view.place.solids).nearest(spots)[0].min() > 0.3
-        assert in_sight(view, lifted(spots, 1.2)).all()
-        assert Footprints(view.place.solids).nearest(np.array([r.position for r in view.place.rests]))[0].min() > 0.3
-        kinds.add((view.place.light.sun_colour == (0, 0, 0), bool(view.place.light.lamps)))
-    assert len(kinds) > 1
-
-
-def test_a_view_without_room_says_so():
-    shut = View(
-        "shut", box_place(Solid(Shape.BOX, (-5, 0, -2), (5, 9, -1), Surface.PAINT)), Camera((0, 3, 0), (0, 1, -5))
-    )
-    with pytest.raises(ValueError, match="nobody could stand"):
-        free_spot(shut, np.random.default_rng(1))

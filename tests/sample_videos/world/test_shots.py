@@ -113,11 +113,11 @@ def test_crops_come_in_groups_with_cameras_of_their_own(tmp_path: Path) -> None:
 
 
 def test_processes_make_what_one_makes(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     task = functools.partial(write_number, tmp_path)
-    shots.in_processes(task, range(0, 6, 2), 2, lambda done, of: told.append((done, of)))
+    shots.in_processes(task, range(0, 6, 2), 2, lambda done, of: progress.append((done, of)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "2", "4"]
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert progress == [(1, 3), (2, 3), (3, 3)]
 
 
 def write_number(folder: Path, number: int) -> None:
@@ -128,15 +128,25 @@ def test_people_who_stand_together_do_not_stand_in_each_other() -> None:
     rng = np.random.default_rng(0)
     spots = rng.uniform(-5, 5, (200, 2))
     for count in (0, 1, 14):
-        places = np.array(shots.scatter(spots, count, rng)).reshape(-1, 2)
-        apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1)) + np.eye(count) * 9
-        assert len(places) == count and (count == 0 or apart.min() > 0.45)
+        feet = np.array(shots.scatter(spots, count, rng)).reshape(-1, 2)
+        apart = np.hypot(*(feet[:, None] - feet[None]).transpose(2, 0, 1)) + np.eye(count) * 9
+        assert len(feet) == count and (count == 0 or apart.min() > 0.45)
     sizes = [shots.crowd_size(rng) for _ in range(2000)]
     assert min(sizes) == 0 and max(sizes) == 14 and 4 < np.mean(sizes) < 6
 
 
 def test_training_people_are_none_of_the_films() -> None:
-    task = Task(998, MOST_PEOPLE, 1.0, ("plaza",), "everyday", 15, 960, 540, "2026-11-20T14:30:00+00:00")
+    task = Task(
+        seed=998,
+        people=MOST_PEOPLE,
+        seconds=1.0,
+        cameras=("plaza",),
+        palette="everyday",
+        fps=15,
+        width=960,
+        height=540,
+        start="2026-11-20T14:30:00+00:00",
+    )
     assert task.seed * 1000 + task.people < shots.FIRST_PERSON
     with pytest.raises(FilmError, match="seeds"):
         replace(task, seed=999)

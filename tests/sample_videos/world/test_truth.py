@@ -44,12 +44,12 @@ def test_boxes_are_read_back_by_us_and_by_the_house(tmp_path):
 
 def test_calibration_projects_and_tells_the_time(tmp_path):
     write_calibration(tmp_path, "hall", Camera((0, 3, 0), (0, 1, -5), 60, 640, 360, -0.1), TIMES)
-    known = json.loads((tmp_path / "hall" / "calibration.json").read_text())
-    point = np.array(known["R"]) @ (0, 1, -5) + known["t"]
-    pixel = np.array(known["K"]) @ point
+    written = json.loads((tmp_path / "hall" / "calibration.json").read_text())
+    point = np.array(written["R"]) @ (0, 1, -5) + written["t"]
+    pixel = np.array(written["K"]) @ point
     assert pixel[:2] / pixel[2] == pytest.approx((320, 180))
-    assert (known["k1"], known["width"], known["height"]) == (-0.1, 640, 360)
-    assert (known["fps"], known["frames"], known["start"]) == (10, 100, "2026-11-20T14:30:02+00:00")
+    assert (written["k1"], written["width"], written["height"]) == (-0.1, 640, 360)
+    assert (written["fps"], written["frames"], written["start"]) == (10, 100, "2026-11-20T14:30:02+00:00")
 
 
 def test_presence_tells_who_was_where_when(tmp_path):

@@ -1,0 +1,100 @@
+"""Pages from the templates beside this file. Whatever text goes in is escaped."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from app.search.matches import percent
+
+if TYPE_CHECKING:
+    import jinja2
+
+_LEVEL_EDGES = (0, 20, 40, 60, 80, 100)  # percent, where a probability changes its colour
+
+
+def render(template: str, **values: object) -> str:
+    """One page as HTML.
+
+    Args:
+        template: a file in `templates/`.
+        values: all that the template names. A missing one raises jinja2.UndefinedError.
+    """
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2  # 75 ms, for which only who writes a page should wait
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("app.report"),
+        autoescape=True,
+        finalize=_printable,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count_of": count_of,
+        "data_uri": data_uri,
+        "decimals": decimals,
+        "duration": duration,
+        "iso": iso,
+        "level": level,
+        "percent": percent,
+        "utc": utc,
+    }
+    environment.globals["level_ranges"] = list(itertools.pairwise(_LEVEL_EDGES))
+    return environment
+
+
+def _printable(value: object) -> object:
+    """Text whose control characters, which HTML forbids, are a mark. Markup was made of such text and stays."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "\ufffd", value) if type(value) is str else value
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number and what is counted, as `1 stop` or `1,234 tracklets`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def data_uri(jpeg: bytes) -> str:
+    """A picture as an address that holds the picture itself."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def decimals(number: float, places: int) -> str:
+    """A number with this many decimal places."""
+    return f"{number:.{places}f}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, as `0.4 s`, `90 s`, `5 min`, `3 h 20 min` or `2.5 days`."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes / 1440:.1f} days"
+
+
+def level(probability: float) -> int:
+    """Which of the five colours a probability has, from 0."""
+    return sum(100 * probability >= edge for edge in _LEVEL_EDGES[1:-1])
+
+
+def utc(time: float, style: str) -> str:
+    """A time in UTC seconds, written as `strftime` has it."""
+    return f"{datetime.fromtimestamp(time, UTC):{style}}"
+
+
+def iso(time: float) -> str:
+    """A time in UTC seconds, as `2026-11-21T12:00:00Z`."""
+    return utc(time, "%Y-%m-%dT%H:%M:%SZ")

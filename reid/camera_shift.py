@@ -1,0 +1,26 @@
+"""What a camera does to everybody's embedding: the difference of its mean from that of all cameras."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.normalised import normalised
+
+STEADY = 10.0  # tracklets of a camera whose mean counts half
+
+
+def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Embeddings (N, D) of length 1, of cameras (N,), without what their camera has of its own; of length 1 again.
+
+    A camera's mean is drawn to that of all, the more the fewer tracklets it has.
+    """
+    shifted = np.array(rows, np.float32)
+    if len(shifted):
+        everywhere = shifted.mean(0)
+        for number in np.unique(camera):
+            members = np.flatnonzero(camera == number)
+            seen = shifted[members]
+            seen -= len(members) / (len(members) + STEADY) * (seen.mean(0) - everywhere)
+            shifted[members] = normalised(seen)
+    return shifted

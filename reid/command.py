@@ -1,0 +1,99 @@
+"""How every command starts and ends: results on stdout; progress, logs and errors on stderr; an exit code.
+
+Exit codes: 0 done, 1 done with errors or broken off by one, 2 could not start, 130 interrupted. A machine may train
+without Typer and rich: the commands alone import this file, never what they call.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+errors = Console(stderr=True, highlight=False)
+output = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
+
+Errors = tuple[type[Exception], ...]
+
+# Libraries that `deploy/runtime.txt` leaves out, and the extra of pyproject.toml that brings each (none: all of it).
+OPTIONAL = dict.fromkeys(
+    ("filterpy", "matplotlib", "onnxscript", "safetensors", "tensorboard", "torch", "torchvision", "trackeval"), ""
+) | {"psycopg": "postgres", "numba": "world"}
+
+
+def group(help: str) -> typer.Typer:
+    """A program of several commands."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True, help=help
+    )
+
+
+def alone(command: Callable[..., Any]) -> typer.Typer:
+    """A program of one command."""
+    program = group(command.__doc__ or "")
+    program.command()(command)
+    return program
+
+
+def run(
+    command: Callable[..., Any] | typer.Typer, cannot_start: Callable[[], Errors], broke_off: Errors = ()
+) -> NoReturn:
+    """Runs one command, or a group of them, as a program.
+
+    Args:
+        command: A function with Typer's annotations, or a group.
+        cannot_start: Gives the errors that are told in one sentence, with exit code 2. It is called where there is an
+            error, and may import what defines them then.
+        broke_off: Errors that are told in one sentence, with exit code 1. They come first where a class is in both.
+    """
+    program = command if isinstance(command, typer.Typer) else alone(command)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
+    logging.getLogger("sightline").setLevel(logging.INFO)
+    try:
+        program()
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in OPTIONAL:
+            raise
+        extra = OPTIONAL[library] and f"[{OPTIONAL[library]}]"
+        errors.print(
+            f"Error: this needs the library {library}, which is not installed here: run `pip install '.{extra}'` in "
+            "Sightline's checkout.",
+            markup=False,
+            soft_wrap=True,
+        )
+        sys.exit(2)
+    except (*broke_off, *cannot_start()) as error:
+        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        sys.exit(1 if isinstance(error, broke_off) else 2)
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != 130:  # 130 is what Typer makes of a KeyboardInterrupt
+            raise
+        errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of stdout went away (`| head`)
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(0)
+
+
+def print_json(result: Any) -> None:
+    """One JSON object on stdout, from a dataclass or plain values."""
+    value = dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+class _Log(logging.Handler):
+    """Log lines on stderr, above any progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        errors.print(self.format(record), markup=False, soft_wrap=True)

@@ -1,0 +1,57 @@
+"""The nearest of many rows, in NumPy and bounded memory; `reid.association` does the same on the device that learns."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid.normalised import normalised
+
+CELLS = 2**22  # entries of one block of anything
+
+Rows = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+def nearest_rows(queries: Rows, gallery: Rows, k: int, *, same: bool = False) -> Integers:
+    """(P, 2) pairs of a row of queries (N, D) and one of the k nearest in gallery (M, D), by cosine.
+
+    same: both are the same rows, of which none is its own neighbour.
+    """
+    queries, gallery = normalised(queries), normalised(gallery)
+    k = min(k, len(gallery) - same)
+    if k < 1 or not len(queries):
+        return np.zeros((0, 2), np.int64)
+    step = max(1, CELLS // len(gallery))
+    pairs = []
+    for first in range(0, len(queries), step):
+        similarity = queries[first : first + step] @ gallery.T
+        row = np.arange(len(similarity))
+        if same:
+            similarity[row, first + row] = -np.inf
+        column = best_columns(similarity, k)
+        pairs.append(np.stack([np.repeat(first + row, k), column.ravel()], 1))
+    return np.concatenate(pairs)
+
+
+def mutual_pairs(rows: Rows, camera: Integers) -> Integers:
+    """(P, 2) rows (N, D) of two cameras each that are each other's nearest of just these two cameras, by cosine."""
+    members = [np.flatnonzero(camera == number) for number in np.unique(camera)]
+    pairs = [np.zeros((0, 2), np.int64)]
+    for place, first in enumerate(members):
+        for second in members[place + 1 :]:
+            there = nearest_rows(rows[first], rows[second], 1)[:, 1]
+            back = nearest_rows(rows[second], rows[first], 1)[:, 1]
+            mutual = back[there] == np.arange(len(first))
+            pairs.append(np.stack([first[mutual], second[there[mutual]]], 1))
+    return np.sort(np.concatenate(pairs), axis=1)
+
+
+def best_columns(similarity: Rows, k: int) -> Integers:
+    """(N, k) int64 the columns of the k largest entries of each row of (N, M), the largest first; k at most M."""
+    if k == similarity.shape[1]:
+        column = np.broadcast_to(np.arange(k), similarity.shape)
+    else:
+        column = np.argpartition(similarity, -k, axis=1)[:, -k:]
+    value = np.take_along_axis(similarity, column, 1)
+    return np.take_along_axis(column, np.argsort(-value, axis=1, kind="stable"), 1)

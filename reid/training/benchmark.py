@@ -1,0 +1,54 @@
+"""Training on a published set, in the layout in which it is published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reid.benchmarks import open_benchmark
+from reid.progress import Progress, unheard
+from reid.tracklets import TrackletDataset, TrackletSource
+from reid.training.first_encoder import first_encoder
+from reid.training.loop import train
+from reid.training.ranks import rank, wait_for_ranks
+from reid.training.run_folder import Result, keep_settings
+from reid.training.scoring import TestSet
+from reid.training.settings import Settings
+
+
+def train_benchmark(
+    settings: Settings, out: Path, *, crops: Path | None = None, test_every: int = 0, progress: Progress = unheard
+) -> Result:
+    """Reads the benchmark that `settings.data` names and trains on it.
+
+    Args:
+        settings: As for `train`.
+        out: The run's folder.
+        crops: A folder for the datasets, which runs may share; by default in `out`.
+        test_every: Epochs between two tests; 0: before and after only.
+        progress: Told of "crops" and of "training steps".
+
+    Raises:
+        TrainingError, EncoderError, Diverged: As `train` does.
+        BenchmarkError, DatasetError: The benchmark, or one of its pictures, can't be read.
+    """
+    benchmark = open_benchmark(settings.data, settings.protocol)
+    size = first_encoder(settings).size
+    if (out / "settings.json").is_file():  # a wrong folder is told before hours go into crops
+        keep_settings(out, {name: value for name, value in settings.plain().items() if value not in (None, "auto")})
+    crops = crops or out / "crops"
+
+    def build(part: str, source: TrackletSource) -> TrackletDataset:
+        folder = crops / f"{settings.protocol}-{part}-{size[0]}x{size[1]}"
+        return TrackletDataset.build(folder, source, *size, progress=progress)
+
+    if rank():
+        wait_for_ranks()  # the first one writes the crops
+    dataset, truth, test = build("train", benchmark.train), benchmark.truth, None
+    if benchmark.query is not None and benchmark.gallery is not None and truth is not None:
+        query, gallery = build("query", benchmark.query), build("gallery", benchmark.gallery)
+        assert truth.query is not None and truth.gallery is not None
+        test = TestSet(query, truth.query.of(query), gallery, truth.gallery.of(gallery), benchmark.single_shot)
+    if not rank():
+        wait_for_ranks()
+    people = truth.train.of(dataset).people if truth is not None else None
+    return train(dataset, settings, out, people=people, test=test, test_every=test_every, progress=progress)
