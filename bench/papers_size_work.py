@@ -48,13 +48,13 @@ class Trial:
     minutes: float = 7.5  # in all
     backbone: str = "resnet50"  # of step and runs
     size: str = "256x128"  # HEIGHTxWIDTH of crops, px
-    batch: int = 128  # of the step alone; the methods have their own
+    batch: int = 128  # of the step alone, as the methods have their own
     init: str = "random"  # random, imagenet, or a safetensors file
 
 
 @dataclass(frozen=True, slots=True)
 class MethodFigures:
-    """What a method did in its part of the minutes; scores are shares."""
+    """What a method did in its part of the minutes. Scores are shares."""
 
     epochs: int
     epochs_of_the_recipe: int
@@ -68,7 +68,7 @@ class MethodFigures:
 
 @dataclass(frozen=True, slots=True)
 class TrialFigures:
-    """All that a trial measured; parts that are not done yet are missing."""
+    """All that a trial measured. Parts that are not done yet are missing."""
 
     machine: str
     torch: str
