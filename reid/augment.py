@@ -143,8 +143,8 @@ def noisy(images: Tensor, dice: Dice) -> Tensor:
 
 def change_some(images: Tensor, dice: Dice, share: float, change: Callable[[Tensor, Dice], Tensor]) -> None:
     """Changes a random `share` of the crops in place: slow steps are done for those alone."""
-    chosen = dice.order()[: round(share * len(images))]
-    images[chosen] = change(images[chosen], Dice(len(chosen), dice.generator))
+    numbers = dice.order()[: round(share * len(images))]
+    images[numbers] = change(images[numbers], Dice(len(numbers), dice.generator))
 
 
 def erase(images: Tensor, dice: Dice) -> Tensor:

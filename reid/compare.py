@@ -97,7 +97,9 @@ def command(
     report = {
         "table": str(out / "compare.md"),
         "plots": [str(path) for path in plots(trained, out)],
-        "runs": {one.label: [dataclasses.asdict(result) for result in one.results] for one in trained},
+        "runs": {
+            contender.label: [dataclasses.asdict(result) for result in contender.results] for contender in trained
+        },
     }
     write_whole(out / "compare.md", text)
     write_whole(out / "compare.json", json.dumps(report, indent=2) + "\n")

@@ -1,7 +1,7 @@
 """What methods learn from: crops of tracklets as one uint8 memmap, with camera, tracklet, time and cannot-link pairs.
 
-A `TrackletSource` tells tracklet by tracklet what there is; `TrackletDataset.build` writes it to a folder once, a few
-crops in memory at a time, and opens it from then on. Identities have no place here: a benchmark keeps them apart
+A `TrackletSource` yields tracklet by tracklet what there is. `TrackletDataset.build` writes it to a folder once, a few
+crops in memory at a time, and opens it from then on. Identities are not kept here. A benchmark keeps them apart
 (`reid.benchmarks.Labels`), so that no method reads them by accident.
 """
 
@@ -38,7 +38,7 @@ _AHEAD = 4  # pieces a thread that may wait to be written: what bounds the memor
 
 
 class DatasetError(ValueError):
-    """Crops that can't be written to a dataset or read from one; the message says where and what to do."""
+    """Crops that can't be written to a dataset or read from one. The message says where and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ class TrackletSource:
 class TrackletDataset:
     """N crops of T tracklets of C cameras.
 
-    Tracklets are numbered at random, never in the source's order: sources list a person's tracklets one after the
+    Tracklets are numbered at random, never in the source's order. Sources list a person's tracklets one after the
     other, and a method whose ties fall to neighbouring numbers would profit from that. A tracklet's crops are rows
-    `start … start + length - 1`, in the order of time. The same crops always have the same rows; the seed decides only
+    `start … start + length - 1`, in the order of time. The same crops always have the same rows. The seed decides only
     which number a tracklet has.
     """
 
@@ -122,9 +122,9 @@ class TrackletDataset:
 
         Floyd's sampling, for all tracklets at once: `frames` steps whatever the tracklets' lengths.
         """
-        chosen = np.asarray(tracklets, np.int64)
-        length = self.length[chosen]
-        drawn = np.full((*chosen.shape, frames), -1, np.int64)
+        numbers = np.asarray(tracklets, np.int64)
+        length = self.length[numbers]
+        drawn = np.full((*numbers.shape, frames), -1, np.int64)
         for i in range(frames):
             last = length - frames + i
             guess = rng.integers(0, np.maximum(last + 1, 1))
@@ -132,7 +132,7 @@ class TrackletDataset:
             drawn[..., i] = np.where(taken, last, guess)
         short = length < frames
         drawn[short] = rng.integers(0, length[short, None], (int(short.sum()), frames))
-        return self.start[chosen][..., None] + drawn
+        return self.start[numbers][..., None] + drawn
 
     def as_images(self, seed: int = 0) -> TrackletDataset:
         """The same crops with every crop its own tracklet, numbered at random: how SSL takes image sets.
@@ -164,12 +164,25 @@ class TrackletDataset:
         """Opens the dataset in `folder`, after writing it there unless it holds just this already.
 
         What is written is known by the source's fingerprint, the size in pixels and the seed. It is written beside
-        `folder` and moved there when it is whole, so an interrupted build begins again and no half of one is ever
+        `folder` and moved there when it is whole. So an interrupted build begins again, and no half of one is ever
         opened. One process at a time builds a folder.
 
-        A picture that can't be read is left out and recorded in `left-out.txt`; a tracklet without any readable one is
-        left out with them. progress: told of "crops" as they are written; what it raises interrupts the build. Raises
-        DatasetError where none is left, where the disk is too small, or where `folder` holds something else.
+        A picture that can't be read is left out and recorded in `left-out.txt`. A tracklet without any readable one is
+        left out with them.
+
+        Args:
+            folder: Where the dataset is, or will be.
+            source: Of the tracklets.
+            height: px, of the crops.
+            width: px, of the crops.
+            seed: Of the tracklets' numbers.
+            progress: Hears of "crops" as they are written. What it raises interrupts the build.
+
+        Returns:
+            The dataset, its crops mapped from disk.
+
+        Raises:
+            DatasetError: No picture can be read, the disk is too small, or `folder` holds something else.
         """
         folder = folder.absolute()
         wanted = {
@@ -206,20 +219,27 @@ class TrackletDataset:
 def overlapping(
     cameras: NDArray[np.integer], first: NDArray[np.float64], last: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """`(P, 2)` pairs a < b of tracklets of one camera that were there at the same time, in lexical order.
+    """Pairs of tracklets of one camera that were there at the same time.
 
-    A camera sees a person once at a time, so two such tracklets show two people. cameras, first and last time: `(T,)`;
-    a tracklet without times (NaN) is in no pair.
+    A camera sees a person once at a time, so two such tracklets show two people.
+
+    Args:
+        cameras: (T,) any numbers.
+        first: (T,) s. A tracklet without times (NaN) is in no pair.
+        last: (T,) s.
+
+    Returns:
+        (P, 2) a < b, in lexical order.
     """
     pairs = [np.zeros((0, 2), np.int64)]
     for camera in np.unique(cameras):
-        mine = np.flatnonzero((cameras == camera) & ~np.isnan(first) & ~np.isnan(last))
-        mine = mine[np.argsort(first[mine], kind="stable")]
-        until = np.searchsorted(first[mine], last[mine], side="right")  # who began before it ended
-        count = np.maximum(until - np.arange(len(mine)) - 1, 0)
-        one = np.repeat(np.arange(len(mine)), count)
-        nth = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
-        pairs.append(np.sort(np.stack([mine[one], mine[one + 1 + nth]], 1), axis=1))
+        members = np.flatnonzero((cameras == camera) & ~np.isnan(first) & ~np.isnan(last))
+        members = members[np.argsort(first[members], kind="stable")]
+        until = np.searchsorted(first[members], last[members], side="right")  # who began before it ended
+        count = np.maximum(until - np.arange(len(members)) - 1, 0)
+        earlier = np.repeat(np.arange(len(members)), count)
+        nth = np.arange(len(earlier)) - np.repeat(np.cumsum(count) - count, count)
+        pairs.append(np.sort(np.stack([members[earlier], members[earlier + 1 + nth]], 1), axis=1))
     return np.unique(np.concatenate(pairs), axis=0)
 
 
@@ -266,7 +286,7 @@ def _write(folder: Path, source: TrackletSource, wanted: dict[str, Any], progres
 def _write_arrays(
     part: Path, source: TrackletSource, shape: tuple[int, int, int], seed: int, progress: Progress
 ) -> dict[str, Any]:
-    """Streams the crops to disk and then writes what is known of them; returns the rest of the manifest."""
+    """Streams the crops to disk, then writes their index. Returns the rest of the manifest."""
     ids, lengths, cameras, times = array("q"), array("q"), array("q"), array("d")
     numbers: dict[str, int] = {}  # camera name → number, in the order of the source
     left_out = 0
@@ -294,9 +314,11 @@ def _write_arrays(
     kept = length > 0
     length, start = length[kept], (np.cumsum(length) - length)[kept]
     camera, identifier = np.array(cameras, np.int64)[kept], np.array(ids, np.int64)[kept]
-    told = list(numbers)
-    names = sorted(told[number] for number in np.unique(camera))  # without cameras of which nothing could be read
-    camera = np.array([names.index(name) if name in names else -1 for name in told])[camera]
+    source_names = list(numbers)
+    names = sorted(
+        source_names[number] for number in np.unique(camera)
+    )  # without cameras of which nothing could be read
+    camera = np.array([names.index(name) if name in names else -1 for name in source_names])[camera]
     if len(np.unique(identifier)) != len(identifier):
         raise ValueError("two tracklets of the source have the same id")
     order = np.random.default_rng([seed, len(start)]).permutation(len(start))
@@ -323,8 +345,8 @@ def _numbered(pairs: NDArray[np.integer], identifier: NDArray[np.int64]) -> NDAr
     order = np.argsort(identifier)
     ids = np.asarray(pairs, np.int64).reshape(-1, 2)
     at = np.searchsorted(identifier, ids, sorter=order)
-    found = order[np.minimum(at, len(order) - 1)]
-    return np.unique(np.sort(found[(identifier[found] == ids).all(1)], axis=1), axis=0)
+    numbers = order[np.minimum(at, len(order) - 1)]
+    return np.unique(np.sort(numbers[(identifier[numbers] == ids).all(1)], axis=1), axis=0)
 
 
 def _decoded(

@@ -64,10 +64,10 @@ class OmniScaleBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) → (N, outputs, h, w)."""
         reduced = self.reduce(x)
-        first, *others = (self.gate(stream(reduced)) for stream in self.streams)
+        first, *deeper = (self.gate(stream(reduced)) for stream in self.streams)
         total = first
-        for other in others:
-            total = total + other
+        for stream_map in deeper:
+            total = total + stream_map
         return functional.relu(self.expand(total) + self.shortcut(x))
 
 
