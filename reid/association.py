@@ -28,7 +28,7 @@ def similarity_of(queries: Tensor, gallery: Tensor, metric: Metric) -> Similarit
     if metric == "cosine":
         a, b = functional.normalize(queries.float()), functional.normalize(gallery.float())
         return lambda rows, columns: a[rows] @ b[columns].T
-    # |a|² + |b|² − 2ab loses its digits far from the origin; distances do not see a shift.
+    # |a|² + |b|² − 2ab loses its digits far from the origin. A shift changes no distance.
     centre = gallery.float().mean(0)
     a, b = queries.float() - centre, gallery.float() - centre
     a2, b2 = a.square().sum(1), b.square().sum(1)

@@ -60,7 +60,7 @@ def augment(crops: Tensor, height: int, width: int, generator: Generator, *, mil
         width: px, of what comes out.
         generator: Of all that is random, on the crops' device.
         mild: Boxes and erased patches only. Where the crops are of the very cameras that the encoder will see, it may
-            learn their light and lenses; with other light it would unlearn what clothes look like there.
+            learn their light and lenses. With other light it would unlearn what clothes look like there.
 
     Returns:
         (N, height, width, 3) float32 of 0…255.
@@ -95,7 +95,7 @@ def occlude(images: Tensor, dice: Dice) -> Tensor:
 
 
 def relight(images: Tensor, dice: Dice) -> Tensor:
-    """Exposure, slanting light, white balance, tone curve, contrast and saturation; sometimes no colour at all."""
+    """Exposure, slanting light, white balance, tone curve, contrast and saturation, and sometimes no colour at all."""
     height, width = images.shape[2:]
     rows = torch.linspace(-1, 1, height, device=images.device).view(1, 1, -1, 1)
     columns = torch.linspace(-1, 1, width, device=images.device).view(1, 1, 1, -1)

@@ -1,4 +1,4 @@
-"""From the cosine of two tracklets to the probability that they show one person; learned from a site without a label.
+"""From the cosine of two tracklets to the probability that they show one person, learned without a label.
 
 What is at hand is biased, each kind of evidence in its own way:
 

@@ -1,4 +1,4 @@
-"""How well embeddings find people again: mAP, CMC and mINP as the field computes them; and how well groups fit people.
+"""How well embeddings find people again: mAP, CMC and mINP as the field computes them, and the fit of groups to people.
 
 Retrieval is single-query (Zheng et al., "Scalable Person Re-identification", ICCV 2015). Each query ranks the whole
 gallery by affinity. The same person in the query's own camera is left out, other people there are not, and junk is

@@ -32,7 +32,7 @@ from reid.progress import Progress, unheard
 
 log = logging.getLogger("sightline")
 
-_FORMAT = 1  # of the folder; another one is built again
+_FORMAT = 1  # of the folder. One of another format is built again
 _PIECE = 32  # crops a decoding thread takes at once
 _AHEAD = 4  # pieces a thread that may wait to be written: what bounds the memory (200 MB at 256 × 128 px, 16 threads)
 
@@ -47,7 +47,7 @@ class Tracklet:
 
     id: int  # the source's own number for it, unique: how results find their way back
     camera: str
-    times: NDArray[np.float64]  # (n,) s, rising, comparable within the camera; NaN where nobody knows
+    times: NDArray[np.float64]  # (n,) s, rising, comparable within the camera. NaN where nobody knows
     pictures: Sequence[Picture]  # n of them, in the order of time
 
 
@@ -56,9 +56,9 @@ class TrackletSource:
     """All tracklets of a site or a benchmark, read once to build a dataset."""
 
     tracklets: Iterable[Tracklet]  # a generator will do: each is let go of when it is written
-    fingerprint: str  # changes when anything in them does; with it an old dataset is known to be stale
-    pictures: int | None = None  # how many there are, for the progress told; None: unknown
-    cannot_link: NDArray[np.int64] | None = None  # (P, 2) ids; None: tracklets that overlap in time in one camera
+    fingerprint: str  # changes when anything in them does, and so tells a stale dataset
+    pictures: int | None = None  # how many there are, for progress. None: unknown
+    cannot_link: NDArray[np.int64] | None = None  # (P, 2) ids. None: those that overlap in time in one camera
 
     @classmethod
     def of_files(cls, tracklets: Sequence[Tracklet]) -> Self:
@@ -89,14 +89,14 @@ class TrackletDataset:
     """
 
     crops: NDArray[np.uint8]  # (N, H, W, 3) RGB, on disk
-    time: NDArray[np.float64]  # (N,) s; NaN where nobody knows
+    time: NDArray[np.float64]  # (N,) s. NaN where nobody knows
     start: NDArray[np.int64]  # (T,) first row
     length: NDArray[np.int64]  # (T,) rows, at least 1
     tracklet_camera: NDArray[np.int64]  # (T,) 0 … C-1
     source_tracklet: NDArray[np.int64]  # (T,) ids in the source: for reports and for results, nothing to learn from
     cannot_link: NDArray[np.int64]  # (P, 2) numbers a < b of tracklets that show different people
     camera_names: tuple[str, ...]  # C, sorted
-    left_out: int = 0  # pictures that could not be read; the folder's `left-out.txt` names them
+    left_out: int = 0  # pictures that could not be read, as the folder's `left-out.txt` lists them
 
     def __len__(self) -> int:
         """T."""
@@ -244,7 +244,7 @@ def overlapping(
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
-    """What a dataset's folder says of itself; None where there is no whole one."""
+    """What a dataset's folder says of itself. None where there is no whole one."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -15,7 +15,7 @@ WIDTHS = {  # β of Table 7: channels of the first convolution and of the three 
 
 
 def pointwise(inputs: int, outputs: int, *, linear: bool = False) -> nn.Sequential:
-    """1×1 convolution and batch normalisation; ReLU unless `linear`."""
+    """1×1 convolution and batch normalisation, and ReLU unless `linear`."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers) if linear else nn.Sequential(*layers, nn.ReLU(inplace=True))
 
@@ -83,7 +83,7 @@ def osnet(name: str) -> nn.Sequential:
     inputs = stem
     for stage, outputs in enumerate(stages):
         layers += [OmniScaleBlock(inputs, outputs), OmniScaleBlock(outputs, outputs)]
-        layers.append(pointwise(outputs, outputs))  # between stages, before the map is halved; at the end, conv5
+        layers.append(pointwise(outputs, outputs))  # between stages, before the map is halved. At the end, conv5
         if stage < len(stages) - 1:
             layers.append(nn.AvgPool2d(2))
         inputs = outputs

@@ -96,7 +96,7 @@ class _Merging:
         _, first, trajectory_index = np.unique(trajectory, return_index=True, return_inverse=True)
         if (self.motion.camera != self.motion.camera[first][trajectory_index]).any():
             raise MergeError("a trajectory holds tracklets of several cameras")
-        # Must-links join whole trajectories; tracklets of one unit are never taken apart.
+        # Must-links join whole trajectories. Tracklets of one unit are never taken apart.
         chain = np.stack([np.arange(len(seen)), first[trajectory_index]], axis=1)
         self.unit = components(len(seen), np.concatenate([chain, seen.must_link]))
         seen.check(self.unit)

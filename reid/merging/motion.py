@@ -26,7 +26,7 @@ class Motion:
     """When and where tracklets begin and end, and in which of C cameras."""
 
     camera: NDArray[np.int64]  # (T,) 0 … C − 1
-    start: NDArray[np.float64]  # (T,) s; NaN: unknown
+    start: NDArray[np.float64]  # (T,) s. NaN: unknown
     end: NDArray[np.float64]
     first_box: NDArray[np.float32] | None  # (T, 4) px
     last_box: NDArray[np.float32] | None

@@ -40,7 +40,7 @@ class Visits:
     """V trajectories as stays in front of a camera."""
 
     camera: NDArray[np.int64]  # (V,) 0 … C − 1
-    start: NDArray[np.float64]  # (V,) s; NaN: unknown
+    start: NDArray[np.float64]  # (V,) s. NaN: unknown
     end: NDArray[np.float64]
 
     def way(

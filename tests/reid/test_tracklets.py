@@ -205,21 +205,6 @@ def test_an_interrupted_build_leaves_nothing_and_begins_again(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_reads_files_and_bytes_and_resizes(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    large = rng.integers(0, 256, (4 * H, 4 * W, 3), np.uint8)
-    small = crop(3, 50)[: H // 2, : W // 2]
-    png = write_picture(tmp_path / "a.png", large)
-    jpeg = Path(write_picture(tmp_path / "b.jpg", np.full((H, W, 3), (250, 20, 60), np.uint8))).read_bytes()
-    source = TrackletSource([Tracklet(0, "a", np.arange(4.0), [png, jpeg, small, Path(png)])], "v1")
-    data = TrackletDataset.build(tmp_path / "set", source, H, W)
-    mean = large.reshape(H, 4, W, 4, 3).mean((1, 3))  # INTER_AREA: the mean of what a pixel covers
-    assert np.abs(data.crops[0] - mean).max() <= 0.51
-    assert np.abs(data.crops[1].astype(int) - (250, 20, 60)).max() < 8  # RGB, not BGR
-    np.testing.assert_array_equal(data.crops[2], crop(3, 50))
-    np.testing.assert_array_equal(data.crops[3], data.crops[0])
-
-
 def test_unreadable_pictures_are_left_out_and_named(tmp_path: Path) -> None:
     good = write_picture(tmp_path / "good.jpg", crop(5, 5))
     cut = tmp_path / "cut.jpg"
