@@ -38,7 +38,7 @@ from reid.calibration import FAR, Calibration, even_weights, open_set, reliabili
 from reid.camera_shift import without_camera
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateScore, better, judge
-from reid.merging import MergeRules, Seen, merge
+from reid.merging import MergeRules, Seen, merge_tracklets
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
 from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
@@ -130,7 +130,7 @@ def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.in
     start, end = dataset.time[dataset.start], dataset.time[dataset.start + dataset.length - 1]
     camera, apart = dataset.tracklet_camera, dataset.cannot_link
     seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
-    return merge(seen, MergeRules(), shared_clock=False)[1].labels
+    return merge_tracklets(seen, MergeRules(), shared_clock=False)[1].labels
 
 
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:

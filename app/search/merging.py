@@ -16,8 +16,7 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
 from app.record.rows import AuditEntry, Correction, Merge, lookup
-from reid import merging
-from reid.merging import MergeError, Seen
+from reid.merging import MergeError, MergeRules, Seen, merge_tracklets
 from reid.normalised import normalised
 
 KEPT = 5  # mergings that can be undone
@@ -78,7 +77,7 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
             )
         earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        within, across = merging.merge(seen, merging.MergeRules(), method=method, previous=earlier)
+        within, across = merge_tracklets(seen, MergeRules(), method=method, previous=earlier)
     except MergeError as error:
         raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
     transits = [
