@@ -1,26 +1,63 @@
-"""Time and memory of association at scale: `python -m bench.association [--tracklets 100000] [--device cuda] [--json]`.
+"""Time and memory of association at scale.
 
-One pair of cameras with so many tracklets each: reciprocal neighbours across the two with their threshold, and soft
-labels within one of them. Features are random directions around a few thousand people, so that both find something.
+Two cameras have so many tracklets each. Measured are reciprocal neighbours across the two with their threshold, and
+soft labels within one of them. Features are random directions around a few thousand people, so that both find some.
+
+    python -m bench.association --tracklets 100000 --device cuda
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
+import typer
 from torch import Tensor
 from torch.nn import functional
 
+from app.terminal import JsonOption, print_json
+from bench.measuring import MIB, peak_memory, reset_peak_memory
+from bench.terminal import run, say
 from reid import association
 
-MIB = 2**20
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class ReciprocalCost:
+    """Of reciprocal neighbours across the cameras."""
+
+    pairs: int
+    threshold: float
+    seconds: float
+    mib: float  # above what was held before
+
+
+@dataclass(frozen=True, slots=True)
+class SoftLabelCost:
+    """Of soft labels within one camera."""
+
+    own_weight: float  # mean weight of a tracklet in its own label
+    seconds: float
+    mib: float  # above what was held before
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationReport:
+    """What association costs."""
+
+    tracklets: int  # in each camera
+    width: int
+    device: str
+    threads: int
+    features_mib: int
+    whole_matrix_mib: int  # what the affinities of the two cameras would take at once
+    reciprocal: ReciprocalCost
+    soft_labels: SoftLabelCost
 
 
 def crowd(tracklets: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -32,70 +69,66 @@ def crowd(tracklets: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return functional.normalize(features), torch.arange(2).repeat_interleave(tracklets)
 
 
-def peak(device: str, *, reset: bool = False) -> int:
-    """The most memory held since the last reset, bytes: of the device, or of this process (Linux)."""
-    if device.startswith("cuda"):
-        if reset:
-            torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.max_memory_allocated()
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
-
-
-def measured(work: Callable[[], Any], device: str) -> tuple[Any, float, float]:
-    """The result, seconds, and MiB above what was held before."""
-    before = peak(device, reset=True)
-    start = time.perf_counter()
+def with_cost(work: Callable[[], Result], device: str) -> tuple[Result, float, float]:
+    """The result, seconds, and MiB above what was held before: of the device, else of this process (Linux)."""
+    on_cuda = device.startswith("cuda")
+    peak = torch.cuda.max_memory_allocated if on_cuda else peak_memory
+    if on_cuda:
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        reset_peak_memory()
+    held = peak()
+    began = time.perf_counter()
     result = work()
-    if device.startswith("cuda"):
+    if on_cuda:
         torch.cuda.synchronize()
-    return result, time.perf_counter() - start, (peak(device) - before) / MIB
+    return result, time.perf_counter() - began, (peak() - held) / MIB
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tracklets", type=int, default=100_000, help="in each camera")
-    parser.add_argument("--width", type=int, default=512, help="of an embedding")
-    parser.add_argument("--neighbours", type=int, default=4, help="of a soft label")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    features, camera = (tensor.to(arguments.device) for tensor in crowd(arguments.tracklets, arguments.width))
-    one = features[: arguments.tracklets]
-    association.nearest_per_camera(features[:64], camera[:64], 2)  # the libraries load
+def measure(tracklets: int, width: int, neighbours: int, device: str) -> AssociationReport:
+    """Associates a crowd. neighbours: of a soft label."""
+    features, cameras = (tensor.to(device) for tensor in crowd(tracklets, width))
+    first_camera = features[:tracklets]
+    association.nearest_per_camera(features[:64], cameras[:64], 2)  # the libraries load
 
     def associate() -> tuple[int, float]:
-        found = association.reciprocal(association.nearest_per_camera(features, camera, 2), camera)
-        pairs, similarity = found.pairs()
+        reciprocal = association.reciprocal(association.nearest_per_camera(features, cameras, 2), cameras)
+        pairs, similarity = reciprocal.pairs()
         return len(pairs), association.calibrated_threshold(similarity, 0.5)
 
-    (pairs, threshold), seconds, mib = measured(associate, arguments.device)
-    labels, label_seconds, label_mib = measured(
-        lambda: association.soft_labels(one, camera[: arguments.tracklets], 1, arguments.neighbours), arguments.device
+    (pairs, threshold), seconds, mib = with_cost(associate, device)
+    labels, label_seconds, label_mib = with_cost(
+        lambda: association.soft_labels(first_camera, cameras[:tracklets], 1, neighbours), device
     )
-    report = {
-        "tracklets": arguments.tracklets,
-        "width": arguments.width,
-        "device": arguments.device,
-        "threads": torch.get_num_threads(),
-        "features_mib": round(features.numel() * 4 / MIB),
-        "whole_matrix_mib": round(arguments.tracklets**2 * 4 / MIB),
-        "reciprocal": {"pairs": pairs, "threshold": threshold, "seconds": seconds, "mib": mib},
-        "soft_labels": {
-            "own_weight": float(labels.weight[:, 0].mean()),
-            "seconds": label_seconds,
-            "mib": label_mib,
-        },
-    }
-    if arguments.json:
-        print(json.dumps(report))
+    return AssociationReport(
+        tracklets=tracklets,
+        width=width,
+        device=device,
+        threads=torch.get_num_threads(),
+        features_mib=round(features.numel() * 4 / MIB),
+        whole_matrix_mib=round(tracklets**2 * 4 / MIB),
+        reciprocal=ReciprocalCost(pairs=pairs, threshold=threshold, seconds=seconds, mib=mib),
+        soft_labels=SoftLabelCost(own_weight=float(labels.weight[:, 0].mean()), seconds=label_seconds, mib=label_mib),
+    )
+
+
+def command(
+    tracklets: Annotated[int, typer.Option(help="In each camera.", min=2)] = 100_000,
+    width: Annotated[int, typer.Option(help="Of an embedding.", min=1)] = 512,
+    neighbours: Annotated[int, typer.Option(help="Of a soft label.", min=1)] = 4,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure time and memory of association at scale."""
+    report = measure(tracklets, width, neighbours, device)
+    if as_json:
+        print_json(report)
         return
-    print(f"{arguments.tracklets:,} × {arguments.tracklets:,} tracklets, {arguments.width} wide, {arguments.device}")
-    print(f"  reciprocal neighbours {seconds:8.1f} s  {mib:7.0f} MiB  {pairs:,} pairs")
-    print(f"  soft labels           {label_seconds:8.1f} s  {label_mib:7.0f} MiB")
+    reciprocal, labels = report.reciprocal, report.soft_labels
+    say(f"{tracklets:,} × {tracklets:,} tracklets, {width} wide, {device}")
+    say(f"  reciprocal neighbours {reciprocal.seconds:8.1f} s  {reciprocal.mib:7.0f} MiB  {reciprocal.pairs:,} pairs")
+    say(f"  soft labels           {labels.seconds:8.1f} s  {labels.mib:7.0f} MiB")
 
 
 if __name__ == "__main__":
-    main()
+    run(command)

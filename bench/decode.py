@@ -1,79 +1,104 @@
-"""Decoding speed on one thread: `python -m bench.decode VIDEO… [--json]`.
+"""Decoding speed on one thread.
 
-Ours (`open_footage`: true presentation times, damage noticed, resumable) against plain loops of PyAV, converting to RGB
-by I420 and OpenCV or by itself, and of OpenCV; each frame ends as an RGB image. The best of several rounds, in turn.
+Ours is `open_footage`: true presentation times, damage noticed, resumable. The others are plain loops of PyAV and of
+OpenCV. PyAV converts to RGB by I420 and OpenCV, or by itself. In all of them a frame ends as an RGB image. The best of
+several rounds counts, in turn.
+
+    python -m bench.decode VIDEO…
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import av
 import cv2
+import typer
 
 from app.footage import discover, open_footage
+from app.terminal import JsonOption, print_json
+from bench.measuring import best_of
+from bench.terminal import print_table, run
 
 
-def ours(video: Path) -> Iterable[object]:
+@dataclass(frozen=True, slots=True)
+class DecodingReport:
+    """Speeds by decoder and video."""
+
+    unit: str
+    speeds: dict[str, dict[str, float]]
+
+
+def sightline(video: Path) -> Iterable[object]:
+    """Our decoder."""
     (camera,) = discover(video)
     return open_footage(camera.footage[0])
 
 
 def pyav_i420(video: Path) -> Iterable[object]:
+    """PyAV's planes, converted by OpenCV."""
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
             yield cv2.cvtColor(frame.to_ndarray(format="yuv420p"), cv2.COLOR_YUV2RGB_I420)
 
 
 def pyav_rgb(video: Path) -> Iterable[object]:
+    """PyAV, converted by itself."""
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24")
 
 
 def opencv(video: Path) -> Iterable[object]:
+    """OpenCV's reader."""
     capture = cv2.VideoCapture(str(video))
     while (read := capture.read())[0]:
         yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
 
 
 DECODERS: dict[str, Callable[[Path], Iterable[object]]] = {
-    "sightline": ours,
+    "sightline": sightline,
     "PyAV, I420 + OpenCV": pyav_i420,
     "PyAV, rgb24": pyav_rgb,
     "OpenCV": opencv,
 }
 
 
-def frames_a_second(decode: Callable[[Path], Iterable[object]], video: Path) -> float:
-    begun = time.process_time()
-    frames = sum(1 for _ in decode(video))
-    return frames / (time.process_time() - begun)
+def count_frames(decode: Callable[[Path], Iterable[object]], video: Path) -> int:
+    """Decodes a whole video."""
+    return sum(1 for _ in decode(video))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("videos", type=Path, nargs="+")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    arguments = parser.parse_args()
-    best = {name: dict.fromkeys(map(str, arguments.videos), 0.0) for name in DECODERS}
-    for _ in range(arguments.rounds):
-        for video in arguments.videos:
-            for name, decode in DECODERS.items():
-                best[name][str(video)] = max(best[name][str(video)], frames_a_second(decode, video))
-    if arguments.json:
-        print(json.dumps({"unit": "frames per CPU second", "speeds": best}))
+def measure(videos: list[Path], rounds: int) -> DecodingReport:
+    """Decodes each video with each decoder."""
+    works = {
+        (name, video): partial(count_frames, decode, video) for video in videos for name, decode in DECODERS.items()
+    }
+    best = best_of(rounds, works)
+    speeds = {
+        name: {str(video): best[name, video].result / best[name, video].cpu_seconds for video in videos}
+        for name in DECODERS
+    }
+    return DecodingReport(unit="frames per CPU second", speeds=speeds)
+
+
+def command(
+    videos: Annotated[list[Path], typer.Argument(help="Video files.", exists=True)],
+    rounds: Annotated[int, typer.Option(help="The best one counts.", min=1)] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast videos are decoded on one thread."""
+    report = measure(videos, rounds)
+    if as_json:
+        print_json(report)
         return
-    print("| frames per CPU second | " + " | ".join(video.name for video in arguments.videos) + " |")
-    print("|---|" + "---|" * len(arguments.videos))
-    for name, speeds in best.items():
-        print(f"| {name} | " + " | ".join(f"{speed:.0f}" for speed in speeds.values()) + " |")
+    rows = [(name, *(f"{speed:.0f}" for speed in speeds.values())) for name, speeds in report.speeds.items()]
+    print_table((report.unit, *(video.name for video in videos)), rows)
 
 
 if __name__ == "__main__":
-    main()
+    run(command)

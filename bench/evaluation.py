@@ -1,4 +1,4 @@
-"""Speed of retrieval scores at Market-1501's size: `python -m bench.evaluation [--queries 3368 --gallery 19732]`.
+"""Speed of retrieval scores at Market-1501's size.
 
 Embeddings are directions around people, in six cameras, with junk among the gallery as Market-1501 has it. The peers
 are the field's evaluations in plain NumPy, which must come to the same scores from the same rows:
@@ -8,21 +8,25 @@ are the field's evaluations in plain NumPy, which must come to the same scores f
 * `stable`: the same with a stable sort, which alone ranks equal affinities as ours does.
 
 Re-ranking is timed without a peer: its reference needs a matrix of all pairs.
+
+    python -m bench.evaluation --queries 3368 --gallery 19732
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import time
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
 from torch.nn import functional
 
+from app.terminal import JsonOption, print_json
+from bench.measuring import Machine, best_of, timed
+from bench.terminal import run, say
 from reid.evaluate import JUNK, Embeddings, RetrievalScores, evaluate_retrieval
 from reid.rerank import Reranking
 
@@ -34,6 +38,34 @@ SPREAD = 2.5  # of a person's views, in lengths of the person's own direction: a
 EQUAL = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class RerankedCost:
+    """Of scores after re-ranking, once."""
+
+    seconds: float
+    cpu_seconds: float
+    mAP: float
+    rank1: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """What scores cost. Seconds are of the best round, by contender; ratios are against ours."""
+
+    queries: int
+    gallery: int
+    width: int
+    machine: Machine
+    scores: RetrievalScores
+    max_difference: float  # of a peer's score from ours
+    equal: bool
+    seconds: dict[str, float]
+    cpu_seconds: dict[str, float]
+    ratios: dict[str, float]
+    cpu_ratios: dict[str, float]
+    reranked: RerankedCost
+
+
 def market_like(queries: int, gallery: int, width: int = WIDTH, seed: int = 0) -> tuple[Embeddings, Embeddings]:
     """Queries and gallery; the people are as many a picture as in Market-1501."""
     rng = np.random.default_rng([seed, queries, gallery, width])
@@ -41,10 +73,10 @@ def market_like(queries: int, gallery: int, width: int = WIDTH, seed: int = 0) -
     centres = rng.standard_normal((people, width), np.float32)
 
     def drawn(count: int, junk: float) -> Embeddings:
-        who = rng.integers(0, people, count)
-        rows = centres[who] + SPREAD * rng.standard_normal((count, width), np.float32)
-        shown = np.where(rng.random(count) < junk, JUNK, who)
-        return Embeddings(functional.normalize(torch.from_numpy(rows)), shown, rng.integers(0, CAMERAS, count))
+        person = rng.integers(0, people, count)
+        rows = centres[person] + SPREAD * rng.standard_normal((count, width), np.float32)
+        labels = np.where(rng.random(count) < junk, JUNK, person)
+        return Embeddings(functional.normalize(torch.from_numpy(rows)), labels, rng.integers(0, CAMERAS, count))
 
     return drawn(queries, 0.0), drawn(gallery, JUNK_SHARE)
 
@@ -54,122 +86,114 @@ def reference_scores(
 ) -> RetrievalScores:
     """What `evaluate_retrieval` computes, as the field's scripts do: a loop over queries, each sorting the gallery.
 
-    matrix: the products of all queries at once, before the loop. stable: equal affinities in the order of the gallery,
-    as ours have it; the scripts leave that to chance.
+    Args:
+        query: Who asks.
+        gallery: Who is searched.
+        matrix: The products of all queries at once, before the loop.
+        stable: Equal affinities in the order of the gallery, as ours have it. The scripts leave that to chance.
     """
-    rows, among = query.rows.numpy(), gallery.rows.numpy()
-    products = rows @ among.T if matrix else (among @ row for row in rows)
+    query_rows, gallery_rows = query.rows.numpy(), gallery.rows.numpy()
+    products = query_rows @ gallery_rows.T if matrix else (gallery_rows @ row for row in query_rows)
     precisions, penalties, firsts = [], [], []
     for product, person, camera in zip(products, query.people, query.cameras):
-        row = -product  # 1 − … would round different ones to the same
-        order = np.argsort(row, kind="stable" if stable else None)
+        distance = -product  # 1 − … would round different ones to the same
+        order = np.argsort(distance, kind="stable" if stable else None)
         keep = ~((gallery.people[order] == person) & (gallery.cameras[order] == camera))
         keep &= gallery.people[order] != JUNK
         matches = (gallery.people[order] == person)[keep].astype(np.int32)
         if not matches.any():
             continue
-        found = matches.cumsum()
-        precision = found / np.arange(1, len(matches) + 1)
+        matches_so_far = matches.cumsum()
+        precision = matches_so_far / np.arange(1, len(matches) + 1)
         precisions.append(float((precision * matches).sum() / matches.sum()))
         last = int(np.flatnonzero(matches)[-1])
-        penalties.append(float(found[last] / (last + 1)))
+        penalties.append(float(matches_so_far[last] / (last + 1)))
         firsts.append(int(np.flatnonzero(matches)[0]) + 1)
-    first = np.array(firsts)
-    rank1, rank5, rank10, rank20 = (float((first <= k).mean()) for k in (1, 5, 10, 20))
-    left = int((gallery.people != JUNK).sum())
+    first_ranks = np.array(firsts)
     return RetrievalScores(
-        float(np.mean(precisions)), rank1, rank5, rank10, rank20, float(np.mean(penalties)), len(first), left
+        mAP=float(np.mean(precisions)),
+        rank1=float((first_ranks <= 1).mean()),
+        rank5=float((first_ranks <= 5).mean()),
+        rank10=float((first_ranks <= 10).mean()),
+        rank20=float((first_ranks <= 20).mean()),
+        mINP=float(np.mean(penalties)),
+        queries=len(first_ranks),
+        gallery=int((gallery.people != JUNK).sum()),
     )
 
 
-def measure(queries: int, gallery: int, rounds: int, threads: int, *, rerank: bool = True) -> dict[str, Any]:
-    """The report; of seconds the best round, in turn."""
+def measure(queries: int, gallery: int, rounds: int, threads: int) -> EvaluationReport:
+    """Scores a set as large as that with each contender, in turn."""
     torch.set_num_threads(threads)
-    load, cpus = os.getloadavg()[0], os.cpu_count() or 1  # before this adds to it
-    query, among = market_like(queries, gallery)
-    works = {
-        "ours": lambda: evaluate_retrieval(query, among),
-        "per query": lambda: reference_scores(query, among),
-        "matrix": lambda: reference_scores(query, among, matrix=True),
-        "stable": lambda: reference_scores(query, among, matrix=True, stable=True),
+    machine = Machine.now(threads)
+    query_embeddings, gallery_embeddings = market_like(queries, gallery)
+    reference = partial(reference_scores, query_embeddings, gallery_embeddings)
+    works: dict[str, Callable[[], RetrievalScores]] = {
+        "ours": partial(evaluate_retrieval, query_embeddings, gallery_embeddings),
+        "per query": reference,
+        "matrix": partial(reference, matrix=True),
+        "stable": partial(reference, matrix=True, stable=True),
     }
-    seconds = dict.fromkeys(works, np.inf)
-    processor = dict(seconds)
-    scores: dict[str, RetrievalScores] = {}
-    for _ in range(rounds):
-        for name, work in works.items():
-            begun, spent = time.perf_counter(), time.process_time()
-            scores[name] = work()
-            seconds[name] = min(seconds[name], time.perf_counter() - begun)
-            processor[name] = min(processor[name], time.process_time() - spent)
-    ours, *others = (asdict(scores[name]) for name in works)
-    difference = max(abs(ours[key] - theirs[key]) for theirs in others for key in ours)
-    report: dict[str, Any] = {
-        "queries": queries,
-        "gallery": gallery,
-        "width": WIDTH,
-        "threads": threads,
-        "cpus": cpus,
-        "load": load,
-        "busy": load + threads > cpus + 0.5,
-        "scores": ours,
-        "max_difference": difference,
-        "equal": difference <= EQUAL,
-        "seconds": seconds,
-        "cpu_seconds": processor,
-        "ratios": {name: seconds[name] / seconds["ours"] for name in works},
-        "cpu_ratios": {name: processor[name] / processor["ours"] for name in works},
-    }
-    if rerank:
-        begun, spent = time.perf_counter(), time.process_time()
-        again = evaluate_retrieval(query, among, rerank=Reranking())
-        report["reranked"] = {
-            "seconds": time.perf_counter() - begun,
-            "cpu_seconds": time.process_time() - spent,
-            "mAP": again.mAP,
-            "rank1": again.rank1,
-        }
-    return report
-
-
-def show(report: dict[str, Any]) -> None:
-    """The report as a person reads it."""
-    print(
-        f"{report['queries']:,} queries in {report['gallery']:,}, {report['width']} wide, {report['threads']} threads "
-        f"of {report['cpus']}, load {report['load']:.1f}: mAP {100 * report['scores']['mAP']:.2f}, "
-        f"rank-1 {100 * report['scores']['rank1']:.2f}"
+    best = best_of(rounds, works)
+    ours, *peers = (asdict(run.result) for run in best.values())
+    difference = max(abs(ours[score] - peer[score]) for peer in peers for score in ours)
+    reranked = timed(partial(evaluate_retrieval, query_embeddings, gallery_embeddings, rerank=Reranking()))
+    return EvaluationReport(
+        queries=queries,
+        gallery=gallery,
+        width=WIDTH,
+        machine=machine,
+        scores=best["ours"].result,
+        max_difference=difference,
+        equal=difference <= EQUAL,
+        seconds={name: run.seconds for name, run in best.items()},
+        cpu_seconds={name: run.cpu_seconds for name, run in best.items()},
+        ratios={name: run.seconds / best["ours"].seconds for name, run in best.items()},
+        cpu_ratios={name: run.cpu_seconds / best["ours"].cpu_seconds for name, run in best.items()},
+        reranked=RerankedCost(
+            seconds=reranked.seconds,
+            cpu_seconds=reranked.cpu_seconds,
+            mAP=reranked.result.mAP,
+            rank1=reranked.result.rank1,
+        ),
     )
-    if report["busy"] and report["threads"] > 1:
-        print("  The machine is BUSY: times of several threads are no measurement; use --threads 1")
-    for name, taken in report["seconds"].items():
-        print(
-            f"  {name:10} {taken:8.2f} s, {report['cpu_seconds'][name]:8.2f} CPU seconds: "
-            f"{report['ratios'][name]:.1f} times ours ({report['cpu_ratios'][name]:.1f} by CPU)"
-        )
-    same = "equal" if report["equal"] else "NOT EQUAL"
-    print(f"  {same}: the largest difference of a score is {report['max_difference']:.1e}")
-    if "reranked" in report:
-        again = report["reranked"]
-        print(
-            f"  re-ranked  {again['seconds']:8.2f} s, {again['cpu_seconds']:8.2f} CPU seconds, "
-            f"mAP {100 * again['mAP']:.2f}"
-        )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=3368)
-    parser.add_argument("--gallery", type=int, default=19_732)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    report = measure(arguments.queries, arguments.gallery, arguments.rounds, arguments.threads)
-    if arguments.json:
-        print(json.dumps(report))
+def _print(report: EvaluationReport) -> None:
+    machine, reranked = report.machine, report.reranked
+    say(
+        f"{report.queries:,} queries in {report.gallery:,}, {report.width} wide, {machine.threads} threads "
+        f"of {machine.cpus}, load {machine.load:.1f}: mAP {100 * report.scores.mAP:.2f}, "
+        f"rank-1 {100 * report.scores.rank1:.2f}"
+    )
+    if machine.busy and machine.threads > 1:
+        say("  The machine is BUSY: times of several threads are no measurement; use --threads 1")
+    for name, seconds in report.seconds.items():
+        say(
+            f"  {name:10} {seconds:8.2f} s, {report.cpu_seconds[name]:8.2f} CPU seconds: "
+            f"{report.ratios[name]:.1f} times ours ({report.cpu_ratios[name]:.1f} by CPU)"
+        )
+    verdict = "equal" if report.equal else "NOT EQUAL"
+    say(f"  {verdict}: the largest difference of a score is {report.max_difference:.1e}")
+    say(
+        f"  re-ranked  {reranked.seconds:8.2f} s, {reranked.cpu_seconds:8.2f} CPU seconds, mAP {100 * reranked.mAP:.2f}"
+    )
+
+
+def command(
+    queries: Annotated[int, typer.Option(help="Pictures that are searched for.", min=1)] = 3368,
+    gallery: Annotated[int, typer.Option(help="Its pictures, junk included.", min=1)] = 19_732,
+    rounds: Annotated[int, typer.Option(help="The best one counts.", min=1)] = 3,
+    threads: Annotated[int, typer.Option(help="Of torch.", min=1)] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast retrieval is scored at Market-1501's size, beside the field's evaluations."""
+    report = measure(queries, gallery, rounds, threads)
+    if as_json:
+        print_json(report)
     else:
-        show(report)
+        _print(report)
 
 
 if __name__ == "__main__":
-    main()
+    run(command)

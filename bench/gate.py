@@ -1,330 +1,501 @@
-"""Does the gate, which has no labels, order models as truth does? `python -m bench.gate --data market1501:DIR --models
-FILE… [--json]`, or with a site whose people are known, `--site S --truth DIR` (`DIR/CAMERA/gt/gt.txt`).
+"""Does the gate, which has no labels, order models as truth does?
 
-Per model: the gate's score and parts on the unlabelled tracklets (the training part's, or the site's), then what truth
-says: mAP of those tracklets, and on labelled benchmarks mAP of the test part; how well the calibration learned without
-labels fits (expected calibration error at equal prior odds, within and across cameras, beside that of the default
-curves); and open-set search among the tracklets: how many people are found at a false alarm rate of 1 % and 10 %, and
-which rate the label-free threshold for 10 % really has. Last, Spearman's ρ of score and mAP, and what the gate would
-say of each model if the first one served (here all tracklets ask; in adapt most parts ask those that were held back).
+Models are judged on a benchmark, or on a site whose people are known. First comes the gate's score with its parts, on
+the unlabelled tracklets: those of the training part, or of the site. Then comes what truth says:
 
-`--people SHARE` takes only a random part of a benchmark's people, to save time.
+- mAP of those tracklets, and of a benchmark also the mAP of the test part;
+- how well the calibration learned without labels fits: its expected calibration error at equal prior odds, within and
+  across cameras, beside that of the default curves;
+- open-set search among the tracklets: how many people are found at a false alarm rate of 1 % and 10 %, and which rate
+  the label-free threshold really has.
+
+Last come Spearman's ρ of score and mAP, and what the gate would say of each model if the first one served. Here all
+tracklets ask. In adapt most parts ask those that were held back.
+
+    python -m bench.gate --data market1501:DIR --models FILE…
+    python -m bench.gate --site S --truth DIR --models FILE… --plot reliability.png    # DIR/CAMERA/gt/gt.txt
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from app.encoders.embed import spread
 from app.encoders.versions import BASE, learned_from
-from app.errors import FootageError, SiteError
 from app.record import Site
 from app.report.site_accuracy import people_shown
-from deploy.encoder import OpenEncoder, open_encoder
+from app.terminal import JsonOption, errors, print_json
+from bench.terminal import print_table, run, say
+from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from reid.benchmarks import open_benchmark
-from reid.benchmarks.parts import RAW, Labels
-from reid.calibration import FAR, Calibration, even_weights, open_set, reliability, searches
+from reid.benchmarks.parts import RAW, BenchmarkError, Labels
+from reid.calibration import FAR, Calibration, CalibrationError, even_weights, open_set, reliability, searches
 from reid.camera_shift import without_camera
+from reid.encoder import EncoderError
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
-from reid.gate import GateScore, better, judge
+from reid.gate import GateError, GateScore, better, judge
 from reid.merging import MergeRules, Seen, merge_tracklets
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
-from reid.tracklets import Tracklet, TrackletDataset, TrackletSource
+from reid.tracklets import DatasetError, Tracklet, TrackletDataset, TrackletSource
 
 PAIRS = 300_000  # of two people, that the calibration is tested on; all of one person are taken
+PROBABLE = 0.1  # nearly all pairs are surely different: the error of those above it is told apart
+GATE_PARTS = ("score", "company", "cycle", "stability", "triangle", "split", "apart")
 
 
 @dataclass(frozen=True)
-class Known:
-    """A set with truth: where its tracklets come from, and who they show."""
+class LabelledPart:
+    """Tracklets, and who they show."""
 
-    train: TrackletSource
-    labels: Labels  # of `train`
-    query: tuple[TrackletSource, Labels] | None = None
-    gallery: tuple[TrackletSource, Labels] | None = None
+    source: TrackletSource
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """A benchmark or a site with truth."""
+
+    train: LabelledPart
+    """The unlabelled tracklets that the gate sees."""
+    query: LabelledPart | None = None
+    gallery: LabelledPart | None = None
     learned: NDArray[np.int64] | None = None
-    """Of a site that has adapted: what its versions learned from."""
+    """Of a site that has adapted: the tracklets that its versions learned from."""
 
 
-def some_people(source: TrackletSource, labels: Labels, share: float) -> tuple[TrackletSource, Labels]:
+@dataclass(frozen=True, slots=True)
+class ReliabilityCurve:
+    """Said and true probability, by bin."""
+
+    said: list[float]
+    true: list[float]
+    error: float
+    """Mean difference in the bins above PROBABLE."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationErrors:
+    """Expected calibration errors of a kind of pairs, at equal prior odds."""
+
+    learned: float
+    default: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSetRates:
+    """Of searches at one allowed rate of false alarms."""
+
+    detected: float
+    """Share of the people found, with the threshold that truth gives."""
+    label_free_detected: float
+    """The same with the threshold that was learned without labels."""
+    label_free_false_alarms: float
+
+
+@dataclass(frozen=True, slots=True)
+class TruthFigures:
+    """What truth says of a model."""
+
+    mAP: float
+    """Of the tracklets that the gate sees."""
+    test_mAP: float | None
+    """Of a benchmark's test part."""
+    share: float
+    """Of pairs across cameras, those that the calibration thinks show one person."""
+    true_share: float
+    reliability: ReliabilityCurve
+    within: CalibrationErrors | None
+    """Of pairs in one camera; None where they all show one person, or none does."""
+    across: CalibrationErrors | None
+    """Of pairs in two cameras; None as before."""
+    open_set: dict[float, OpenSetRates]
+    """By allowed rate of false alarms."""
+    calibration: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """What the gate and the truth say of a model."""
+
+    gate: dict[str, Any]
+    """`GateScore.plain()`."""
+    passes: bool | None
+    """Whether it would serve in the place of the first one; None: it is the first."""
+    reason: str | None
+    truth: TruthFigures
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """All models."""
+
+    models: dict[str, ModelFigures]
+    spearman: dict[str, float]
+    """ρ of the gate's score and each true mAP; empty for fewer than three models."""
+
+
+def some_people(part: LabelledPart, share: float) -> LabelledPart:
     """Tracklets of a random share of the people, always the same ones."""
     if share >= 1:
-        return source, labels
+        return part
+    source, labels = part.source, part.labels
     names, which = np.unique(labels.people, return_inverse=True)
     kept = (np.random.default_rng(len(names)).random(len(names)) < share)[which] | (labels.people < 1)
-    tracklets = [one for one, keep in zip(source.tracklets, kept) if keep]
-    fewer = replace(source, tracklets=tracklets, fingerprint=f"{source.fingerprint} {share}", pictures=None)
-    if fewer.cannot_link is not None:
-        ids = np.array([one.id for one in tracklets])
-        fewer = replace(fewer, cannot_link=fewer.cannot_link[np.isin(fewer.cannot_link, ids).all(1)])
-    people = np.full(max((one.id for one in tracklets), default=0) + 1, -1)
+    tracklets = [tracklet for tracklet, keep in zip(source.tracklets, kept) if keep]
+    ids = np.array([tracklet.id for tracklet in tracklets], np.int64)
+    cannot_link = source.cannot_link
+    if cannot_link is not None:
+        cannot_link = cannot_link[np.isin(cannot_link, ids).all(1)]
+    fewer = replace(
+        source,
+        tracklets=tracklets,
+        fingerprint=f"{source.fingerprint} {share}",
+        pictures=None,
+        cannot_link=cannot_link,
+    )
+    people = np.full(int(ids.max(initial=0)) + 1, -1)
     cameras = people.copy()
-    for one in tracklets:
-        people[one.id], cameras[one.id] = labels.people[one.id], labels.cameras[one.id]
-    return fewer, Labels(people, cameras)
+    people[ids], cameras[ids] = labels.people[ids], labels.cameras[ids]
+    return LabelledPart(fewer, Labels(people, cameras))
 
 
-def read_benchmark(name: str, protocol: str, share: float) -> Known:
-    found = open_benchmark(name, protocol)
-    if found.truth is None or found.query is None or found.gallery is None:
-        raise SystemExit(f"{name} has no labels to test with")
-    if found.truth.query is None or found.truth.gallery is None:
-        raise SystemExit(f"{name} has no labels to test with")
-    train = some_people(found.train, found.truth.train, share)
-    return Known(*train, (found.query, found.truth.query), (found.gallery, found.truth.gallery))
+def read_benchmark(name: str, protocol: str, share: float) -> LabelledSet:
+    """A benchmark with a labelled test part, and so many of the people of its training part."""
+    benchmark = open_benchmark(name, protocol)
+    truth, query, gallery = benchmark.truth, benchmark.query, benchmark.gallery
+    if truth is None or query is None or gallery is None or truth.query is None or truth.gallery is None:
+        raise BenchmarkError(f"{name} has no labels to test with: choose a benchmark with query and gallery.")
+    return LabelledSet(
+        train=some_people(LabelledPart(benchmark.train, truth.train), share),
+        query=LabelledPart(query, truth.query),
+        gallery=LabelledPart(gallery, truth.gallery),
+    )
 
 
-def read_site(path: Path, truth: Path, crops: int) -> Known:
-    """A site's tracklets, who they show by its truth (−1: nobody), and where. Ids are places in the site's table."""
+def read_site(path: Path, truth: Path, crops: int) -> LabelledSet:
+    """A site's tracklets, at most so many crops of each. Their ids are their rows in the site's table.
+
+    Labels are by the truth, −1 for tracklets on nobody.
+    """
     with Site.open(path) as site:
         table, pairs = site.tracklet_table(), site.cannot_link()
         learned = np.flatnonzero(np.isin(table.ids, learned_from(site)))
-        shown = people_shown(site, truth)
-        people = np.array([shown.get(one, -1) for one in table.ids.tolist()], np.int64)
+        person_of = people_shown(site, truth)
+    people = np.array([person_of.get(tracklet, -1) for tracklet in table.ids.tolist()], np.int64)
 
-        def tracklets() -> Iterator[Tracklet]:
-            with Site.open(path) as opened:
-                for place, number in enumerate(table.ids.tolist()):
-                    mine = opened.crops(number)
-                    mine = [mine[k] for k in spread(len(mine), crops)]
-                    pictures = [opened.crop_jpeg(crop) for crop in mine]
-                    yield Tracklet(
-                        place, table.names[table.cameras[place]], np.array([crop.time for crop in mine]), pictures
-                    )
+    def tracklets() -> Iterator[Tracklet]:
+        with Site.open(path) as opened:
+            for row, tracklet in enumerate(table.ids.tolist()):
+                stored = opened.crops(tracklet)
+                chosen = [stored[k] for k in spread(len(stored), crops)]
+                yield Tracklet(
+                    id=row,
+                    camera=table.names[table.cameras[row]],
+                    times=np.array([crop.time for crop in chosen]),
+                    pictures=[opened.crop_jpeg(crop) for crop in chosen],
+                )
 
     source = TrackletSource(tracklets(), f"{path} {crops}", cannot_link=np.searchsorted(table.ids, pairs))
-    return Known(source, Labels(people, table.cameras), learned=learned)
+    return LabelledSet(train=LabelledPart(source, Labels(people, table.cameras)), learned=learned)
 
 
 def embedded(dataset: TrackletDataset, encoder: OpenEncoder) -> NDArray[np.float32]:
     """(N, D) of all crops, a piece in memory at a time."""
     parts = np.array_split(np.arange(len(dataset.crops)), max(1, len(dataset.crops) // 512))
-    found = [encoder.embed(np.asarray(dataset.crops[part])) for part in parts]
-    return np.concatenate(found).astype(np.float32)
+    rows = [encoder.embed(np.asarray(dataset.crops[part])) for part in parts]
+    return np.concatenate(rows).astype(np.float32)
 
 
 def halves_of(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.float32]:
-    """(T, 2, D), as `app.embed` makes them and `app.gallery` sees them: without what their camera adds."""
-    found = []
+    """(T, 2, D), as a site's embeddings and its search have them: without what their camera adds."""
+    halves = []
     for start, length in zip(dataset.start, dataset.length):
-        mine, cut = rows[start : start + length], length // 2
-        found.append(np.stack([mine[: max(cut, 1)].mean(0), mine[cut:].mean(0)]))
-    halves = normalised(np.concatenate(found))
-    return without_camera(halves, np.repeat(dataset.tracklet_camera, 2)).reshape(len(found), 2, -1)
+        of_tracklet, middle = rows[start : start + length], length // 2
+        halves.append(np.stack([of_tracklet[: max(middle, 1)].mean(0), of_tracklet[middle:].mean(0)]))
+    flat = normalised(np.concatenate(halves))
+    return without_camera(flat, np.repeat(dataset.tracklet_camera, 2)).reshape(len(halves), 2, -1)
+
+
+def begin_and_end(dataset: TrackletDataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """When each tracklet's first and last crop was taken, (T,) s."""
+    return dataset.time[dataset.start], dataset.time[dataset.start + dataset.length - 1]
 
 
 def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.int64]:
     """(T,) identities as merging finds them without a common clock and without places; rows (T, D)."""
-    start, end = dataset.time[dataset.start], dataset.time[dataset.start + dataset.length - 1]
-    camera, apart = dataset.tracklet_camera, dataset.cannot_link
-    seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
+    start, end = begin_and_end(dataset)
+    seen = Seen(
+        ids=np.arange(len(rows)),
+        camera=dataset.tracklet_camera,
+        start=start,
+        end=end,
+        embedding=rows,
+        cannot_link=dataset.cannot_link,
+    )
     return merge_tracklets(seen, MergeRules(), shared_clock=False)[1].labels
 
 
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:
-    last = dataset.start + dataset.length - 1
+    """What the gate says; rows (N, D) of all crops."""
+    start, end = begin_and_end(dataset)
     return judge(
-        rows,
-        dataset.tracklet,
-        dataset.tracklet_camera,
-        dataset.time[dataset.start],
-        dataset.time[last],
-        dataset.cannot_link,
+        rows=rows,
+        tracklet=dataset.tracklet,
+        camera=dataset.tracklet_camera,
+        start=start,
+        end=end,
+        cannot_link=dataset.cannot_link,
     )
 
 
 def against_truth(
-    halves: NDArray[np.float32], dataset: TrackletDataset, people: NDArray[np.int64], fresh: NDArray[np.bool_]
-) -> dict[str, Any]:
+    halves: NDArray[np.float32],
+    dataset: TrackletDataset,
+    people: NDArray[np.int64],
+    fresh: NDArray[np.bool_],
+    test_mAP: float | None = None,
+) -> TruthFigures:
     """Calibration and open-set search among tracklets, those on nobody left out.
 
-    fresh: (T,) which of them the encoder was not trained on: those ask, and pairs with one of them are looked at.
+    Args:
+        halves: (T, 2, D).
+        dataset: The T tracklets.
+        people: (T,) who they show.
+        fresh: (T,) which of them the encoder was not trained on. Those ask, and pairs with one of them are looked at.
+        test_mAP: Of the test part.
     """
     rows = normalised(halves.sum(1))
-    camera = dataset.tracklet_camera
-    calibration = Calibration.fit(halves, camera, dataset.cannot_link, merged(rows, dataset), fresh)
-    kept = people > 0
-    rows, fresh = rows[kept], fresh[kept]
-    who, camera = people[kept], dataset.tracklet_camera[kept]
-    own = Embeddings(torch.from_numpy(rows), who, camera)
-    one, other = np.triu_indices(len(who), 1)
-    looked_at = fresh[one] | fresh[other]
-    one, other = one[looked_at], other[looked_at]
-    same = who[one] == who[other]
-    true_share = float(same[camera[one] != camera[other]].mean())
+    calibration = Calibration.fit(halves, dataset.tracklet_camera, dataset.cannot_link, merged(rows, dataset), fresh)
+    shows_person = people > 0
+    rows, fresh = rows[shows_person], fresh[shows_person]
+    people, camera = people[shows_person], dataset.tracklet_camera[shows_person]
+    embeddings = Embeddings(rows=torch.from_numpy(rows), people=people, cameras=camera)
+
+    first, second = np.triu_indices(len(people), 1)
+    looked_at = fresh[first] | fresh[second]
+    first, second = first[looked_at], second[looked_at]
+    same = people[first] == people[second]
+    true_share = float(same[camera[first] != camera[second]].mean())
     thinned = max(1.0, len(same) / PAIRS)
     chosen = same | (np.random.default_rng(0).random(len(same)) < PAIRS / len(same))
-    one, other, same = one[chosen], other[chosen], same[chosen]
-    similarity = np.einsum("pd,pd->p", rows[one], rows[other]).astype(np.float64)
-    apart = camera[one] != camera[other]
-    report: dict[str, Any] = {"mAP": evaluate_retrieval(own, own).mAP}
-    report |= {"share": calibration.share, "true_share": true_share}
+    first, second, same = first[chosen], second[chosen], same[chosen]
+    similarity = np.einsum("pd,pd->p", rows[first], rows[second]).astype(np.float64)
+    across = camera[first] != camera[second]
+
     curve = reliability(  # as a query shows it, at the odds that a random pair has
-        calibration.probability(similarity, apart, prior=calibration.share), same, weight=np.where(same, 1.0, thinned)
+        calibration.probability(similarity, across, prior=calibration.share), same, weight=np.where(same, 1.0, thinned)
     )
-    told = curve.predicted >= 0.1  # nearly all pairs are surely different
-    error = np.abs(curve.predicted - curve.observed)[told].mean() if told.any() else 0.0
-    report["reliability"] = {"said": curve.predicted.tolist(), "true": curve.observed.tolist(), "error": float(error)}
-    for name, part in (("within", ~apart), ("across", apart)):
+    probable = curve.predicted >= PROBABLE
+    error = np.abs(curve.predicted - curve.observed)[probable].mean() if probable.any() else 0.0
+
+    def calibration_errors(part: NDArray[np.bool_]) -> CalibrationErrors | None:
         if not same[part].any() or same[part].all():
-            continue
+            return None
         weight = even_weights(same[part])
-        for how, curves in (("", calibration), ("_default", Calibration())):
-            said = curves.probability(similarity[part], apart[part])
-            report[f"ece_{name}{how}"] = reliability(said, same[part], weight=weight).error
-    known, right, unknown = searches(rows[fresh], rows, (who[fresh], who), (camera[fresh], camera))
-    scores = open_set(known, right, unknown)
-    report |= {f"dir_at_{rate:g}": scores.detected[rate] for rate in FAR}
-    for rate in FAR:
-        threshold = calibration.threshold(len(rows), rate)
-        report[f"label_free_{rate:g}"] = {
-            "false_alarms": float((unknown > threshold).mean()),
-            "detected": float((right & (known > threshold)).mean()),
-        }
-    return report | {"calibration": calibration.to_json()}
+        learned, default = (
+            reliability(curves.probability(similarity[part], across[part]), same[part], weight=weight).error
+            for curves in (calibration, Calibration())
+        )
+        return CalibrationErrors(learned=learned, default=default)
+
+    best_present, is_right, best_absent = searches(rows[fresh], rows, (people[fresh], people), (camera[fresh], camera))
+    detected = open_set(best_present, is_right, best_absent).detected
+    thresholds = {rate: calibration.threshold(len(rows), rate) for rate in FAR}
+    return TruthFigures(
+        mAP=evaluate_retrieval(embeddings, embeddings).mAP,
+        test_mAP=test_mAP,
+        share=calibration.share,
+        true_share=true_share,
+        reliability=ReliabilityCurve(said=curve.predicted.tolist(), true=curve.observed.tolist(), error=float(error)),
+        within=calibration_errors(~across),
+        across=calibration_errors(across),
+        open_set={
+            rate: OpenSetRates(
+                detected=detected[rate],
+                label_free_detected=float((is_right & (best_present > threshold)).mean()),
+                label_free_false_alarms=float((best_absent > threshold).mean()),
+            )
+            for rate, threshold in thresholds.items()
+        },
+        calibration=calibration.to_json(),
+    )
 
 
-def measure(known: Known, models: list[Path], folder: Path, progress: Progress = unheard) -> dict[str, dict[str, Any]]:
-    """Model → its gate score, plain, what the gate says of it against the first model, and what truth says."""
-    datasets: dict[tuple[str, int, int], TrackletDataset] = {}
-    report: dict[str, dict[str, Any]] = {}
+class Datasets:
+    """The parts of a labelled set as datasets, each made once for a size of crops."""
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._folder, self._progress = folder, progress
+        self._tracklets: dict[str, list[Tracklet]] = {}
+        self._built: dict[tuple[str, tuple[int, int]], TrackletDataset] = {}
+
+    def of(self, name: str, part: LabelledPart, size: tuple[int, int]) -> TrackletDataset:
+        """A part's dataset, with crops of that height and width."""
+        if (name, size) not in self._built:
+            if name not in self._tracklets:
+                self._tracklets[name] = list(part.source.tracklets)  # a generator would do for one size only
+            source = replace(part.source, tracklets=self._tracklets[name])
+            height, width = size
+            self._built[name, size] = TrackletDataset.build(
+                self._folder / f"{name}-{height}x{width}", source, height, width, progress=self._progress
+            )
+        return self._built[name, size]
+
+
+def measure(
+    labelled: LabelledSet, models: list[Path], folder: Path, progress: Progress = unheard
+) -> dict[str, ModelFigures]:
+    """By model; datasets are built in `folder`."""
+    datasets = Datasets(folder, progress)
+    figures: dict[str, ModelFigures] = {}
     first: GateScore | None = None
-
-    def opened(name: str, source: TrackletSource, encoder: OpenEncoder) -> TrackletDataset:
-        height, width = encoder.size
-        key = (name, height, width)
-        if key not in datasets:
-            if isinstance(source.tracklets, Iterator):
-                source = replace(source, tracklets=list(source.tracklets))
-            place = folder / f"{name}-{height}x{width}"
-            datasets[key] = TrackletDataset.build(place, source, height, width, progress=progress)
-        return datasets[key]
-
-    train = replace(known.train, tracklets=list(known.train.tracklets))  # a generator would do for one size only
     for path in models:
         encoder = open_encoder(path)
-        dataset = opened("train", train, encoder)
+        dataset = datasets.of("train", labelled.train, encoder.size)
         rows = embedded(dataset, encoder)
-        label = str(path) if path.name == "model.safetensors" else path.name
         score = judged(rows, dataset)
-        found: dict[str, Any] = {"gate": score.plain()}
-        if first is None:
-            first = score
-        else:
-            found["passes"], found["reason"] = better(score, first)
+        passes, reason = (None, None) if first is None else better(score, first)
+        first = score if first is None else first
         fresh = np.ones(len(dataset), bool)
-        if known.learned is not None and path.parent.name != BASE:
-            fresh = ~np.isin(dataset.source_tracklet, known.learned)
-        people = known.labels.of(dataset).people
-        found["truth"] = against_truth(halves_of(rows, dataset), dataset, people, fresh)
-        if known.query is not None and known.gallery is not None:
-            sides = []
-            for name, (source, labels) in (("query", known.query), ("gallery", known.gallery)):
-                part = opened(name, source, encoder)
-                of = labels.of(part)
-                crops = torch.from_numpy(embedded(part, encoder))
-                sides.append(Embeddings(crops, of.people[part.tracklet], of.cameras[part.tracklet]))
-            found["truth"]["test_mAP"] = evaluate_retrieval(*sides).mAP
-        report[label] = found
-    return report
-
-
-def rank_correlations(report: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """Spearman's ρ of the gate's score with each true mAP; of fewer than three models there is none."""
-    if len(report) < 3:
-        return {}
-    score = [one["gate"]["score"] for one in report.values()]
-    figures = [name for name in ("mAP", "test_mAP") if all(name in one["truth"] for one in report.values())]
-    return {name: float(spearmanr(score, [one["truth"][name] for one in report.values()])[0]) for name in figures}
-
-
-def print_report(report: dict[str, dict[str, Any]], correlations: dict[str, float]) -> None:
-    parts = ("score", "company", "cycle", "stability", "triangle", "split", "apart")
-    truths = ("mAP", "test_mAP", "ece_within", "ece_across", "ece_across_default", "dir_at_0.01", "dir_at_0.1")
-    print("| model | " + " | ".join((*parts, *truths)) + " |")
-    print("|---|" + "---|" * len((*parts, *truths)))
-    for label, one in report.items():
-        cells = [one["gate"][name] for name in parts] + [one["truth"].get(name) for name in truths]
-        print(f"| {label} | " + " | ".join("–" if cell is None else f"{cell:.3f}" for cell in cells) + " |")
-    print()
-    for label, one in report.items():
-        truth = one["truth"]
-        free, shown = truth["label_free_0.1"], truth["reliability"]
-        print(
-            f"{label}: the threshold learned for 10 % false alarms has {100 * free['false_alarms']:.1f} % and finds "
-            f"{100 * free['detected']:.1f} %; of pairs across cameras {100 * truth['share']:.2f} % are thought to show "
-            f"one person, {100 * truth['true_share']:.2f} % do; probabilities over 0.1 err by {shown['error']:.3f}"
+        if labelled.learned is not None and path.parent.name != BASE:
+            fresh = ~np.isin(dataset.source_tracklet, labelled.learned)
+        truth = against_truth(
+            halves_of(rows, dataset),
+            dataset,
+            labelled.train.labels.of(dataset).people,
+            fresh,
+            _test_mAP(labelled, encoder, datasets),
         )
-        if "passes" in one:
-            print(f"  {'would serve' if one['passes'] else 'would be refused'}: {one['reason']}")
-        for missing in one["gate"]["left_out"]:
-            print(f"  not measured: {missing}")
-    for name, rho in correlations.items():
-        print(f"Spearman's ρ of score and {name}, {len(report)} models: {rho:.3f}")
+        label = str(path) if path.name == "model.safetensors" else path.name
+        figures[label] = ModelFigures(gate=score.plain(), passes=passes, reason=reason, truth=truth)
+    return figures
 
 
-def plot(report: dict[str, dict[str, Any]], path: Path) -> None:
+def _test_mAP(labelled: LabelledSet, encoder: OpenEncoder, datasets: Datasets) -> float | None:
+    if labelled.query is None or labelled.gallery is None:
+        return None
+    sides = []
+    for name, part in (("query", labelled.query), ("gallery", labelled.gallery)):
+        dataset = datasets.of(name, part, encoder.size)
+        labels = part.labels.of(dataset)
+        rows = torch.from_numpy(embedded(dataset, encoder))
+        sides.append(Embeddings(rows, labels.people[dataset.tracklet], labels.cameras[dataset.tracklet]))
+    query, gallery = sides
+    return evaluate_retrieval(query, gallery).mAP
+
+
+def rank_correlations(figures: dict[str, ModelFigures]) -> dict[str, float]:
+    """Spearman's ρ of the gate's score with each true mAP; of fewer than three models there is none."""
+    if len(figures) < 3:
+        return {}
+    score = [model.gate["score"] for model in figures.values()]
+    correlations = {"mAP": float(spearmanr(score, [model.truth.mAP for model in figures.values()])[0])}
+    tests = [model.truth.test_mAP for model in figures.values()]
+    if None not in tests:
+        correlations["test_mAP"] = float(spearmanr(score, tests)[0])
+    return correlations
+
+
+def _truth_columns(truth: TruthFigures) -> dict[str, float | None]:
+    columns = {
+        "mAP": truth.mAP,
+        "test_mAP": truth.test_mAP,
+        "ece_within": None if truth.within is None else truth.within.learned,
+        "ece_across": None if truth.across is None else truth.across.learned,
+        "ece_across_default": None if truth.across is None else truth.across.default,
+    }
+    return columns | {f"dir_at_{rate:g}": rates.detected for rate, rates in truth.open_set.items()}
+
+
+def _print(report: GateReport) -> None:
+    columns = {
+        name: {part: model.gate[part] for part in GATE_PARTS} | _truth_columns(model.truth)
+        for name, model in report.models.items()
+    }
+    print_table(
+        ("model", *next(iter(columns.values()))),
+        (
+            (name, *("–" if value is None else f"{value:.3f}" for value in values.values()))
+            for name, values in columns.items()
+        ),
+    )
+    say()
+    for name, model in report.models.items():
+        truth = model.truth
+        rates = truth.open_set[FAR[-1]]
+        say(
+            f"{name}: the threshold learned for {100 * FAR[-1]:g} % false alarms has "
+            f"{100 * rates.label_free_false_alarms:.1f} % and finds {100 * rates.label_free_detected:.1f} %; "
+            f"of pairs across cameras {100 * truth.share:.2f} % are thought to show one person, "
+            f"{100 * truth.true_share:.2f} % do; probabilities over {PROBABLE} err by {truth.reliability.error:.3f}"
+        )
+        if model.passes is not None:
+            say(f"  {'would serve' if model.passes else 'would be refused'}: {model.reason}")
+        for missing in model.gate["left_out"]:
+            say(f"  not measured: {missing}")
+    for name, rho in report.spearman.items():
+        say(f"Spearman's ρ of score and {name}, {len(report.models)} models: {rho:.3f}")
+
+
+def draw(report: GateReport, path: Path) -> None:
     """Said against true probability, of all pairs of tracklets, as queries show it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="as it should be")
-    for label, one in report.items():
-        curve = one["truth"]["reliability"]
-        axes.plot(curve["said"], curve["true"], marker="o", label=label)
+    for name, model in report.models.items():
+        axes.plot(model.truth.reliability.said, model.truth.reliability.true, marker="o", label=name)
     axes.set(xlabel="probability that was said", ylabel="share that shows one person", xlim=(0, 1), ylim=(0, 1))
     axes.legend()
     figure.savefig(path, dpi=100)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="a benchmark, market1501:DIR")
-    parser.add_argument("--protocol", default=RAW)
-    parser.add_argument("--people", type=float, default=1.0, help="share of the training part's people (default 1)")
-    parser.add_argument("--site", type=Path)
-    parser.add_argument("--truth", type=Path, help="folder of CAMERA/gt/gt.txt, with --site")
-    parser.add_argument("--crops", type=int, default=16, help="of a site's tracklet, at most (default 16)")
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX or safetensors files")
-    parser.add_argument("--plot", type=Path, help="draw how reliable the probabilities are (PNG)")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    arguments = parser.parse_args()
-    if (arguments.data is None) == (arguments.site is None) or (arguments.site and not arguments.truth):
-        parser.error("give --data, or --site with --truth")
+def command(
+    models: Annotated[
+        list[Path], typer.Option(help="ONNX or safetensors files, one or several; the first one serves.")
+    ],
+    more: Annotated[list[Path] | None, typer.Argument(hidden=True)] = None,
+    data: Annotated[str | None, typer.Option(help="A benchmark, as market1501:DIR.")] = None,
+    protocol: Annotated[str, typer.Option(help="Of the benchmark's tracklets.")] = RAW,
+    people: Annotated[
+        float, typer.Option(help="Share of the training part's people, to save time.", min=0.0, max=1.0)
+    ] = 1.0,
+    site: Annotated[Path | None, typer.Option(help="A site whose people are known; needs --truth.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder of CAMERA/gt/gt.txt.")] = None,
+    crops: Annotated[int, typer.Option(help="Of a site's tracklet, at most.", min=1)] = 16,
+    plot: Annotated[Path | None, typer.Option(help="Draw how reliable the probabilities are (PNG).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the gate's verdict on models with the truth."""
     torch.set_num_threads(1)
-    if arguments.data:
-        known = read_benchmark(arguments.data, arguments.protocol, arguments.people)
+    if data is not None and site is None:
+        labelled = read_benchmark(data, protocol, people)
+    elif data is None and site is not None and truth is not None:
+        labelled = read_site(site, truth, crops)
     else:
-        try:
-            known = read_site(arguments.site, arguments.truth, arguments.crops)
-        except (SiteError, FootageError) as error:
-            raise SystemExit(str(error)) from error
-    with tempfile.TemporaryDirectory() as folder, Bars() as progress:
-        try:
-            report = measure(known, arguments.models, Path(folder), progress)
-        except EvaluationError as error:
-            raise SystemExit(str(error)) from error
-    correlations = rank_correlations(report)
-    if arguments.plot:
-        plot(report, arguments.plot)
-    if arguments.json:
-        print(json.dumps({"models": report, "spearman": correlations}))
-        return
-    print_report(report, correlations)
+        raise typer.BadParameter("give --data, or --site with --truth.", param_hint="--data")
+    with tempfile.TemporaryDirectory() as folder, Bars(errors) as progress:
+        figures = measure(labelled, [*models, *(more or [])], Path(folder), progress)
+    report = GateReport(models=figures, spearman=rank_correlations(figures))
+    if plot is not None:
+        draw(report, plot)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
 
 
 if __name__ == "__main__":
-    main()
+    run(command, BenchmarkError, CalibrationError, DatasetError, EncoderError, EvaluationError, GateError, OnnxError)

@@ -1,8 +1,8 @@
 """Speed of other people's trackers on the streams of `bench/trackers.py`, which runs this in their environment.
 
-`python -I peers.py STREAMS.npz REPEATS` prints one JSON object, peer → people → frames/s; peers that are not installed
-are left out. Each peer gets its own kind
-of detections; making them from arrays is part of using it and is counted. Parameters are each library's own.
+`python -I peers.py STREAMS.npz REPEATS` prints one JSON object: peer → people → frames/s. Peers that are not installed
+are left out. Each peer gets its own kind of detections. Making them from arrays is part of using it and is counted.
+Parameters are each library's own. The environment has neither Typer nor this repository.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Update = Callable[[Frame], object]
 
 
 def roboflow(name: str) -> Update:
+    """A tracker of Roboflow's `trackers`, by its class."""
     import supervision
 
     import trackers  # Roboflow's, not this repository's
@@ -34,7 +35,8 @@ def roboflow(name: str) -> Update:
 
 
 def original_sort() -> Update:
-    from sort_tracker import Sort  # Alex Bewley's program as a package: sort-tracker-py
+    """SORT as Alex Bewley published it."""
+    from sort_tracker import Sort  # the package sort-tracker-py
 
     tracker = Sort()
 
@@ -45,13 +47,14 @@ def original_sort() -> Update:
 
 
 def norfair_iou() -> Update:
+    """Norfair on boxes."""
     import norfair
 
     tracker = norfair.Tracker(distance_function="iou", distance_threshold=0.7)
 
     def update(frame: Frame) -> object:
-        boxes = [norfair.Detection(box.reshape(2, 2), np.repeat(s, 2)) for box, s in zip(*frame)]
-        return tracker.update(boxes)
+        detections = [norfair.Detection(box.reshape(2, 2), np.repeat(score, 2)) for box, score in zip(*frame)]
+        return tracker.update(detections)
 
     return update
 
@@ -71,6 +74,7 @@ class UltralyticsBoxes:
 
 
 def ultralytics_bytetrack() -> Update:
+    """Ultralytics' ByteTrack with its own settings."""
     from ultralytics.trackers.byte_tracker import BYTETracker
 
     options = SimpleNamespace(
@@ -99,6 +103,7 @@ PEERS: dict[str, Callable[[], Update]] = {
 
 
 def frames_a_second(make: Callable[[], Update], stream: list[Frame], repeats: int) -> float:
+    """The best of several runs, each with a new tracker."""
     best = np.inf
     for _ in range(repeats):
         update = make()
@@ -110,6 +115,7 @@ def frames_a_second(make: Callable[[], Update], stream: list[Frame], repeats: in
 
 
 def main(path: str, repeats: int) -> None:
+    """Measures all peers that are installed."""
     arrays = np.load(path)
     speeds: dict[str, dict[str, float]] = {name: {} for name in PEERS}
     absent = set()

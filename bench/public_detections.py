@@ -1,54 +1,65 @@
-"""How many public detections a site's tracks cover: `python -m bench.public_detections DET.txt --site S --camera NAME`.
+"""How many public detections a site's tracks cover.
 
 A public detection (MOTChallenge `det.txt`, score above `--score`) is covered where a track of the camera has a box in
-the same frame that it is paired with one to one at IoU ≥ 0.5.
+the same frame that it is paired with one to one at IoU ≥ 0.5. Prints one JSON object.
+
+    python -m bench.public_detections DET.txt --site S --camera NAME
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from scipy.optimize import linear_sum_assignment
 
 from app.record import Site
 from app.report.motchallenge import track_rows
+from app.terminal import SiteOption, print_json
+from bench.terminal import run
 from trackers.detections import iou
 from trackers.motchallenge import CONFIDENCE, FRAME, Rows, boxes_of, read_rows
 
 
-def covered(public: Rows, tracks: Rows, least_iou: float = 0.5) -> tuple[int, int]:
-    """How many public rows are covered by track rows, and how many track rows their frames have."""
-    hits, boxes = 0, 0
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the public detections a camera's tracks cover."""
+
+    public: int
+    covered: int
+    share: float
+    track_boxes: int  # in the frames that have public detections
+
+
+def coverage(public: Rows, tracks: Rows, least_iou: float = 0.5) -> Coverage:
+    """Pairs public rows with track rows, frame by frame."""
+    covered, track_boxes = 0, 0
     for frame in np.unique(public[:, FRAME]):
-        ours = tracks[tracks[:, FRAME] == frame]
-        overlap = iou(boxes_of(public[public[:, FRAME] == frame]), boxes_of(ours))
+        in_frame = tracks[tracks[:, FRAME] == frame]
+        overlap = iou(boxes_of(public[public[:, FRAME] == frame]), boxes_of(in_frame))
         overlap[overlap < least_iou] = 0
         rows, columns = linear_sum_assignment(-overlap)
-        hits += int((overlap[rows, columns] > 0).sum())
-        boxes += len(ours)
-    return hits, boxes
+        covered += int((overlap[rows, columns] > 0).sum())
+        track_boxes += len(in_frame)
+    share = round(covered / len(public), 4) if len(public) else 0.0
+    return Coverage(public=len(public), covered=covered, share=share, track_boxes=track_boxes)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("detections", type=Path, help="MOTChallenge det.txt")
-    parser.add_argument("--site", type=Path, required=True)
-    parser.add_argument("--camera", required=True)
-    parser.add_argument(
-        "--score", type=float, default=0.5, help="public detections above this score count (default 0.5)"
-    )
-    arguments = parser.parse_args()
-    public = read_rows(arguments.detections)
-    public = public[public[:, CONFIDENCE] > arguments.score]
-    with Site.open(arguments.site) as site:
-        tracks = track_rows(site, arguments.camera)
-    hits, boxes = covered(public, tracks)
-    result = {"public": len(public), "covered": hits, "share": round(hits / len(public), 4), "track_boxes": boxes}
-    print(json.dumps(result))
+def command(
+    detections: Annotated[Path, typer.Argument(help="MOTChallenge det.txt.")],
+    site: SiteOption,
+    camera: Annotated[str, typer.Option(help="The site's camera that saw the same frames.")],
+    score: Annotated[float, typer.Option(help="Public detections above this score count.")] = 0.5,
+) -> None:
+    """Count the public detections that a site's tracks cover."""
+    public = read_rows(detections)
+    with Site.open(site) as opened:
+        tracks = track_rows(opened, camera)
+    print_json(coverage(public[public[:, CONFIDENCE] > score], tracks))
 
 
 if __name__ == "__main__":
-    main()
+    run(command)

@@ -1,81 +1,127 @@
-"""How long a warm process takes from a still on disk to its matches: `python -m bench.query --site S [--stills N]`.
+"""How long a warm process takes from a still on disk to its matches.
 
-Stills are made of the site's own footage: whole frames in which a tracklet's person is, read from `--videos`; so people
-are found, embedded and searched as for any picture. Reading, finding, embedding and searching are told apart.
+Stills are made of the site's own footage: whole frames, read from `--videos`. So people are found, embedded and
+searched as for any picture. Reading, finding, embedding and searching are told apart.
+
+    python -m bench.query --site S --videos DIR
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import cv2
-import numpy as np
+import typer
 
+from app.errors import FootageError
 from app.footage import open_footage, site_config
 from app.footage.discover import discover
 from app.record import Site
 from app.search.searcher import Searcher, Wish
 from app.search.still import cut, people_in, read_still
+from app.terminal import JsonOption, SiteOption, print_json
+from bench.terminal import run, say
+from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
+
+WARM_UP = 3  # stills that are not counted
+FRAMES = 900  # of a camera's footage, about: stills are spread over so many
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReport:
+    """Medians over the stills, ms."""
+
+    start_seconds: float  # until site and detector are ready
+    stills: int
+    read_ms: float
+    find_ms: float
+    embed_ms: float
+    search_ms: float
+    all_ms: float
 
 
 def stills(videos: Path, folder: Path, count: int) -> list[Path]:
     """Frames spread over the footage, as JPEG files."""
-    found = []
+    paths = []
     cameras = discover(videos, site_config(videos, None), None)
     for camera in cameras:
-        every = max(1, 900 // (count // len(cameras) + 1))
+        every = max(1, FRAMES // (count // len(cameras) + 1))
         with open_footage(camera.footage[0], every=every) as decoder:
             for frame in decoder:
                 path = folder / f"{camera.name}-{frame.index}.jpg"
                 cv2.imwrite(str(path), cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))
-                found.append(path)
-    return found[:count]
+                paths.append(path)
+    return paths[:count]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--site", type=Path, required=True)
-    parser.add_argument("--videos", type=Path, required=True, help="the site's footage")
-    parser.add_argument("--stills", type=int, default=40)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+def steps(path: Path, searcher: Searcher, detector: Detector) -> Iterator[float]:
+    """The moments (s) before and after reading, finding, embedding and searching; only two where nobody is found."""
+    yield time.perf_counter()
+    still = read_still(path)
+    yield time.perf_counter()
+    people = people_in(still, detector)
+    if not len(people.boxes):
+        return
+    yield time.perf_counter()
+    vector = searcher.embed([cut(still.pixels, people.boxes[0])])[0]  # one person, the largest
+    yield time.perf_counter()
+    (answer,) = searcher.search(vector[None], Wish(), who="bench", still=still.sha256)
+    yield time.perf_counter()
+    assert answer.matches
+
+
+def measure(path: Path, videos: Path, count: int) -> QueryReport:
+    """Searches so many stills of the footage in the site."""
     began = time.perf_counter()
-    with Site.open_to_write(arguments.site) as site, tempfile.TemporaryDirectory() as folder:
+    milliseconds: list[list[float]] = []  # of each still: reading, finding, embedding, searching
+    with Site.open_to_write(path) as site, tempfile.TemporaryDirectory() as folder:
         searcher = Searcher(site)
         detector = load_detector("shipped")
-        ready = time.perf_counter() - began
-        spent: dict[str, list[float]] = {name: [] for name in ("read", "find", "embed", "search", "all")}
-        for path in stills(arguments.videos, Path(folder), arguments.stills + 3):
-            marks = [time.perf_counter()]
-            still = read_still(path)
-            marks.append(time.perf_counter())
-            people = people_in(still, detector)
-            marks.append(time.perf_counter())
-            if not len(people.boxes):
-                continue
-            vector = searcher.embed([cut(still.pixels, people.boxes[0])])[0]  # one person, the largest
-            marks.append(time.perf_counter())
-            (answer,) = searcher.search(vector[None], Wish(), who="bench", still=still.sha256)
-            marks.append(time.perf_counter())
-            assert answer.matches
-            for name, seconds in zip(spent, [*np.diff(marks), marks[-1] - marks[0]]):
-                spent[name].append(1000 * float(seconds))
-        figures = {name: statistics.median(values[3:]) for name, values in spent.items()}  # the first ones warm up
-    report = {"start_seconds": round(ready, 2), "stills": len(spent["all"]) - 3} | {
-        f"{name}_ms": round(value, 1) for name, value in figures.items()
-    }
-    if arguments.json:
-        print(json.dumps(report))
+        start_seconds = time.perf_counter() - began
+        for still in stills(videos, Path(folder), count + WARM_UP):
+            moments = list(steps(still, searcher, detector))
+            if len(moments) > 2:
+                milliseconds.append([1000 * (after - before) for before, after in pairwise(moments)])
+    counted = milliseconds[WARM_UP:]
+    if not counted:
+        raise FootageError(f"{videos} shows people in fewer than {WARM_UP + 1} stills: raise --stills.")
+    read, find, embed, search = (statistics.median(step) for step in zip(*counted, strict=True))
+    return QueryReport(
+        start_seconds=start_seconds,
+        stills=len(counted),
+        read_ms=read,
+        find_ms=find,
+        embed_ms=embed,
+        search_ms=search,
+        all_ms=statistics.median(map(sum, counted)),
+    )
+
+
+def command(
+    videos: Annotated[Path, typer.Option(help="The site's footage.")],
+    site: SiteOption,
+    stills: Annotated[int, typer.Option(help="How many are searched.", min=1)] = 40,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how long a warm process takes from a still on disk to its matches."""
+    report = measure(site, videos, stills)
+    if as_json:
+        print_json(report)
         return
-    print(f"ready after {report['start_seconds']} s; {report['stills']} stills, medians in ms:")
-    print("  ".join(f"{name} {value:.1f}" for name, value in figures.items()))
+    say(f"ready after {report.start_seconds:.2f} s; {report.stills} stills, medians in ms:")
+    say(
+        f"read {report.read_ms:.1f}  find {report.find_ms:.1f}  embed {report.embed_ms:.1f}  "
+        f"search {report.search_ms:.1f}  all {report.all_ms:.1f}"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run(command)

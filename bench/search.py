@@ -1,32 +1,36 @@
-"""Search in a large gallery: `python -m bench.search [--rows 200000] [--dimensions 512] [--queries 200] [--json]`.
+"""Search in a large gallery.
 
 The gallery is drawn so that it looks like an encoder's: directions with a falling spectrum, views of the same person
 about 0.7 alike, those of different people 0.2, twenty tracklets a person, over 24 cameras and 30 days. It is written as
-a site has it, a file per camera and day. Queries are new views of these people, one at a time; a filtered one looks in
+a site has it, a file per camera and day. Queries are new views of these people, one at a time. A filtered one looks in
 3 cameras on 3 days. What the record needs to turn a filter into ids is not in the times. The peer is NumPy with
 float32 rows in memory, in the same run.
+
+    python -m bench.search --rows 200000 --dimensions 512 --queries 200
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import faiss
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from app.record.embeddings import Embeddings
 from app.search.index import FaissIndex
+from app.terminal import JsonOption, print_json
+from bench.measuring import MIB, Machine, peak_memory, reset_peak_memory
+from bench.terminal import run, say
 from reid.normalised import normalised
 
-MIB = 2**20
 CAMERAS, DAYS = 24, 30
 CHOSEN = 3  # cameras, and days, of a filter
 TRACKLETS = 20  # of a person, on average
@@ -37,8 +41,50 @@ HALF = 0.03  # what sets the two halves of a tracklet apart
 FALL = 1.1  # of the spectrum, `rank ** -FALL`; views fall slower, by VIEW_FALL times that
 VIEW_FALL = 0.7
 TOP = 10
+COMPARED = 4000  # rows whose similarities are told
 
 Rows = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of a query."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of similarities."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchReport:
+    """What search in one gallery costs."""
+
+    rows: int
+    dimensions: int
+    queries: int
+    machine: Machine
+    faiss: str
+    same_person: Spread
+    different_people: Spread
+    filter_share: float  # of the rows, that a filter leaves
+    exact: Latency
+    exact_agrees: float  # share of NumPy's best that was found
+    filtered: Latency
+    filtered_agrees: float
+    numpy_exact: Latency
+    numpy_filtered: Latency
+    open_seconds: float
+    open_peak_mib: float  # of the process, while it opens the index
+    search_peak_mib: float
+    embeddings_mib: float  # on disk
 
 
 class Crowd:
@@ -49,12 +95,12 @@ class Crowd:
         self._basis = np.linalg.qr(self._rng.standard_normal((dimensions, dimensions)))[0].astype(np.float32)
         self._centres = self._draw(people, FALL) * PERSON**0.5 + self._basis[-1] * SHARED**0.5
 
-    def views(self, people: NDArray[np.int64]) -> Rows:
+    def views(self, people: Ids) -> Rows:
         """A new view of each, `(n, D)`."""
         strength = VIEW**0.5 * np.exp(SPREAD * self._rng.standard_normal((len(people), 1), dtype=np.float32))
         return normalised(self._centres[people] + strength * self._draw(len(people), FALL * VIEW_FALL))
 
-    def halves(self, people: NDArray[np.int64]) -> Rows:
+    def halves(self, people: Ids) -> Rows:
         """The halves of a new tracklet of each, `(n, 2, D)`."""
         views = np.repeat(self.views(people), 2, 0)
         return normalised(views + HALF**0.5 * self._draw(len(views), FALL)).reshape(len(people), 2, -1)
@@ -66,50 +112,67 @@ class Crowd:
         return (self._rng.standard_normal((count, dimensions), dtype=np.float32) * deviation) @ self._basis
 
 
-def write(site: Path, crowd: Crowd, people: int, rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Writes a site's embeddings; footage f holds camera f % CAMERAS on day f // CAMERAS. Returns whose each row is."""
-    store = Embeddings(site / "embeddings" / "bench")
-    whose = rng.integers(0, people, rows)
-    bounds = np.linspace(0, rows, CAMERAS * DAYS + 1).astype(int)
-    for footage, (start, stop) in enumerate(pairwise(bounds)):
-        store.write(footage, np.arange(start, stop), crowd.halves(whose[start:stop]))
-    return whose
+def bounds_of_footage(rows: int) -> NDArray[np.int64]:
+    """Where each footage's rows begin, and the end: footage f is camera f % CAMERAS on day f // CAMERAS."""
+    return np.linspace(0, rows, CAMERAS * DAYS + 1).astype(np.int64)
 
 
-def likeness(index: FaissIndex, whose: NDArray[np.int64], rows: NDArray[np.float16]) -> dict[str, list[float]]:
-    """Mean and deviation of similarities within people and between them, on a part of the gallery."""
-    some = np.flatnonzero(whose < whose.max() // 20 + 2)[:4000]
-    similarity = rows[some].astype(np.float32) @ rows[some].astype(np.float32).T
-    same = whose[some][:, None] == whose[some]
-    other = ~same
+def write(store: Embeddings, crowd: Crowd, people: int, rows: int, rng: np.random.Generator) -> Ids:
+    """Writes a site's embeddings; returns `(rows,)` who each shows."""
+    person = rng.integers(0, people, rows)
+    for footage, (start, stop) in enumerate(pairwise(bounds_of_footage(rows))):
+        store.write(footage, np.arange(start, stop), crowd.halves(person[start:stop]))
+    return person
+
+
+def draw_filters(rows: int, queries: int, rng: np.random.Generator) -> list[Ids]:
+    """The rows that each query may find."""
+    footage = np.repeat(np.arange(CAMERAS * DAYS), np.diff(bounds_of_footage(rows)))
+    filters = []
+    for _ in range(queries):
+        cameras, days = rng.choice(CAMERAS, CHOSEN, False), rng.choice(DAYS, CHOSEN, False)
+        filters.append(np.flatnonzero(np.isin(footage % CAMERAS, cameras) & np.isin(footage // CAMERAS, days)))
+    return filters
+
+
+def similarities(person: Ids, rows: NDArray[np.float16]) -> tuple[Spread, Spread]:
+    """Of the same person and of different people, in a part of the gallery."""
+    compared = np.flatnonzero(person < person.max() // TRACKLETS + 2)[:COMPARED]
+    similarity = rows[compared].astype(np.float32) @ rows[compared].astype(np.float32).T
+    same = person[compared][:, None] == person[compared]
+    different = ~same
     np.fill_diagonal(same, False)
-    return {
-        name: [float(similarity[where].mean()), float(similarity[where].std())]
-        for name, where in (("same person", same), ("others", other))
-    }
+    of_same, of_different = (
+        Spread(mean=float(similarity[pairs].mean()), deviation=float(similarity[pairs].std()))
+        for pairs in (same, different)
+    )
+    return of_same, of_different
 
 
-def timed(work: Callable[[int], NDArray[np.int64]], queries: int) -> tuple[list[NDArray[np.int64]], dict[str, float]]:
-    """The answers, and milliseconds: median and 99th percentile."""
-    work(0)  # threads start, pages come in
-    answers, took = [], []
+def answer_all(search: Callable[[int], Ids], queries: int) -> tuple[list[Ids], Latency]:
+    """The answers to queries 0, 1, …, and how long one takes."""
+    search(0)  # threads start, pages come in
+    answers, milliseconds = [], []
     for query in range(queries):
         start = time.perf_counter()
-        answers.append(work(query))
-        took.append(1e3 * (time.perf_counter() - start))
-    return answers, {"p50_ms": float(np.percentile(took, 50)), "p99_ms": float(np.percentile(took, 99))}
+        answers.append(search(query))
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+    p50, p99 = np.percentile(milliseconds, (50, 99))
+    return answers, Latency(p50_ms=float(p50), p99_ms=float(p99))
 
 
-def recall(answers: list[NDArray[np.int64]], truth: list[NDArray[np.int64]]) -> float:
+def recall(answers: list[Ids], truth: list[Ids]) -> float:
     """The share of the true best that was found."""
-    return float(np.mean([len(np.intersect1d(a, b)) / max(len(b), 1) for a, b in zip(answers, truth, strict=True)]))
+    shares = [
+        len(np.intersect1d(answer, best)) / max(len(best), 1) for answer, best in zip(answers, truth, strict=True)
+    ]
+    return float(np.mean(shares))
 
 
-def peak_rss() -> int:
-    """The most memory that this process held since the last call, bytes (Linux)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+def best_rows(similarity: Rows) -> Ids:
+    """The TOP most similar of `(n,)`, best first."""
+    top = np.argpartition(similarity, -min(TOP, len(similarity)))[-TOP:]
+    return top[np.argsort(-similarity[top])]
 
 
 def size(folder: Path) -> int:
@@ -117,93 +180,91 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def opened(site: Path) -> tuple[FaissIndex, float, int]:
-    """The site's index, the seconds it took, and the most memory of the process."""
-    peak_rss()
-    start = time.perf_counter()
-    index = FaissIndex(*Embeddings(site / "embeddings" / "bench").load_whole())
-    return index, time.perf_counter() - start, peak_rss()
-
-
-def measure(site: Path, rows: int, dimensions: int, queries: int) -> dict[str, object]:
-    """The report of one gallery."""
+def measure(folder: Path, rows: int, dimensions: int, queries: int) -> SearchReport:
+    """Writes a gallery into `folder` and searches in it."""
     rng = np.random.default_rng([1, rows, dimensions])
     people = max(rows // TRACKLETS, 1)
-    crowd = Crowd(people, dimensions)
-    whose = write(site, crowd, people, rows, rng)
-    asked = crowd.views(rng.integers(0, people, queries))
-    footage = np.repeat(np.arange(CAMERAS * DAYS), np.diff(np.linspace(0, rows, CAMERAS * DAYS + 1).astype(int)))
-    filters = []
-    for _ in range(queries):
-        cameras, days = rng.choice(CAMERAS, CHOSEN, False), rng.choice(DAYS, CHOSEN, False)
-        filters.append(np.flatnonzero(np.isin(footage % CAMERAS, cameras) & np.isin(footage // CAMERAS, days)))
+    crowd, store = Crowd(people, dimensions), Embeddings(folder / "bench")
+    person = write(store, crowd, people, rows, rng)
+    vectors = crowd.views(rng.integers(0, people, queries))
+    filters = draw_filters(rows, queries, rng)
+    machine = Machine.now()
 
-    index, open_seconds, open_peak = opened(site)
-    exact, exact_ms = timed(lambda q: index.search(asked[q : q + 1], TOP).ids[0], queries)
-    narrow, narrow_ms = timed(lambda q: index.search(asked[q : q + 1], TOP, filters[q]).ids[0], queries)
-    search_peak = peak_rss()
+    reset_peak_memory()
+    start = time.perf_counter()
+    ids, whole = store.load_whole()
+    index = FaissIndex(ids=ids, rows=whole)
+    open_seconds, open_peak = time.perf_counter() - start, peak_memory()
+    del whole
+    reset_peak_memory()
+    exact, exact_latency = answer_all(lambda q: index.search(vectors[q : q + 1], TOP).ids[0], queries)
+    filtered, filtered_latency = answer_all(lambda q: index.search(vectors[q : q + 1], TOP, filters[q]).ids[0], queries)
+    search_peak = peak_memory()
 
-    stored = Embeddings(site / "embeddings" / "bench").load_whole()[1]  # ids are the rows' numbers
-    brute = stored.astype(np.float32)
-
-    def best(similarity: NDArray[np.float32]) -> NDArray[np.int64]:
-        top = np.argpartition(similarity, -min(TOP, len(similarity)))[-TOP:]
-        return top[np.argsort(-similarity[top])]
-
-    peer, peer_ms = timed(lambda q: best(brute @ asked[q]), queries)
-    peer_narrow, peer_narrow_ms = timed(lambda q: filters[q][best(brute[filters[q]] @ asked[q])], queries)
-    return {
-        "rows": rows,
-        "dimensions": dimensions,
-        "queries": queries,
-        "cpus": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "faiss": faiss.__version__,
-        "similarity": likeness(index, whose, stored),
-        "filter_share": float(np.mean([len(one) for one in filters]) / rows),
-        "exact": {**exact_ms, "agrees_with_numpy": recall(exact, peer)},
-        "filtered": {**narrow_ms, "agrees_with_numpy": recall(narrow, peer_narrow)},
-        "numpy_exact": peer_ms,
-        "numpy_filtered": peer_narrow_ms,
-        "open_seconds": open_seconds,
-        "embeddings_mib": size(site / "embeddings") / MIB,
-        "peak_rss_mib": {"open": open_peak / MIB, "search": search_peak / MIB},
-    }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=200_000, help="tracklets in the gallery")
-    parser.add_argument("--dimensions", type=int, default=512, help="of an embedding")
-    parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        report = measure(Path(folder), arguments.rows, arguments.dimensions, arguments.queries)
-    if arguments.json:
-        print(json.dumps(report))
-    else:
-        show(report)
+    stored = store.load_whole()[1]  # ids are the rows' numbers
+    in_memory = stored.astype(np.float32)
+    numpy_exact, numpy_latency = answer_all(lambda q: best_rows(in_memory @ vectors[q]), queries)
+    numpy_filtered, numpy_filtered_latency = answer_all(
+        lambda q: filters[q][best_rows(in_memory[filters[q]] @ vectors[q])], queries
+    )
+    same_person, different_people = similarities(person, stored)
+    return SearchReport(
+        rows=rows,
+        dimensions=dimensions,
+        queries=queries,
+        machine=machine,
+        faiss=faiss.__version__,
+        same_person=same_person,
+        different_people=different_people,
+        filter_share=float(np.mean([len(allowed) for allowed in filters]) / rows),
+        exact=exact_latency,
+        exact_agrees=recall(exact, numpy_exact),
+        filtered=filtered_latency,
+        filtered_agrees=recall(filtered, numpy_filtered),
+        numpy_exact=numpy_latency,
+        numpy_filtered=numpy_filtered_latency,
+        open_seconds=open_seconds,
+        open_peak_mib=open_peak / MIB,
+        search_peak_mib=search_peak / MIB,
+        embeddings_mib=size(folder) / MIB,
+    )
 
 
-def show(report: dict) -> None:
-    """The report as a person reads it."""
-    alike = ", ".join(f"{name} {mean:.2f} ± {spread:.2f}" for name, (mean, spread) in report["similarity"].items())
-    print(f"{report['rows']:,} × {report['dimensions']}, {report['cpus']} cores, load {report['load']:.1f}; {alike}")
-    print(f"{'':30}{'p50 ms':>8}{'p99 ms':>8}")
-    for name, key, quality in (
-        ("unfiltered, exact", "exact", "agrees_with_numpy"),
-        (f"filtered to {report['filter_share']:.1%}, exact", "filtered", "agrees_with_numpy"),
-        ("NumPy unfiltered", "numpy_exact", ""),
-        ("NumPy filtered", "numpy_filtered", ""),
+def _print(report: SearchReport) -> None:
+    machine = report.machine
+    spreads = ", ".join(
+        f"{name} {spread.mean:.2f} ± {spread.deviation:.2f}"
+        for name, spread in (("same person", report.same_person), ("others", report.different_people))
+    )
+    say(f"{report.rows:,} × {report.dimensions}, {machine.cpus} cores, load {machine.load:.1f}; {spreads}")
+    say(f"{'':30}{'p50 ms':>8}{'p99 ms':>8}")
+    filtered = f"filtered to {report.filter_share:.1%}, exact"
+    for name, latency, agrees in (
+        ("unfiltered, exact", report.exact, report.exact_agrees),
+        (filtered, report.filtered, report.filtered_agrees),
+        ("NumPy unfiltered", report.numpy_exact, None),
+        ("NumPy filtered", report.numpy_filtered, None),
     ):
-        row = report[key]
-        told = f"  {quality.replace('_', ' ')} {row[quality]:.4f}" if quality else ""
-        print(f"  {name:28}{row['p50_ms']:8.2f}{row['p99_ms']:8.2f}{told}")
-    memory = ", ".join(f"{name} {mib:.0f}" for name, mib in report["peak_rss_mib"].items())
-    print(f"  open {report['open_seconds']:.1f} s; embeddings on disk {report['embeddings_mib']:.0f} MiB")
-    print(f"  peak memory of the process, MiB: {memory}")
+        agreement = "" if agrees is None else f"  agrees with numpy {agrees:.4f}"
+        say(f"  {name:28}{latency.p50_ms:8.2f}{latency.p99_ms:8.2f}{agreement}")
+    say(f"  open {report.open_seconds:.1f} s; embeddings on disk {report.embeddings_mib:.0f} MiB")
+    say(f"  peak memory of the process, MiB: open {report.open_peak_mib:.0f}, search {report.search_peak_mib:.0f}")
+
+
+def command(
+    rows: Annotated[int, typer.Option(help="Tracklets in the gallery.", min=CAMERAS * DAYS)] = 200_000,
+    dimensions: Annotated[int, typer.Option(help="Of an embedding.", min=1)] = 512,
+    queries: Annotated[int, typer.Option(help="How many, one at a time.", min=1)] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure search in a large gallery, beside NumPy."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = measure(Path(folder), rows, dimensions, queries)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
 
 
 if __name__ == "__main__":
-    main()
+    run(command)

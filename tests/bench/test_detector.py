@@ -9,15 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
+from app.errors import FootageError
 from bench.detector import films, measure_films, measure_real, pictures, together
 from deploy.detectors import Frame
 from trackers.detections import Detections
 
 
-class Told:
+class SameBoxes:
     """A detector that answers the same boxes for every frame."""
 
-    name, sha256, batch, calls = "told", None, 4, 1
+    name, sha256, batch, calls = "same", None, 4, 1
 
     def __init__(self, *rows: tuple[float, float, float, float, float]) -> None:
         array = np.array(rows, np.float32).reshape(-1, 5)
@@ -44,26 +45,30 @@ def film(tmp_path: Path) -> Path:
 
 
 def test_only_large_and_visible_people_count(film: Path) -> None:
-    detector = Told((10, 10, 40, 110, 0.9), (100, 10, 130, 110, 0.8), (200, 10, 215, 50, 0.7), (260, 10, 300, 110, 0.6))
-    rows = measure_films({"told": detector}, film, 0.5, 2)
-    assert [row["film"] for row in rows] == ["gate", "all"]
+    detector = SameBoxes(
+        (10, 10, 40, 110, 0.9), (100, 10, 130, 110, 0.8), (200, 10, 215, 50, 0.7), (260, 10, 300, 110, 0.6)
+    )
+    rows = measure_films({"same": detector}, film, 0.5, 2)
+    assert [row.film for row in rows] == ["gate", "all"]
     for row in rows:
-        assert row["people"] == 3  # one in each of three frames
-        assert row["AP"] == pytest.approx(1.0)
-        assert row["precision"] == pytest.approx(0.5)
-        assert row["recall"] == pytest.approx(1.0)
+        assert row.people == 3  # one in each of three frames
+        assert row.average_precision == pytest.approx(1.0)
+        assert row.precision == pytest.approx(0.5)
+        assert row.recall == pytest.approx(1.0)
 
 
 def test_real_video_against_reference_and_public(film: Path) -> None:
     public = film / "det.txt"
     public.write_text("\n".join(f"{f},-1,10,10,30,100,0.9\n{f},-1,250,10,30,100,0.2" for f in range(1, 7)))
-    reference = Told((100, 10, 130, 110, 0.9), (200, 10, 230, 110, 0.4))
-    ours = Told((10, 10, 40, 110, 0.9), (200, 10, 230, 110, 0.8), (280, 10, 310, 110, 0.7), (100, 10, 130, 110, 0.3))
+    reference = SameBoxes((100, 10, 130, 110, 0.9), (200, 10, 230, 110, 0.4))
+    ours = SameBoxes(
+        (10, 10, 40, 110, 0.9), (200, 10, 230, 110, 0.8), (280, 10, 310, 110, 0.7), (100, 10, 130, 110, 0.3)
+    )
     row, _ = measure_real({"ours": ours, "reference": reference}, film / "gate.mp4", public, "reference", 0.5, 1)
-    assert row["boxes"] == 18
-    assert (row["among reference"], row["of reference"]) == (0, 0)
-    assert row["recall of public"] == pytest.approx(1.0)
-    assert row["precision"] == pytest.approx(2 / 3)
+    assert row.boxes == 18
+    assert (row.among_reference, row.of_reference) == (0, 0)
+    assert row.recall_of_public == pytest.approx(1.0)
+    assert row.precision == pytest.approx(2 / 3)
 
 
 def test_pictures_are_rgb_and_numbered(film: Path) -> None:
@@ -74,13 +79,13 @@ def test_pictures_are_rgb_and_numbered(film: Path) -> None:
 
 def test_folders_of_either_shape(film: Path, tmp_path: Path) -> None:
     assert films(film) == [(film / "gate.mp4", film / "gate" / "gt" / "gt.txt")]
-    other = tmp_path / "other"
-    (other / "videos").mkdir(parents=True)
-    (other / "truth").mkdir()
-    (film / "gate.mp4").rename(other / "videos" / "gate.mp4")
-    (film / "gate").rename(other / "truth" / "gate")
-    assert films(other) == [(other / "videos" / "gate.mp4", other / "truth" / "gate" / "gt" / "gt.txt")]
-    with pytest.raises(SystemExit, match="no films"):
+    apart = tmp_path / "apart"
+    (apart / "videos").mkdir(parents=True)
+    (apart / "truth").mkdir()
+    (film / "gate.mp4").rename(apart / "videos" / "gate.mp4")
+    (film / "gate").rename(apart / "truth" / "gate")
+    assert films(apart) == [(apart / "videos" / "gate.mp4", apart / "truth" / "gate" / "gt" / "gt.txt")]
+    with pytest.raises(FootageError, match="no films"):
         films(film)
 
 

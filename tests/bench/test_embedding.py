@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from bench.embedding import best_rates, speeds
+from bench.embedding import Rates, measure_speeds
+from bench.measuring import Timed
 
 
-def test_the_best_round_counts_and_the_first_does_not() -> None:
-    now = [0.0]
-    takes = iter([0.1, 5.0, 2.0, 4.0, 9.0, 9.0])  # in turn; the first pair is not counted
+class Zeros:
+    """An encoder that notes in what batches it was asked."""
 
-    def work() -> None:
-        now[0] += next(takes)
+    size = (4, 2)
 
-    rates = best_rates({"a": work, "b": work}, 8, 2, clock=lambda: now[0])
-    assert rates["a"]["crops_per_second"] == 8 / 2.0
-    assert rates["b"]["crops_per_second"] == 8 / 4.0
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []  # crops, and crops a batch
+
+    def embed(self, crops: NDArray[np.uint8], *, batch: int = 32) -> NDArray[np.float32]:
+        self.calls.append((len(crops), batch))
+        return np.zeros((len(crops), 3), np.float32)
 
 
 def test_crops_are_repeated_to_whole_batches() -> None:
-    seen: list[tuple[int, int]] = []
+    encoder = Zeros()
+    speeds = measure_speeds({"zeros": encoder}, np.zeros((5, 4, 2, 3), np.uint8), [1, 48], rounds=1)
+    assert encoder.calls == [(128, 1)] * 2 + [(96, 48)] * 2  # a round to warm up, and one that counts
+    assert set(speeds) == {1, 48} and speeds[48]["zeros"].crops_per_second > 0
 
-    class Told:
-        size = (4, 2)
 
-        def embed(self, crops: Tensor, *, batch: int = 32) -> Tensor:
-            seen.append((len(crops), batch))
-            return torch.zeros(len(crops), 3)
-
-    report = speeds({"told": Told()}, np.zeros((5, 4, 2, 3), np.uint8), [1, 48], rounds=1)
-    assert seen == [(128, 1)] * 2 + [(96, 48)] * 2
-    assert set(report) == {1, 48} and report[48]["told"]["crops_per_second"] > 0
+def test_rates_are_of_the_best_round() -> None:
+    onnx, torch = Rates.of(8, Timed(None, 2.0, 1.0)), Rates.of(8, Timed(None, 4.0, 4.0))
+    assert onnx == Rates(crops_per_second=4.0, crops_per_cpu_second=8.0)
+    assert onnx.over(torch) == Rates(crops_per_second=2.0, crops_per_cpu_second=4.0)

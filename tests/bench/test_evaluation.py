@@ -31,7 +31,7 @@ def test_ours_and_the_references_agree(seed: int) -> None:
     query, gallery = market_like(60, 500, width=16, seed=seed)
     assert (gallery.people == JUNK).any()
     query, gallery = (  # so coarse that similarities are exact, and many the same
-        Embeddings((one.rows * 8).round() / 8, one.people, one.cameras) for one in (query, gallery)
+        Embeddings((fine.rows * 8).round() / 8, fine.people, fine.cameras) for fine in (query, gallery)
     )
     ours = evaluate_retrieval(query, gallery)
     for matrix in (False, True):
@@ -46,5 +46,5 @@ def test_the_report_has_ratio_and_equality() -> None:
         report = measure(20, 200, 1, 1)
     finally:
         torch.set_num_threads(threads)
-    assert report["equal"] and report["ratios"]["ours"] == 1 and min(report["ratios"].values()) > 0
-    assert set(report["seconds"]) == {"ours", "per query", "matrix", "stable"} and report["reranked"]["mAP"] > 0
+    assert report.equal and report.ratios["ours"] == 1 and min(report.ratios.values()) > 0
+    assert set(report.seconds) == {"ours", "per query", "matrix", "stable"} and report.reranked.mAP > 0
