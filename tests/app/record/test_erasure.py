@@ -35,7 +35,7 @@ def known_everywhere(site: Site, ids: list[int]) -> None:
 def test_what_is_erased_leaves_no_byte_and_no_row(site: Site, tmp_path: Path) -> None:
     a, b, c, _ = filled(site, tmp_path)
     known_everywhere(site, [a, b, c])
-    pictures = {one: [site.crop_jpeg(crop) for crop in site.crops(one)] for one in (a, b, c)}
+    pictures = {tracklet: [site.crop_jpeg(crop) for crop in site.crops(tracklet)] for tracklet in (a, b, c)}
     vectors = dict(zip((a, b, c), Embeddings(site.path / "embeddings" / "base").read(1)[1]))
     assert all(jpeg in bytes_of(site.path) for jpeg in pictures[a])
     assert vectors[a].tobytes() in bytes_of(site.path)
@@ -104,12 +104,12 @@ def test_a_server_that_keeps_its_log_is_told(site: Site, tmp_path: Path, request
         try:
             server.execute("ALTER SYSTEM SET wal_recycle = on")
             server.execute("SELECT pg_reload_conf()")
-            with Site.open_to_write(site.path) as other:
-                (told,) = other.erase([a], ENTRY)
+            with Site.open_to_write(site.path) as writer:
+                (warning,) = writer.erase([a], ENTRY)
         finally:
             server.execute("ALTER SYSTEM SET wal_recycle = off")
             server.execute("SELECT pg_reload_conf()")
-    assert "wal_recycle = on" in told
+    assert "wal_recycle = on" in warning
 
 
 def death(*_: object, **__: object) -> None:
@@ -187,8 +187,8 @@ def test_many_at_once(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     record = begun(site, footage(tmp_path, "one.mp4"))
     pieces = [segment(k + 1, track=k + 1, cannot_link=[k] if k else []) for k in range(40)]
     site.intake.commit(record, chunk(*pieces), done=True)
-    ids = [one.id for one in site.segments()]
+    ids = [row.id for row in site.segments()]
     site.erase(ids[:30], ENTRY)
-    assert [one.id for one in site.segments()] == ids[30:]
+    assert [row.id for row in site.segments()] == ids[30:]
     assert len(site.cannot_link()) == 9
     assert list(damage(site)) == []
