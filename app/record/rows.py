@@ -172,7 +172,7 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class Merge:
+class Merging:
     """What one merging found: rows of tracklets that belong together have the same numbers."""
 
     id: int

@@ -30,7 +30,7 @@ from app.record.rows import (
     Correction,
     CropRecord,
     FootageRecord,
-    Merge,
+    Merging,
     ModelRecord,
     SegmentRecord,
     TrackletTable,
@@ -365,7 +365,7 @@ class Site:
 
     # --- trajectories and identities
 
-    def merge(self) -> Merge | None:
+    def merging(self) -> Merging | None:
         """The latest merging."""
         row = self.database.first(select(merges).order_by(merges.c.id.desc()).limit(1))
         if row is None:
@@ -373,7 +373,7 @@ class Site:
         columns = (members.c.tracklet_id, members.c.trajectory, members.c.identity)
         rows = self.database.all(select(*columns).where(members.c.merge_id == row.id).order_by(members.c.tracklet_id))
         table = np.array([tuple(member) for member in rows], np.int64).reshape(-1, 3)
-        return Merge(
+        return Merging(
             id=row.id,
             made=row.made,
             model=row.model,
@@ -384,7 +384,7 @@ class Site:
             identities=table[:, 2],
         )
 
-    def add_merge(self, merge: Merge, entry: AuditEntry, *, keep: int) -> int:
+    def add_merging(self, merge: Merging, entry: AuditEntry, *, keep: int) -> int:
         """Adds what a merging found (its id is given here), forgets all but the latest `keep`, and notes who merged.
 
         Tracklets that were erased meanwhile are left out.
@@ -406,7 +406,7 @@ class Site:
             add_entry(self.database, entry)
         return number
 
-    def undo_merge(self, entry: AuditEntry) -> bool:
+    def undo_merging(self, entry: AuditEntry) -> bool:
         """Takes back the latest merging and notes who did; False where there is none."""
         with self.database.transaction():
             latest = self.database.ids(select(merges.c.id).order_by(merges.c.id.desc()).limit(1)).tolist()

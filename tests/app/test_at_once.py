@@ -144,7 +144,7 @@ def whole(path: Path, stage: Stage, done: set[str]) -> None:
             left = bytes_of(path)
             assert not any(piece in left for piece in stage.secret)
         assert len(table) == expected
-        merge, actions = site.merge(), {entry.action for entry in site.audit()}
+        merge, actions = site.merging(), {entry.action for entry in site.audit()}
         assert (merge is not None) == ("merge" in done)
         assert merge is None or np.isin(merge.ids, table.ids).all()
         assert [model.name for model in site.models()][:1] == ["base"]

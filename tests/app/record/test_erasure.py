@@ -26,7 +26,7 @@ ENTRY = AuditEntry(9.0, "me", "forget", {"tracklets": 1})
 
 def known_everywhere(site: Site, ids: list[int]) -> None:
     """Tracklets in all that derives from them."""
-    site.add_merge(merging(ids, [1, 1, 2], [1, 1, 2]), MERGED, keep=5)
+    site.add_merging(merging(ids, [1, 1, 2], [1, 1, 2]), MERGED, keep=5)
     site.correct([Correction("join", ids[0], ids[2])], "me", 1.0)
     site.add_to_split(np.array(ids), np.array([True, False, False]))
     Embeddings(site.path / "embeddings" / "base").write(1, ids, np.random.default_rng(0).random((3, 2, 8)) + 0.1)
@@ -48,7 +48,7 @@ def test_what_is_erased_leaves_no_byte_and_no_row(site: Site, tmp_path: Path) ->
     assert site.tracklet_table().ids.tolist() == [b, c]
     assert not len(site.cannot_link()) and site.corrections() == []
     assert site.split()[0].tolist() == [b, c]
-    merge = site.merge()
+    merge = site.merging()
     assert merge is not None and merge.ids.tolist() == [b, c]
     assert site.audit() == [MERGED, ENTRY] and erasure.pending(site.database) == set()
     assert list(damage(site)) == []

@@ -29,7 +29,7 @@ def rows_of(site: Site, numbers: list[int]) -> list[bytes]:
 def test_forgetting_leaves_neither_pictures_nor_vectors(path: Path, who: People) -> None:
     with Site.create(path) as site:
         merge(site, who="me")
-        merged = site.merge()
+        merged = site.merging()
         assert merged is not None
         identity = int(merged.identities[0])
         of_identity = merged.ids[merged.identities == identity].tolist()

@@ -16,7 +16,7 @@ from app.errors import SiteError, StorageError
 from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
 from app.record import Site
-from app.record.rows import AuditEntry, Chunk, Correction, Crop, FootageRecord, Merge, ModelRecord
+from app.record.rows import AuditEntry, Chunk, Correction, Crop, FootageRecord, Merging, ModelRecord
 from app.record.verify import damage
 from tests.app.records import on_postgres, run_sql, site_in
 from tests.app.scenes import bytes_of, dump, segment, shards
@@ -491,34 +491,34 @@ def test_the_table_of_tracklets(site: Site, tmp_path: Path) -> None:
     assert first.tolist() == last.tolist() == [[30, 20, 60, 100]] * 2
 
 
-def merging(ids: list[int], trajectories: list[int], identities: list[int]) -> Merge:
+def merging(ids: list[int], trajectories: list[int], identities: list[int]) -> Merging:
     rows = (np.array(column, np.int64) for column in (ids, trajectories, identities))
-    return Merge(0, 7.0, "base", {"method": "utal"}, {"transits": []}, *rows)
+    return Merging(0, 7.0, "base", {"method": "utal"}, {"transits": []}, *rows)
 
 
 def test_mergings_follow_each_other_and_are_undone(site: Site, tmp_path: Path) -> None:
     ids = filled(site, tmp_path)[:3]
-    assert site.merge() is None
+    assert site.merging() is None
     for k in range(4):
-        site.add_merge(merging(ids, [1, 1, 2 + k], [1, 1, 1]), MERGED, keep=2)
-    latest = site.merge()
+        site.add_merging(merging(ids, [1, 1, 2 + k], [1, 1, 1]), MERGED, keep=2)
+    latest = site.merging()
     assert latest is not None
     assert latest.trajectories.tolist() == [1, 1, 5]
-    assert site.undo_merge(MERGED)
-    now = site.merge()
+    assert site.undo_merging(MERGED)
+    now = site.merging()
     assert now is not None
     assert now.trajectories.tolist() == [1, 1, 4]
     assert now.settings == {"method": "utal"}
-    assert site.undo_merge(MERGED)
-    assert not site.undo_merge(MERGED)  # only two were kept
+    assert site.undo_merging(MERGED)
+    assert not site.undo_merging(MERGED)  # only two were kept
     assert len(site.tracklet_table()) == 3
 
 
 def test_a_tracklet_that_was_erased_meanwhile_is_in_no_merging(site: Site, tmp_path: Path) -> None:
     a, b, c, _ = filled(site, tmp_path)
     site.erase([b], AuditEntry(1.0, "me", "forget", {}))
-    site.add_merge(merging([a, b, c], [1, 1, 2], [1, 1, 1]), MERGED, keep=2)
-    now = site.merge()
+    site.add_merging(merging([a, b, c], [1, 1, 2], [1, 1, 1]), MERGED, keep=2)
+    now = site.merging()
     assert now is not None
     assert now.ids.tolist() == [a, c]
     assert now.of(np.array([b, c, 7]))[0].tolist() == [-1, 2, -3]
