@@ -147,6 +147,7 @@ def best(name: str, figures: list[float]) -> float:
 
 
 def main() -> None:
+    """Reads the options, measures, and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("--detector", default="shipped", help="as app.ingest takes it (default: shipped)")

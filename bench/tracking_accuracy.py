@@ -56,6 +56,7 @@ class Sequence:
 
 
 def read_sequences(folder: Path, rate: float) -> list[Sequence]:
+    """The sequences `*/gt/gt.txt` of a folder; rate: frames a second where no seqinfo.ini tells it."""
     sequences = []
     for path in sorted(folder.glob("*/gt/gt.txt")):
         info = path.parent.parent / "seqinfo.ini"
@@ -126,6 +127,7 @@ def measure(
 
 
 def print_table(names: tuple[str, ...], rows: dict[str, np.ndarray]) -> None:
+    """A Markdown table, a row a tracker."""
     print("| tracker | " + " | ".join(name.upper() for name in names) + " |")
     print("|---|" + "---|" * len(names))
     scale = np.where(np.isin(names, ("idsw", "a_person")), 1, 100)
@@ -135,6 +137,7 @@ def print_table(names: tuple[str, ...], rows: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
+    """Reads the options, measures, and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--truth", type=Path, required=True, help="folder of sequences */gt/gt.txt")
     parser.add_argument("--seeds", type=int, default=5, help="how often detections are simulated (default 5)")

@@ -81,6 +81,7 @@ def crops() -> dict[str, float]:
 
 
 def main() -> None:
+    """Reads the options, measures, and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=8, help="in view")
     parser.add_argument("--frames", type=int, default=60, help="of each view")
