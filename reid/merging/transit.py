@@ -2,7 +2,7 @@
 
 For each ordered pair of cameras: the density of the time from leaving one to appearing in the other among confident
 matches, against the density among all pairs of people. Times are compared on a scale that is even near 0 and
-logarithmic far off, as a second more matters after three and not after a thousand.
+logarithmic far off. A second more matters after three and not after a thousand.
 """
 
 from __future__ import annotations
