@@ -1,6 +1,6 @@
 """A site teaches itself its own appearance.
 
-It trains on the site's tracklets without a label, asks a gate, and lets the old model serve until the new one is ready in
+It trains on the site's tracklets without a label and asks a gate. The old model serves until the new one is ready in
 every part.
 """
 
