@@ -50,6 +50,7 @@ program.callback()(lambda: None)
 
 
 def main() -> None:
+    """Runs the command that the arguments name."""
     run(program)
 
 

@@ -1,5 +1,4 @@
-"""A site teaches itself its own appearance: unsupervised training on its tracklets, a gate without labels, and a switch
-that leaves the old model serving until the new one is ready in every part."""
+"""A site teaches itself its own appearance, without a label."""
 
 from __future__ import annotations
 

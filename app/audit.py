@@ -22,11 +22,11 @@ def command(
     if as_json:
         print_json([{"time": e.time, "who": e.who, "action": e.action, **e.details} for e in entries])
         return
-    shown = table("time (UTC)", "who", "action", "details", left=("time (UTC)", "who", "action", "details"))
+    entry_table = table("time (UTC)", "who", "action", "details", left=("time (UTC)", "who", "action", "details"))
     for e in entries:
-        told = ", ".join(f"{name} {value}" for name, value in e.details.items() if value not in (None, [], {}))
-        shown.add_row(f"{datetime.fromtimestamp(e.time, UTC):%Y-%m-%d %H:%M:%S}", e.who, e.action, told)
-    output.print(shown)
+        details = ", ".join(f"{name} {value}" for name, value in e.details.items() if value not in (None, [], {}))
+        entry_table.add_row(f"{datetime.fromtimestamp(e.time, UTC):%Y-%m-%d %H:%M:%S}", e.who, e.action, details)
+    output.print(entry_table)
 
 
 if __name__ == "__main__":

@@ -91,9 +91,9 @@ def command(
 
 
 def _print(report: IngestReport) -> None:
-    shown = table("camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors")
+    camera_table = table("camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors")
     for c in report.cameras:
-        shown.add_row(
+        camera_table.add_row(
             c.camera,
             f"{c.frames:,}",
             f"{c.frames_per_second:.1f}" if c.frames_per_second else "–",
@@ -103,7 +103,7 @@ def _print(report: IngestReport) -> None:
             f"{c.crops:,}",
             str(len(c.errors)),
         )
-    output.print(shown)
+    output.print(camera_table)
     for c in report.cameras:
         print_errors(c.camera, c.errors)
     output.print(f"Site {report.site}, {report.seconds:.1f} s", markup=False)

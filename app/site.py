@@ -77,7 +77,7 @@ def command(
 
 
 def _print(report: SiteReport) -> None:
-    shown = table(
+    camera_table = table(
         "camera",
         "footage",
         "from (UTC)",
@@ -91,7 +91,7 @@ def _print(report: SiteReport) -> None:
         left=("camera", "from (UTC)", "to"),
     )
     for c in report.cameras:
-        shown.add_row(
+        camera_table.add_row(
             c.camera,
             str(c.footage),
             _moment(c.start),
@@ -103,7 +103,7 @@ def _print(report: SiteReport) -> None:
             f"{c.crop_bytes / 1e6:.1f}",
             str(len(c.errors)),
         )
-    output.print(shown)
+    output.print(camera_table)
     for c in report.cameras:
         print_errors(c.camera, c.errors)
     output.print(

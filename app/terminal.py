@@ -1,5 +1,4 @@
-"""How every command talks: results on stdout, progress and logs on stderr, one clear sentence and exit code 2 for what
-could not start, 1 for what was done with errors."""
+"""What the commands of `app` share: the option for the site, tables, times, and how they start and end."""
 
 from __future__ import annotations
 

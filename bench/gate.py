@@ -44,7 +44,7 @@ from reid.camera_shift import without_camera
 from reid.encoder import EncoderError
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateError, GateScore, better, judge
-from reid.merging import MergeRules, Seen, merge
+from reid.merging import MergeRules, Seen, merge_tracklets
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
 from reid.tracklets import DatasetError, Tracklet, TrackletDataset, TrackletSource
@@ -243,7 +243,7 @@ def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.in
         embedding=rows,
         cannot_link=dataset.cannot_link,
     )
-    return merge(seen, MergeRules(), shared_clock=False)[1].labels
+    return merge_tracklets(seen, MergeRules(), shared_clock=False)[1].labels
 
 
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:

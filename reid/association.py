@@ -1,7 +1,7 @@
 """Which tracklets belong together: nearest neighbours across cameras, soft labels and thresholds, in bounded memory.
 
-A similarity matrix is only ever seen in blocks of `cells` entries (64 MiB of float32), so 100,000 tracklets against
-100,000 need no more memory than their features. Everything runs where the features are and gives the same whatever the
+A similarity matrix is only ever computed in blocks of `cells` entries (64 MiB of float32). So 100,000 tracklets against
+100,000 need no more memory than their features. Everything runs where the features are. It gives the same whatever the
 order of the tracklets is, up to exact ties and rounding.
 """
 
@@ -28,7 +28,7 @@ def similarity_of(queries: Tensor, gallery: Tensor, metric: Metric) -> Similarit
     if metric == "cosine":
         a, b = functional.normalize(queries.float()), functional.normalize(gallery.float())
         return lambda rows, columns: a[rows] @ b[columns].T
-    # |a|² + |b|² − 2ab loses its digits far from the origin; distances do not see a shift.
+    # |a|² + |b|² − 2ab loses its digits far from the origin. A shift changes no distance.
     centre = gallery.float().mean(0)
     a, b = queries.float() - centre, gallery.float() - centre
     a2, b2 = a.square().sum(1), b.square().sum(1)
@@ -45,20 +45,27 @@ def blocks(rows: int, columns: int, cells: int) -> Iterator[tuple[slice, slice]]
 
 
 def both_ways(similarity: Similarity, rows: int, columns: int, cells: int = CELLS) -> tuple[Tensor, ...]:
-    """Each row's best column and each column's best row of an (N, M) matrix, in one pass over it; N and M at least 1.
+    """Finds each row's best column and each column's best row of a matrix, in one pass over it.
 
-    Returns best column (N,) int64, its similarity (N,) float32, best row (M,), its similarity (M,).
+    Args:
+        similarity: Blocks of the matrix.
+        rows: N, at least 1.
+        columns: M, at least 1.
+        cells: Entries of one block.
+
+    Returns:
+        Best column (N,) int64, its similarity (N,) float32, best row (M,), its similarity (M,).
     """
     device = similarity(slice(0, 1), slice(0, 1)).device
     value = [torch.full((n,), -torch.inf, device=device) for n in (rows, columns)]
     index = [torch.zeros(n, dtype=torch.int64, device=device) for n in (rows, columns)]
     for across, down in blocks(rows, columns, cells):
         block = similarity(across, down)
-        for side, own, other in ((0, across, down), (1, down, across)):
-            found, at = block.max(1 - side)
-            better = found > value[side][own]
-            value[side][own] = torch.where(better, found, value[side][own])
-            index[side][own] = torch.where(better, at + other.start, index[side][own])
+        for side, own_part, opposite_part in ((0, across, down), (1, down, across)):
+            block_best, at = block.max(1 - side)
+            better = block_best > value[side][own_part]
+            value[side][own_part] = torch.where(better, block_best, value[side][own_part])
+            index[side][own_part] = torch.where(better, at + opposite_part.start, index[side][own_part])
     return index[0], value[0], index[1], value[1]
 
 
@@ -72,10 +79,19 @@ def top_k(
     without_diagonal: bool = False,
     cells: int = CELLS,
 ) -> tuple[Tensor, Tensor]:
-    """The k best columns of each row of an (N, M) matrix, best first.
+    """Finds the k best columns of each row of a matrix, best first.
 
-    `forbidden` (P, 2) holds row, column of entries that may not be chosen. Returns similarity (N, k) float32 and column
-    (N, k) int64; where fewer than k columns are allowed, −∞ and −1.
+    Args:
+        similarity: Blocks of the matrix.
+        rows: N.
+        columns: M.
+        k: Columns of each row.
+        forbidden: (P, 2) row and column of entries that are left out.
+        without_diagonal: No row has itself.
+        cells: Entries of one block.
+
+    Returns:
+        Similarity (N, k) float32 and column (N, k) int64. Where fewer than k columns are allowed, −∞ and −1.
     """
     device = similarity(slice(0, 1), slice(0, 1)).device
     values = torch.full((rows, k), -torch.inf, device=device)
@@ -95,10 +111,10 @@ def top_k(
             row, column = forbidden[first:last].T
             inside = (column >= down.start) & (column < down.stop)
             block[row[inside] - across.start, column[inside] - down.start] = -torch.inf
-        found, at = block.topk(min(k, block.shape[1]), 1)
-        merged = torch.cat([values[across], found], 1)
-        values[across], chosen = merged.topk(k, 1)
-        indices[across] = torch.cat([indices[across], at + down.start], 1).gather(1, chosen)
+        block_best, at = block.topk(min(k, block.shape[1]), 1)
+        merged = torch.cat([values[across], block_best], 1)
+        values[across], kept = merged.topk(k, 1)
+        indices[across] = torch.cat([indices[across], at + down.start], 1).gather(1, kept)
     return values, indices.masked_fill(values == -torch.inf, -1)
 
 
@@ -120,30 +136,41 @@ class Neighbours:
     def pairs(self) -> tuple[Tensor, Tensor]:
         """Associated pairs (P, 2) int64, each once and the lower index first, and their similarity (P,)."""
         row, column = (self.index >= 0).nonzero(as_tuple=True)
-        other, similarity = self.index[row, column], self.similarity[row, column]
-        ends = torch.stack([torch.minimum(row, other), torch.maximum(row, other)], 1)
-        pairs, place = torch.unique(ends, dim=0, return_inverse=True)
+        neighbour, similarity = self.index[row, column], self.similarity[row, column]
+        ends = torch.stack([torch.minimum(row, neighbour), torch.maximum(row, neighbour)], 1)
+        pairs, pair_number = torch.unique(ends, dim=0, return_inverse=True)
         merged = torch.empty(len(pairs), dtype=similarity.dtype, device=similarity.device)
-        merged[place] = similarity
+        merged[pair_number] = similarity
         return pairs, merged
 
 
 def nearest_per_camera(
     features: Tensor, camera: Tensor, cameras: int, *, metric: Metric = "cosine", cells: int = CELLS
 ) -> Neighbours:
-    """Of each of T tracklets (T, D), the nearest in every other camera; each pair of cameras is multiplied once."""
+    """The nearest of each of T tracklets in every other camera. Each pair of cameras is multiplied once.
+
+    Args:
+        features: (T, D).
+        camera: (T,) 0 … C − 1.
+        cameras: C.
+        metric: By which they are near.
+        cells: Entries of one block of a similarity matrix.
+
+    Returns:
+        The neighbours, none in the own camera.
+    """
     members = [(camera == number).nonzero()[:, 0] for number in range(cameras)]
     index = torch.full((len(features), cameras), -1, dtype=torch.int64, device=features.device)
     similarity = torch.full((len(features), cameras), -torch.inf, device=features.device)
-    for one in range(cameras):
-        for other in range(one + 1, cameras):
-            a, b = members[one], members[other]
+    for first_camera in range(cameras):
+        for second_camera in range(first_camera + 1, cameras):
+            a, b = members[first_camera], members[second_camera]
             if not len(a) or not len(b):
                 continue
             block = similarity_of(features[a], features[b], metric)
             column, right, row, left = both_ways(block, len(a), len(b), cells)
-            index[a, other], similarity[a, other] = b[column], right
-            index[b, one], similarity[b, one] = a[row], left
+            index[a, second_camera], similarity[a, second_camera] = b[column], right
+            index[b, first_camera], similarity[b, first_camera] = a[row], left
     return Neighbours(index, similarity)
 
 
@@ -162,9 +189,9 @@ def reciprocal(nearest: Neighbours, camera: Tensor, scope: Scope = "pairwise") -
 
 
 def calibrated_threshold(similarity: Tensor, quantile: float) -> float:
-    """The `quantile` of the similarities (P,) of reciprocal pairs; 1 where there are none.
+    """The `quantile` of the similarities (P,) of reciprocal pairs. 1 where there are none.
 
-    Absolute thresholds mean different things in different feature spaces: learned from random weights, the exemplars of
+    Absolute thresholds mean different things in different feature spaces. Learned from random weights, the exemplars of
     two cameras stay nearly orthogonal for a third of a run, and none would pass 0.5.
     """
     if not len(similarity):
@@ -177,13 +204,12 @@ def calibrated_threshold(similarity: Tensor, quantile: float) -> float:
 class SoftLabels:
     """Sparse label distributions over the tracklets of the same camera, K + 1 entries a row, the first the row's own.
 
-    `column` (T, K + 1) int64, tracklets; `weight` (T, K + 1) float32, rows summing to 1 (UTAL Eq. 6); `affinity`
-    (T, K + 1) float32 (UTAL Eq. 4), 1 for itself. Where there are fewer neighbours, the row's own comes again with 0.
+    Where there are fewer neighbours, the row's own comes again with 0.
     """
 
-    column: Tensor
-    weight: Tensor
-    affinity: Tensor
+    column: Tensor  # (T, K + 1) int64, tracklets
+    weight: Tensor  # (T, K + 1) float32, rows summing to 1 (UTAL Eq. 6)
+    affinity: Tensor  # (T, K + 1) float32 (UTAL Eq. 4), 1 for itself
 
     def similarity(self, pairs: Tensor) -> Tensor:
         """Cosine (P,) of the label vectors of pairs (P, 2) of tracklets: UTAL's pairwise similarity (its Fig. 4)."""
@@ -194,14 +220,14 @@ class SoftLabels:
 
     def neighbour_pairs(self) -> Tensor:
         """(P, 2): every tracklet with each tracklet that its label names beside itself."""
-        row, place = (self.affinity[:, 1:] > 0).nonzero(as_tuple=True)
-        return torch.stack([row, self.column[row, place + 1]], 1)
+        row, entry = (self.affinity[:, 1:] > 0).nonzero(as_tuple=True)
+        return torch.stack([row, self.column[row, entry + 1]], 1)
 
 
 def hard_labels(tracklets: int, device: torch.device) -> SoftLabels:
     """Every tracklet its own class: K = 0."""
-    one = torch.ones((tracklets, 1), device=device)
-    return SoftLabels(torch.arange(tracklets, device=device)[:, None], one, one.clone())
+    certain = torch.ones((tracklets, 1), device=device)
+    return SoftLabels(torch.arange(tracklets, device=device)[:, None], certain, certain.clone())
 
 
 def soft_labels(
@@ -213,11 +239,21 @@ def soft_labels(
     cannot_link: Tensor | None = None,
     cells: int = CELLS,
 ) -> SoftLabels:
-    """UTAL's soft tracklet labels from (T, D) features, each camera by itself (Eq. 4 to 6).
+    """UTAL's soft tracklet labels, each camera by itself (Eq. 4 to 6).
 
-    The paper does not say whether N(s) holds s; here the K neighbours are others, s itself is always added (affinity 1)
-    and σ² is the mean over the others, else a label would name its own tracklet least. `cannot_link` (P, 2) pairs of
-    tracklets are never each other's neighbours.
+    The paper does not say whether N(s) holds s. Here it does not: s itself is always added, with affinity 1, and σ² is
+    the mean over the K neighbours. Else a label would name its own tracklet least.
+
+    Args:
+        features: (T, D).
+        camera: (T,) 0 … C − 1.
+        cameras: C.
+        k: K. With 0 every tracklet is its own class.
+        cannot_link: (P, 2) tracklets that are never each other's neighbours.
+        cells: Entries of one block of a similarity matrix.
+
+    Returns:
+        The labels.
     """
     hard = hard_labels(len(features), features.device)
     if k == 0:
@@ -231,21 +267,21 @@ def soft_labels(
             continue
         similarity = similarity_of(features[members], features[members], "euclidean")
         forbidden = None if cannot_link is None else within(members, cannot_link, len(features))
-        nearest, place = top_k(
+        nearest, member = top_k(
             similarity, len(members), len(members), k, forbidden=forbidden, without_diagonal=True, cells=cells
         )
-        found = place >= 0
-        squared = (-nearest).masked_fill(~found, 0.0)
-        sigma2 = squared.sum() / found.sum().clamp(min=1)  # Eq. 5
-        column[members, 1:] = torch.where(found, members[place.clamp(min=0)], members[:, None])
-        affinity[members, 1:] = torch.exp(-squared / sigma2.clamp(min=1e-12)) * found  # Eq. 4
+        has_neighbour = member >= 0
+        squared = (-nearest).masked_fill(~has_neighbour, 0.0)
+        sigma2 = squared.sum() / has_neighbour.sum().clamp(min=1)  # Eq. 5
+        column[members, 1:] = torch.where(has_neighbour, members[member.clamp(min=0)], members[:, None])
+        affinity[members, 1:] = torch.exp(-squared / sigma2.clamp(min=1e-12)) * has_neighbour  # Eq. 4
     return SoftLabels(column, affinity / affinity.sum(1, keepdim=True), affinity)  # Eq. 6
 
 
 def within(members: Tensor, pairs: Tensor, count: int) -> Tensor:
-    """Of pairs (P, 2) of `count` tracklets, those of two `members` (M,), both ways round, as places in `members`."""
-    place = torch.full((count,), -1, dtype=torch.int64, device=members.device)
-    place[members] = torch.arange(len(members), device=members.device)
-    local = place[pairs.to(members.device)]
+    """Of pairs (P, 2) of `count` tracklets, those of two `members` (M,), both ways round, as positions in `members`."""
+    position = torch.full((count,), -1, dtype=torch.int64, device=members.device)
+    position[members] = torch.arange(len(members), device=members.device)
+    local = position[pairs.to(members.device)]
     local = local[(local >= 0).all(1)]
     return torch.cat([local, local.flip(1)])

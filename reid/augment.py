@@ -60,7 +60,7 @@ def augment(crops: Tensor, height: int, width: int, generator: Generator, *, mil
         width: px, of what comes out.
         generator: Of all that is random, on the crops' device.
         mild: Boxes and erased patches only. Where the crops are of the very cameras that the encoder will see, it may
-            learn their light and lenses; with other light it would unlearn what clothes look like there.
+            learn their light and lenses. With other light it would unlearn what clothes look like there.
 
     Returns:
         (N, height, width, 3) float32 of 0…255.
@@ -95,7 +95,7 @@ def occlude(images: Tensor, dice: Dice) -> Tensor:
 
 
 def relight(images: Tensor, dice: Dice) -> Tensor:
-    """Exposure, slanting light, white balance, tone curve, contrast and saturation; sometimes no colour at all."""
+    """Exposure, slanting light, white balance, tone curve, contrast and saturation, and sometimes no colour at all."""
     height, width = images.shape[2:]
     rows = torch.linspace(-1, 1, height, device=images.device).view(1, 1, -1, 1)
     columns = torch.linspace(-1, 1, width, device=images.device).view(1, 1, 1, -1)
@@ -143,8 +143,8 @@ def noisy(images: Tensor, dice: Dice) -> Tensor:
 
 def change_some(images: Tensor, dice: Dice, share: float, change: Callable[[Tensor, Dice], Tensor]) -> None:
     """Changes a random `share` of the crops in place: slow steps are done for those alone."""
-    chosen = dice.order()[: round(share * len(images))]
-    images[chosen] = change(images[chosen], Dice(len(chosen), dice.generator))
+    numbers = dice.order()[: round(share * len(images))]
+    images[numbers] = change(images[numbers], Dice(len(numbers), dice.generator))
 
 
 def erase(images: Tensor, dice: Dice) -> Tensor:

@@ -1,19 +1,19 @@
-"""From the cosine of two tracklets to the probability that they show one person; learned from a site without a label.
+"""From the cosine of two tracklets to the probability that they show one person, learned without a label.
 
 What is at hand is biased, each kind of evidence in its own way:
 
 * The two halves of a tracklet show one person, but in one camera and seconds apart: far more alike than the same
   person seen again. They stand for pairs within a camera.
 * Reciprocal nearest neighbours of two cameras show one person more often than not, but they were chosen for being
-  alike: the same person in another pose, half hidden, is not among them. They stand for pairs across cameras.
-* Random pairs mostly show two people; tracklets seen side by side surely do, but in one camera only.
+  alike. The same person in another pose, half hidden, is not among them. They stand for pairs across cameras.
+* Random pairs mostly show two people. Tracklets seen side by side surely do, but in one camera only.
 
-So a logistic curve is fitted to each, and then corrected for what its positives lack: it is made flatter and its middle
-moved towards the negatives by constants in units of the negatives' spread. Where people are known (the synthetic site
-world-a and Market-1501's training part, with the base encoder) the uncorrected curves are 1.3 to 2.4 times as steep as
-those that the truth gives, and the constants below are the means of the two; `python -m bench.gate` measures what is
-left. A mixture of two Gaussians on the reciprocal pairs' similarities (to keep the right ones only) was tried: it keeps
-the easy ones and is worse.
+So a logistic curve is fitted to each, and then corrected for what its positives lack. It is made flatter, and its
+middle is moved towards the negatives, by constants in units of the negatives' spread. People are known of the synthetic
+site world-a and of Market-1501's training part. There, with the base encoder, the uncorrected curves are 1.3 to 2.4
+times as steep as those that the truth gives. The constants below are the means of the two. `python -m bench.gate`
+measures what is left. A mixture of two Gaussians on the reciprocal pairs' similarities (to keep the right ones only)
+was tried: it keeps the easy ones and is worse.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ Floats = NDArray[np.float64]
 
 NEIGHBOURS = 2  # reciprocal nearest that count as positives, of each two cameras
 LEAST_PAIRS = 40  # positives (and negatives) below which nothing is fitted
-MOST_TRACKLETS = 6000  # looked at; a random choice of more
+MOST_TRACKLETS = 6000  # looked at. Of more, a random choice
 MOST_PAIRS = 100_000  # random negatives, of each kind
 FLATTER_WITHIN, FLATTER_ACROSS = 0.72, 0.44  # true slope / fitted slope: 0.67 and 0.78, 0.46 and 0.42 (see above)
 TOWARDS = 0.6  # negatives' standard deviations by which the middle moves down: 0.8 and 0.4, 0.55 and 0.66
-LEAST_SPREAD = 1e-4  # of negatives' similarities; below it, all embeddings are alike
+LEAST_SPREAD = 1e-4  # of negatives' similarities. Below it, all embeddings are alike
 FAR = (0.01, 0.1)  # false alarm rates that are reported
 
 
 class CalibrationError(ValueError):
-    """Arrays that do not fit together, or a stored calibration that is none; the message says what was expected."""
+    """Arrays that do not fit together, or a stored calibration that is none. The message says what was expected."""
 
 
 class Curve(NamedTuple):
@@ -77,13 +77,15 @@ class Calibration:
     across: Curve = DEFAULT_ACROSS
     tail: Tail = DEFAULT_TAIL
     share: float = DEFAULT_SHARE
-    """Of random pairs across cameras, how many show one person: as merging counts them; before it, found too low."""
+    """Share of random pairs across cameras that show one person, as merging counts them. Before it, it is too low."""
     source_within: str = DEFAULT
     source_across: str = DEFAULT
     source_tail: str = DEFAULT
     strangers: tuple[float, ...] = ()
-    """Quantiles, at LEVELS, of the similarity of the best match of somebody who is not in the gallery; empty: unknown,
-    then the tail has to do."""
+    """Quantiles, at LEVELS, of the similarity of the best match of somebody who is not in the gallery.
+
+    Empty: unknown. Then the tail has to do.
+    """
     strangers_gallery: int = 0  # tracklets in that gallery
     positives_within: int = 0  # pairs that the curves were fitted to
     positives_across: int = 0
@@ -100,17 +102,25 @@ class Calibration:
     @overload
     def probability(self, similarity: ArrayLike, across: ArrayLike, prior: float = 0.5) -> Any: ...
     def probability(self, similarity: ArrayLike, across: ArrayLike, prior: float = 0.5) -> Any:
-        """That two tracklets show one person: a float, or an array of the arguments' shape.
+        """That two tracklets show one person.
 
-        across: whether they are of two cameras. prior: how likely that was before anybody looked; `share` for a
-        random pair, 0.5 where similarity alone shall speak.
+        Args:
+            similarity: Cosine of the two, of any shape.
+            across: Whether they are of two cameras, of a shape that broadcasts.
+            prior: How likely it was before looking: `share` for a random pair, 0.5 where similarity alone speaks.
+
+        Returns:
+            A float, or an array of the arguments' shape.
+
+        Raises:
+            CalibrationError: The prior is not between 0 and 1.
         """
         evidence = self.evidence(similarity, across) + _logit(prior)
-        found = _sigmoid(evidence)
-        return float(found) if found.ndim == 0 else found
+        chance = _sigmoid(evidence)
+        return float(chance) if chance.ndim == 0 else chance
 
     def evidence(self, similarity: ArrayLike, across: ArrayLike) -> Floats:
-        """log P(similarity | one person) / P(similarity | two people), of any shape."""
+        """Log of P(similarity | one person) / P(similarity | two people), of any shape."""
         s, apart = np.asarray(similarity, np.float64), np.asarray(across, bool)
         slope, middle = (np.where(apart, y, x) for x, y in zip(self.within, self.across))
         return slope * (s - middle)
@@ -120,8 +130,18 @@ class Calibration:
 
         Where merging has found identities, each tracklet's best match outside of its own stands for a stranger's. In a
         smaller or larger gallery, the best of G independent ones is below t with P(s ≤ t)^G. Before merging, P(s > t)
-        is extrapolated from the people who were seen side by side, and is a guide at best: `python -m bench.gate`
-        shows what both come to where people are known.
+        is extrapolated from the people who were seen side by side, and is a guide at best. `python -m bench.gate` shows
+        what both come to where people are known.
+
+        Args:
+            gallery: Tracklets in the gallery, at least 1.
+            false_alarms: The chance, between 0 and 1.
+
+        Returns:
+            A cosine.
+
+        Raises:
+            CalibrationError: An argument is out of its range.
         """
         if gallery < 1 or not 0 < false_alarms < 1:
             raise CalibrationError(
@@ -130,30 +150,41 @@ class Calibration:
         if self.strangers:
             level = (1 - false_alarms) ** (self.strangers_gallery / gallery)
             return float(np.interp(level, LEVELS, self.strangers))
-        one = -math.expm1(math.log1p(-false_alarms) / gallery)  # of a single stranger
-        return math.tanh(self.tail.mean - self.tail.spread * NormalDist().inv_cdf(one))
+        single = -math.expm1(math.log1p(-false_alarms) / gallery)  # of a single stranger
+        return math.tanh(self.tail.mean - self.tail.spread * NormalDist().inv_cdf(single))
 
     def is_seen(self, best: float, gallery: int, false_alarms: float = 0.1) -> bool:
         """Whether the best match, of this similarity, is more than chance would find in a gallery of that size."""
         return best >= self.threshold(gallery, false_alarms)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain fields; `from_json` takes them back."""
+        """Plain fields, which `from_json` takes back."""
         return {name: list(x) if isinstance(x, tuple) else x for name, x in asdict(self).items()}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Raises CalibrationError where these are not a calibration's fields."""
+        """The calibration of such fields. Raises CalibrationError where they are none."""
         try:
             kinds: dict[str, Any] = {"within": Curve, "across": Curve, "tail": Tail}
             plain: dict[str, Any] = {**fields, "strangers": tuple(map(float, fields.get("strangers", ())))}
-            found = cls(**{name: kinds[name](*map(float, x)) if name in kinds else x for name, x in plain.items()})
+            calibration = cls(
+                **{name: kinds[name](*map(float, x)) if name in kinds else x for name, x in plain.items()}
+            )
         except (TypeError, ValueError) as error:
             raise CalibrationError(f"these are not the fields of a calibration: {error}") from error
-        numbers = (*found.within, *found.across, *found.tail, found.share, *found.strangers)
-        if not np.isfinite(numbers).all() or min(found.within.slope, found.across.slope, found.tail.spread) <= 0:
+        numbers = (
+            *calibration.within,
+            *calibration.across,
+            *calibration.tail,
+            calibration.share,
+            *calibration.strangers,
+        )
+        if (
+            not np.isfinite(numbers).all()
+            or min(calibration.within.slope, calibration.across.slope, calibration.tail.spread) <= 0
+        ):
             raise CalibrationError(f"a calibration's slopes are above 0 and its numbers finite, not {numbers}")
-        return found
+        return calibration
 
     @classmethod
     def fit(
@@ -168,20 +199,32 @@ class Calibration:
     ) -> Self:
         """Learns from T tracklets of one site, without labels.
 
-        halves: (T, 2, D), mean embeddings of the earlier and the later crops of each; equal for a tracklet of one
-        crop, which then tells nothing. cameras: (T,). cannot_link: (P, 2) places of tracklets that were seen side by
-        side. identity: (T,) what merging found, if it did. unlearned: (T,) which tracklets the encoder was not trained
-        on, by default all: it is surer of the others than of a new picture, right or wrong, so where there are enough,
-        identities count by pairs with one of these. What there is too little of for a fit stays the default's; `source`
-        says so.
+        What there is too little of for a fit stays the default's, and `source` says so.
+
+        Args:
+            halves: (T, 2, D), mean embeddings of the earlier and the later crops of each. They are equal for a tracklet
+                of one crop, which then tells nothing.
+            cameras: (T,) any numbers.
+            cannot_link: (P, 2) rows of tracklets that were seen side by side.
+            identity: (T,) what merging found, if it did.
+            unlearned: (T,) which tracklets the encoder was not trained on, by default all. It is surer of those that it
+                learned from than of a new picture, right or wrong. So where there are enough, identities count by pairs
+                with an unlearned one.
+            seed: Of random pairs.
+
+        Returns:
+            The calibration.
+
+        Raises:
+            CalibrationError: The arrays do not fit together.
         """
         half, camera = np.asarray(halves, np.float32), np.asarray(cameras)
         pairs = np.asarray(cannot_link, np.int64).reshape(-1, 2)
         if half.ndim != 3 or half.shape[1] != 2 or camera.shape != half.shape[:1]:
             raise CalibrationError(f"halves are (T, 2, D) and cameras (T,), not {half.shape} and {camera.shape}")
-        who = None if identity is None else np.asarray(identity)
-        if who is not None and who.shape != camera.shape:
-            raise CalibrationError(f"identities are (T,), not {who.shape}")
+        identities = None if identity is None else np.asarray(identity)
+        if identities is not None and identities.shape != camera.shape:
+            raise CalibrationError(f"identities are (T,), not {identities.shape}")
         fresh = np.ones(len(camera), bool) if unlearned is None else np.asarray(unlearned, bool)
         if fresh.shape != camera.shape:
             raise CalibrationError(f"what was not learned from is (T,), not {fresh.shape}")
@@ -197,16 +240,16 @@ class Calibration:
         own = own[(half[:, 0] != half[:, 1]).any(1)]
         apart = np.einsum("pd,pd->p", rows[pairs[:, 0]], rows[pairs[:, 1]]).astype(np.float64)
         inside, outside = _random_pairs(rows, camera, rng)
-        found = _reciprocal(rows, camera)
+        reciprocal = _reciprocal(rows, camera)
         fields: dict[str, Any] = {}
         strangers = np.concatenate([inside, apart])
         within = _corrected(own, strangers, FLATTER_WITHIN)
         if within is not None:
             fields |= {"within": within, "source_within": SITE, "positives_within": len(own)}
-        across = _corrected(found, outside, FLATTER_ACROSS)
+        across = _corrected(reciprocal, outside, FLATTER_ACROSS)
         if across is not None:
-            share = _share(outside, fit_curve(found, outside))  # the corrected curve is too flat to count by
-            fields |= {"across": across, "share": share, "source_across": SITE, "positives_across": len(found)}
+            share = _share(outside, fit_curve(reciprocal, outside))  # the corrected curve is too flat to count by
+            fields |= {"across": across, "share": share, "source_across": SITE, "positives_across": len(reciprocal)}
         sure = apart if len(apart) >= LEAST_PAIRS else np.concatenate([inside, outside])
         least = LEAST_PAIRS if sure is apart else 10 * LEAST_PAIRS  # most of these tell the same
         if len(sure) >= least and sure.std() >= LEAST_SPREAD:
@@ -215,20 +258,20 @@ class Calibration:
                 "tail": Tail(float(transformed.mean()), float(transformed.std())),
                 "source_tail": SIDE_BY_SIDE if sure is apart else RANDOM,
             }
-        if who is not None and len(rows) >= LEAST_PAIRS:
+        if identities is not None and len(rows) >= LEAST_PAIRS:
             fresh = fresh[kept] if fresh[kept].sum() >= LEAST_PAIRS else np.ones(len(rows), bool)
-            fields |= _from_identities(cls(**fields), rows, camera, who[kept], fresh, rng)
+            fields |= _from_identities(cls(**fields), rows, camera, identities[kept], fresh, rng)
         return cls(**fields)
 
 
 def _some(count: int, pairs: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """At most MOST_TRACKLETS of so many, rising, and the pairs among them by their places there."""
+    """At most MOST_TRACKLETS of so many, rising, and the pairs among them by their rows there."""
     if count <= MOST_TRACKLETS:
         return np.arange(count), pairs
     kept = np.sort(rng.choice(count, MOST_TRACKLETS, replace=False))
-    place = np.full(count, -1)
-    place[kept] = np.arange(len(kept))
-    pairs = place[pairs]
+    new_row = np.full(count, -1)
+    new_row[kept] = np.arange(len(kept))
+    pairs = new_row[pairs]
     return kept, pairs[(pairs >= 0).all(1)]
 
 
@@ -242,9 +285,9 @@ def _from_identities(
 ) -> dict[str, Any]:
     """What identities tell beside the fields that were learned without them.
 
-    A curve fitted to the pairs of identities is too steep, as merging joined them for being alike; those corrected for
+    A curve fitted to the pairs of identities is too steep, as merging joined them for being alike. Those corrected for
     what their positives lack are too flat at the upper end, which queries are about. The truth lies about in the
-    middle, which `python -m bench.gate --plot` shows where people are known.
+    middle. `python -m bench.gate --plot` shows it where people are known.
     """
     fields: dict[str, Any] = {}
     share = _share_of(identity, camera)
@@ -270,7 +313,7 @@ def _from_identities(
 
 
 def _pairs_within(identity: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Rows of one identity, two and two; of many pairs a random choice, in which each identity has its share."""
+    """Random pairs of rows of one identity, in which each identity has its share."""
     order = np.argsort(identity, kind="stable")
     length = np.unique(identity, return_counts=True)[1]
     first = np.repeat(np.cumsum(length) - length, length)
@@ -278,13 +321,13 @@ def _pairs_within(identity: NDArray, rng: np.random.Generator) -> tuple[NDArray,
     several = np.flatnonzero(size > 1)
     if not len(several):
         return several, several
-    chosen = rng.choice(several, 2 * MOST_PAIRS, p=(size[several] - 1) / (size[several] - 1).sum())
-    offset = 1 + (rng.random(len(chosen)) * (size[chosen] - 1)).astype(np.int64)
-    return order[chosen], order[first[chosen] + (chosen - first[chosen] + offset) % size[chosen]]
+    rows = rng.choice(several, 2 * MOST_PAIRS, p=(size[several] - 1) / (size[several] - 1).sum())
+    offset = 1 + (rng.random(len(rows)) * (size[rows] - 1)).astype(np.int64)
+    return order[rows], order[first[rows] + (rows - first[rows] + offset) % size[rows]]
 
 
 def _share_of(identity: NDArray, camera: NDArray) -> float:
-    """Of all pairs of two cameras, how many are of one identity; 0 where there are none."""
+    """Share of all pairs of two cameras that are of one identity. 0 where there are none."""
     both = np.unique(np.stack([identity, np.unique(camera, return_inverse=True)[1]]), axis=1, return_inverse=True)[1]
 
     def pairs(group: NDArray) -> int:
@@ -295,13 +338,13 @@ def _share_of(identity: NDArray, camera: NDArray) -> float:
     return (pairs(identity) - pairs(both.ravel())) / across if across else 0.0
 
 
-def _best_of_others(rows: NDArray, identity: NDArray, asked: NDArray) -> Floats:
-    """Of each of some rows the similarity of its best match of another identity; none where there is only one."""
+def _best_of_others(rows: NDArray, identity: NDArray, queries: NDArray) -> Floats:
+    """Similarity of each query row's best match of another identity. Empty where there is only one identity."""
     best = [np.zeros(0)]
-    for part in np.array_split(asked, max(1, len(asked) // 512)):
+    for part in np.array_split(queries, max(1, len(queries) // 512)):
         best.append(np.where(identity[part, None] == identity, -np.inf, rows[part] @ rows.T).max(1))
-    found = np.concatenate(best).astype(np.float64)
-    return found[np.isfinite(found)]
+    similarity = np.concatenate(best).astype(np.float64)
+    return similarity[np.isfinite(similarity)]
 
 
 def _random_pairs(rows: NDArray, camera: NDArray, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -310,26 +353,26 @@ def _random_pairs(rows: NDArray, camera: NDArray, rng: np.random.Generator) -> t
     if count < 2:
         return np.zeros(0), np.zeros(0)
     wanted = min(2 * MOST_PAIRS, count * (count - 1) // 2)
-    one = rng.integers(0, count, wanted)
-    other = (one + rng.integers(1, count, wanted)) % count  # never itself
+    left = rng.integers(0, count, wanted)
+    right = (left + rng.integers(1, count, wanted)) % count  # never itself
     similarity = np.concatenate(
-        [np.einsum("pd,pd->p", rows[a], rows[b]) for a, b in zip(np.array_split(one, 32), np.array_split(other, 32))]
+        [np.einsum("pd,pd->p", rows[a], rows[b]) for a, b in zip(np.array_split(left, 32), np.array_split(right, 32))]
     ).astype(np.float64)
-    alike = camera[one] == camera[other]
+    alike = camera[left] == camera[right]
     return similarity[alike], similarity[~alike]
 
 
 def _reciprocal(rows: NDArray, camera: NDArray) -> Floats:
     """Similarities of pairs of which each is among the other's NEIGHBOURS nearest in its camera."""
     members = [np.flatnonzero(camera == c) for c in np.unique(camera)]
-    found = [np.zeros(0)]
-    for i, one in enumerate(members):
-        for other in members[i + 1 :]:
-            block = rows[one] @ rows[other].T
+    similarities = [np.zeros(0)]
+    for i, first in enumerate(members):
+        for second in members[i + 1 :]:
+            block = rows[first] @ rows[second].T
             of_rows = block >= _kth(block, 1)
             of_columns = block >= _kth(block, 0)
-            found.append(block[of_rows & of_columns].astype(np.float64))
-    return np.concatenate(found)
+            similarities.append(block[of_rows & of_columns].astype(np.float64))
+    return np.concatenate(similarities)
 
 
 def _kth(block: NDArray, axis: int) -> NDArray:
@@ -339,7 +382,7 @@ def _kth(block: NDArray, axis: int) -> NDArray:
 
 
 def _corrected(same: Floats, different: Floats, flatter: float) -> Curve | None:
-    """The fitted curve, corrected for what its positives lack; None where it can't be told from no curve at all."""
+    """The fitted curve, corrected for what its positives lack. None where the two kinds can't be told apart."""
     if min(len(same), len(different)) < LEAST_PAIRS:
         return None
     spread = float(different.std())
@@ -350,11 +393,18 @@ def _corrected(same: Floats, different: Floats, flatter: float) -> Curve | None:
 
 
 def fit_curve(same: ArrayLike, different: ArrayLike, steps: int = 50) -> Curve:
-    """The logistic curve of greatest likelihood, each kind of pair weighing as much as the other.
+    """The logistic curve of greatest likelihood, both kinds of pairs weighing the same.
 
-    Newton's method in units of the similarities' spread, with a little ridge (1e-5 on the slope), so that kinds that
-    do not overlap give a steep curve and no infinite one. The slope is at least 1e-3 in those units: a curve never
-    falls.
+    Newton's method in units of the similarities' spread, with a little ridge (1e-5 on the slope). So kinds that do not
+    overlap give a steep curve and no infinite one. The slope is at least 1e-3 in those units: a curve never falls.
+
+    Args:
+        same: (P,) similarities of pairs that show one person.
+        different: (N,) similarities of pairs that show two.
+        steps: Of Newton's method, at most.
+
+    Returns:
+        The curve at equal prior odds.
     """
     positive, negative = np.asarray(same, np.float64), np.asarray(different, np.float64)
     s = np.concatenate([positive, negative])
@@ -401,7 +451,7 @@ def _sigmoid(x: ArrayLike) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """Predicted probability against what was observed, in `bins` of equal width; empty ones are left out."""
+    """Predicted probability against what was observed, in `bins` of equal width. Empty ones are left out."""
 
     predicted: Floats  # (B,) mean
     observed: Floats  # (B,) share of one-person pairs
@@ -412,17 +462,31 @@ class Reliability:
 def reliability(
     probability: ArrayLike, same: ArrayLike, *, bins: int = 10, weight: ArrayLike | None = None
 ) -> Reliability:
-    """Of N pairs: what was said, (N,) 0…1, and whether they show one person, (N,) bool; weight: (N,), default 1."""
+    """Compares the probabilities of N pairs with the truth.
+
+    Args:
+        probability: (N,) 0…1, as predicted.
+        same: (N,) bool, whether they show one person.
+        bins: How many, of equal width.
+        weight: (N,) of the pairs, by default 1.
+
+    Returns:
+        What was predicted and observed in each bin.
+
+    Raises:
+        CalibrationError: The arrays do not fit together, or are empty.
+    """
     said, truth = np.asarray(probability, np.float64), np.asarray(same, np.float64)
     if said.shape != truth.shape or said.ndim != 1 or not len(said):
         raise CalibrationError(f"probabilities and truth are (N,) each, not {said.shape} and {truth.shape}")
     weights = np.ones(len(said)) if weight is None else np.asarray(weight, np.float64)
-    place = np.minimum((said * bins).astype(np.int64), bins - 1)
-    sums = [np.bincount(place, weights * x, bins).astype(np.float64) for x in (np.ones(len(said)), said, truth)]
+    bin_number = np.minimum((said * bins).astype(np.int64), bins - 1)
+    sums = [np.bincount(bin_number, weights * x, bins).astype(np.float64) for x in (np.ones(len(said)), said, truth)]
     kept = sums[0] > 0
     count = sums[0][kept]
     predicted, observed = sums[1][kept] / count, sums[2][kept] / count
-    return Reliability(predicted, observed, count, float((count * np.abs(predicted - observed)).sum() / count.sum()))
+    error = float((count * np.abs(predicted - observed)).sum() / count.sum())
+    return Reliability(predicted=predicted, observed=observed, count=count, error=error)
 
 
 def even_weights(same: ArrayLike) -> Floats:
@@ -433,51 +497,82 @@ def even_weights(same: ArrayLike) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class OpenSetScores:
-    """How well somebody is found who is there, when hardly anybody is found who is not."""
+    """How well somebody is found who is enrolled, when hardly any stranger is."""
 
     detected: dict[float, float]  # DIR by false alarm rate, 0…1
     threshold: dict[float, float]  # of the best match's similarity
-    known: int  # searches for people who are there
-    unknown: int
+    enrolled: int  # searches for people who are in the gallery
+    strangers: int  # searches for people who are not
 
 
-def open_set(known: ArrayLike, right: ArrayLike, unknown: ArrayLike, rates: Sequence[float] = FAR) -> OpenSetScores:
-    """Detection and identification rates at false alarm rates (Phillips et al., "Evaluation methods in face
-    recognition", 2011).
+def open_set(
+    enrolled: ArrayLike, right: ArrayLike, strangers: ArrayLike, rates: Sequence[float] = FAR
+) -> OpenSetScores:
+    """Detection and identification rates at false alarm rates.
 
-    known: (K,) similarity of the best match of searches for people who are in the gallery, and right: (K,) whether it
-    is them; unknown: (U,) the same of searches for people who are not. The threshold is the lowest at which at most a
-    share `rate` of the unknown are above it; who is known counts where the best match is right and above it.
+    As Phillips et al., "Evaluation methods in face recognition", 2011. The threshold is the lowest that at most a share
+    `rate` of the strangers exceed. A search for somebody enrolled counts where its best match is right and above it.
+
+    Args:
+        enrolled: (K,) similarity of the best match of searches for people who are in the gallery.
+        right: (K,) whether that match shows them.
+        strangers: (U,) similarity of the best match of searches for people who are not in the gallery.
+        rates: False alarm rates, 0…1.
+
+    Returns:
+        The scores at each rate.
+
+    Raises:
+        CalibrationError: There are no searches of one of the kinds.
     """
-    best, is_right, alarms = np.asarray(known, np.float64), np.asarray(right, bool), np.asarray(unknown, np.float64)
-    if best.shape != is_right.shape or not len(best) or not len(alarms):
+    best_similarity, is_right, alarms = (
+        np.asarray(enrolled, np.float64),
+        np.asarray(right, bool),
+        np.asarray(strangers, np.float64),
+    )
+    if best_similarity.shape != is_right.shape or not len(best_similarity) or not len(alarms):
         raise CalibrationError("an open-set test needs searches for people who are there and for others")
     falling = np.sort(alarms)[::-1]
     allowed = {rate: min(math.floor(rate * len(falling) + 1e-9), len(falling) - 1) for rate in rates}
     threshold = {rate: float(falling[k]) for rate, k in allowed.items()}
-    detected = {rate: float((is_right & (best > t)).mean()) for rate, t in threshold.items()}
-    return OpenSetScores(detected, threshold, len(best), len(alarms))
+    detected = {rate: float((is_right & (best_similarity > t)).mean()) for rate, t in threshold.items()}
+    return OpenSetScores(detected=detected, threshold=threshold, enrolled=len(best_similarity), strangers=len(alarms))
 
 
 def searches(
     query: ArrayLike, gallery: ArrayLike, people: tuple[ArrayLike, ArrayLike], cameras: tuple[ArrayLike, ArrayLike]
 ) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """`open_set`'s arguments from (Q, D) and (G, D) unit rows and the people and cameras of both, (Q,) and (G,).
+    """Searches a gallery for `open_set`.
 
     Each query whose person is in another camera of the gallery is searched twice: as it is, without the person in the
     query's own camera, and with the person taken out of the gallery.
+
+    Args:
+        query: (Q, D) rows of length 1.
+        gallery: (G, D) rows of length 1.
+        people: (Q,) of the queries and (G,) of the gallery.
+        cameras: (Q,) of the queries and (G,) of the gallery.
+
+    Returns:
+        The first three arguments of `open_set`.
     """
     q, g = np.asarray(query, np.float32), np.asarray(gallery, np.float32)
-    (who, people_), (where, cameras_) = (tuple(map(np.asarray, pair)) for pair in (people, cameras))
-    known, right, unknown = [], [], []
+    (query_people, gallery_people), (query_cameras, gallery_cameras) = (
+        tuple(map(np.asarray, pair)) for pair in (people, cameras)
+    )
+    enrolled, right, strangers = [], [], []
     for part in np.array_split(np.arange(len(q)), max(1, len(q) * len(g) // 2**22)):
         similarity = q[part] @ g.T
-        same = who[part][:, None] == people_[None]
-        there = same & (where[part][:, None] != cameras_[None])
+        same = query_people[part][:, None] == gallery_people[None]
+        there = same & (query_cameras[part][:, None] != gallery_cameras[None])
         counts = there.any(1) & (~same).any(1)
-        mine = np.where(there, similarity, -np.inf).max(1)[counts]
-        others = np.where(same, -np.inf, similarity).max(1)[counts]
-        known.append(np.maximum(mine, others))
-        right.append(mine > others)
-        unknown.append(others)
-    return np.concatenate(known).astype(np.float64), np.concatenate(right), np.concatenate(unknown).astype(np.float64)
+        own_best = np.where(there, similarity, -np.inf).max(1)[counts]
+        stranger_best = np.where(same, -np.inf, similarity).max(1)[counts]
+        enrolled.append(np.maximum(own_best, stranger_best))
+        right.append(own_best > stranger_best)
+        strangers.append(stranger_best)
+    return (
+        np.concatenate(enrolled).astype(np.float64),
+        np.concatenate(right),
+        np.concatenate(strangers).astype(np.float64),
+    )

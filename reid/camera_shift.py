@@ -11,16 +11,23 @@ STEADY = 10.0  # tracklets of a camera whose mean counts half
 
 
 def without_camera(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Embeddings (N, D) of length 1, of cameras (N,), without what their camera has of its own; of length 1 again.
+    """Takes out of embeddings what their camera has of its own.
 
     A camera's mean is drawn to that of all, the more the fewer tracklets it has.
+
+    Args:
+        rows: (N, D) of length 1.
+        camera: (N,) any numbers.
+
+    Returns:
+        (N, D) of length 1 again.
     """
     shifted = np.array(rows, np.float32)
     if len(shifted):
         everywhere = shifted.mean(0)
         for number in np.unique(camera):
             members = np.flatnonzero(camera == number)
-            seen = shifted[members]
-            seen -= len(members) / (len(members) + STEADY) * (seen.mean(0) - everywhere)
-            shifted[members] = normalised(seen)
+            camera_rows = shifted[members]
+            camera_rows -= len(members) / (len(members) + STEADY) * (camera_rows.mean(0) - everywhere)
+            shifted[members] = normalised(camera_rows)
     return shifted

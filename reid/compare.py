@@ -5,7 +5,7 @@
 Every run has as many epochs, and an epoch as many images, whatever the method's paper says. A method may be given with
 changes, `eea:inter=False,scale=20`, so ablations are comparisons too. Writes `compare.md`, a table of means and
 spreads over the seeds, `compare.json`, and the plots `mAP.png` and `associations.png`. The same command goes on where
-it was stopped; a run that is done is not done again.
+it was stopped. A run that is done is not done again.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def command(
     report = {
         "table": str(out / "compare.md"),
         "plots": [str(path) for path in plots(trained, out)],
-        "runs": {one.label: [dataclasses.asdict(result) for result in one.results] for one in trained},
+        "runs": {
+            contender.label: [dataclasses.asdict(result) for result in contender.results] for contender in trained
+        },
     }
     write_whole(out / "compare.md", text)
     write_whole(out / "compare.json", json.dumps(report, indent=2) + "\n")

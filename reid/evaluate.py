@@ -1,7 +1,7 @@
-"""How well embeddings find people again: mAP, CMC and mINP as the field computes them; and how well groups fit people.
+"""How well embeddings find people again: mAP, CMC and mINP as the field computes them, and the fit of groups to people.
 
-Retrieval is single-query (Zheng et al., "Scalable Person Re-identification", ICCV 2015): each query ranks the whole
-gallery by affinity; the same person in the query's own camera is left out, other people there are not, and junk is
+Retrieval is single-query (Zheng et al., "Scalable Person Re-identification", ICCV 2015). Each query ranks the whole
+gallery by affinity. The same person in the query's own camera is left out, other people there are not, and junk is
 nowhere. Queries whose person is in no other camera do not count. That is how Market-1501, MSMT17, CUHK03's new
 protocol, MARS (whose gallery holds the queries too), PRID2011, iLIDS-VID and both DukeMTMC sets are scored.
 """
@@ -21,13 +21,13 @@ from torch.nn import functional
 from reid.rerank import Reranked, Reranking
 
 JUNK = -1  # Market-1501's person of boxes that show nobody well: left out of every ranking
-CELLS = 2**21  # affinities at once; they need about 20 bytes each
+CELLS = 2**21  # affinities at once, of about 20 bytes each
 BINS = 4096  # of affinities, a query, at most
 DRAWS = 100  # of single-shot galleries
 
 
 class EvaluationError(ValueError):
-    """Nothing to evaluate; the message says why."""
+    """Nothing to evaluate. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,17 @@ class Embeddings:
 
 
 def pool_tracklets(rows: Tensor, tracklet: Tensor, count: int, pooling: Literal["mean", "max"] = "mean") -> Tensor:
-    """(N, D) features of crops and (N,) whose they are → (count, D) the tracklets', rows of length 1."""
+    """Pools the features of crops by tracklet.
+
+    Args:
+        rows: (N, D) features of crops.
+        tracklet: (N,) 0 … count − 1, of each crop.
+        count: Tracklets.
+        pooling: Over a tracklet's crops.
+
+    Returns:
+        (count, D) rows of length 1.
+    """
     how = "amax" if pooling == "max" else "mean"
     index = tracklet.to(rows.device)[:, None].expand_as(rows)
     pooled = torch.zeros((count, rows.shape[1]), device=rows.device)
@@ -76,9 +86,21 @@ def evaluate_retrieval(
     """Scores of `query` against `gallery`, on the device of the embeddings.
 
     The same set may be both: a crop is in its own camera, so it never finds itself. Equal affinities rank in the order
-    of the gallery. single_shot: the gallery holds one random picture of each person, in DRAWS draws that are averaged
-    (CUHK03's first protocol). chunk: queries at a time, by default as bounded memory allows. Raises EvaluationError
-    where no query has anything to find.
+    of the gallery.
+
+    Args:
+        query: What is searched for.
+        gallery: What is searched.
+        single_shot: The gallery holds one random picture of each person, in DRAWS draws that are averaged (CUHK03's
+            first protocol).
+        rerank: Settings of re-ranking. None: by cosine.
+        chunk: Queries at a time, by default as bounded memory allows.
+
+    Returns:
+        The scores.
+
+    Raises:
+        EvaluationError: No query has anything to find.
     """
     gallery = gallery.where(gallery.people != JUNK)
     device = query.rows.device
@@ -132,21 +154,29 @@ def evaluate_retrieval(
     average, best, penalty = (torch.cat(parts).double() for parts in (precisions, firsts, penalties))
     rank1, rank5, rank10, rank20 = (float((best <= k).double().mean()) for k in (1, 5, 10, 20))
     return RetrievalScores(
-        float(average.mean()), rank1, rank5, rank10, rank20, float(penalty.mean()), count, len(people)
+        mAP=float(average.mean()),
+        rank1=rank1,
+        rank5=rank5,
+        rank10=rank10,
+        rank20=rank20,
+        mINP=float(penalty.mean()),
+        queries=count,
+        gallery=len(people),
     )
 
 
 def mean_scores(scores: Sequence[RetrievalScores]) -> RetrievalScores:
-    """Of several splits, each counting the same; queries and gallery are those of all of them."""
+    """Of several splits, each counting the same. Queries and gallery are those of all of them."""
     mean = {
-        entry.name: float(np.mean([getattr(one, entry.name) for one in scores])) for entry in fields(RetrievalScores)
+        entry.name: float(np.mean([getattr(split, entry.name) for split in scores]))
+        for entry in fields(RetrievalScores)
     }
-    total = {name: sum(getattr(one, name) for one in scores) for name in ("queries", "gallery")}
+    total = {name: sum(getattr(split, name) for split in scores) for name in ("queries", "gallery")}
     return RetrievalScores(**mean | total)
 
 
 def _ranks(affinity: Tensor, row: Tensor, column: Tensor, out: Tensor) -> Tensor:
-    """(M,) rank, 1 the best, of some entries of (Q, G) affinities among their row's; entries `out` are below all.
+    """(M,) rank, 1 the best, of some entries of (Q, G) affinities among their row's. Entries `out` are below all.
 
     Rows are not sorted: a histogram counts what is far above an entry, and only what falls into a bin that holds a
     wanted entry is put in order.
@@ -171,30 +201,30 @@ def _ranks(affinity: Tensor, row: Tensor, column: Tensor, out: Tensor) -> Tensor
     bits ^= (bits >> 31) & 0x7FFFFFFF  # now they order as the floats
     near_row = near // gallery
     order = ((near_row << 32) - bits).argsort(stable=True)  # by row, from the best, equal ones by column
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order), device=order.device)
-    within = place - torch.searchsorted(near_row, near_row)  # `near` goes by rows
+    position = torch.empty_like(order)
+    position[order] = torch.arange(len(order), device=order.device)
+    within = position - torch.searchsorted(near_row, near_row)  # `near` goes by rows
     return 1 + above + within[torch.searchsorted(near, where)]
 
 
 def _single_shot_ranks(affinity: Tensor, row: Tensor, column: Tensor, people: Tensor) -> Iterator[Tensor]:
-    """(q,) ranks of the queries that have a match, DRAWS times; a match's picture is drawn from the other cameras'."""
-    query, which = row.unique_consecutive(return_inverse=True)
+    """(q,) ranks of the queries that have a match, DRAWS times. A match's picture is drawn from other cameras."""
+    query, query_number = row.unique_consecutive(return_inverse=True)
     _, person = people.unique(return_inverse=True)
-    asked = torch.empty_like(query).index_put_((which,), person[column])
+    query_person = torch.empty_like(query).index_put_((query_number,), person[column])
     index = torch.arange(len(query), device=query.device)
     for draw in range(DRAWS):
         lot = torch.from_numpy(np.random.default_rng([0, draw]).permutation(len(people))).to(query.device)
         picture = lot.argsort()  # by lot
         drawn = picture[_largest(lot, person)]  # of each person
-        own = picture[_largest(lot[column], which)]
-        shown = affinity[query[:, None], drawn]
-        shown[index, asked] = affinity[query, own]
-        yield _ranks(shown, index, asked, index[:0])
+        own = picture[_largest(lot[column], query_number)]
+        drawn_affinity = affinity[query[:, None], drawn]
+        drawn_affinity[index, query_person] = affinity[query, own]
+        yield _ranks(drawn_affinity, index, query_person, index[:0])
 
 
 def _largest(values: Tensor, group: Tensor) -> Tensor:
-    """Of each group 0 …, of which none is empty."""
+    """The largest value of each group 0 …, of which none is empty."""
     empty = torch.zeros(int(group.max()) + 1, dtype=values.dtype, device=values.device)
     return empty.scatter_reduce(0, group, values, "amax", include_self=False)
 
@@ -210,12 +240,23 @@ class ClusteringScores:
     f1: float
 
 
-def evaluate_clustering(truth: ArrayLike, found: ArrayLike) -> ClusteringScores:
-    """How well groups fit people: two labels (N,) of the same things, whatever the labels are called."""
+def evaluate_clustering(truth: ArrayLike, predicted: ArrayLike) -> ClusteringScores:
+    """How well groups fit people.
+
+    Args:
+        truth: (N,) people, whatever they are called.
+        predicted: (N,) groups of the same things.
+
+    Returns:
+        The scores.
+
+    Raises:
+        EvaluationError: The two are of different lengths, or empty.
+    """
     _, a = np.unique(np.asarray(truth), return_inverse=True)
-    _, b = np.unique(np.asarray(found), return_inverse=True)
+    _, b = np.unique(np.asarray(predicted), return_inverse=True)
     if len(a) != len(b) or not len(a):
-        raise EvaluationError(f"{len(a)} true labels and {len(b)} found ones can't be compared")
+        raise EvaluationError(f"{len(a)} true labels and {len(b)} predicted ones can't be compared")
     _, cells = np.unique(a * (b.max() + 1) + b, return_counts=True)
     sizes = (np.bincount(a), np.bincount(b))
 
@@ -226,13 +267,15 @@ def evaluate_clustering(truth: ArrayLike, found: ArrayLike) -> ClusteringScores:
     def pairs(counts: NDArray[np.int64]) -> int:
         return int((counts * (counts - 1) // 2).sum())
 
-    (h_truth, h_found), h_both = (entropy(counts) for counts in sizes), entropy(cells)
+    (h_truth, h_predicted), h_both = (entropy(counts) for counts in sizes), entropy(cells)
     together = pairs(cells)
     belong, are = (pairs(counts) for counts in sizes)
     expected = belong * are / max(1, pairs(np.array([len(a)])))
     most = (belong + are) / 2
     return ClusteringScores(
-        nmi=max(0.0, h_truth + h_found - h_both) / ((h_truth + h_found) / 2) if h_truth + h_found > 0 else 1.0,
+        nmi=max(0.0, h_truth + h_predicted - h_both) / ((h_truth + h_predicted) / 2)
+        if h_truth + h_predicted > 0
+        else 1.0,
         ari=(together - expected) / (most - expected) if most != expected else 1.0,
         precision=together / are if are else 1.0,
         recall=together / belong if belong else 1.0,

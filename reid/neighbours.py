@@ -1,4 +1,4 @@
-"""The nearest of many rows, in NumPy and bounded memory; `reid.association` does the same on the device that learns."""
+"""The nearest of many rows, in NumPy and bounded memory. `reid.association` is its counterpart in torch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ Integers = NDArray[np.int64]
 
 
 def nearest_rows(queries: Rows, gallery: Rows, k: int, *, same: bool = False) -> Integers:
-    """(P, 2) pairs of a row of queries (N, D) and one of the k nearest in gallery (M, D), by cosine.
+    """Pairs each row of queries with the k nearest in the gallery, by cosine.
 
-    same: both are the same rows, of which none is its own neighbour.
+    Args:
+        queries: (N, D) of any length.
+        gallery: (M, D) of any length.
+        k: How many. All there are, where there are fewer.
+        same: Both are the same rows, of which none is its own neighbour.
+
+    Returns:
+        (P, 2) row of queries and row of gallery. A query's nearest comes first.
     """
     queries, gallery = normalised(queries), normalised(gallery)
     k = min(k, len(gallery) - same)
@@ -38,8 +45,8 @@ def mutual_pairs(rows: Rows, camera: Integers) -> Integers:
     """(P, 2) rows (N, D) of two cameras each that are each other's nearest of just these two cameras, by cosine."""
     members = [np.flatnonzero(camera == number) for number in np.unique(camera)]
     pairs = [np.zeros((0, 2), np.int64)]
-    for place, first in enumerate(members):
-        for second in members[place + 1 :]:
+    for index, first in enumerate(members):
+        for second in members[index + 1 :]:
             there = nearest_rows(rows[first], rows[second], 1)[:, 1]
             back = nearest_rows(rows[second], rows[first], 1)[:, 1]
             mutual = back[there] == np.arange(len(first))
@@ -48,7 +55,7 @@ def mutual_pairs(rows: Rows, camera: Integers) -> Integers:
 
 
 def best_columns(similarity: Rows, k: int) -> Integers:
-    """(N, k) int64 the columns of the k largest entries of each row of (N, M), the largest first; k at most M."""
+    """(N, k) int64 the columns of the k largest entries of each row of (N, M), the largest first. k is at most M."""
     if k == similarity.shape[1]:
         column = np.broadcast_to(np.arange(k), similarity.shape)
     else:

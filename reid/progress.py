@@ -1,4 +1,4 @@
-"""How far long work is: it tells a `Progress`, and `Bars` shows that on a terminal or in the log."""
+"""How far long work is: it reports to a `Progress`, and `Bars` shows that on a terminal or in the log."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ LINE_SECONDS = 10.0
 
 
 class Progress(Protocol):
-    """Told how far work is, by any thread.
+    """Hears how far work is, from any thread.
 
-    task: what is counted, as "crops"; the same text as long as it is the same work. done: so many; a lower number than
-    before begins the task anew. total: None where nobody knows it.
-
-    Those here never raise. A caller's own may, to stop the work: what it raises reaches who called the work, and what
-    was saved before stays. It must be no OSError, which work on files takes for its own.
+    Those here never raise. A caller's own may, to stop the work. What it raises reaches the caller of the work, and
+    what was saved before stays. It must be no OSError, which work on files takes for its own.
     """
 
-    def __call__(self, task: str, done: int, total: int | None = None, /) -> None: ...
+    def __call__(self, task: str, done: int, total: int | None = None, /) -> None:
+        """Hears that a task has come so far.
+
+        Args:
+            task: What is counted, as "crops". The text is the same as long as it is the same work.
+            done: So many. A lower number than before begins the task anew.
+            total: None where nobody knows it.
+        """
 
 
 def unheard(task: str, done: int, total: int | None = None, /) -> None:
@@ -38,9 +42,9 @@ def unheard(task: str, done: int, total: int | None = None, /) -> None:
 @dataclass
 class _Task:
     first: int
-    """How many were done when it was first told of."""
+    """How many were done at the first report."""
     began: float
-    """When that was; seconds, monotonic."""
+    """When that was, in seconds of the monotonic clock."""
     next_line: float
     done: int = 0
 
@@ -53,7 +57,11 @@ class Bars:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        """console: the one that log lines go through, where there is such a one; by default a new one for stderr."""
+        """Shows nothing before the context is open.
+
+        Args:
+            console: The one that log lines go through, if there is one. By default a new one for stderr.
+        """
         self._console = console
         self._bars: Any = None  # rich.progress.Progress
         self._bar_ids: dict[str, Any] = {}
@@ -96,20 +104,21 @@ class Bars:
         bars.stop()
 
     def __call__(self, task: str, done: int, total: int | None = None, /) -> None:
+        """Moves the task's bar, or logs a line where one is due."""
         now = time.monotonic()
         with self._lock:
-            known = self._tasks.get(task)
-            anew = known is None or done < known.done
-            if known is None or anew:
-                known = self._tasks[task] = _Task(done, now, now + LINE_SECONDS)
-            known.done = done
+            state = self._tasks.get(task)
+            anew = state is None or done < state.done
+            if state is None or anew:
+                state = self._tasks[task] = _Task(done, now, now + LINE_SECONDS)
+            state.done = done
             if self._bars is not None:
                 self._show(task, done, total, anew)
                 return
-            if now < known.next_line:
+            if now < state.next_line:
                 return
-            known.next_line = now + LINE_SECONDS
-            rate = (done - known.first) / max(now - known.began, 1e-9)
+            state.next_line = now + LINE_SECONDS
+            rate = (done - state.first) / max(now - state.began, 1e-9)
         log.info("%s", line(task, done, total, rate))
 
     def _show(self, task: str, done: int, total: int | None, anew: bool) -> None:

@@ -32,7 +32,7 @@ class Reranking:
 
 
 class Reranked:
-    """Affinities of queries to a gallery after re-ranking; what is kept is a sparse encoding of each row."""
+    """Affinities of queries to a gallery after re-ranking. It keeps a sparse encoding of each row."""
 
     def __init__(self, query: Rows, gallery: Rows, settings: Reranking) -> None:
         """Rows (Q, D) and (G, D) of length 1."""
@@ -45,7 +45,7 @@ class Reranked:
         """(q, G) minus the final distance d* (Eq. 12) of some queries, a slice with both ends."""
         original = _distance(self._rows[part] @ self._rows[self._queries :].T, self._largest[part, None])
         overlap = np.zeros(original.size, np.float32)
-        # Eq. 10: of the two encodings only what both hold counts, Σ min; the other sum is 2 − that, as rows sum to 1.
+        # Eq. 10: of the two encodings only what both hold counts, Σ min. As rows sum to 1, the other sum is 2 − that.
         for row, column, value in self._encoding.entries(part.start, part.stop, self._gallery.lengths):
             source, entry = self._gallery.expand(column)
             least = np.minimum(value[source], self._gallery.values[entry])

@@ -1,7 +1,7 @@
 """What methods learn from: crops of tracklets as one uint8 memmap, with camera, tracklet, time and cannot-link pairs.
 
-A `TrackletSource` tells tracklet by tracklet what there is; `TrackletDataset.build` writes it to a folder once, a few
-crops in memory at a time, and opens it from then on. Identities have no place here: a benchmark keeps them apart
+A `TrackletSource` yields tracklet by tracklet what there is. `TrackletDataset.build` writes it to a folder once, a few
+crops in memory at a time, and opens it from then on. Identities are not kept here. A benchmark keeps them apart
 (`reid.benchmarks.Labels`), so that no method reads them by accident.
 """
 
@@ -32,13 +32,13 @@ from reid.progress import Progress, unheard
 
 log = logging.getLogger("sightline")
 
-_FORMAT = 1  # of the folder; another one is built again
+_FORMAT = 1  # of the folder. One of another format is built again
 _PIECE = 32  # crops a decoding thread takes at once
 _AHEAD = 4  # pieces a thread that may wait to be written: what bounds the memory (200 MB at 256 × 128 px, 16 threads)
 
 
 class DatasetError(ValueError):
-    """Crops that can't be written to a dataset or read from one; the message says where and what to do."""
+    """Crops that can't be written to a dataset or read from one. The message says where and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Tracklet:
 
     id: int  # the source's own number for it, unique: how results find their way back
     camera: str
-    times: NDArray[np.float64]  # (n,) s, rising, comparable within the camera; NaN where nobody knows
+    times: NDArray[np.float64]  # (n,) s, rising, comparable within the camera. NaN where nobody knows
     pictures: Sequence[Picture]  # n of them, in the order of time
 
 
@@ -56,9 +56,9 @@ class TrackletSource:
     """All tracklets of a site or a benchmark, read once to build a dataset."""
 
     tracklets: Iterable[Tracklet]  # a generator will do: each is let go of when it is written
-    fingerprint: str  # changes when anything in them does; with it an old dataset is known to be stale
-    pictures: int | None = None  # how many there are, for the progress told; None: unknown
-    cannot_link: NDArray[np.int64] | None = None  # (P, 2) ids; None: tracklets that overlap in time in one camera
+    fingerprint: str  # changes when anything in them does, and so tells a stale dataset
+    pictures: int | None = None  # how many there are, for progress. None: unknown
+    cannot_link: NDArray[np.int64] | None = None  # (P, 2) ids. None: those that overlap in time in one camera
 
     @classmethod
     def of_files(cls, tracklets: Sequence[Tracklet]) -> Self:
@@ -82,21 +82,21 @@ class TrackletSource:
 class TrackletDataset:
     """N crops of T tracklets of C cameras.
 
-    Tracklets are numbered at random, never in the source's order: sources list a person's tracklets one after the
+    Tracklets are numbered at random, never in the source's order. Sources list a person's tracklets one after the
     other, and a method whose ties fall to neighbouring numbers would profit from that. A tracklet's crops are rows
-    `start … start + length - 1`, in the order of time. The same crops always have the same rows; the seed decides only
+    `start … start + length - 1`, in the order of time. The same crops always have the same rows. The seed decides only
     which number a tracklet has.
     """
 
     crops: NDArray[np.uint8]  # (N, H, W, 3) RGB, on disk
-    time: NDArray[np.float64]  # (N,) s; NaN where nobody knows
+    time: NDArray[np.float64]  # (N,) s. NaN where nobody knows
     start: NDArray[np.int64]  # (T,) first row
     length: NDArray[np.int64]  # (T,) rows, at least 1
     tracklet_camera: NDArray[np.int64]  # (T,) 0 … C-1
     source_tracklet: NDArray[np.int64]  # (T,) ids in the source: for reports and for results, nothing to learn from
     cannot_link: NDArray[np.int64]  # (P, 2) numbers a < b of tracklets that show different people
     camera_names: tuple[str, ...]  # C, sorted
-    left_out: int = 0  # pictures that could not be read; the folder's `left-out.txt` names them
+    left_out: int = 0  # pictures that could not be read, as the folder's `left-out.txt` lists them
 
     def __len__(self) -> int:
         """T."""
@@ -122,9 +122,9 @@ class TrackletDataset:
 
         Floyd's sampling, for all tracklets at once: `frames` steps whatever the tracklets' lengths.
         """
-        chosen = np.asarray(tracklets, np.int64)
-        length = self.length[chosen]
-        drawn = np.full((*chosen.shape, frames), -1, np.int64)
+        numbers = np.asarray(tracklets, np.int64)
+        length = self.length[numbers]
+        drawn = np.full((*numbers.shape, frames), -1, np.int64)
         for i in range(frames):
             last = length - frames + i
             guess = rng.integers(0, np.maximum(last + 1, 1))
@@ -132,7 +132,7 @@ class TrackletDataset:
             drawn[..., i] = np.where(taken, last, guess)
         short = length < frames
         drawn[short] = rng.integers(0, length[short, None], (int(short.sum()), frames))
-        return self.start[chosen][..., None] + drawn
+        return self.start[numbers][..., None] + drawn
 
     def as_images(self, seed: int = 0) -> TrackletDataset:
         """The same crops with every crop its own tracklet, numbered at random: how SSL takes image sets.
@@ -164,12 +164,25 @@ class TrackletDataset:
         """Opens the dataset in `folder`, after writing it there unless it holds just this already.
 
         What is written is known by the source's fingerprint, the size in pixels and the seed. It is written beside
-        `folder` and moved there when it is whole, so an interrupted build begins again and no half of one is ever
+        `folder` and moved there when it is whole. So an interrupted build begins again, and no half of one is ever
         opened. One process at a time builds a folder.
 
-        A picture that can't be read is left out and recorded in `left-out.txt`; a tracklet without any readable one is
-        left out with them. progress: told of "crops" as they are written; what it raises interrupts the build. Raises
-        DatasetError where none is left, where the disk is too small, or where `folder` holds something else.
+        A picture that can't be read is left out and recorded in `left-out.txt`. A tracklet without any readable one is
+        left out with them.
+
+        Args:
+            folder: Where the dataset is, or will be.
+            source: Of the tracklets.
+            height: px, of the crops.
+            width: px, of the crops.
+            seed: Of the tracklets' numbers.
+            progress: Hears of "crops" as they are written. What it raises interrupts the build.
+
+        Returns:
+            The dataset, its crops mapped from disk.
+
+        Raises:
+            DatasetError: No picture can be read, the disk is too small, or `folder` holds something else.
         """
         folder = folder.absolute()
         wanted = {
@@ -206,25 +219,32 @@ class TrackletDataset:
 def overlapping(
     cameras: NDArray[np.integer], first: NDArray[np.float64], last: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """`(P, 2)` pairs a < b of tracklets of one camera that were there at the same time, in lexical order.
+    """Pairs of tracklets of one camera that were there at the same time.
 
-    A camera sees a person once at a time, so two such tracklets show two people. cameras, first and last time: `(T,)`;
-    a tracklet without times (NaN) is in no pair.
+    A camera sees a person once at a time, so two such tracklets show two people.
+
+    Args:
+        cameras: (T,) any numbers.
+        first: (T,) s. A tracklet without times (NaN) is in no pair.
+        last: (T,) s.
+
+    Returns:
+        (P, 2) a < b, in lexical order.
     """
     pairs = [np.zeros((0, 2), np.int64)]
     for camera in np.unique(cameras):
-        mine = np.flatnonzero((cameras == camera) & ~np.isnan(first) & ~np.isnan(last))
-        mine = mine[np.argsort(first[mine], kind="stable")]
-        until = np.searchsorted(first[mine], last[mine], side="right")  # who began before it ended
-        count = np.maximum(until - np.arange(len(mine)) - 1, 0)
-        one = np.repeat(np.arange(len(mine)), count)
-        nth = np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
-        pairs.append(np.sort(np.stack([mine[one], mine[one + 1 + nth]], 1), axis=1))
+        members = np.flatnonzero((cameras == camera) & ~np.isnan(first) & ~np.isnan(last))
+        members = members[np.argsort(first[members], kind="stable")]
+        until = np.searchsorted(first[members], last[members], side="right")  # who began before it ended
+        count = np.maximum(until - np.arange(len(members)) - 1, 0)
+        earlier = np.repeat(np.arange(len(members)), count)
+        nth = np.arange(len(earlier)) - np.repeat(np.cumsum(count) - count, count)
+        pairs.append(np.sort(np.stack([members[earlier], members[earlier + 1 + nth]], 1), axis=1))
     return np.unique(np.concatenate(pairs), axis=0)
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:
-    """What a dataset's folder says of itself; None where there is no whole one."""
+    """What a dataset's folder says of itself. None where there is no whole one."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -266,7 +286,7 @@ def _write(folder: Path, source: TrackletSource, wanted: dict[str, Any], progres
 def _write_arrays(
     part: Path, source: TrackletSource, shape: tuple[int, int, int], seed: int, progress: Progress
 ) -> dict[str, Any]:
-    """Streams the crops to disk and then writes what is known of them; returns the rest of the manifest."""
+    """Streams the crops to disk, then writes their index. Returns the rest of the manifest."""
     ids, lengths, cameras, times = array("q"), array("q"), array("q"), array("d")
     numbers: dict[str, int] = {}  # camera name → number, in the order of the source
     left_out = 0
@@ -294,9 +314,11 @@ def _write_arrays(
     kept = length > 0
     length, start = length[kept], (np.cumsum(length) - length)[kept]
     camera, identifier = np.array(cameras, np.int64)[kept], np.array(ids, np.int64)[kept]
-    told = list(numbers)
-    names = sorted(told[number] for number in np.unique(camera))  # without cameras of which nothing could be read
-    camera = np.array([names.index(name) if name in names else -1 for name in told])[camera]
+    source_names = list(numbers)
+    names = sorted(
+        source_names[number] for number in np.unique(camera)
+    )  # without cameras of which nothing could be read
+    camera = np.array([names.index(name) if name in names else -1 for name in source_names])[camera]
     if len(np.unique(identifier)) != len(identifier):
         raise ValueError("two tracklets of the source have the same id")
     order = np.random.default_rng([seed, len(start)]).permutation(len(start))
@@ -323,8 +345,8 @@ def _numbered(pairs: NDArray[np.integer], identifier: NDArray[np.int64]) -> NDAr
     order = np.argsort(identifier)
     ids = np.asarray(pairs, np.int64).reshape(-1, 2)
     at = np.searchsorted(identifier, ids, sorter=order)
-    found = order[np.minimum(at, len(order) - 1)]
-    return np.unique(np.sort(found[(identifier[found] == ids).all(1)], axis=1), axis=0)
+    numbers = order[np.minimum(at, len(order) - 1)]
+    return np.unique(np.sort(numbers[(identifier[numbers] == ids).all(1)], axis=1), axis=0)
 
 
 def _decoded(

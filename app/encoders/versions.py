@@ -126,7 +126,7 @@ def calibrate(site: Site, model: ModelRecord) -> Calibration:
     ids, halves, row = ids[there], halves[there], row[there]
     pairs = site.cannot_link()
     pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
-    cameras, merge, identity = table.cameras[row], site.merge(), None
+    cameras, merge, identity = table.cameras[row], site.merging(), None
     if merge is not None and len(merge.ids):
         identity = merge.of(ids)[1]
     # As a search compares them: see `app.search.gallery`.

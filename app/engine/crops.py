@@ -35,7 +35,12 @@ class _Candidates:
     current: int = -1
     raw: NDArray[np.uint8] | None = None
 
+    def moment_of(self, time: float) -> int:
+        """The moment that a time is in, which is never before the current one, as stamps may step back."""
+        return max(math.floor((time - self.first) / self.width), self.current)
+
     def settle(self) -> None:
+        """Encodes the best picture of the current moment."""
         if self.raw is not None:
             self.moments[self.current] = replace(self.moments[self.current], jpeg=as_jpeg(self.raw))
             self.raw = None
@@ -90,34 +95,34 @@ class CropChooser:
             x1, y1, x2, y2 = edges[i]
             b = boxes[i]
             crop = Crop(
-                frame,
-                time,
-                (float(b[0]), float(b[1]), float(b[2]), float(b[3])),
-                float(scores[i]),
-                float(overlap[i]),
-                float(border[i]),
-                float(sharpness[i]),
-                1.0,
-                b"",
+                frame=frame,
+                time=time,
+                box=(float(b[0]), float(b[1]), float(b[2]), float(b[3])),
+                score=float(scores[i]),
+                overlap=float(overlap[i]),
+                border=float(border[i]),
+                sharpness=float(sharpness[i]),
+                height_ratio=1.0,
+                jpeg=b"",
             )
             self._best[at[i]] = quality[i]
             self._until[at[i]] = self._offer(int(segments[i]), crop, image[y1:y2, x1:x2])
 
     def _offer(self, segment: int, crop: Crop, picture: NDArray[np.uint8]) -> float:
         """Makes a crop the best of its moment and says when that moment ends."""
-        mine = self._candidates.get(segment)
-        if mine is None:
-            mine = self._candidates[segment] = _Candidates(crop.time, MOMENT, {})
-        moment = max(math.floor((crop.time - mine.first) / mine.width), mine.current)  # stamps may step back
+        candidates = self._candidates.get(segment)
+        if candidates is None:
+            candidates = self._candidates[segment] = _Candidates(first=crop.time, width=MOMENT, moments={})
+        moment = candidates.moment_of(crop.time)
         while moment >= 2 * MOST:
-            mine.join()
-            moment = max(math.floor((crop.time - mine.first) / mine.width), mine.current)
-        if moment != mine.current:
-            mine.settle()
-        best = mine.moments.get(moment)
+            candidates.join()
+            moment = candidates.moment_of(crop.time)
+        if moment != candidates.current:
+            candidates.settle()
+        best = candidates.moments.get(moment)
         if best is None or crop_quality(crop) >= crop_quality(best):
-            mine.moments[moment], mine.current, mine.raw = crop, moment, picture.copy()
-        return mine.first + (moment + 1) * mine.width
+            candidates.moments[moment], candidates.current, candidates.raw = crop, moment, picture.copy()
+        return candidates.first + (moment + 1) * candidates.width
 
     def finish(self, segment: Segment, *, keep: bool) -> list[Crop]:
         """Forgets a segment and, if it is to be kept, returns its crops by time."""
@@ -125,42 +130,28 @@ class CropChooser:
         if at < len(self._segments) and self._segments[at] == segment.number:
             self._segments, self._best = np.delete(self._segments, at), np.delete(self._best, at)
             self._until = np.delete(self._until, at)
-        mine = self._candidates.pop(segment.number, None)
-        if mine is None or not keep:
+        candidates = self._candidates.pop(segment.number, None)
+        if candidates is None or not keep:
             return []
-        mine.settle()
-        mine.moments = {
+        candidates.settle()
+        candidates.moments = {
             moment: replace(crop, height_ratio=(crop.box[3] - crop.box[1]) / segment.height)
-            for moment, crop in mine.moments.items()
+            for moment, crop in candidates.moments.items()
         }
-        if len(mine.moments) > MOST:
-            mine.join()
-        return [mine.moments[moment] for moment in sorted(mine.moments)]
+        if len(candidates.moments) > MOST:
+            candidates.join()
+        return [candidates.moments[moment] for moment in sorted(candidates.moments)]
 
     def state(self) -> dict[str, NDArray]:
         """All that a new chooser needs to go on as this one would, as plain arrays."""
         rows, pictures = [], []
-        for segment, mine in self._candidates.items():
-            mine.settle()
-            for moment, c in mine.moments.items():
-                rows.append(
-                    (
-                        segment,
-                        mine.first,
-                        mine.width,
-                        mine.current,
-                        moment,
-                        c.frame,
-                        c.time,
-                        *c.box,
-                        c.score,
-                        c.overlap,
-                        c.border,
-                        c.sharpness,
-                        len(c.jpeg),
-                    )
-                )
-                pictures.append(c.jpeg)
+        for segment, candidates in self._candidates.items():
+            candidates.settle()
+            for moment, crop in candidates.moments.items():
+                which = (segment, candidates.first, candidates.width, candidates.current, moment)
+                quality = (crop.score, crop.overlap, crop.border, crop.sharpness)
+                rows.append((*which, crop.frame, crop.time, *crop.box, *quality, len(crop.jpeg)))
+                pictures.append(crop.jpeg)
         return {
             "segments": self._segments.copy(),
             "best": self._best.copy(),
@@ -174,27 +165,20 @@ class CropChooser:
         self._segments, self._best, self._until = (state[key].copy() for key in ("segments", "best", "until"))
         self._candidates = {}
         jpeg, at = state["jpeg"].tobytes(), 0
-        for (
-            segment,
-            first,
-            width,
-            current,
-            moment,
-            frame,
-            time,
-            x1,
-            y1,
-            x2,
-            y2,
-            score,
-            overlap,
-            border,
-            sharpness,
-            size,
-        ) in state["rows"].tolist():
-            mine = self._candidates.setdefault(int(segment), _Candidates(first, width, {}, int(current)))
-            mine.moments[int(moment)] = Crop(
-                int(frame), time, (x1, y1, x2, y2), score, overlap, border, sharpness, 1.0, jpeg[at : at + int(size)]
+        for row in state["rows"].tolist():
+            segment, first, width, current, moment, frame, time, x1, y1, x2, y2, *quality, size = row
+            score, overlap, border, sharpness = quality
+            candidates = self._candidates.setdefault(int(segment), _Candidates(first, width, {}, int(current)))
+            candidates.moments[int(moment)] = Crop(
+                frame=int(frame),
+                time=time,
+                box=(x1, y1, x2, y2),
+                score=score,
+                overlap=overlap,
+                border=border,
+                sharpness=sharpness,
+                height_ratio=1.0,
+                jpeg=jpeg[at : at + int(size)],
             )
             at += int(size)
 

@@ -104,12 +104,12 @@ def ingest(
         free = _leased(site, cameras, leases, reports)
         with _embedder(site) as embedder:
             settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
-            known = site.intake.register(free, settings, who=who, replace=replace)
-            jobs = _jobs(free, known, reports)
-            counted = _Counted(progress)
-            _follow(site, jobs, finder, settings, thinning, counted, embedder)
-            for name in counted.frames:
-                reports[name].frames_per_second = round(counted.rate(name), 1)
+            registered = site.intake.register(free, settings, who=who, replace=replace)
+            jobs = _jobs(free, registered, reports)
+            frame_counter = _FrameCounter(progress)
+            _follow(site, jobs, finder, settings, thinning, frame_counter, embedder)
+            for name in frame_counter.frames:
+                reports[name].frames_per_second = round(frame_counter.rate(name), 1)
             with site.writing():
                 embedder.close()
                 bring_up_to_date(site, progress)
@@ -139,7 +139,7 @@ def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[
     return free
 
 
-class _Counted:
+class _FrameCounter:
     """Counts frames by camera, and how fast they come; any thread may say how many to expect."""
 
     def __init__(self, progress: Progress) -> None:
@@ -196,9 +196,9 @@ def _jobs(
 ) -> list[list[_Job]]:
     """What is left to do, a list a camera; what stands in the way is written into the reports."""
     jobs: list[list[_Job]] = []
-    for camera, known in zip(cameras, registered, strict=True):
-        mine: list[_Job] = []
-        for footage, (record, objection) in zip(camera.footage, known, strict=True):
+    for camera, registered_footage in zip(cameras, registered, strict=True):
+        camera_jobs: list[_Job] = []
+        for footage, (record, objection) in zip(camera.footage, registered_footage, strict=True):
             if objection is not None:
                 reports[camera.name].errors.append(objection)
             elif record.camera != camera.name:
@@ -208,10 +208,11 @@ def _jobs(
                     record.name,
                     record.camera,
                 )
-            elif record.status != "done" and record.id not in [job.record.id for job in mine]:  # one film, two names
-                mine.append(_Job(camera, footage, record))
-        jobs.append(sorted(mine, key=lambda job: job.record.status != "running"))  # their next numbers are still free
-    return [mine for mine in jobs if mine]
+            elif record.status != "done" and record.id not in [job.record.id for job in camera_jobs]:
+                camera_jobs.append(_Job(camera, footage, record))  # once, where one film has two names
+        # Interrupted footage goes first, as the numbers that follow in the record are still free.
+        jobs.append(sorted(camera_jobs, key=lambda job: job.record.status != "running"))
+    return [camera_jobs for camera_jobs in jobs if camera_jobs]
 
 
 def _follow(
@@ -220,7 +221,7 @@ def _follow(
     detector: Detector,
     settings: dict[str, dict[str, Any]],
     thinning: Thinning,
-    counted: _Counted,
+    frame_counter: _FrameCounter,
     embedder: Embedder,
 ) -> None:
     """Takes all jobs through decoding, detection and tracking, committing a chunk every CHUNK frames of a camera."""
@@ -234,33 +235,35 @@ def _follow(
             embedder.finish(job.record.id)
 
     by_footage = {job.record.id: job for camera in jobs for job in camera}
-    tracker: dict[int, FootageTracker] = {}
-    sources = [lambda mine=mine: _decode(site, mine, thinning, counted) for mine in jobs]
+    trackers: dict[int, FootageTracker] = {}
+    sources = [
+        lambda camera_jobs=camera_jobs: _decode(site, camera_jobs, thinning, frame_counter) for camera_jobs in jobs
+    ]
     with closing(detections(sources, detector)) as stream:
-        for item, found in stream:
+        for item, people in stream:
             job = by_footage[item.footage]
             if item.failed:
                 site.intake.fail(job.record, item.problems[-1])
-                tracker.pop(item.footage, None)
+                trackers.pop(item.footage, None)
                 continue
-            mine = tracker.get(item.footage)
-            if mine is None:  # only now is all that its numbers follow in the record
+            tracker = trackers.get(item.footage)
+            if tracker is None:  # only now is all that its numbers follow in the record
                 record = site.intake.begin(job.record, settings[job.camera.name])
-                mine = tracker[item.footage] = FootageTracker(
+                tracker = trackers[item.footage] = FootageTracker(
                     job.camera, record, settings[job.camera.name]["tracker"], site.intake.checkpoint(item.footage)
                 )
             if item.frame is not None:
-                mine.take(item.frame, found)
-                counted.advance(job.camera.name)
+                tracker.take(item.frame, people)
+                frame_counter.advance(job.camera.name)
                 if item.resume is not None:
-                    commit(job, mine.chunk(item.resume, item.problems), done=False)
+                    commit(job, tracker.chunk(item.resume, item.problems), done=False)
             else:
-                mine.finish()
-                commit(job, mine.chunk(None, item.problems), done=True)
-                del tracker[item.footage]
+                tracker.finish()
+                commit(job, tracker.chunk(None, item.problems), done=True)
+                del trackers[item.footage]
 
 
-def _decode(site: Site, jobs: list[_Job], thinning: Thinning, counted: _Counted) -> Iterator[Decoded]:
+def _decode(site: Site, jobs: list[_Job], thinning: Thinning, frame_counter: _FrameCounter) -> Iterator[Decoded]:
     """The frames of one camera, footage by footage, each ending with an item without a frame."""
     for job in jobs:
         record = job.record
@@ -274,7 +277,7 @@ def _decode(site: Site, jobs: list[_Job], thinning: Thinning, counted: _Counted)
                 end=thinning.end,
                 resume=resume_of(site.intake.checkpoint(record.id)),
             ) as decoder:
-                counted.expect(job.camera.name, decoder.frames_expected)
+                frame_counter.expect(job.camera.name, decoder.frames_expected)
                 for number, frame in enumerate(decoder, record.frames + 1):
                     if number % CHUNK == 0:
                         yield Decoded(record.id, frame, decoder.resume_point(), (*before, *decoder.problems))

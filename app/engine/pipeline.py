@@ -1,6 +1,8 @@
-"""Decoding, detecting and following overlap: one thread decodes each camera, one detects over all of them in batches,
-and the calling thread follows people and writes the record. Queues between them are short, so memory does not grow with
-the length of the footage; each camera's frames stay in order, so the result does not depend on who was faster.
+"""Decoding, detecting and following overlap.
+
+One thread decodes each camera, and one detects over all cameras in batches. The calling thread follows people and
+writes the record. Queues between them are short, so memory does not grow with the length of the footage. Each camera's
+frames stay in order, so the result does not depend on who was faster.
 """
 
 from __future__ import annotations
@@ -75,10 +77,10 @@ def detections(sources: Sequence[Source], detector: Detector) -> Generator[tuple
 
                 def hand_on() -> None:
                     batch, answer = under_way.popleft()
-                    found = iter(answer.result() if answer is not None else [])
+                    results = iter(answer.result() if answer is not None else [])
                     _put(
                         detected,
-                        [(item, next(found) if item.frame is not None else Detections.empty()) for item in batch],
+                        [(item, next(results) if item.frame is not None else Detections.empty()) for item in batch],
                         stop,
                     )
 

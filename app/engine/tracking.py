@@ -39,25 +39,21 @@ class FootageTracker:
         self._finished: list[Segment] = []
         self._crops: dict[int, list[Crop]] = {}
         self._start = record.start
-        self.frames, self.detections, self.source_frames, self.seconds = (
-            record.frames,
-            record.detections,
-            record.source_frames,
-            record.seconds,
-        )
+        self.frames, self.source_frames, self.seconds = record.frames, record.source_frames, record.seconds
+        self.detections = record.detections
         if checkpoint is not None:
             self._restore(checkpoint)
 
-    def take(self, frame: Frame, found: Detections) -> None:
+    def take(self, frame: Frame, detections: Detections) -> None:
         """Follows one frame."""
-        found = self._unmasked(found, frame.image.shape)
-        self.detections += len(found)
+        detections = self._unmasked(detections, frame.image.shape)
+        self.detections += len(detections)
         self.frames += 1
         self.source_frames = frame.index + 1
         self.seconds = max(self.seconds, frame.time - self._start)
-        tracked = self._tracker.update(frame.time, found)
+        tracked = self._tracker.update(frame.time, detections)
         ids = tracked.ids + (self._first_track - 1)
-        boxes, scores = found.boxes[tracked.detection], found.scores[tracked.detection]
+        boxes, scores = detections.boxes[tracked.detection], detections.scores[tracked.detection]
         looks, sharpness = describe(frame.image, boxes)
         placed = self._cutter.update(frame.index, frame.time, ids, boxes, scores, looks)
         self._keep(placed.finished)
@@ -82,14 +78,14 @@ class FootageTracker:
         finished, crops = self._finished, self._crops
         self._finished, self._crops = [], {}
         return Chunk(
-            finished,
-            crops,
-            self._checkpoint(resume) if resume is not None else b"",
-            self.source_frames,
-            self.frames,
-            self.detections,
-            self.seconds,
-            problems,
+            segments=finished,
+            crops=crops,
+            checkpoint=self._checkpoint(resume) if resume is not None else b"",
+            source_frames=self.source_frames,
+            frames=self.frames,
+            detections=self.detections,
+            seconds=self.seconds,
+            problems=problems,
         )
 
     def _keep(self, finished: list[Segment]) -> None:
@@ -99,10 +95,10 @@ class FootageTracker:
             if crops:
                 self._crops[segment.number] = crops
 
-    def _unmasked(self, found: Detections, shape: tuple[int, ...]) -> Detections:
+    def _unmasked(self, detections: Detections, shape: tuple[int, ...]) -> Detections:
         """Without the people whose feet stand where the camera's mask lies."""
-        if not self._mask_polygons or not len(found):
-            return found
+        if not self._mask_polygons or not len(detections):
+            return detections
         height, width = shape[:2]
         mask = self._mask
         if mask is None or mask.shape != (height, width):
@@ -112,9 +108,9 @@ class FootageTracker:
                 if corners.max() <= 1:
                     corners = corners * (width, height)
                 cv2.fillPoly(mask, [np.rint(corners).astype(np.int32)], 1)
-        x = np.clip((found.boxes[:, 0] + found.boxes[:, 2]) / 2, 0, width - 1).astype(np.intp)
-        y = np.clip(found.boxes[:, 3], 0, height - 1).astype(np.intp)
-        return found.take(mask[y, x] == 0)
+        x = np.clip((detections.boxes[:, 0] + detections.boxes[:, 2]) / 2, 0, width - 1).astype(np.intp)
+        y = np.clip(detections.boxes[:, 3], 0, height - 1).astype(np.intp)
+        return detections.take(mask[y, x] == 0)
 
     def _checkpoint(self, resume: Resume) -> bytes:
         buffer = io.BytesIO()

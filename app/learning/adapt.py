@@ -1,5 +1,8 @@
-"""A site teaches itself its own appearance: unsupervised training on its tracklets, a gate without labels, and a switch
-that leaves the old model serving until the new one is ready in every part."""
+"""A site teaches itself its own appearance.
+
+It trains on the site's tracklets without a label and asks a gate. The old model serves until the new one is ready in
+every part.
+"""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Database:
                 f"There is no site at {folder} (no {FILE} in it): make one with `python -m app.ingest VIDEOS "
                 f"--site {folder}`, or name another with --site."
             )
-        with _told(folder, "written" if write else "read"):
+        with _opening_errors(folder, "written" if write else "read"):
             database = cls(folder, _engine(folder, url, write))
             try:
                 database._prepare(write, new=False)
@@ -81,7 +81,7 @@ class Database:
         ours = (FILE, STORE, OLD_LOCK, leases.FOLDER)
         if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
             raise SiteError(f"{folder} holds other files and is no site: name a new folder with --site.")
-        with _told(folder, "written"):
+        with _opening_errors(folder, "written"):
             url = _postgres(folder)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures of people: for the owner's eyes only
             if url is None:
@@ -99,15 +99,15 @@ class Database:
         if self.postgres:
             self.run(f"SET lock_timeout = '{_WAIT:.0f}s'")
             self.run("SELECT set_config('application_name', %s, false)", leases.program())
-        have = self._format()
-        if have is None and not new:
+        stored = self._format()
+        if stored is None and not new:
             raise SiteError(f"The site at {self.folder} was never begun (its record is empty): ingest into it again.")
-        if have is not None and int(have) > int(FORMAT):
+        if stored is not None and int(stored) > int(FORMAT):
             raise SiteError(
-                f"The site at {self.folder} has format {have}, this program reads {FORMAT}: use the version of "
+                f"The site at {self.folder} has format {stored}, this program reads {FORMAT}: use the version of "
                 "Sightline that made it."
             )
-        if have != FORMAT:
+        if stored != FORMAT:
             if not write:
                 with Database.open(self.folder, write=True):
                     pass
@@ -131,16 +131,16 @@ class Database:
             if not self.postgres:
                 self.run("PRAGMA journal_mode = WAL")
             with self._transaction():
-                have = self._format()  # another process may just have done it
-                if have is None:
+                stored = self._format()  # another process may just have done it
+                if stored is None:
                     metadata.create_all(self._connection)
                     migrations.stamp(self._connection, FORMAT)
                     if not self.postgres:
                         self.run(f"PRAGMA application_id = {_APPLICATION}")
                         self.run(f"PRAGMA user_version = {FORMAT}")
-                elif have != FORMAT:
+                elif stored != FORMAT:
                     if not self.has("alembic_version"):
-                        migrations.stamp(self._connection, have)
+                        migrations.stamp(self._connection, stored)
                     migrations.upgrade(self._connection, self.folder)
 
     def _format(self) -> str | None:
@@ -162,6 +162,7 @@ class Database:
         return sqlalchemy.inspect(self._connection).has_table(table)
 
     def close(self) -> None:
+        """Gives the connection back."""
         self._connection.close()
         self._engine.dispose()
 
@@ -216,7 +217,7 @@ class Database:
         with self._sound():
             return self._connection.execute(statement, values).fetchall()
 
-    def one(self, statement: Executable, **values: Any) -> AnyRow | None:
+    def first(self, statement: Executable, **values: Any) -> AnyRow | None:
         """The first row, or None."""
         with self._sound():
             return self._connection.execute(statement, values).fetchone()
@@ -227,7 +228,7 @@ class Database:
 
     def next_id(self, table: Table) -> int:
         """The next free id of a table, in a transaction that is alone: so ids have no gaps, in both dialects."""
-        row = self.one(select(func.coalesce(func.max(table.c.id), 0) + 1))
+        row = self.first(select(func.coalesce(func.max(table.c.id), 0) + 1))
         assert row is not None
         return int(row[0])
 
@@ -325,9 +326,9 @@ def _postgres(folder: Path) -> URL | None:
     if not path.is_file():
         return None
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-        url = sqlalchemy.make_url(told["record"])
-        if set(told) != {"record"} or url.drivername not in ("postgresql", "postgres"):
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        url = sqlalchemy.make_url(settings["record"])
+        if set(settings) != {"record"} or url.drivername not in ("postgresql", "postgres"):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError, exc.ArgumentError) as error:
         raise SiteError(
@@ -372,7 +373,7 @@ def _connect(folder: Path, write: bool) -> sqlite3.Connection:
 
 
 @contextmanager
-def _told(folder: Path, what: str) -> Iterator[None]:
+def _opening_errors(folder: Path, what: str) -> Iterator[None]:
     """What stands in the way of opening, as a sentence."""
     try:
         yield

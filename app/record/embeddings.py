@@ -159,12 +159,12 @@ class Embeddings:
         if not parts:
             return np.empty(0, np.int64), np.empty((0, *inner, 0), np.float16)
         ids = np.concatenate([part for part, _ in parts])
-        place = np.empty(len(ids), np.int64)
-        place[np.argsort(ids, kind="stable")] = np.arange(len(ids))
+        sorted_row = np.empty(len(ids), np.int64)
+        sorted_row[np.argsort(ids, kind="stable")] = np.arange(len(ids))
         rows = np.empty((len(ids), *parts[0][1].shape[1:]), np.float16)
         start = 0
         for _, part in parts:  # straight to its place: sorting afterwards would hold everything a third time
-            rows[place[start : start + len(part)]] = part
+            rows[sorted_row[start : start + len(part)]] = part
             start += len(part)
         return np.sort(ids), rows
 

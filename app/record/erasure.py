@@ -52,7 +52,7 @@ def erase(
     with database.lease(leases.ERASING):
         _finish(database, folder)
         with database.transaction():
-            _remove_rows(database, [int(one) for one in ids])
+            _remove_rows(database, [int(segment) for segment in ids])
             also()
             if entry is not None:
                 add_entry(database, entry)
@@ -90,11 +90,11 @@ def _remove_rows(database: Database, ids: list[int]) -> None:
             for column, number in ((cameras.c.last_track, row[1]), (cameras.c.last_segment, row[2])):
                 higher = update(cameras).where(cameras.c.id == row[0], column < number)
                 database.execute(higher.values({column.name: number}))
-        whose = (segments.c.id, segments.c.camera_id, segments.c.footage_id)
+        owner_columns = (segments.c.id, segments.c.camera_id, segments.c.footage_id)
         columns = [column.name for column in erasures.c]
-        pieces = select(*whose, *(literal(0).label(name) for name in columns[3:])).where(leaving)
+        pieces = select(*owner_columns, *(literal(0).label(name) for name in columns[3:])).where(leaving)
         database.execute(insert(erasures).from_select(columns, pieces))  # also of those that have no crops
-        pictures = select(*whose, crops.c.shard, crops.c.offset, crops.c.length).join_from(crops, segments)
+        pictures = select(*owner_columns, crops.c.shard, crops.c.offset, crops.c.length).join_from(crops, segments)
         database.execute(insert(erasures).from_select(columns, pictures.where(leaving)))
         for table in (cannot_link, corrections):
             database.execute(delete(table).where(or_(table.c.a.in_(some), table.c.b.in_(some))))
@@ -106,19 +106,19 @@ def _remove_rows(database: Database, ids: list[int]) -> None:
 def _finish(database: Database, folder: Path, progress: Progress = unheard) -> list[str]:
     """Removes the bytes of those whose rows are gone; again and again the same, until it is done."""
     order = (erasures.c.camera_id, erasures.c.footage_id, erasures.c.shard, erasures.c.offset)
-    places = database.all(select(erasures).order_by(*order))
-    if not places:
+    pending_ranges = database.all(select(erasures).order_by(*order))
+    if not pending_ranges:
         return []
-    gone = np.unique(np.array([row.tracklet_id for row in places], np.int64))
+    gone = np.unique(np.array([row.tracklet_id for row in pending_ranges], np.int64))
     anew = {row[0] for row in database.all(select(footage.c.id).where(footage.c.status == "new"))}
     try:
         done = 0
-        for (camera, film, shard), rows in groupby(places, key=lambda row: (row[1], row[2], row[3])):
+        for (camera, film, shard), rows in groupby(pending_ranges, key=lambda row: (row[1], row[2], row[3])):
             ranges = [(row.offset, row.length) for row in rows]
             overwrite(crop_folder(folder, camera), film, shard, ranges)
             done += len(ranges)
-            progress("pictures erased", done, len(places))
-        for (camera, film), _ in groupby(places, key=lambda row: (row[1], row[2])):
+            progress("pictures erased", done, len(pending_ranges))
+        for (camera, film), _ in groupby(pending_ranges, key=lambda row: (row[1], row[2])):
             if film in anew:
                 for path in shards_of(crop_folder(folder, camera), film):
                     wipe(path)

@@ -38,7 +38,7 @@ def forget(
     When it returns, no byte of them is left: in the record and its log, in shards, embeddings, or an adaptation that is
     under way, which begins anew. Raises SiteError where something asked for is not there; then nothing is erased.
     """
-    merge = site.merge()
+    merge = site.merging()
     there = set(site.tracklet_table().ids.tolist())
     leaving = set(tracklets)
     if unknown := leaving - there - site.left_to_erase:  # of those, the same command may have died

@@ -20,7 +20,7 @@ from app.record import erasure
 from app.record.database import Database, no_more
 from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
 from app.record.schema import cameras, cannot_link, crops, footage, segments
-from app.record.shards import Place, ShardWriter, crop_folder
+from app.record.shards import ShardRange, ShardWriter, crop_folder
 
 if TYPE_CHECKING:
     from app.footage import Camera, Footage
@@ -56,14 +56,14 @@ _COMMITTED = (
 
 def read_footage(database: Database, wanted: Select[Any] = FOOTAGE, **values: Any) -> list[FootageRecord]:
     """What the record says of footage: all of it, or that of a statement made from FOOTAGE."""
-    found = []
+    records = []
     for row in database.all(wanted, **values):
-        told = dict(row._mapping)
-        told["path"] = Path(told["path"])
-        told["settings"] = json.loads(told["settings"] or "null")
-        told["problems"] = json.loads(told["problems"])
-        found.append(FootageRecord(**told))
-    return found
+        columns = dict(row._mapping)
+        columns["path"] = Path(columns["path"])
+        columns["settings"] = json.loads(columns["settings"] or "null")
+        columns["problems"] = json.loads(columns["problems"])
+        records.append(FootageRecord(**columns))
+    return records
 
 
 def read_one_footage(database: Database, footage_id: int) -> FootageRecord:
@@ -88,13 +88,14 @@ class Intake:
         self._writers: dict[int, ShardWriter] = {}
 
     def close(self) -> None:
+        """Closes the shards that are open for writing."""
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
 
     def register(
         self,
-        found: Sequence[Camera],
+        leased_cameras: Sequence[Camera],
         settings: Mapping[str, dict[str, Any]],
         *,
         who: str,
@@ -112,10 +113,10 @@ class Intake:
         """
         stale: dict[int, Footage] = {}
         with self._database.transaction():
-            known = []
-            for camera in found:
+            registered = []
+            for camera in leased_cameras:
                 camera_id = self._write_camera(camera)
-                known.append(
+                registered.append(
                     [
                         self._register(camera_id, piece, settings[camera.name], replace, stale)
                         for piece in camera.footage
@@ -129,14 +130,17 @@ class Intake:
             films = {"segments": len(gone), "footage": [str(piece.path) for piece in stale.values()]}
             entry = AuditEntry(time.time(), who, "take in again", films) if len(gone) else None
             erasure.erase(self._database, self._folder, gone, entry, also=partial(start_anew, self._database, stale))
-        return [[(read_one_footage(self._database, number), objection) for number, objection in mine] for mine in known]
+        return [
+            [(read_one_footage(self._database, number), objection) for number, objection in camera_footage]
+            for camera_footage in registered
+        ]
 
     def begin(self, record: FootageRecord, settings: dict[str, Any]) -> FootageRecord:
         """Marks footage as running under these settings, numbering what comes after all that its camera has."""
         with self._database.transaction(alone=False):
             if record.status != "running":
-                camera = self._database.one(select(cameras).where(cameras.c.id == record.camera_id))
-                last = self._database.one(
+                camera = self._database.first(select(cameras).where(cameras.c.id == record.camera_id))
+                last = self._database.first(
                     select(func.max(segments.c.track), func.max(segments.c.number)).where(
                         segments.c.camera_id == record.camera_id
                     )
@@ -154,7 +158,7 @@ class Intake:
 
     def checkpoint(self, footage_id: int) -> bytes | None:
         """The state in which ingest left this footage, if it was interrupted."""
-        row = self._database.one(select(footage.c.checkpoint).where(footage.c.id == footage_id))
+        row = self._database.first(select(footage.c.checkpoint).where(footage.c.id == footage_id))
         return None if row is None else row[0]
 
     def commit(self, record: FootageRecord, chunk: Chunk, *, done: bool) -> None:
@@ -162,12 +166,12 @@ class Intake:
         try:
             writer = self._writer(record)
             before = writer.shard, writer.size
-            places = writer.append(crop.jpeg for pictures in chunk.crops.values() for crop in pictures)
+            shard_ranges = writer.append(crop.jpeg for pictures in chunk.crops.values() for crop in pictures)
         except OSError as error:
             raise no_more(self._folder, error.strerror or str(error)) from error
         try:
             with self._database.transaction(alone=False):
-                self._insert(record, chunk, places)
+                self._insert(record, chunk, shard_ranges)
                 self._database.execute(
                     _COMMITTED,
                     {
@@ -209,7 +213,7 @@ class Intake:
 
     def _write_camera(self, camera: Camera) -> int:
         values = {"time_zone": camera.time_zone, "mask": json.dumps(camera.mask), "min_height": camera.min_height}
-        row = self._database.one(select(cameras.c.id).where(cameras.c.name == camera.name))
+        row = self._database.first(select(cameras.c.id).where(cameras.c.name == camera.name))
         if row is not None:
             self._database.execute(update(cameras).where(cameras.c.id == row.id).values(values))
             return int(row.id)
@@ -221,19 +225,19 @@ class Intake:
         self, camera_id: int, piece: Footage, settings: dict[str, Any], replace: bool, stale: dict[int, Footage]
     ) -> tuple[int, str | None]:
         """A footage's id and what speaks against going on with it; one that must start anew is put into `stale`."""
-        same = self._database.one(
+        same = self._database.first(
             select(footage.c.id)
             .where(footage.c.fingerprint == piece.fingerprint, footage.c.size > 0)
             .order_by(footage.c.camera_id != camera_id, footage.c.id)
         )
-        known = same or self._database.one(
+        stored = same or self._database.first(
             select(footage.c.id).where(footage.c.camera_id == camera_id, footage.c.name == piece.name)
         )
-        if known is None:
+        if stored is None:
             number = self._database.next_id(footage)
             self._database.execute(insert(footage).values(id=number, camera_id=camera_id, **_described(piece)))
             return number, None
-        record = read_one_footage(self._database, known.id)
+        record = read_one_footage(self._database, stored.id)
         if record.camera_id != camera_id:  # its camera's lease is not ours: nothing of it is judged or erased here
             return record.id, None
         objection = None
@@ -244,9 +248,9 @@ class Intake:
             objection = f"{piece.path} {how} since it was ingested ({record.size:,} bytes then, {piece.size:,} now)"
         elif record.settings is not None and record.settings != settings:
             now = {key: value for key, value in settings.items() if record.settings.get(key) != value}
-            other = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
-            objection = f"{piece.path} was ingested with {other}"
-        overtaken = record.status == "running" and self._database.one(
+            differences = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
+            objection = f"{piece.path} was ingested with {differences}"
+        overtaken = record.status == "running" and self._database.first(
             select(segments.c.id)
             .where(
                 segments.c.camera_id == record.camera_id,
@@ -261,7 +265,7 @@ class Intake:
         hint = "run with --replace to drop what came from it and take it in again."
         return record.id, objection and f"{objection}: {hint}"
 
-    def _insert(self, record: FootageRecord, chunk: Chunk, places: list[Place]) -> None:
+    def _insert(self, record: FootageRecord, chunk: Chunk, shard_ranges: list[ShardRange]) -> None:
         base = segment_id(record.camera_id, 0)
         if chunk.segments:
             rows = [
@@ -282,7 +286,11 @@ class Intake:
                 for s in chunk.segments
             ]
             self._database.execute(_ADD_SEGMENT, rows)
-        pictures = [(base + number, k, crop) for number, mine in chunk.crops.items() for k, crop in enumerate(mine)]
+        pictures = [
+            (base + number, k, crop)
+            for number, tracklet_crops in chunk.crops.items()
+            for k, crop in enumerate(tracklet_crops)
+        ]
         if pictures:
             rows = [
                 {
@@ -296,15 +304,15 @@ class Intake:
                     "border": crop.border,
                     "sharpness": crop.sharpness,
                     "height_ratio": crop.height_ratio,
-                    "shard": place.shard,
-                    "offset": place.offset,
-                    "length": place.length,
-                    "crc32": place.crc32,
+                    "shard": shard_range.shard,
+                    "offset": shard_range.offset,
+                    "length": shard_range.length,
+                    "crc32": shard_range.crc32,
                 }
-                for (tracklet, k, crop), place in zip(pictures, places, strict=True)
+                for (tracklet, k, crop), shard_range in zip(pictures, shard_ranges, strict=True)
             ]
             self._database.execute(_ADD_CROP, rows)
-        pairs = sorted({(base + int(other), base + s.number) for s in chunk.segments for other in s.cannot_link})
+        pairs = sorted({(base + int(rival), base + s.number) for s in chunk.segments for rival in s.cannot_link})
         if pairs:
             new = {base + s.number for s in chunk.segments}
             earlier = sorted({a for a, _ in pairs} - new)  # some may have been erased since they were committed

@@ -79,6 +79,7 @@ class FileLeases:
         self._folder = folder
 
     def try_to_take(self, name: str) -> Callable[[], None] | None:
+        """What gives the file's lock back, or None where somebody has it."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -91,6 +92,7 @@ class FileLeases:
         return lambda: os.close(file)
 
     def holder(self, name: str) -> str:
+        """What the holder wrote into the file."""
         try:
             return (self._folder / name).read_text(encoding="utf-8") or "just starting"
         except OSError:
@@ -103,30 +105,32 @@ class AdvisoryLeases:
     def __init__(self, ask: Callable[..., object]) -> None:
         """`ask`: the first column of a query's first row, with parameters."""
         self._ask = ask
-        self._mine: set[str] = set()  # a session may take its own lock twice; threads of one process must not
+        self._held_names: set[str] = set()  # a session may take its own lock twice; threads of one process must not
         self._mutex = threading.Lock()
 
     def try_to_take(self, name: str) -> Callable[[], None] | None:
+        """What gives the advisory lock back, or None where somebody has it."""
         with self._mutex:
-            if name in self._mine or not self._ask(f"SELECT pg_try_advisory_lock({KEY})", name):
+            if name in self._held_names or not self._ask(f"SELECT pg_try_advisory_lock({KEY})", name):
                 return None
-            self._mine.add(name)
+            self._held_names.add(name)
 
         def give_back() -> None:
             with self._mutex:
-                self._mine.discard(name)
+                self._held_names.discard(name)
                 self._ask(f"SELECT pg_advisory_unlock({KEY})", name)
 
         return give_back
 
     def holder(self, name: str) -> str:
-        found = self._ask(
+        """How the session that has the lock calls itself."""
+        holder_name = self._ask(
             "SELECT application_name || coalesce(' on ' || host(client_addr), '') FROM pg_locks JOIN pg_stat_activity "
             "USING (pid) WHERE locktype = 'advisory' AND granted AND pg_locks.database = (SELECT oid FROM pg_database "
             f"WHERE datname = current_database()) AND (classid::bigint << 32) + objid::bigint = {KEY} LIMIT 1",
             name,
         )
-        return str(found or "just ending")
+        return str(holder_name or "just ending")
 
 
 # Advisory locks are the database's; a site is one schema of it.

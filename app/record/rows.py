@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app.record.shards import Place
+from app.record.shards import ShardRange
 from trackers.tracklets import Segment
 
 _BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
@@ -135,7 +135,7 @@ class CropRecord:
     score: float
     camera_id: int
     footage_id: int
-    place: Place
+    shard_range: ShardRange
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +172,7 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class Merge:
+class Merging:
     """What one merging found: rows of tracklets that belong together have the same numbers."""
 
     id: int
@@ -226,11 +226,11 @@ class Chunk:
     problems: Sequence[str] = ()
 
 
-def lookup(known: NDArray[np.int64], asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def lookup(sorted_ids: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where in `known` `(n,)`, ascending, each of `asked` stands, and whether it is there; if not, 0."""
-    row = np.searchsorted(known, asked)
-    row[row == len(known)] = 0
-    there = known[row] == asked if len(known) else np.zeros(asked.shape, bool)
+    row = np.searchsorted(sorted_ids, ids)
+    row[row == len(sorted_ids)] = 0
+    there = sorted_ids[row] == ids if len(sorted_ids) else np.zeros(ids.shape, bool)
     return np.where(there, row, 0), there
 
 

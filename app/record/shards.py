@@ -20,7 +20,7 @@ SHARD_BYTES = 256 * 2**20  # a new shard is begun when one is larger
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ShardRange:
     """Where one crop lies."""
 
     shard: int
@@ -42,10 +42,10 @@ class ShardWriter:
         self._file = os.open(shard_path(folder, footage, shard), os.O_WRONLY | os.O_CREAT, 0o600)
         os.ftruncate(self._file, size)
 
-    def append(self, crops: Iterable[bytes]) -> list[Place]:
+    def append(self, crops: Iterable[bytes]) -> list[ShardRange]:
         """Writes crops and makes them durable. A failure (disk full) leaves no trace of them; the OSError goes on."""
         before = self.shard, self.size
-        places: list[Place] = []
+        shard_ranges: list[ShardRange] = []
         try:
             for crop in crops:
                 if self.size >= SHARD_BYTES:
@@ -53,13 +53,13 @@ class ShardWriter:
                 written = 0
                 while written < len(crop):  # a nearly full disk takes a part first and fails at the rest
                     written += os.pwrite(self._file, crop[written:], self.size + written)
-                places.append(Place(self.shard, self.size, len(crop), zlib.crc32(crop)))
+                shard_ranges.append(ShardRange(self.shard, self.size, len(crop), zlib.crc32(crop)))
                 self.size += len(crop)
             os.fsync(self._file)
         except OSError:
             self.rewind(*before)
             raise
-        return places
+        return shard_ranges
 
     def rewind(self, shard: int, size: int) -> None:
         """Cuts off what was written behind a place; for when the record could not commit it."""
@@ -72,6 +72,7 @@ class ShardWriter:
         os.ftruncate(self._file, size)
 
     def close(self) -> None:
+        """Closes the shard that is open."""
         os.close(self._file)
 
     def _sync_and_open(self, shard: int, size: int) -> None:
@@ -91,6 +92,7 @@ def crop_folder(site: Path, camera_id: int) -> Path:
 
 @lru_cache(1024)
 def shard_path(folder: Path, footage: int, shard: int) -> Path:
+    """Where a shard of a footage is."""
     return folder / f"{footage}-{shard:03d}.shard"
 
 
@@ -99,21 +101,21 @@ def shards_of(folder: Path, footage: int) -> list[Path]:
     return sorted(folder.glob(f"{footage}-*.shard"))
 
 
-def read_crop(folder: Path, footage: int, place: Place) -> bytes:
+def read_crop(folder: Path, footage: int, shard_range: ShardRange) -> bytes:
     """The JPEG bytes at a place. Raises ValueError where they are missing or damaged."""
-    path = shard_path(folder, footage, place.shard)
+    path = shard_path(folder, footage, shard_range.shard)
     try:
         with path.open("rb") as file:
-            file.seek(place.offset)
-            data = file.read(place.length)
+            file.seek(shard_range.offset)
+            data = file.read(shard_range.length)
     except OSError as error:
         raise ValueError(f"{path} can't be read ({error.strerror})") from error
-    if len(data) != place.length or zlib.crc32(data) != place.crc32:
-        raise ValueError(f"{path}: the crop at byte {place.offset} is damaged")
+    if len(data) != shard_range.length or zlib.crc32(data) != shard_range.crc32:
+        raise ValueError(f"{path}: the crop at byte {shard_range.offset} is damaged")
     return data
 
 
-def overwrite(folder: Path, footage: int, shard: int, places: Iterable[tuple[int, int]]) -> None:
+def overwrite(folder: Path, footage: int, shard: int, ranges: Iterable[tuple[int, int]]) -> None:
     """Overwrites `(offset, length)` ranges of a shard with zeros, durably; of a shard that is gone, nothing."""
     try:
         file = os.open(shard_path(folder, footage, shard), os.O_WRONLY)
@@ -121,7 +123,7 @@ def overwrite(folder: Path, footage: int, shard: int, places: Iterable[tuple[int
         return
     try:
         end = os.fstat(file).st_size
-        for offset, length in places:
+        for offset, length in ranges:
             os.pwrite(file, bytes(max(0, min(length, end - offset))), offset)
         os.fsync(file)
     finally:

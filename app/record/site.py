@@ -30,7 +30,7 @@ from app.record.rows import (
     Correction,
     CropRecord,
     FootageRecord,
-    Merge,
+    Merging,
     ModelRecord,
     SegmentRecord,
     TrackletTable,
@@ -48,7 +48,7 @@ from app.record.schema import (
     segments,
     splits,
 )
-from app.record.shards import Place, crop_folder, read_crop
+from app.record.shards import ShardRange, crop_folder, read_crop
 from trackers.tracklets import Kind
 
 # Statements that run often are made once.
@@ -66,13 +66,13 @@ _SEGMENTS = (
     .order_by(segments.c.id)
 )
 _BOXES = select(segments.c.boxes).where(segments.c.id == bindparam("id"))
-_PLACE = (crops.c.shard, crops.c.offset, crops.c.length, crops.c.crc32)
+_SHARD_RANGE = (crops.c.shard, crops.c.offset, crops.c.length, crops.c.crc32)
 _CROPS = (
     select(
         *(crops.c[name] for name in ("tracklet_id", "number", "frame", "time")),
         *(crops.c[name] for name in ("x1", "y1", "x2", "y2", "score")),
         *(segments.c.camera_id, segments.c.footage_id),
-        *_PLACE,
+        *_SHARD_RANGE,
     )
     .join_from(crops, segments)
     .where(crops.c.tracklet_id.in_(bindparam("ids", expanding=True)))
@@ -124,6 +124,7 @@ class Site:
         self.close()
 
     def close(self) -> None:
+        """Closes shards and the record."""
         self.intake.close()
         self.database.close()
 
@@ -138,8 +139,6 @@ class Site:
             yield
         except OSError as error:
             raise no_more(self.path, error.strerror or str(error)) from error
-
-    # --- footage and its progress
 
     # --- what the site holds
 
@@ -224,11 +223,11 @@ class Site:
             wanted = wanted.where(cameras.c.name == camera)
         if kind is not None:
             wanted = wanted.where(segments.c.kind == str(kind))
-        return [SegmentRecord(*row) for row in self.database.all(wanted)]
+        return [SegmentRecord(**row._mapping) for row in self.database.all(wanted)]
 
     def boxes(self, segment: int) -> Boxes:
         """The boxes of one segment, by frame. Raises ValueError where they are damaged, LookupError without them."""
-        row = self.database.one(_BOXES, id=int(segment))
+        row = self.database.first(_BOXES, id=int(segment))
         if row is None:
             raise LookupError(f"the site at {self.path} has no segment {segment}")
         return Boxes.unpacked(row[0])
@@ -239,7 +238,7 @@ class Site:
 
     def crops_of(self, ids: Sequence[int]) -> dict[int, list[CropRecord]]:
         """The crops of a few tracklets, by time; none of one that is not in the site."""
-        found: dict[int, list[CropRecord]] = {tracklet_id: [] for tracklet_id in ids}
+        crops_by_tracklet: dict[int, list[CropRecord]] = {tracklet_id: [] for tracklet_id in ids}
         for row in self.database.all(_CROPS, ids=list(ids)):
             crop = CropRecord(
                 tracklet_id=row[0],
@@ -250,14 +249,14 @@ class Site:
                 score=row[8],
                 camera_id=row[9],
                 footage_id=row[10],
-                place=Place(*row[11:]),
+                shard_range=ShardRange(shard=row[11], offset=row[12], length=row[13], crc32=row[14]),
             )
-            found[crop.tracklet_id].append(crop)
-        return found
+            crops_by_tracklet[crop.tracklet_id].append(crop)
+        return crops_by_tracklet
 
     def crop_jpeg(self, crop: CropRecord) -> bytes:
         """The JPEG bytes of a crop. Raises ValueError where they are missing or damaged."""
-        return read_crop(self.crop_folder(crop.camera_id), crop.footage_id, crop.place)
+        return read_crop(self.crop_folder(crop.camera_id), crop.footage_id, crop.shard_range)
 
     def crop_folder(self, camera_id: int) -> Path:
         """Where the shards of a camera are."""
@@ -277,7 +276,9 @@ class Site:
         ids, camera_ids, footage_ids = (np.array(column, np.int64) for column in columns[:3])
         start, end = (np.array(column, np.float64) for column in columns[3:])
         rows = lookup(np.array(list(names), np.int64), camera_ids)[0]
-        return TrackletTable(ids, rows, footage_ids, start, end, tuple(names.values()))
+        return TrackletTable(
+            ids=ids, cameras=rows, footage=footage_ids, start=start, end=end, names=tuple(names.values())
+        )
 
     def tracklets_of(self, footage_id: int) -> NDArray[np.int64]:
         """Ids `(n,)`, ascending, of a footage's tracklets."""
@@ -329,7 +330,7 @@ class Site:
         }
         same = models.c.name == model.name
         with self.database.transaction():
-            if self.database.one(select(models.c.id).where(same)) is None:
+            if self.database.first(select(models.c.id).where(same)) is None:
                 row = {"id": self.database.next_id(models), "name": model.name, **values}
                 self.database.execute(insert(models).values(row))
             else:
@@ -355,26 +356,35 @@ class Site:
         with self.database.transaction():
             there = set(self.database.ids(select(segments.c.id).where(_IS_TRACKLET)).tolist())
             rows = [
-                {"tracklet_id": one, "held": int(kept)}
-                for one, kept in zip(ids.tolist(), held.tolist())
-                if one in there
+                {"tracklet_id": tracklet_id, "held": int(kept)}
+                for tracklet_id, kept in zip(ids.tolist(), held.tolist())
+                if tracklet_id in there
             ]
             if rows:
                 self.database.execute(insert(splits), rows)
 
     # --- trajectories and identities
 
-    def merge(self) -> Merge | None:
+    def merging(self) -> Merging | None:
         """The latest merging."""
-        row = self.database.one(select(merges).order_by(merges.c.id.desc()).limit(1))
+        row = self.database.first(select(merges).order_by(merges.c.id.desc()).limit(1))
         if row is None:
             return None
         columns = (members.c.tracklet_id, members.c.trajectory, members.c.identity)
         rows = self.database.all(select(*columns).where(members.c.merge_id == row.id).order_by(members.c.tracklet_id))
         table = np.array([tuple(member) for member in rows], np.int64).reshape(-1, 3)
-        return Merge(row.id, row.made, row.model, json.loads(row.settings), json.loads(row.summary), *table.T)
+        return Merging(
+            id=row.id,
+            made=row.made,
+            model=row.model,
+            settings=json.loads(row.settings),
+            summary=json.loads(row.summary),
+            ids=table[:, 0],
+            trajectories=table[:, 1],
+            identities=table[:, 2],
+        )
 
-    def add_merge(self, merge: Merge, entry: AuditEntry, *, keep: int) -> int:
+    def add_merging(self, merge: Merging, entry: AuditEntry, *, keep: int) -> int:
         """Adds what a merging found (its id is given here), forgets all but the latest `keep`, and notes who merged.
 
         Tracklets that were erased meanwhile are left out.
@@ -385,16 +395,18 @@ class Site:
             values |= {"settings": json.dumps(merge.settings), "summary": json.dumps(merge.summary)}
             self.database.execute(insert(merges).values(values))
             there = lookup(self.database.ids(_TABLE.with_only_columns(segments.c.id)), merge.ids)[1]
-            columns = (merge.ids[there].tolist(), merge.trajectories[there].tolist(), merge.identities[there].tolist())
-            names = ("tracklet_id", "trajectory", "identity")
-            rows = [{"merge_id": number, **dict(zip(names, row))} for row in zip(*columns, strict=True)]
+            columns = np.stack([merge.ids, merge.trajectories, merge.identities], axis=1)[there]
+            rows = [
+                {"merge_id": number, "tracklet_id": tracklet_id, "trajectory": trajectory, "identity": identity}
+                for tracklet_id, trajectory, identity in columns.tolist()
+            ]
             if rows:
                 self.database.execute(insert(members), rows)
             self._drop_merges(self.database.ids(select(merges.c.id).order_by(merges.c.id.desc())).tolist()[keep:])
             add_entry(self.database, entry)
         return number
 
-    def undo_merge(self, entry: AuditEntry) -> bool:
+    def undo_merging(self, entry: AuditEntry) -> bool:
         """Takes back the latest merging and notes who did; False where there is none."""
         with self.database.transaction():
             latest = self.database.ids(select(merges.c.id).order_by(merges.c.id.desc()).limit(1)).tolist()
@@ -410,21 +422,24 @@ class Site:
     def corrections(self) -> list[Correction]:
         """What people said of pairs of tracklets, oldest first."""
         columns = (corrections.c.kind, corrections.c.a, corrections.c.b)
-        return [Correction(*row) for row in self.database.all(select(*columns).order_by(corrections.c.id))]
+        rows = self.database.all(select(*columns).order_by(corrections.c.id))
+        return [Correction(kind=row.kind, a=row.a, b=row.b) for row in rows]
 
-    def correct(self, said: Sequence[Correction], who: str, time: float) -> None:
+    def correct(self, new_corrections: Sequence[Correction], who: str, time: float) -> None:
         """Adds what a person said; it replaces what was said of the same pairs before.
 
         Raises SiteError where it is of no pair of tracklets; then nothing is added.
         """
         with self.database.transaction():
             there = set(self.database.ids(_TABLE.with_only_columns(segments.c.id)).tolist())
-            for one in said:
-                if one.a == one.b or not {one.a, one.b} <= there:
-                    raise SiteError(f"{one.a} and {one.b} are not two tracklets of the site at {self.path}.")
-                a, b = sorted((one.a, one.b))
+            for correction in new_corrections:
+                if correction.a == correction.b or not {correction.a, correction.b} <= there:
+                    raise SiteError(
+                        f"{correction.a} and {correction.b} are not two tracklets of the site at {self.path}."
+                    )
+                a, b = sorted((correction.a, correction.b))
                 self.database.execute(delete(corrections).where(corrections.c.a == a, corrections.c.b == b))
-                row = {"id": self.database.next_id(corrections), "made": time, "who": who, "kind": one.kind}
+                row = {"id": self.database.next_id(corrections), "made": time, "who": who, "kind": correction.kind}
                 self.database.execute(insert(corrections).values({**row, "a": a, "b": b}))
 
     # --- who asked, and what is erased
@@ -461,7 +476,6 @@ class Site:
         anew: interrupted footage of which nothing is kept, whose camera's lease the caller holds. Returns what may
         still hold bytes that can't be reached from here, a sentence each. Raises StorageError where bytes are left.
         """
-
         stale = {record.id: None for record in anew}
         also = partial(start_anew, self.database, stale)
         return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)

@@ -61,8 +61,8 @@ def _of_the_record(site: Site) -> Iterator[str]:
         .join(cameras, cameras.c.id == a.c.camera_id)
         .where((a.c.kind != str(Kind.TRACKLET)) | (b.c.kind != str(Kind.TRACKLET)) | apart)
     )
-    for camera, one, other in database.all(pairs):
-        yield f"camera {camera}: tracklets {one} and {other} cannot be linked, but were not seen together"
+    for camera, first, second in database.all(pairs):
+        yield f"camera {camera}: tracklets {first} and {second} cannot be linked, but were not seen together"
 
 
 def _of_footage(site: Site, row: FootageRecord) -> list[str]:

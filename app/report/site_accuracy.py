@@ -72,7 +72,7 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
     if not on_somebody.any():
         raise SiteError(f"None of the tracklets of {site.path} is on a person that {truth} knows.")
     person_in_camera = np.unique(np.stack([camera_of, person], 1), axis=0, return_inverse=True)[1].ravel()
-    merge, trajectories, identities, idf1 = site.merge(), None, None, None
+    merge, trajectories, identities, idf1 = site.merging(), None, None, None
     if merge is not None:
         trajectory, identity = merge.of(ids)
         trajectories = _groups(person_in_camera[on_somebody], trajectory[on_somebody])

@@ -37,7 +37,7 @@ def gallery_of(site: Site, model: str) -> Gallery:
     row, there = lookup(table.ids, ids)
     ids = ids[there]
     own = drawn = without_camera(stored[there], table.cameras[row[there]])
-    merge = site.merge()
+    merge = site.merging()
     if merge is not None and len(merge.ids) and len(ids):
         drawn = own.copy()
         identity = merge.of(ids)[1]

@@ -15,9 +15,8 @@ from app.encoders.versions import bring_up_to_date, calibrate, serving, store_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
-from app.record.rows import AuditEntry, Correction, Merge, lookup
-from reid import merging
-from reid.merging import MergeError, Seen
+from app.record.rows import AuditEntry, Correction, Merging, lookup
+from reid.merging import MergeError, MergeRules, Seen, merge_tracklets
 from reid.normalised import normalised
 
 KEPT = 5  # mergings that can be undone
@@ -60,17 +59,17 @@ def merge(
 def undo(site: Site, *, who: str) -> bool:
     """Takes back the latest merging; returns whether an earlier one holds now. Raises SiteError where there is none."""
     with site.lease(MERGING):
-        if not site.undo_merge(AuditEntry(time.time(), who, "merge undone", {})):
+        if not site.undo_merging(AuditEntry(time.time(), who, "merge undone", {})):
             raise SiteError(f"The site at {site.path} has no merging to undo.")
         model = serving(site)
         site.set_calibration(model.name, calibrate(site, model).to_json())
-        return site.merge() is not None
+        return site.merging() is not None
 
 
 def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeReport:
     began = time.monotonic()
     bring_up_to_date(site, progress)
-    model, before = serving(site), site.merge()
+    model, before = serving(site), site.merging()
     try:
         seen, names = _seen(site, model.name)
         if not len(seen):
@@ -78,7 +77,7 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
             )
         earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        within, across = merging.merge(seen, merging.MergeRules(), method=method, previous=earlier)
+        within, across = merge_tracklets(seen, MergeRules(), method=method, previous=earlier)
     except MergeError as error:
         raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
     transits = [
@@ -94,11 +93,11 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
     ]
     overlapping = [[names[a], names[b]] for a, b in across.overlapping]
     summary = {"transits": transits, "overlapping": overlapping}
-    merging_now = Merge(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
+    merging_now = Merging(0, time.time(), model.name, {"method": method}, summary, seen.ids, within, across.labels)
     changed = before is None or not _same(before, merging_now)
     if changed:
         entry = AuditEntry(merging_now.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
-        site.add_merge(merging_now, entry, keep=KEPT)
+        site.add_merging(merging_now, entry, keep=KEPT)
         site.set_calibration(model.name, calibrate(site, model).to_json())  # it learns from identities, too
     return MergeReport(
         tracklets=len(seen.ids),
@@ -143,13 +142,13 @@ def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
     return seen, table.names
 
 
-def _earlier(before: Merge, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _earlier(before: Merging, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Trajectories and identities that tracklets had; -1 of new ones."""
     trajectories, identities = before.of(ids)
     return trajectories.clip(-1), identities.clip(-1)
 
 
-def _same(first: Merge, second: Merge) -> bool:
+def _same(first: Merging, second: Merging) -> bool:
     return first.settings == second.settings and all(
         np.array_equal(getattr(first, name), getattr(second, name)) for name in ("ids", "trajectories", "identities")
     )

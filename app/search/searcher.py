@@ -86,7 +86,7 @@ class Searcher:
         self.calibration = calibration_of(self.model)
         self.table = site.tracklet_table()
         self._embedded = np.isin(self.table.ids, self.index.ids)
-        self._merge = site.merge()
+        self._merge = site.merging()
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Crops of any size, RGB → `(N, D)`."""

@@ -231,9 +231,9 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
     training = np.flatnonzero(~validating)
     network = Training(config, int(crops.people.max()) + 1, seed).to(device)
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    undecayed = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}],
+        [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": undecayed, "weight_decay": 0.0}],
         lr=recipe.learning_rate,
     )
     people = torch.from_numpy(crops.people).to(device)
@@ -252,7 +252,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
         machine = f"{machine}, torch {torch.__version__}"
         write_line(log, {"step": 0, "machine": machine, "threads": torch.get_num_threads()})
     saved = logged = time.monotonic()
-    begun, shown = saved - seconds, 0
+    begun, crops_shown = saved - seconds, 0
     progress("training steps", done, steps)
     for epoch in range(done // steps_an_epoch, recipe.epochs):
         network.train()
@@ -264,8 +264,8 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
                 parameters["lr"] = learning_rate(recipe, step, steps)
             dice = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
             pictures = augment(crops.take(batch).to(device, non_blocking=True), config.height, config.width, dice)
-            chosen = torch.from_numpy(batch).to(device)
-            person, camera, group = people[chosen], cameras[chosen], groups[chosen]
+            batch_index = torch.from_numpy(batch).to(device)
+            person, camera, group = people[batch_index], cameras[batch_index], groups[batch_index]
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fast):
                 embeddings = forward(pictures)
             cosines = embeddings.float() @ functional.normalize(network.prototypes).T
@@ -274,16 +274,21 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
             optimiser.zero_grad(set_to_none=True)
             (identity + contrast).backward()
             optimiser.step()
-            done, shown = step + 1, shown + len(batch)
+            done, crops_shown = step + 1, crops_shown + len(batch)
             progress("training steps", done, steps)
             if done % LOG_EVERY == 0:
                 now = time.monotonic()
                 losses = {"identity": round(identity.item(), 4), "contrast": round(contrast.item(), 4)}
                 if not math.isfinite(sum(losses.values())):
                     raise MakingError(f"the loss is no number at step {done}: start anew with a lower rate")
-                line = {"step": done, "of": steps, **losses, "images_per_second": round(shown / (now - logged), 1)}
+                line = {
+                    "step": done,
+                    "of": steps,
+                    **losses,
+                    "images_per_second": round(crops_shown / (now - logged), 1),
+                }
                 write_line(log, line | {"seconds": round(now - begun)})
-                logged, shown = now, 0
+                logged, crops_shown = now, 0
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
                 saved = time.monotonic()
@@ -291,7 +296,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
         write_line(
             log, {"step": done, "epoch": epoch + 1, "mAP": round(scores.mAP, 4), "rank1": round(scores.rank1, 4)}
         )
-        logged, shown = time.monotonic(), 0
+        logged, crops_shown = time.monotonic(), 0
     save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
     return network.encoder.cpu().eval()
 

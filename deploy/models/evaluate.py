@@ -32,7 +32,7 @@ class Accuracy(NamedTuple):
 
 
 def match(
-    found: Detections, truth: NDArray[np.floating], counts: NDArray[np.bool_], least_iou: float = LEAST_IOU
+    detections: Detections, truth: NDArray[np.floating], counts: NDArray[np.bool_], least_iou: float = LEAST_IOU
 ) -> Matched:
     """One frame's detections against the people who are there.
 
@@ -41,14 +41,14 @@ def match(
     that lies to `least_iou` of its own area within such a person: half-hidden people are often found in part.
 
     Args:
-        found: The detections.
+        detections: Of one frame.
         truth: (N, 4) `x1 y1 x2 y2` px of all people.
         counts: (N,) which of them are to be found.
         least_iou: At which a detection takes a person.
     """
-    order = np.argsort(-found.scores, kind="stable")
-    overlap = iou(found.boxes[order].astype(np.float64), truth.astype(np.float64))
-    within = coverage_of_first(found.boxes[order], truth[~counts])
+    order = np.argsort(-detections.scores, kind="stable")
+    overlap = iou(detections.boxes[order].astype(np.float64), truth.astype(np.float64))
+    within = coverage_of_first(detections.boxes[order], truth[~counts])
     free = np.ones(len(truth), bool)
     right, ignored = np.zeros(len(order), bool), np.zeros(len(order), bool)
     for row, shared in enumerate(overlap):
@@ -61,13 +61,13 @@ def match(
                 break
         else:
             ignored[row] = bool((within[row] >= least_iou).any())
-    return Matched(found.scores[order][~ignored], right[~ignored], int(counts.sum()))
+    return Matched(detections.scores[order][~ignored], right[~ignored], int(counts.sum()))
 
 
-def coverage_of_first(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
+def coverage_of_first(boxes: NDArray[np.floating], people: NDArray[np.floating]) -> NDArray[np.float64]:
     """`(N, M)`, entry `(i, j)` is the share of `boxes[i]` that lies in `others[j]`."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    low = np.maximum(boxes[:, None, :2], people[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], people[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2, dtype=np.float64)
     return shared / np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64), 1e-9)[:, None]
 

@@ -89,8 +89,8 @@ class Crops(Dataset):
         return self.recipe.steps * self.recipe.batch
 
     def __getitem__(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        epoch, place = divmod(k, len(self.images))
-        frame = int(shuffled(self.seed, epoch, len(self.images))[place])
+        epoch, position = divmod(k, len(self.images))
+        frame = int(shuffled(self.seed, epoch, len(self.images))[position])
         rng = np.random.default_rng([self.seed, k])
         side = self.recipe.sides[k // self.recipe.batch % len(self.recipe.sides)]
         image = read_picture(self.images[frame])
@@ -244,10 +244,10 @@ def train(frames: Path, out: Path, recipe: Recipe, seed: int, progress: Progress
     average = ModelEMA(network, decay=0.9995, tau=1000)
     step = 0
     checkpoint = out / "last.pt"
-    about = {"recipe": asdict(recipe), "seed": seed}
+    origin = {"recipe": asdict(recipe), "seed": seed}
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        if saved["about"] != about:
+        if saved["about"] != origin:
             raise OtherRunError(f"{checkpoint} is of another recipe or seed; give another --out, or remove it.")
         network.load_state_dict(saved["network"])
         average.ema.load_state_dict(saved["average"])
@@ -295,21 +295,21 @@ def train(frames: Path, out: Path, recipe: Recipe, seed: int, progress: Progress
                 parts, since = torch.zeros(3), time.perf_counter()
             if step % recipe.save_every == 0 or step == recipe.steps:
                 state = {"network": network.state_dict(), "average": average.ema.state_dict(), "step": step}
-                save(checkpoint, {**state, "optimiser": optimiser.state_dict(), "about": about})
+                save(checkpoint, {**state, "optimiser": optimiser.state_dict(), "about": origin})
             progress("training steps", step, recipe.steps)
     return average.ema
 
 
 def floats(value: Any) -> Any:
     """The same tensor or list of tensors in float32: the loss is computed so."""
-    return [one.float() for one in value] if isinstance(value, list) else value.float()
+    return [tensor.float() for tensor in value] if isinstance(value, list) else value.float()
 
 
 def parameter_groups(network: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
     """Kernels, which decay, and biases and norms, which do not."""
     kernels = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    undecayed = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
+    return [{"params": kernels, "weight_decay": decay}, {"params": undecayed, "weight_decay": 0.0}]
 
 
 def learning_rate(step: int, recipe: Recipe) -> float:
@@ -350,8 +350,14 @@ def export(network: Any, path: Path, *, shift: float = 0.0) -> None:
                 dynamo=False,
             )
         model = onnx.load(part)
-        about = {"names": {0: "person"}, "imgsz": list(SIZE), "stride": STRIDE, "task": "detect", "license": "AGPL-3.0"}
-        onnx.helper.set_model_props(model, {key: str(value) for key, value in about.items()})
+        properties = {
+            "names": {0: "person"},
+            "imgsz": list(SIZE),
+            "stride": STRIDE,
+            "task": "detect",
+            "license": "AGPL-3.0",
+        }
+        onnx.helper.set_model_props(model, {key: str(value) for key, value in properties.items()})
         onnx.save(model, part)
 
 
@@ -364,11 +370,11 @@ def look(path: Path, frames: Path) -> list[Matched]:
         some = images[first : first + detector.batch]
         pictures = [read_picture(image) for image in some]
         answers = detector.detect([Frame("", first + i, 0.0, picture) for i, picture in enumerate(pictures)])
-        for image, picture, found in zip(some, pictures, answers, strict=True):
+        for image, picture, detections in zip(some, pictures, answers, strict=True):
             height, width = picture.shape[:2]
             people = read_labels(frames / "labels" / f"{image.stem}.txt") * (width, height, width, height)
             boxes = np.concatenate([people[:, :2] - people[:, 2:] / 2, people[:, :2] + people[:, 2:] / 2], axis=1)
-            results.append(match(found, boxes, people[:, 3] >= LEAST_HEIGHT))
+            results.append(match(detections, boxes, people[:, 3] >= LEAST_HEIGHT))
     return results
 
 
@@ -384,14 +390,14 @@ def best_score(frames: Sequence[Matched]) -> float:
     return float(np.clip(scores[order][np.argmax(harmonic)], 0.02, 0.98))
 
 
-def write_card(path: Path, model: Path, recipe: str, chosen: Recipe, seed: int, figures: Accuracy) -> None:
+def write_card(path: Path, model: Path, recipe_name: str, recipe: Recipe, seed: int, figures: Accuracy) -> None:
     """The card of `model`. A table that `bench.detector` wrote beside it as `bench.md` is taken up."""
     data = model.read_bytes()
     network = build(seed)
     count = sum(p.numel() for p in network.parameters())
     table = path.with_name("bench.md")
     measured = table.read_text(encoding="utf-8").strip() if table.is_file() else "See docs/benchmarks/detector.md."
-    rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(chosen).items())
+    rows = "\n".join(f"| {name} | {value} |" for name, value in asdict(recipe).items())
     path.write_text(
         f"""# person.onnx, a person detector
 
@@ -406,11 +412,11 @@ def write_card(path: Path, model: Path, recipe: str, chosen: Recipe, seed: int, 
 | licence | AGPL-3.0 |
 
 ## Data
-{chosen.frames} frames of {chosen.width}x{chosen.height} px, rendered by `sample_videos.world.shots` from seed {seed}:
+{recipe.frames} frames of {recipe.width}x{recipe.height} px, rendered by `sample_videos.world.shots` from seed {seed}:
 random places, people, light and cameras. No photograph, no other network and no label made by hand had a part in it.
 The named scenes of the films, their people and seeds were not used.
 
-## Recipe `{recipe}`
+## Recipe `{recipe_name}`
 Trained from random weights on crops, each seen through a random camera (`another_camera`), with AdamW; the average of
 the weights over the last steps was taken.
 
@@ -418,10 +424,10 @@ the weights over the last steps was taken.
 |---|---|
 {rows}
 
-Command: `python -m deploy.models.person --out RUN --recipe {recipe} --seed {seed}`
+Command: `python -m deploy.models.person --out RUN --recipe {recipe_name} --seed {seed}`
 
 ## Figures
-On {chosen.held_out} rendered frames of other places and people (seed {seed + 1}), people from {LEAST_HEIGHT} px at that
+On {recipe.held_out} rendered frames of other places and people (seed {seed + 1}), people from {LEAST_HEIGHT} px at that
 size, IoU 0.5 (scores are shifted so that precision and recall balance best at 0.5):
 
 | average precision | precision | recall | people |
@@ -454,8 +460,8 @@ def render(folder: Path, count: int, seed: int, recipe: Recipe, progress: Progre
     from sample_videos.world.shots import write_frames  # numba, which nothing else here needs
 
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    told = functools.partial(progress, f"cameras rendered for {folder.name}")
-    write_frames(folder, count, seed, width=recipe.width, height=recipe.height, workers=workers, done=told)
+    report = functools.partial(progress, f"cameras rendered for {folder.name}")
+    write_frames(folder, count, seed, width=recipe.width, height=recipe.height, workers=workers, done=report)
 
 
 def finish(network: Any, out: Path, held_out: Path, name: str, recipe: Recipe, seed: int) -> Path:

@@ -201,7 +201,7 @@ class Course:
     trained: float = 0.0
     """Spent on training, without waiting and validating."""
     steps: int = 0
-    shown: int = 0
+    crops_shown: int = 0
     """Crops, each as often as it was shown."""
 
     @property
@@ -242,10 +242,10 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
         def save(*, finished: bool) -> None:
             scores = validate(network.encoder, pool)
             save_encoder(network.encoder, out / f"{LARGE}.safetensors")
-            told = figures(course, recipe, pool, len(pool.present - before), network.encoder, scores)
-            told |= {"seed": seed, "renderers": workers, "lost_renderers": lost, "finished": finished}
-            write_whole(out / "figures.json", json.dumps(told, indent=2) + "\n")
-            write_line(log, {"step": course.steps, "people": told["people"], "validation": told["validation"]})
+            report = figures(course, recipe, pool, len(pool.present - before), network.encoder, scores)
+            report |= {"seed": seed, "renderers": workers, "lost_renderers": lost, "finished": finished}
+            write_whole(out / "figures.json", json.dumps(report, indent=2) + "\n")
+            write_line(log, {"step": course.steps, "people": report["people"], "validation": report["validation"]})
 
         while course.seconds < ends:
             lost = tell_new(renderers.lost(), lost)
@@ -258,7 +258,7 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
                 raise MakingError(
                     "\n".join(["there are too few people to learn from, and nobody renders more:", *lost])
                 )
-            if not full_batch or (rendering and course.shown >= recipe.looks * crops):
+            if not full_batch or (rendering and course.crops_shown >= recipe.looks * crops):
                 time.sleep(WAIT_SECONDS)
                 continue
             batches = deal(training, recipe, np.random.default_rng([seed, course.steps]))
@@ -270,7 +270,7 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
                     break
                 rate = learning_rate((course.seconds - course.first) / (ends - course.first))
                 losses = step(network, optimiser, pool, batch, rate, seed * 1_000_003 + course.steps)
-                course.steps, course.shown = course.steps + 1, course.shown + batch.numel()
+                course.steps, course.crops_shown = course.steps + 1, course.crops_shown + batch.numel()
                 if course.steps % LOG_EVERY == 0:
                     identity, contrast = losses.tolist()
                     if not math.isfinite(identity + contrast):
@@ -298,8 +298,8 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
 def make_optimiser(network: Training) -> torch.optim.Optimizer:
     """AdamW; kernels decay, biases and norms do not."""
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
+    undecayed = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": undecayed, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=LEARNING_RATE, fused=network.prototypes.is_cuda)
 
 
@@ -332,10 +332,10 @@ def validate(encoder: Encoder, pool: Pool) -> RetrievalScores | None:
     return evaluate_retrieval(embedded, embedded)
 
 
-def tell_new(lost: list[str], told: list[str]) -> list[str]:
+def tell_new(lost: list[str], reported: list[str]) -> list[str]:
     """Warns of each renderer that was lost since the last look; the training goes on without it."""
     for message in lost:
-        if message not in told:
+        if message not in reported:
             errors.print(f"Warning: {message}; the others go on", markup=False, soft_wrap=True)
     return lost
 
@@ -354,10 +354,10 @@ def figures(
         "people": training * groups.people,
         "held_out_people": groups.people if HELD_OUT in pool.present else 0,
         "crops": crops,
-        "crops_shown": course.shown,
-        "looks": round(course.shown / max(1, crops), 2),
+        "crops_shown": course.crops_shown,
+        "looks": round(course.crops_shown / max(1, crops), 2),
         "steps": course.steps,
-        "images_per_second": round(course.shown / max(course.trained, 1e-9), 1),
+        "images_per_second": round(course.crops_shown / max(course.trained, 1e-9), 1),
         "rendered_crops_per_second": round(rendered * groups.crops / course.seconds, 1),
         "seconds": round(course.seconds, 1),
         "seconds_to_first_step": None if course.first is None else round(course.first, 1),
@@ -368,21 +368,21 @@ def figures(
     }
 
 
-def describe(told: dict[str, Any], command: str) -> str:
+def describe(report: dict[str, Any], command: str) -> str:
     """The lines of the card that say how it was made."""
-    used, groups = told["recipe"], told["recipe"]["groups"]
-    kept = "the last weights" if told["finished"] else "stopped before its time, the weights of its last full minute"
+    used, groups, minutes = report["recipe"], report["recipe"]["groups"], report["seconds"] / 60
+    kept = "the last weights" if report["finished"] else "stopped before its time, the weights of its last full minute"
     return f"""\
-- **Data**: {told["people"]:,} people rendered by `sample_videos/world` in groups of {groups["people"]}, each person
-  in {groups["styles"]} random cameras of the group, {groups["shots"]} crops in each; {told["held_out_people"]} more
+- **Data**: {report["people"]:,} people rendered by `sample_videos/world` in groups of {groups["people"]}, each person
+  in {groups["styles"]} random cameras of the group, {groups["shots"]} crops in each; {report["held_out_people"]} more
   people only to validate. No real picture, no label by hand.
-- **Recipe**: `deploy.models.streamed`: people come while it learns; each crop shown {told["looks"]:.0f} times on
+- **Recipe**: `deploy.models.streamed`: people come while it learns; each crop shown {report["looks"]:.0f} times on
   average; a batch has {used["parts"]} × {used["people_a_part"]} × {used["crops_a_person"]} crops; identity softmax and
   supervised contrastive loss across cameras, both among people who share cameras; heavy augmentation
   (`reid/augment.py`); AdamW, rate by the clock; {kept}.
 - **Command**: `{command}`; it is bound by time, so another machine gets other weights.
-- **Machine**: {told["machine"]}, {told["cores"]} cores, torch {told["torch"]}: {told["seconds"] / 60:.1f} minutes,
-  {told["images_per_second"]:.0f} images/s trained, {told["rendered_crops_per_second"]:.0f} crops/s rendered."""
+- **Machine**: {report["machine"]}, {report["cores"]} cores, torch {report["torch"]}: {minutes:.1f} minutes,
+  {report["images_per_second"]:.0f} images/s trained, {report["rendered_crops_per_second"]:.0f} crops/s rendered."""
 
 
 def command(
@@ -406,13 +406,13 @@ def command(
     if not weights.is_file():
         lost = stream(out, RECIPES[recipe], seed, minutes, workers)
     worst = export_checked(weights, onnx)
-    told = json.loads((out / "figures.json").read_text(encoding="utf-8"))
+    report = json.loads((out / "figures.json").read_text(encoding="utf-8"))
     line = (
-        f"python -m deploy.models.streamed --out RUN --recipe {recipe} --seed {told['seed']} "
+        f"python -m deploy.models.streamed --out RUN --recipe {recipe} --seed {report['seed']} "
         f"--minutes {minutes:g} --install"
     )
-    scores = told["validation"] or {"mAP": math.nan, "rank1": math.nan}
-    made = Made(LARGE, describe(told, line), scores["mAP"], scores["rank1"], worst)
+    scores = report["validation"] or {"mAP": math.nan, "rank1": math.nan}
+    made = Made(LARGE, describe(report, line), scores["mAP"], scores["rank1"], worst)
     text.write_text(card(out, load_encoder(weights), made, [weights]), encoding="utf-8")
     if installs:
         install([weights, text])

@@ -15,7 +15,7 @@ WIDTHS = {  # β of Table 7: channels of the first convolution and of the three 
 
 
 def pointwise(inputs: int, outputs: int, *, linear: bool = False) -> nn.Sequential:
-    """1×1 convolution and batch normalisation; ReLU unless `linear`."""
+    """1×1 convolution and batch normalisation, and ReLU unless `linear`."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers) if linear else nn.Sequential(*layers, nn.ReLU(inplace=True))
 
@@ -64,10 +64,10 @@ class OmniScaleBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) → (N, outputs, h, w)."""
         reduced = self.reduce(x)
-        first, *others = (self.gate(stream(reduced)) for stream in self.streams)
+        first, *deeper = (self.gate(stream(reduced)) for stream in self.streams)
         total = first
-        for other in others:
-            total = total + other
+        for stream_map in deeper:
+            total = total + stream_map
         return functional.relu(self.expand(total) + self.shortcut(x))
 
 
@@ -83,7 +83,7 @@ def osnet(name: str) -> nn.Sequential:
     inputs = stem
     for stage, outputs in enumerate(stages):
         layers += [OmniScaleBlock(inputs, outputs), OmniScaleBlock(outputs, outputs)]
-        layers.append(pointwise(outputs, outputs))  # between stages, before the map is halved; at the end, conv5
+        layers.append(pointwise(outputs, outputs))  # between stages, before the map is halved. At the end, conv5
         if stage < len(stages) - 1:
             layers.append(nn.AvgPool2d(2))
         inputs = outputs

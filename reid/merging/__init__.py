@@ -1,14 +1,14 @@
 """Joins tracklets: within a camera to trajectories, across cameras to identities. Arrays in, labels out.
 
-    trajectory, found = merge(Seen(…), MergeRules(), previous=(before, known))
+    trajectory, people = merge_tracklets(Seen(…), MergeRules(), previous=(trajectory_before, identity_before))
 
-What a user said is absolute, what the tracker saw nearly so, time and place rule out what nobody can do, and only the
+What a user said is absolute, and what the tracker saw nearly so. Time and place rule out what nobody can do. Only the
 rest is left to looks. The same tracklets give the same labels in whatever order they come.
 """
 
 from reid.merging.context import contextual, probability
 from reid.merging.identities import Identities, identities
-from reid.merging.merge import merge
+from reid.merging.merge import merge_tracklets
 from reid.merging.seen import MergeError, MergeRules, Seen
 from reid.merging.trajectories import joined, trajectories
 from reid.merging.transit import TransitTime
@@ -22,7 +22,7 @@ __all__ = [
     "contextual",
     "identities",
     "joined",
-    "merge",
+    "merge_tracklets",
     "probability",
     "trajectories",
 ]

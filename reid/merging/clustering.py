@@ -1,8 +1,8 @@
 """Agglomerative clustering under constraints: the best pair of groups is joined first, never across a constraint.
 
-Two groups' linkage is the log-odds of the average similarity of all their pairs, which the sums of their embeddings
-give exactly, plus the best evidence that one of their candidate pairs carries. Only candidates are looked at, so the
-memory is that of the embeddings and the candidates, not T × T.
+Two groups' linkage is the log-odds of the average similarity of all their pairs. The sums of their embeddings give that
+average exactly. The best evidence that one of their candidate pairs carries is added to it. Only candidates are looked
+at, so the memory is that of the embeddings and the candidates, not T × T.
 """
 
 from __future__ import annotations
@@ -28,12 +28,20 @@ def agglomerate(
     log_odds: LogOdds,
     least: float,
 ) -> NDArray[np.int64]:
-    """(T,) labels of T rows: the least row of each cluster.
+    """Joins rows to clusters.
 
-    embedding: (T, D), rows of length 1. group: (T,) which belong together from the start. pairs: (E, 2) candidate rows,
-    evidence: (E,) log-odds beside their looks. cannot_link: (P, 2) rows that stay apart, unless `group` joins them.
-    together: whether two groups of rows may be one; must not become true again when either grows. least: linkage above
-    which groups are joined.
+    Args:
+        embedding: (T, D), rows of length 1.
+        group: (T,) equal for rows that belong together from the start.
+        pairs: (E, 2) candidate rows.
+        evidence: (E,) log-odds of the candidates beside their looks.
+        cannot_link: (P, 2) rows that stay apart, unless `group` joins them.
+        together: Whether two groups of rows may be one. It must not become true again when either grows.
+        log_odds: Of a similarity.
+        least: Linkage above which groups are joined.
+
+    Returns:
+        (T,) the least row of each row's cluster.
     """
     rows = np.arange(len(group))
     _, first, group = np.unique(group, return_index=True, return_inverse=True)
@@ -61,12 +69,12 @@ def agglomerate(
     version = [0] * len(rows)
     heap: list[tuple[float, float, int, int, int, int]] = []
 
-    def propose(a: int, others: list[int]) -> None:
-        """Queues the links of `a` to `others` that are worth it; equal ones by similarity, then by number."""
-        similarity = (total[others] @ total[a]).astype(np.float64) / (size[others] * size[a])
-        linkage = log_odds(similarity) + [near[a][b] for b in others]
+    def propose(a: int, partners: list[int]) -> None:
+        """Queues the links of `a` to `partners` that are worth it. Equal ones go by similarity, then by number."""
+        similarity = (total[partners] @ total[a]).astype(np.float64) / (size[partners] * size[a])
+        linkage = log_odds(similarity) + [near[a][b] for b in partners]
         for k in np.nonzero(linkage > least)[0].tolist():
-            low, high = min(a, others[k]), max(a, others[k])
+            low, high = min(a, partners[k]), max(a, partners[k])
             entry = (-float(linkage[k]), -float(similarity[k]), low, high, version[low], version[high])
             heapq.heappush(heap, entry)
 
@@ -98,6 +106,6 @@ def agglomerate(
         if near[a]:
             propose(a, sorted(near[a]))
 
-    for head, mine in members.items():
-        number[mine] = head
+    for head, cluster_rows in members.items():
+        number[cluster_rows] = head
     return number

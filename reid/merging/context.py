@@ -2,9 +2,9 @@
 
 Two steps, both without labels. What a camera does to everybody's embedding is taken out: the difference of its mean
 from that of all cameras. Then each tracklet is described by its k-reciprocal neighbours (Zhong et al., CVPR 2017, Eq. 7
-with the averaging of §3.4): who resembles the same others is alike, whatever the light. The paper compares such
-encodings by the Jaccard distance; their cosine orders pairs as well and is a dot product, so that the similarities of
-groups are sums of rows, and clustering needs no matrix of all pairs.
+with the averaging of §3.4). Who resembles the same others is alike, whatever the light. The paper compares such
+encodings by the Jaccard distance. Their cosine orders pairs as well and is a dot product. So the similarities of groups
+are sums of rows, and clustering needs no matrix of all pairs.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ from reid.rerank import Reranking, encodings
 NEIGHBOURS = 12  # k1
 SHARE = 1 / 40  # of all tracklets, that k1 is at most: among few, everybody would be everybody's neighbour
 LOOKS = 0.5  # λ, the embedding's own share of the similarity
-WIDTH = 512  # of the neighbours' part; more tracklets are projected to it at random, which adds 1 / √WIDTH of noise
+WIDTH = 512  # of the neighbours' part. More tracklets are projected to it at random, with noise of 1 / √WIDTH
 SHARPNESS = 20.0  # log-odds a unit of similarity
 
 
 def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(T, D) embeddings of tracklets, of length 1 → (T, D + W) of length 1, W at most WIDTH.
+    """Describes tracklets by their looks and their neighbours.
 
-    Their dot product is λ of the embeddings' cosine and 1 − λ of that of their neighbourhoods.
+    Args:
+        rows: (T, D) embeddings of length 1.
+        camera: (T,) any numbers.
+
+    Returns:
+        (T, D + W) rows of length 1, W at most WIDTH. Their dot product is λ of the embeddings' cosine and 1 − λ of that
+        of their neighbourhoods.
     """
     count = len(rows)
     shifted = without_camera(rows, camera)

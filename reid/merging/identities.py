@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtrc
 
 from reid.merging.clustering import agglomerate
-from reid.merging.motion import Motion
+from reid.merging.motion import CLOCK_SLACK, Motion
 from reid.merging.seen import (
     LogOdds,
     MergeError,
@@ -26,13 +26,15 @@ from reid.neighbours import mutual_pairs, nearest_rows
 
 _AWAY = 5.0  # s out of a camera's sight after which it is another visit
 _MOST_EVIDENCE = 4.0  # log-odds of a transit time, about what the sharpest density gives
+_RECIPROCITY = 5.0  # by how much the odds rise where two are each other's nearest of all that two cameras saw
+_CONFIDENT = 0.9  # posterior probability above which a match across cameras teaches transit times and shared views
 _FEWEST_SHARED = 5  # simultaneous matches from which on two views may overlap
 _CHANCE = 0.001  # that so many are simultaneous though the matches have nothing to do with time
 
 
 @dataclass(frozen=True, eq=False)
 class Identities:
-    """Who is who, and what was learned of the place on the way."""
+    """Who is who, and what was learned of the site's cameras on the way."""
 
     labels: NDArray[np.int64]  # (T,) equal where tracklets show one person
     transit: tuple[TransitTime, ...]  # by origin and destination
@@ -46,11 +48,24 @@ def identities(
     probability: Probability,
     previous: NDArray[np.int64] | None = None,
 ) -> Identities:
-    """Joins trajectories (T,), as `trajectories` gives them, to identities.
+    """Joins trajectories to identities.
 
-    First without times, strictly; what that is sure of teaches which cameras share a view and how long people take from
-    one to another; then with those, `rules.passes` in all. Nobody is in a camera twice at once, nor in two cameras that
-    share no view. previous: (T,) labels of an earlier run, −1 for new tracklets; identities keep their numbers.
+    The first pass is strict and knows no times. What it is sure of teaches which cameras share a view and how long
+    people take from one to another. Later passes use that, `rules.passes` in all. Nobody is in a camera twice at once,
+    nor in two cameras that share no view.
+
+    Args:
+        seen: T tracklets.
+        trajectory: (T,) labels as `trajectories` gives them.
+        rules: When trajectories are joined.
+        probability: Of one person, by similarity across cameras.
+        previous: (T,) labels of an earlier run, −1 for new tracklets. Identities keep their numbers.
+
+    Returns:
+        The identities.
+
+    Raises:
+        MergeError: A trajectory is of several cameras, or joins tracklets that are said to be two people.
     """
     ordered, order = seen.by_id()
     merging = _Merging(ordered, np.asarray(trajectory, np.int64)[order], rules, tabulated(probability))
@@ -58,10 +73,10 @@ def identities(
     shared = merging.shared_views()
     transits, label = NOTHING, merging.unit
     for number in range(rules.passes):
-        certainty = rules.certainty if number == rules.passes - 1 else max(rules.certainty, rules.confident)
+        certainty = rules.certainty if number == rules.passes - 1 else max(rules.certainty, _CONFIDENT)
         label = merging.joined(shared, transits, certainty)
         if number < rules.passes - 1:
-            transits = learned(merging.visits, *merging.matches(label), rules.clock_slack)
+            transits = learned(merging.visits, *merging.matches(label))
     labels = np.empty_like(label)
     labels[order] = renamed(label, None if previous is None else np.asarray(previous, np.int64)[order])
     times = tuple(
@@ -76,16 +91,16 @@ class _Merging:
 
     def __init__(self, seen: Seen, trajectory: NDArray[np.int64], rules: MergeRules, log_odds: LogOdds) -> None:
         self.seen, self.rules, self.log_odds = seen, rules, log_odds
-        self.motion = Motion.of(seen, rules)
+        self.motion = Motion.of(seen)
         self.cameras = int(self.motion.camera.max(initial=-1)) + 1
-        _, first, mine = np.unique(trajectory, return_index=True, return_inverse=True)
-        if (self.motion.camera != self.motion.camera[first][mine]).any():
+        _, first, trajectory_index = np.unique(trajectory, return_index=True, return_inverse=True)
+        if (self.motion.camera != self.motion.camera[first][trajectory_index]).any():
             raise MergeError("a trajectory holds tracklets of several cameras")
-        # Must-links join whole trajectories; tracklets of one unit are never taken apart.
-        chain = np.stack([np.arange(len(seen)), first[mine]], axis=1)
+        # Must-links join whole trajectories. Tracklets of one unit are never taken apart.
+        chain = np.stack([np.arange(len(seen)), first[trajectory_index]], axis=1)
         self.unit = components(len(seen), np.concatenate([chain, seen.must_link]))
         seen.check(self.unit)
-        visit = _stays(mine, seen.start, seen.end)
+        visit = _stays(trajectory_index, seen.start, seen.end)
         _, self.head, self.visit = np.unique(visit, return_index=True, return_inverse=True)
         count = len(self.head)
         start, end = np.full(count, np.inf), np.full(count, -np.inf)
@@ -106,21 +121,21 @@ class _Merging:
         are never simultaneous, and those that are wrong are as often as any pair.
         """
         matches = mutual_pairs(self.sums, self.visits.camera)
-        sure = logit(max(self.rules.certainty, self.rules.confident))
-        matches = matches[self._looks(matches) + np.log(self.rules.reciprocity) > sure]
+        sure = logit(max(self.rules.certainty, _CONFIDENT))
+        matches = matches[self._looks(matches) + np.log(_RECIPROCITY) > sure]
         shared = np.eye(self.cameras, dtype=bool)
         for a in range(self.cameras):
             for b in range(a + 1, self.cameras):
-                mine = matches[
+                between = matches[
                     (self.visits.camera[matches] == [a, b]).all(1) | (self.visits.camera[matches] == [b, a]).all(1)
                 ]
-                at_once = int(self._at_once(*mine.T).sum())
+                at_once = int(self._at_once(*between.T).sum())
                 if at_once >= _FEWEST_SHARED:
                     stays = [np.nonzero(self.visits.camera == c)[0] for c in (a, b)]
                     thin = [stay[:: 1 + len(stay) // 1000] for stay in stays]
                     by_chance = float(self._at_once(thin[0][:, None], thin[1]).mean())
                     # As scipy.stats.binom.sf, whose import takes a second.
-                    at_least = bdtrc(at_once - 1, len(mine), by_chance)
+                    at_least = bdtrc(at_once - 1, len(between), by_chance)
                     shared[a, b] = shared[b, a] = at_least < _CHANCE
         return shared
 
@@ -132,14 +147,20 @@ class _Merging:
         a, b = pairs.T
         across = self.visits.camera[a] != self.visits.camera[b]
         evidence = np.minimum(transits.evidence(self.visits, a, b), _MOST_EVIDENCE) * across
-        evidence += np.log(self.rules.reciprocity) * self._mutual(pairs, looks + evidence)
+        evidence += np.log(_RECIPROCITY) * self._mutual(pairs, looks + evidence)
         least = logit(certainty)
-        hopeful = looks + _MOST_EVIDENCE + np.log(self.rules.reciprocity) > least
+        hopeful = looks + _MOST_EVIDENCE + np.log(_RECIPROCITY) > least
         facts = np.concatenate([self.seen.cannot_link, self.seen.apart])
         facts = facts[motion.possible(*facts.T)]  # else time or place keeps them apart anyway
         return agglomerate(
-            *(self.seen.embedding, self.unit, self.head[pairs[hopeful]], evidence[hopeful]),
-            *(facts, motion.together, self.log_odds, least),
+            embedding=self.seen.embedding,
+            group=self.unit,
+            pairs=self.head[pairs[hopeful]],
+            evidence=evidence[hopeful],
+            cannot_link=facts,
+            together=motion.together,
+            log_odds=self.log_odds,
+            least=least,
         )
 
     def _feasible(self, shared: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -168,16 +189,16 @@ class _Merging:
 
     def _at_once(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
         start, end = self.visits.start, self.visits.end
-        return np.maximum(start[a], start[b]) - np.minimum(end[a], end[b]) < -self.rules.clock_slack
+        return np.maximum(start[a], start[b]) - np.minimum(end[a], end[b]) < -CLOCK_SLACK
 
     def _looks(self, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
         """(P,) log-odds of the average similarity of all tracklets of two visits."""
-        found = [np.zeros(0)]
+        odds = [np.zeros(0)]
         for first in range(0, len(pairs), 2**15):
             a, b = pairs[first : first + 2**15].T
             similarity = np.einsum("pd,pd->p", self.sums[a], self.sums[b]) / (self.size[a] * self.size[b])
-            found.append(self.log_odds(similarity))
-        return np.concatenate(found)
+            odds.append(self.log_odds(similarity))
+        return np.concatenate(odds)
 
     def _candidates(self) -> NDArray[np.int64]:
         """(P, 2) visits a < b that look alike: of each the nearest in its own camera and in all others together."""
@@ -185,11 +206,11 @@ class _Merging:
         camera = self.visits.camera
         for number in range(self.cameras):
             inside, outside = np.flatnonzero(camera == number), np.flatnonzero(camera != number)
-            for others in (inside, outside):
+            for gallery in (inside, outside):
                 rows, columns = nearest_rows(
-                    self.sums[inside], self.sums[others], self.rules.neighbours, same=others is inside
+                    self.sums[inside], self.sums[gallery], self.rules.neighbours, same=gallery is inside
                 ).T
-                pairs.append(np.stack([inside[rows], others[columns]], 1))
+                pairs.append(np.stack([inside[rows], gallery[columns]], 1))
         return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
 
 

@@ -13,11 +13,12 @@ from reid.merging.seen import MergeRules, Seen
 from reid.merging.trajectories import trajectories
 
 APART = 1e9  # s between the clocks of cameras that have none in common
+ACROSS = 0.55  # similarity of `contextual` rows at which looks are undecided across cameras. Chosen as `within` is
 
 Labels = NDArray[np.int64]
 
 
-def merge(
+def merge_tracklets(
     seen: Seen,
     rules: MergeRules,
     *,
@@ -25,14 +26,24 @@ def merge(
     shared_clock: bool = True,
     previous: tuple[Labels | None, Labels | None] = (None, None),
 ) -> tuple[Labels, Identities]:
-    """Trajectories (T,) and identities of tracklets whose embeddings are as the encoder gave them.
+    """Joins tracklets to trajectories and these to identities.
 
-    method: as for `trajectories`; UTAL's way knows looks alone. shared_clock: times of different cameras can be
-    compared; then nobody is in two places at once. previous: what both were before. Raises MergeError.
+    Args:
+        seen: T tracklets, with embeddings as the encoder gave them.
+        rules: When tracklets are joined.
+        method: As for `trajectories`. UTAL's way knows looks alone.
+        shared_clock: Times of different cameras can be compared. Then nobody is in two places at once.
+        previous: Labels (T,) of trajectories and of identities before.
+
+    Returns:
+        Labels (T,) of trajectories, and the identities.
+
+    Raises:
+        MergeError: Corrections contradict each other, or there is no such method.
     """
     if not shared_clock:
         seen = replace(seen, start=seen.start + APART * seen.camera, end=seen.end + APART * seen.camera)
     around = replace(seen, embedding=contextual(seen.embedding, seen.camera))
     looked_at = seen if method == "utal" else around
     within = trajectories(looked_at, rules, probability(rules.within), method, previous[0])
-    return within, identities(around, within, rules, probability(rules.across), previous[1])
+    return within, identities(around, within, rules, probability(ACROSS), previous[1])

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from reid.merging.clustering import agglomerate
-from reid.merging.motion import Motion
+from reid.merging.motion import CONTINUITY, Motion
 from reid.merging.seen import LogOdds, MergeError, MergeRules, Probability, Seen, logit, renamed, tabulated
 from reid.neighbours import nearest_rows
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 UTAL_NEIGHBOURS = 4  # K of UTAL's Eq. 4
 UTAL_AFFINITY = 0.5  # of tracking refinement, its §4.3
+_CROWD = 5
+"""Of those who come into view after somebody's end, how many may be that person at full odds.
+
+Beyond them the odds of each fall as one over their number: among all who pass in a day somebody looks alike by chance.
+"""
 _CHUNK = 2**15  # pairs whose embeddings are fetched at once
 
 
@@ -31,21 +36,32 @@ def trajectories(
     method: str = "constrained",
     previous: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
-    """(T,) int64, equal where tracklets of one camera are one person's trajectory.
+    """Joins tracklets of one camera to trajectories.
 
-    `constrained`: agglomerative clustering on looks, time and place, under constraints. `utal`: the tracking refinement
-    of UTAL (§4.3), which knows looks alone: neither facts nor corrections. previous: (T,) labels of an earlier run, −1
-    for new tracklets; trajectories keep the number of the one they share most tracklets with.
+    Args:
+        seen: T tracklets.
+        rules: When tracklets are joined.
+        probability: Of one person, by similarity within a camera.
+        method: `constrained` clusters by looks, time and position, under constraints. `utal` is the tracking refinement
+            of UTAL (§4.3), which knows looks alone, neither facts nor corrections.
+        previous: (T,) labels of an earlier run, −1 for new tracklets. A trajectory keeps the number of the one with
+            which it shares most tracklets.
+
+    Returns:
+        (T,) int64, equal where tracklets are one person's trajectory.
+
+    Raises:
+        MergeError: There is no such method.
     """
     ordered, order = seen.by_id()
     if method == "utal":
-        found = _as_utal(ordered)
+        label = _as_utal(ordered)
     elif method == "constrained":
-        found = _constrained(ordered, rules, tabulated(probability))
+        label = _constrained(ordered, rules, tabulated(probability))
     else:
         raise MergeError(f"there is no method {method!r}: trajectories are made by `constrained` or `utal`")
-    labels = np.empty_like(found)
-    labels[order] = renamed(found, None if previous is None else np.asarray(previous, np.int64)[order])
+    labels = np.empty_like(label)
+    labels[order] = renamed(label, None if previous is None else np.asarray(previous, np.int64)[order])
     return labels
 
 
@@ -64,20 +80,20 @@ def _as_utal(seen: Seen) -> NDArray[np.int64]:
 def joined(labels: SoftLabels, threshold: float = UTAL_AFFINITY) -> Tensor:
     """(T,) int64, equal where tracklets join into one trajectory: UTAL's tracking refinement (§4.3, Table 6).
 
-    Edges where the affinity (Eq. 4) exceeds `threshold`. The graph of nearest neighbours is directed, and the paper
-    cites an algorithm for strongly connected components, so both directions must lead back.
+    There are edges where the affinity (Eq. 4) exceeds `threshold`. The graph of nearest neighbours is directed. The
+    paper cites an algorithm for strongly connected components, so both directions must lead back.
     """
     import torch
 
-    row, place = (labels.affinity > threshold).nonzero(as_tuple=True)
-    column = labels.column[row, place]
+    row, entry = (labels.affinity > threshold).nonzero(as_tuple=True)
+    column = labels.column[row, entry]
     size = len(labels.column)
     edges = coo_array((np.ones(len(row)), (row.cpu().numpy(), column.cpu().numpy())), shape=(size, size))
     return torch.from_numpy(connected_components(edges, connection="strong")[1]).long().to(row.device)
 
 
 def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np.int64]:
-    motion = Motion.of(seen, rules)
+    motion = Motion.of(seen)
     least = logit(rules.certainty)
     pairs = np.concatenate([look_alikes(seen, motion.camera, rules.neighbours), motion.successors(rules.neighbours)])
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
@@ -86,18 +102,24 @@ def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np
         part = pairs[first : first + _CHUNK]
         part = part[motion.possible(*part.T)]
         looks = log_odds(np.einsum("pd,pd->p", seen.embedding[part[:, 0]], seen.embedding[part[:, 1]]))
-        part = part[looks + np.log(rules.continuity) > least]  # others cannot carry a join
+        part = part[looks + np.log(CONTINUITY) > least]  # no other pair can carry a join
         kept.append(part)
-        passed = np.log(rules.crowd / np.maximum(motion.crowd(*part.T), rules.crowd))
+        passed = np.log(_CROWD / np.maximum(motion.crowd(*part.T), _CROWD))
         worth.append(motion.continuity(*part.T) + passed)
     facts = np.concatenate([seen.cannot_link, seen.apart])
     facts = facts[motion.possible(*facts.T)]  # else time or place keeps them apart anyway
     # What corrections join across cameras grows as one here, too: else two cameras could each join what is apart.
-    found = agglomerate(
-        *(seen.embedding, seen.linked, np.concatenate(kept), np.concatenate(worth)),
-        *(facts, motion.together, log_odds, least),
+    label = agglomerate(
+        embedding=seen.embedding,
+        group=seen.linked,
+        pairs=np.concatenate(kept),
+        evidence=np.concatenate(worth),
+        cannot_link=facts,
+        together=motion.together,
+        log_odds=log_odds,
+        least=least,
     )
-    return np.unique(np.stack([found, motion.camera]), axis=1, return_inverse=True)[1].ravel()
+    return np.unique(np.stack([label, motion.camera]), axis=1, return_inverse=True)[1].ravel()
 
 
 def look_alikes(seen: Seen, camera: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 For each ordered pair of cameras: the density of the time from leaving one to appearing in the other among confident
 matches, against the density among all pairs of people. Times are compared on a scale that is even near 0 and
-logarithmic far off, as a second more matters after three and not after a thousand.
+logarithmic far off. A second more matters after three and not after a thousand.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from reid.merging.motion import CLOCK_SLACK
 
 _GRID = 512  # points of a density
 _FEWEST = 8  # matches from which on times are evidence: fewer would mostly confirm themselves
@@ -38,7 +40,7 @@ class Visits:
     """V trajectories as stays in front of a camera."""
 
     camera: NDArray[np.int64]  # (V,) 0 … C − 1
-    start: NDArray[np.float64]  # (V,) s; NaN: unknown
+    start: NDArray[np.float64]  # (V,) s. NaN: unknown
     end: NDArray[np.float64]
 
     def way(
@@ -52,7 +54,7 @@ class Visits:
 
 @dataclass(frozen=True, eq=False)
 class Transits:
-    """Log-odds that transit times add; 0 between cameras of which nothing is known."""
+    """Log-odds that transit times add. They are 0 between cameras of which nothing is known."""
 
     times: tuple[TransitTime, ...]  # `origin` and `destination` 0 … C − 1
     grid: NDArray[np.float64]  # (G,) on the scale
@@ -61,53 +63,58 @@ class Transits:
     def evidence(self, visits: Visits, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         """(P,) of pairs of visits in different cameras."""
         origin, destination, seconds = visits.way(a, b)
-        found = np.zeros(len(a))
-        for (one, other), table in self.log_odds.items():
-            mine = (origin == one) & (destination == other) & np.isfinite(seconds)
-            found[mine] = np.interp(_scaled(seconds[mine]), self.grid, table)
-        return found
+        odds = np.zeros(len(a))
+        for (first_camera, second_camera), table in self.log_odds.items():
+            on_way = (origin == first_camera) & (destination == second_camera) & np.isfinite(seconds)
+            odds[on_way] = np.interp(_scaled(seconds[on_way]), self.grid, table)
+        return odds
 
 
 NOTHING = Transits((), np.zeros(1), {})
 
 
-def learned(visits: Visits, a: NDArray[np.int64], b: NDArray[np.int64], clock_slack: float) -> Transits:
+def learned(visits: Visits, a: NDArray[np.int64], b: NDArray[np.int64]) -> Transits:
     """Transit times from matches: pairs (P,) of visits, in different cameras, one right after the other.
 
-    The learned density is mixed with the background, the less the more matches there are, so that no time ever becomes
+    The learned density is mixed with the background, the less the more matches there are. So no time ever becomes
     impossible. The background is that of all pairs of visits of the two cameras that do not come at once.
     """
     origin, destination, seconds = visits.way(a, b)
-    known = np.isfinite(seconds)
-    if not known.any():
+    timed = np.isfinite(seconds)
+    if not timed.any():
         return NOTHING
     scale = _scaled(seconds)
     everything = visits.end[np.isfinite(visits.end)].max() - visits.start[np.isfinite(visits.start)].min()
-    grid = np.linspace(min(scale[known].min(), _scaled(np.array(-clock_slack))) - 1, _scaled(everything) + 1, _GRID)
+    grid = np.linspace(min(scale[timed].min(), _scaled(np.array(-CLOCK_SLACK))) - 1, _scaled(everything) + 1, _GRID)
     times, tables = [], {}
-    for one, other in sorted(set(zip(origin[known].tolist(), destination[known].tolist()))):
-        mine = known & (origin == one) & (destination == other)
-        low, middle, high = np.percentile(seconds[mine], [10, 50, 90]).tolist()
-        count = int(mine.sum())
-        times.append(TransitTime(one, other, count, middle, low, high))
+    for first_camera, second_camera in sorted(set(zip(origin[timed].tolist(), destination[timed].tolist()))):
+        on_way = timed & (origin == first_camera) & (destination == second_camera)
+        low, middle, high = np.percentile(seconds[on_way], [10, 50, 90]).tolist()
+        count = int(on_way.sum())
+        times.append(
+            TransitTime(origin=first_camera, destination=second_camera, count=count, median=middle, p10=low, p90=high)
+        )
         if count < _FEWEST:
             continue
-        background = _background(visits, one, other, min(-clock_slack, float(seconds[mine].min())), grid)
-        spread = (
-            np.diff(np.percentile(scale[mine], [25, 75]))[0] / 1.34
-        )  # as a normal density's; few strays do not widen
+        background = _background(
+            visits, first_camera, second_camera, min(-CLOCK_SLACK, float(seconds[on_way].min())), grid
+        )
+        # As a normal density's, which few strays do not widen.
+        spread = np.diff(np.percentile(scale[on_way], [25, 75]))[0] / 1.34
         width = max(_NARROWEST, 0.9 * float(spread) * count**-0.2)  # Silverman's rule
-        density = _density(scale[mine], width, grid)
+        density = _density(scale[on_way], width, grid)
         trust = count / (count + _DOUBT)
-        tables[one, other] = np.log(trust * density / background + 1 - trust)
+        tables[first_camera, second_camera] = np.log(trust * density / background + 1 - trust)
     return Transits(tuple(times), grid, tables)
 
 
-def _background(visits: Visits, one: int, other: int, least: float, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+def _background(
+    visits: Visits, first_camera: int, second_camera: int, least: float, grid: NDArray[np.float64]
+) -> NDArray[np.float64]:
     stays = []
-    for camera in (one, other):
-        mine = np.nonzero((visits.camera == camera) & np.isfinite(visits.start) & np.isfinite(visits.end))[0]
-        stays.append(mine[:: 1 + len(mine) // _MOST])
+    for camera in (first_camera, second_camera):
+        camera_visits = np.nonzero((visits.camera == camera) & np.isfinite(visits.start) & np.isfinite(visits.end))[0]
+        stays.append(camera_visits[:: 1 + len(camera_visits) // _MOST])
     seconds = visits.start[stays[1]] - visits.end[stays[0]][:, None]
     later = visits.start[stays[1]] >= visits.start[stays[0]][:, None]
     density = _density(_scaled(seconds[later & (seconds >= least)]), _SMOOTH, grid)

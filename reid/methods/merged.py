@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.merging import MergeRules, Seen, merge
+from reid.merging import MergeRules, Seen, merge_tracklets
 from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, group_mean, normalised
 from reid.normalised import normalised as normalised_rows
 
@@ -67,7 +67,7 @@ class Merged(LearningMethod):
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
         seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
         rules = MergeRules(certainty=self.config.certainty, within=WITHIN)
-        within, identities = merge(seen, rules, shared_clock=self.config.shared_clock)
+        within, identities = merge_tracklets(seen, rules, shared_clock=self.config.shared_clock)
         _, label, size = np.unique(identities.labels, return_inverse=True, return_counts=True)
         kept = size > 1
         number = np.where(kept, np.cumsum(kept) - 1, -1)[label]

@@ -37,8 +37,8 @@ def site_in(folder: Path, name: str = "site") -> Path:
         schema = f"site_{os.getpid()}_{next(_number)}"
         with psycopg.connect(_server[0], autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA {schema}")
-        told = sqlalchemy.make_url(_server[0]).update_query_dict({"options": f"-csearch_path={schema}"})
-        (site / STORE).write_text(f'record = "{told.render_as_string(hide_password=False)}"\n', encoding="utf-8")
+        url = sqlalchemy.make_url(_server[0]).update_query_dict({"options": f"-csearch_path={schema}"})
+        (site / STORE).write_text(f'record = "{url.render_as_string(hide_password=False)}"\n', encoding="utf-8")
     return site
 
 
@@ -49,7 +49,7 @@ def copy_of(site: Path, folder: Path, name: str = "site") -> Path:
     copy = site_in(folder, name)
     shutil.copytree(site, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(STORE))
     with psycopg.connect(_server[0], autocommit=True) as connection:
-        old, new = (_schema(one) for one in (site, copy))
+        old, new = (_schema(folder) for folder in (site, copy))
         engine = sqlalchemy.create_engine(
             _url(copy).set(drivername="postgresql+psycopg"), poolclass=sqlalchemy.pool.NullPool
         )
@@ -80,13 +80,13 @@ def run_sql(site: Path, statement: str) -> list[tuple]:
 
 def rows_of(site: Path) -> dict[str, list[dict[str, object]]]:
     """Every row of every table of a site's record."""
-    found = {}
+    rows_by_table = {}
     for name, table in metadata.tables.items():
         columns = [column.name for column in table.columns]
         quoted = ", ".join(f'"{column}"' for column in columns)
         rows = run_sql(site, f"SELECT {quoted} FROM {name}")
-        found[name] = [dict(zip(columns, row, strict=True)) for row in rows]
-    return found
+        rows_by_table[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+    return rows_by_table
 
 
 def _url(site: Path) -> sqlalchemy.URL:

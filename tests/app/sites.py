@@ -21,8 +21,8 @@ FRAMES = 30
 People = dict[int, int]  # who each tracklet shows
 
 
-def jpeg(rng: np.random.Generator, person: int, camera: int, place: int) -> bytes:
-    return cv2.imencode(".jpg", figure(rng, person, camera, place)[:, :, ::-1])[1].tobytes()
+def jpeg(rng: np.random.Generator, person: int, camera: int, picture: int) -> bytes:
+    return cv2.imencode(".jpg", figure(rng, person, camera, picture)[:, :, ::-1])[1].tobytes()
 
 
 def figure_site(
@@ -54,7 +54,7 @@ def figure_site(
                     start = began + 10 * (person // 2) + WAY * camera + (STAY + 1) * piece
                     beside = [s.number for s in segments if abs(s.times[0] - start) < STAY]
                     left = 30.0 + 100 * (person % 2)
-                    one = segment(
+                    piece_of_track = segment(
                         number,
                         track=record.first_track + len(segments),
                         frames=range(round(5 * (start - began)), round(5 * (start - began)) + FRAMES),
@@ -66,12 +66,16 @@ def figure_site(
                     at = np.linspace(0, FRAMES - 1, crops).round().astype(int)
                     pictures[number] = [
                         Crop(
-                            *(int(one.frames[k]), float(one.times[k]), (left, 20.0, left + 40, 100.0)),
+                            *(
+                                int(piece_of_track.frames[k]),
+                                float(piece_of_track.times[k]),
+                                (left, 20.0, left + 40, 100.0),
+                            ),
                             *(0.9, 0.0, 0.0, 50.0, 1.0, jpeg(rng, first + person, camera, 2 * person + piece)),
                         )
                         for k in at
                     ]
-                    segments.append(one)
+                    segments.append(piece_of_track)
                     who[segment_id(record.camera_id, number)] = first + person
             site.intake.commit(record, Chunk(segments, pictures, b"", 3000, 3000, 9000, 600.0), done=True)
         bring_up_to_date(site)

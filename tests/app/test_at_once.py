@@ -36,7 +36,7 @@ class Stage:
     """A site before anything happens at once, and what is to come of it."""
 
     path: Path
-    told: dict[str, Any]
+    settings: dict[str, Any]
     secret: list[bytes]  # bytes of those who will be erased: crops and vectors
     takes: dict[str, float]  # s that each work takes alone
     filmed: dict[str, list[list[bytes]]]  # crops of the tracklets that a camera's film gives, by number
@@ -50,8 +50,8 @@ def start() -> multiprocessing.context.ForkServerContext:
     return context
 
 
-def begun(start: Any, name: str, path: Path, told: dict[str, Any]) -> BaseProcess:
-    process: BaseProcess = start.Process(target=run_work, args=(name, path, told))
+def begun(start: Any, name: str, path: Path, settings: dict[str, Any]) -> BaseProcess:
+    process: BaseProcess = start.Process(target=run_work, args=(name, path, settings))
     process.start()
     return process
 
@@ -66,7 +66,7 @@ def ended(process: BaseProcess) -> int:
 
 
 def crops_of(site: Site, camera: str) -> list[list[bytes]]:
-    return [[site.crop_jpeg(crop) for crop in site.crops(one.id)] for one in site.segments(camera, kind=Kind.TRACKLET)]
+    return [[site.crop_jpeg(crop) for crop in site.crops(row.id)] for row in site.segments(camera, kind=Kind.TRACKLET)]
 
 
 @pytest.fixture(scope="module")
@@ -74,23 +74,23 @@ def stage(record: str, start: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("stage")
     path = site_in(folder)
     figure_site(path, people=12, cameras=2)
-    told: dict[str, Any] = {"videos": folder / "videos", "detections": folder / "detections"}
-    told["videos"].mkdir()
+    settings: dict[str, Any] = {"videos": folder / "videos", "detections": folder / "detections"}
+    settings["videos"].mkdir()
     for camera, shift in (("a", 0), ("b", 90)):
         clip = render_clip(
-            told["videos"] / f"{camera}.mp4", people(FRAMES, shift=shift), size=SIZE, creation_time=CREATED
+            settings["videos"] / f"{camera}.mp4", people(FRAMES, shift=shift), size=SIZE, creation_time=CREATED
         )
-        write_detections(told["detections"] / f"{camera}.txt", clip)
+        write_detections(settings["detections"] / f"{camera}.txt", clip)
     with Site.open(path) as site:
         ids, halves = store_of(site, "base").load()
-        told["leaving"] = ids[[3, 4, 30]].tolist()
-        told["asked"] = int(ids[10])
-        secret = [halves[np.flatnonzero(ids == one)[0]].tobytes() for one in told["leaving"]]
-        secret += [site.crop_jpeg(crop) for one in told["leaving"] for crop in site.crops(one)]
+        settings["leaving"] = ids[[3, 4, 30]].tolist()
+        settings["query_tracklet"] = int(ids[10])
+        secret = [halves[np.flatnonzero(ids == tracklet)[0]].tobytes() for tracklet in settings["leaving"]]
+        secret += [site.crop_jpeg(crop) for tracklet in settings["leaving"] for crop in site.crops(tracklet)]
     filmed = {}
     alone = copy_of(path, folder, "alone")
     for camera in "ab":
-        ingest(told["videos"] / f"{camera}.mp4", alone, detector=f"mot:{told['detections']}", who="test")
+        ingest(settings["videos"] / f"{camera}.mp4", alone, detector=f"mot:{settings['detections']}", who="test")
         with Site.open(alone) as site:
             filmed[camera] = crops_of(site, camera)
     assert all(len(pictures) == 2 for pictures in filmed.values())
@@ -98,30 +98,30 @@ def stage(record: str, start: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     for k, name in enumerate(WORKS):
         once = copy_of(path, folder, f"once{k}")
         begin = time.monotonic()
-        assert ended(begun(start, name, once, told)) == 0
+        assert ended(begun(start, name, once, settings)) == 0
         takes[name] = time.monotonic() - begin
-    return Stage(path, told, secret, takes, filmed)
+    return Stage(path, settings, secret, takes, filmed)
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{a} + {b}" for a, b in PAIRS])
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=[f"{a} + {b}" for a, b in PAIRS])
 def test_a_pair_at_once_with_a_kill_of_either(
-    stage: Stage, start: Any, tmp_path: Path, one: str, other: str, request: pytest.FixtureRequest
+    stage: Stage, start: Any, tmp_path: Path, first: str, second: str, request: pytest.FixtureRequest
 ) -> None:
     """The one is killed on SQLite, the other on PostgreSQL, or with SIGHTLINE_LONG_TESTS=1 either on both."""
-    path, names = copy_of(stage.path, tmp_path), (one, other)
+    path, names = copy_of(stage.path, tmp_path), (first, second)
     rng = np.random.default_rng(list(request.node.name.encode()))
     for victim in (0, 1) if os.environ.get("SIGHTLINE_LONG_TESTS") else (int(on_postgres()),):
-        works = [begun(start, name, path, stage.told) for name in names]
+        works = [begun(start, name, path, stage.settings) for name in names]
         time.sleep(rng.uniform(0.05, 0.9) * stage.takes[names[victim]])
         works[victim].kill()
         codes = [ended(work) for work in works]
         survivor = codes[1 - victim]
-        assert survivor == 0 or (survivor == BUSY and one == other), codes
+        assert survivor == 0 or (survivor == BUSY and first == second), codes
         with Site.open(path) as site:
             assert list(damage(site)) == []
-    works = [begun(start, name, path, stage.told) for name in {one, other}]  # the same commands again
+    works = [begun(start, name, path, stage.settings) for name in {first, second}]  # the same commands again
     assert [ended(work) for work in works] == [0] * len(works)
-    whole(path, stage, {one, other})
+    whole(path, stage, {first, second})
 
 
 def whole(path: Path, stage: Stage, done: set[str]) -> None:
@@ -140,11 +140,11 @@ def whole(path: Path, stage: Stage, done: set[str]) -> None:
             assert [f.status for f in site.footage(camera)] == ["done"] * (f"ingest {camera}" in done)
         if "forget" in done:
             expected -= 3
-            assert not np.isin(stage.told["leaving"], table.ids).any()
+            assert not np.isin(stage.settings["leaving"], table.ids).any()
             left = bytes_of(path)
             assert not any(piece in left for piece in stage.secret)
         assert len(table) == expected
-        merge, actions = site.merge(), {entry.action for entry in site.audit()}
+        merge, actions = site.merging(), {entry.action for entry in site.audit()}
         assert (merge is not None) == ("merge" in done)
         assert merge is None or np.isin(merge.ids, table.ids).all()
         assert [model.name for model in site.models()][:1] == ["base"]

@@ -208,9 +208,9 @@ def test_other_footage_goes_on_where_one_is_broken(broken_site: tuple[Path, dict
     assert (yard["footage"], yard["frames"], yard["tracklets"], len(yard["errors"])) == (2, 60, 2, 1)
     assert "2026-11-20_14-30-00.mp4 ends before its index" in yard["errors"][0]
     assert damage(site) == []
-    shown = run("-m", "app.site", "--site", site)
-    assert shown.returncode == 0
-    assert all(error in shown.stdout for report in reports.values() for error in report["errors"])
+    listing = run("-m", "app.site", "--site", site)
+    assert listing.returncode == 0
+    assert all(error in listing.stdout for report in reports.values() for error in report["errors"])
 
 
 def test_a_playlist_in_disguise_brings_nothing_along(broken_site: tuple[Path, dict[str, Any]]) -> None:
@@ -251,10 +251,10 @@ def test_interrupted_over_damage_the_pictures_are_the_same(
     world = World(broken.videos / "overwritten.mp4", broken.detections)
     site = tmp_path / "site"
 
-    def interrupted(self: Any, frame: Any, found: Any) -> Any:
+    def interrupted(self: Any, frame: Any, detections: Any) -> Any:
         if frame.index == 60:
             raise KeyboardInterrupt
-        return take(self, frame, found)
+        return take(self, frame, detections)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(app.engine.ingest, "CHUNK", 10)
@@ -263,13 +263,13 @@ def test_interrupted_over_damage_the_pictures_are_the_same(
             app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     report = app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     assert report.cameras[0].errors and frames_done(site) == broken_site[1]["overwritten"]["frames"]
-    with Site.open(site) as one, Site.open(broken_site[0]) as other:
-        for mine, theirs in zip(one.segments(), other.segments("overwritten"), strict=True):
-            assert (mine.number, mine.track, mine.start, mine.length) == (
-                *(theirs.number, theirs.track, theirs.start, theirs.length),
+    with Site.open(site) as resumed, Site.open(broken_site[0]) as uninterrupted:
+        for row, expected in zip(resumed.segments(), uninterrupted.segments("overwritten"), strict=True):
+            assert (row.number, row.track, row.start, row.length) == (
+                *(expected.number, expected.track, expected.start, expected.length),
             )
-            mine_jpegs = [one.crop_jpeg(crop) for crop in one.crops(mine.id)]
-            assert mine_jpegs == [other.crop_jpeg(crop) for crop in other.crops(theirs.id)]
+            mine_jpegs = [resumed.crop_jpeg(crop) for crop in resumed.crops(row.id)]
+            assert mine_jpegs == [uninterrupted.crop_jpeg(crop) for crop in uninterrupted.crops(expected.id)]
 
 
 @pytest.mark.parametrize(
@@ -341,9 +341,9 @@ def test_a_read_only_site_can_be_read_but_not_written(
         "-m", "app.ingest", broken.videos / "sound.mp4", "--site", site, "--detector", broken.detector
     )
     assert done.returncode == 2 and "can't be written" in done.stderr and "Traceback" not in done.stderr
-    shown = without_rights("-m", "app.site", "--site", site, "--verify", "--json")
-    assert shown.returncode == 0, shown.stderr
-    assert json.loads(shown.stdout)["damage"] == []
+    report = without_rights("-m", "app.site", "--site", site, "--verify", "--json")
+    assert report.returncode == 0, report.stderr
+    assert json.loads(report.stdout)["damage"] == []
     site.chmod(0o755)
     assert contents(site) == before
 
@@ -391,21 +391,21 @@ def test_a_full_disk_is_named_and_with_room_the_same_command_goes_on(
 def test_a_disk_that_is_full_from_the_start_is_named(world: World, uninterrupted: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, str(3 * 2**20 + MODEL)):
-        new, known = disk / "new", disk / "known"
-        shutil.copytree(uninterrupted, known)
+        new, existing = disk / "new", disk / "known"
+        shutil.copytree(uninterrupted, existing)
         with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
             while filler.write(bytes(4096)):
                 pass
         assert shutil.disk_usage(disk).free == 0
-        for site in (new, known):
+        for site in (new, existing):
             done = ingest(world, site, "--replace", "--every", 2)
             assert done.returncode in (1, 2) and done.stdout == ""
             assert said(done.stderr)[0].startswith(f"Error: The site at {site} ") and "written (" in done.stderr
             assert "disk" in done.stderr and len(said(done.stderr)) == 1
-        verified = run("-m", "app.site", "--site", known, "--verify")
+        verified = run("-m", "app.site", "--site", existing, "--verify")
         assert verified.returncode == 0, verified.stderr
         (disk / "filler").unlink()
-        assert contents(known) == contents(uninterrupted)
+        assert contents(existing) == contents(uninterrupted)
 
 
 def test_files_that_may_not_grow_are_a_full_disk_too(world: World, expected: Contents, tmp_path: Path) -> None:
@@ -475,27 +475,27 @@ def test_a_flipped_bit_in_a_shard_is_found(copy: Path) -> None:
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 4
     shard.write_bytes(data)
-    (found,) = verify(copy)
-    assert "tracklet " in found and " of camera camera1: " in found
-    assert f"{shard}: the crop at byte " in found and found.endswith(" is damaged")
+    (sentence,) = verify(copy)
+    assert "tracklet " in sentence and " of camera camera1: " in sentence
+    assert f"{shard}: the crop at byte " in sentence and sentence.endswith(" is damaged")
 
 
 def test_a_missing_shard_is_found(copy: Path) -> None:
     shard = copy / "crops" / "2" / "2-000.shard"
     size = shard.stat().st_size
     shard.unlink()
-    found = verify(copy)
-    assert found[0] == f"{shard} holds 0 bytes of {size:,} that were committed"
+    sentences = verify(copy)
+    assert sentences[0] == f"{shard} holds 0 bytes of {size:,} that were committed"
     with Site.open(copy) as site:
-        assert len(found) == 1 + site.cameras()[1].crops
+        assert len(sentences) == 1 + site.cameras()[1].crops
 
 
 def test_damaged_boxes_are_found(copy: Path) -> None:
     with closing(sqlite3.connect(copy / "site.db")) as database:
         database.execute("UPDATE segments SET boxes = substr(boxes, 1, 20) WHERE camera_id = 2 AND number = 3")
         database.commit()
-    (found,) = verify(copy)
-    assert found.endswith("3 of camera camera2: its boxes are damaged")
+    (sentence,) = verify(copy)
+    assert sentence.endswith("3 of camera camera2: its boxes are damaged")
 
 
 def test_a_damaged_record_is_told_in_one_sentence(copy: Path) -> None:

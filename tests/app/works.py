@@ -33,8 +33,8 @@ Work = Callable[[Site, dict[str, Any]], None]
 
 
 def ingest_of(camera: str) -> Work:
-    def ingest(site: Site, told: dict[str, Any]) -> None:
-        videos, detections = told["videos"], told["detections"]
+    def ingest(site: Site, settings: dict[str, Any]) -> None:
+        videos, detections = settings["videos"], settings["detections"]
         film = videos / f"{camera}.mp4"
         report = app.engine.ingest.ingest(film, site.path, detector=f"mot:{detections}", who="test")
         if report.cameras[0].errors:
@@ -43,36 +43,38 @@ def ingest_of(camera: str) -> Work:
     return ingest
 
 
-def adapting(site: Site, told: dict[str, Any]) -> None:
+def adapting(site: Site, settings: dict[str, Any]) -> None:
     report = app.learning.adapt.adapt(site, who="test", epochs=1, start=BASE, size=(64, 32), force=True)
     if not report.deployed:
         raise AssertionError(report.reason)
 
 
-def merging(site: Site, told: dict[str, Any]) -> None:
+def merging(site: Site, settings: dict[str, Any]) -> None:
     merge(site, who="test")
 
 
-def forgetting(site: Site, told: dict[str, Any]) -> None:
+def forgetting(site: Site, settings: dict[str, Any]) -> None:
     there = site.tracklet_table().ids.tolist()
     pending = site.left_to_erase
-    leaving = [one for one in told["leaving"] if one in there or one in pending]  # the same command, or what is left
+    leaving = [
+        tracklet for tracklet in settings["leaving"] if tracklet in there or tracklet in pending
+    ]  # the same command, or what is left
     forget(site, who="test", tracklets=leaving)
 
 
-def asking(site: Site, told: dict[str, Any]) -> None:
-    report, _ = query(site, told["asked"], Wish(top=1000), who="test")
+def asking(site: Site, settings: dict[str, Any]) -> None:
+    report, _ = query(site, settings["query_tracklet"], Wish(top=1000), who="test")
     if not report.people[0].matches:
         raise AssertionError("nobody was found")
 
 
-def using(site: Site, told: dict[str, Any]) -> None:
+def using(site: Site, settings: dict[str, Any]) -> None:
     use(site, BASE, who="test")
 
 
-def verifying(site: Site, told: dict[str, Any]) -> None:
-    if found := list(damage(site)):
-        raise AssertionError(found)
+def verifying(site: Site, settings: dict[str, Any]) -> None:
+    if sentences := list(damage(site)):
+        raise AssertionError(sentences)
 
 
 WORKS: dict[str, Work] = {
@@ -106,12 +108,12 @@ def cheap_adaptation() -> None:
     deploy.export.export_model = boxed_export
 
 
-def run_work(name: str, path: Path, told: dict[str, Any]) -> None:
+def run_work(name: str, path: Path, settings: dict[str, Any]) -> None:
     """Runs one work and ends this process with what came of it: what is raised is told, with exit code 1."""
     torch.set_num_threads(1)
     cheap_adaptation()
     try:
         with Site.open_to_write(path) as site:
-            WORKS[name](site, told)
+            WORKS[name](site, settings)
     except Busy:
         sys.exit(BUSY)

@@ -28,13 +28,13 @@ def similarity(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -
 
 def nearest_by_loops(features: torch.Tensor, camera: torch.Tensor, metric: Metric) -> dict[tuple[int, int], int]:
     x, cameras = features.numpy(), camera.numpy()
-    found = {}
+    nearest = {}
     for i in range(len(x)):
         for c in range(CAMERAS):
-            others = [j for j in range(len(x)) if cameras[j] == c]
-            if c != cameras[i] and others:
-                found[i, c] = max(others, key=lambda j: similarity(x[i], x[j], metric))
-    return found
+            candidates = [j for j in range(len(x)) if cameras[j] == c]
+            if c != cameras[i] and candidates:
+                nearest[i, c] = max(candidates, key=lambda j: similarity(x[i], x[j], metric))
+    return nearest
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
@@ -57,7 +57,7 @@ def test_nearest_in_each_camera(metric: Metric, cells: int) -> None:
 def test_reciprocal_neighbours(scope: Scope) -> None:
     features, camera = crowd()
     nearest = association.nearest_per_camera(features, camera, CAMERAS)
-    found = association.reciprocal(nearest, camera, scope)
+    mutual = association.reciprocal(nearest, camera, scope)
     of = nearest_by_loops(features, camera, "cosine")
     x = features.numpy()
     if scope == "pooled":
@@ -68,13 +68,13 @@ def test_reciprocal_neighbours(scope: Scope) -> None:
         expected = {(i, j) for i, j in pooled.items() if pooled[j] == i and i < j}
     else:
         expected = {(i, j) for (i, _), j in of.items() if of[j, int(camera[i])] == i and i < j}
-    pairs, values = found.pairs()
+    pairs, values = mutual.pairs()
     assert {tuple(pair) for pair in pairs.tolist()} == expected
     assert len(expected) > 3
     for (i, j), value in zip(pairs.tolist(), values.tolist()):
         assert value == pytest.approx(similarity(x[i], x[j], "cosine"), abs=1e-5)
     if scope == "pooled":
-        assert (found.index >= 0).sum(1).max() == 1
+        assert (mutual.index >= 0).sum(1).max() == 1
 
 
 @pytest.mark.parametrize("cells", [5, 64, 2**20])
@@ -155,12 +155,12 @@ def test_lonely_tracklets_and_hard_labels() -> None:
 def test_order_of_tracklets_does_not_matter() -> None:
     features, camera = crowd()
     order = torch.from_numpy(np.random.default_rng(8).permutation(len(features)))
-    one = association.reciprocal(association.nearest_per_camera(features, camera, CAMERAS), camera)
-    other = association.reciprocal(
+    mutual = association.reciprocal(association.nearest_per_camera(features, camera, CAMERAS), camera)
+    mutual_shuffled = association.reciprocal(
         association.nearest_per_camera(features[order], camera[order], CAMERAS), camera[order]
     )
-    pairs = order[other.pairs()[0]].sort(1).values
-    assert {tuple(p) for p in pairs.tolist()} == {tuple(p) for p in one.pairs()[0].tolist()}
+    pairs = order[mutual_shuffled.pairs()[0]].sort(1).values
+    assert {tuple(p) for p in pairs.tolist()} == {tuple(p) for p in mutual.pairs()[0].tolist()}
 
 
 def test_calibrated_threshold() -> None:

@@ -23,9 +23,9 @@ def test_shape_range_and_the_given_crops_stay(crops: torch.Tensor) -> None:
 
 
 def test_the_generator_decides_everything(crops: torch.Tensor) -> None:
-    one, again, other = (augment(crops, 32, 16, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
-    assert torch.equal(one, again)
-    assert (one - other).abs().mean() > 5
+    first, again, second = (augment(crops, 32, 16, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert (first - second).abs().mean() > 5
 
 
 def test_mild_leaves_light_and_lens() -> None:

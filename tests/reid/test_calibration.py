@@ -56,16 +56,16 @@ def test_a_curve_never_falls() -> None:
 
 def test_learned_without_labels_it_is_close_to_truth() -> None:
     halves, camera, person, pairs = tracklets()
-    found = Calibration.fit(halves, camera, pairs)
-    assert found.source == "this site's tracklets, without labels"
+    calibration = Calibration.fit(halves, camera, pairs)
+    assert calibration.source == "this site's tracklets, without labels"
     rows = halves.sum(1) / np.linalg.norm(halves.sum(1), axis=1, keepdims=True)
-    one, other = np.triu_indices(len(rows), 1)
-    similarity, same = np.einsum("pd,pd->p", rows[one], rows[other]), person[one] == person[other]
-    apart = camera[one] != camera[other]
+    left, right = np.triu_indices(len(rows), 1)
+    similarity, same = np.einsum("pd,pd->p", rows[left], rows[right]), person[left] == person[right]
+    apart = camera[left] != camera[right]
     halves_only = np.einsum("td,td->t", halves[:, 0], halves[:, 1])
     naive = fit_curve(halves_only, np.einsum("pd,pd->p", *(rows[end] for end in pairs.T)))
     weight = even_weights(same[apart])
-    said = found.probability(similarity[apart], True)
+    said = calibration.probability(similarity[apart], True)
     naively = Calibration(across=naive).probability(similarity[apart], True)
     error, naive_error = (reliability(p, same[apart], weight=weight).error for p in (said, naively))
     assert error < 0.5 * naive_error
@@ -73,42 +73,42 @@ def test_learned_without_labels_it_is_close_to_truth() -> None:
 
 
 def test_probability_is_monotone_and_heeds_the_prior() -> None:
-    found = Calibration.fit(*_without_people(tracklets()))
+    calibration = Calibration.fit(*_without_people(tracklets()))
     similarity = np.linspace(-1, 1, 201)
     for across in (False, True):
-        said = found.probability(similarity, across)
+        said = calibration.probability(similarity, across)
         assert (np.diff(said) >= 0).all() and said[0] < 0.01 and said[-1] > 0.9
-        assert (found.probability(similarity, across, prior=0.01) <= said).all()
-    assert found.probability(found.across.middle, True) == pytest.approx(0.5)
-    assert isinstance(found.probability(0.3, False), float)
-    mixed = found.probability([0.4, 0.4], [False, True])
-    assert mixed == pytest.approx([found.probability(0.4, False), found.probability(0.4, True)])
+        assert (calibration.probability(similarity, across, prior=0.01) <= said).all()
+    assert calibration.probability(calibration.across.middle, True) == pytest.approx(0.5)
+    assert isinstance(calibration.probability(0.3, False), float)
+    mixed = calibration.probability([0.4, 0.4], [False, True])
+    assert mixed == pytest.approx([calibration.probability(0.4, False), calibration.probability(0.4, True)])
     # The same evidence says more across cameras, where all similarities are lower…
-    assert found.across.middle < found.within.middle
+    assert calibration.across.middle < calibration.within.middle
     # …and is never surer than a curve fitted to the halves of tracklets alone.
-    assert found.within.slope < 60
+    assert calibration.within.slope < 60
 
 
-def _without_people(found: tuple[NDArray, NDArray, NDArray, NDArray]) -> tuple[NDArray, NDArray, NDArray]:
-    return found[0], found[1], found[3]
+def _without_people(crowd: tuple[NDArray, NDArray, NDArray, NDArray]) -> tuple[NDArray, NDArray, NDArray]:
+    return crowd[0], crowd[1], crowd[3]
 
 
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_too_little_data_falls_back_and_says_so(count: int) -> None:
     halves, camera, _, _ = tracklets()
-    found = Calibration.fit(halves[:count], camera[:count], np.zeros((0, 2), int))
-    assert found == Calibration()
-    assert found.source == DEFAULT
+    calibration = Calibration.fit(halves[:count], camera[:count], np.zeros((0, 2), int))
+    assert calibration == Calibration()
+    assert calibration.source == DEFAULT
 
 
 def test_what_is_missing_stays_the_default() -> None:
     halves, camera, _, pairs = tracklets()
-    one = camera == 0
-    inside = one[pairs].all(1)
-    found = Calibration.fit(halves[one], camera[one], pairs[inside])
-    assert found.source_within != DEFAULT and found.source_across == DEFAULT
-    assert found.across == Calibration().across
-    assert "across cameras default" in found.source
+    first_camera = camera == 0
+    inside = first_camera[pairs].all(1)
+    calibration = Calibration.fit(halves[first_camera], camera[first_camera], pairs[inside])
+    assert calibration.source_within != DEFAULT and calibration.source_across == DEFAULT
+    assert calibration.across == Calibration().across
+    assert "across cameras default" in calibration.source
     halves[:, 1] = halves[:, 0]  # tracklets of one crop: the halves are the same picture
     single = Calibration.fit(halves, camera, pairs)
     assert single.source_within == DEFAULT and single.source_across != DEFAULT
@@ -116,13 +116,13 @@ def test_what_is_missing_stays_the_default() -> None:
 
 def test_collapsed_embeddings_fall_back() -> None:
     halves, camera, _, pairs = tracklets()
-    found = Calibration.fit(np.ones_like(halves), camera, pairs)
-    assert (found.within, found.across) == (Calibration().within, Calibration().across)
+    calibration = Calibration.fit(np.ones_like(halves), camera, pairs)
+    assert (calibration.within, calibration.across) == (Calibration().within, Calibration().across)
 
 
 def test_json_round_trip() -> None:
-    for found in (Calibration(), Calibration.fit(*_without_people(tracklets()))):
-        assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+    for calibration in (Calibration(), Calibration.fit(*_without_people(tracklets()))):
+        assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
     with pytest.raises(CalibrationError, match="fields"):
         Calibration.from_json({"within": [1.0]})
     with pytest.raises(CalibrationError, match="slopes"):
@@ -130,8 +130,8 @@ def test_json_round_trip() -> None:
 
 
 def test_the_same_seed_fits_the_same() -> None:
-    given = _without_people(tracklets())
-    assert Calibration.fit(*given) == Calibration.fit(*given)
+    arguments = _without_people(tracklets())
+    assert Calibration.fit(*arguments) == Calibration.fit(*arguments)
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
@@ -147,11 +147,11 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 
 
 def test_reliability_equals_a_calculation_by_hand() -> None:
-    found = reliability([0.05, 0.15, 0.12, 0.95, 1.0], [0, 0, 1, 1, 1], bins=10)
-    assert found.count.tolist() == [1, 2, 2]
-    assert found.predicted == pytest.approx([0.05, 0.135, 0.975])
-    assert found.observed == pytest.approx([0.0, 0.5, 1.0])
-    assert found.error == pytest.approx((1 * 0.05 + 2 * 0.365 + 2 * 0.025) / 5)
+    measured = reliability([0.05, 0.15, 0.12, 0.95, 1.0], [0, 0, 1, 1, 1], bins=10)
+    assert measured.count.tolist() == [1, 2, 2]
+    assert measured.predicted == pytest.approx([0.05, 0.135, 0.975])
+    assert measured.observed == pytest.approx([0.0, 0.5, 1.0])
+    assert measured.error == pytest.approx((1 * 0.05 + 2 * 0.365 + 2 * 0.025) / 5)
     weighted = reliability([0.2, 0.2, 0.9], [1, 0, 1], weight=[1, 3, 4])
     assert weighted.error == pytest.approx((4 * abs(0.2 - 0.25) + 4 * 0.1) / 8)
     assert even_weights([True, False, False]).tolist() == [0.5, 0.25, 0.25]
@@ -160,50 +160,52 @@ def test_reliability_equals_a_calculation_by_hand() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_open_set_equals_a_transcription(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    known, right, unknown = rng.normal(0.6, 0.2, 300), rng.random(300) < 0.8, rng.normal(0.3, 0.2, 200)
-    found = open_set(known, right, unknown)
+    enrolled, right, strangers = rng.normal(0.6, 0.2, 300), rng.random(300) < 0.8, rng.normal(0.3, 0.2, 200)
+    scores = open_set(enrolled, right, strangers)
     for rate in (0.01, 0.1):
         # the lowest of all thresholds at which no more than the rate are false alarms
-        least = min(t for t in unknown if (unknown > t).sum() <= rate * len(unknown))
-        assert found.threshold[rate] == pytest.approx(least)
-        assert found.detected[rate] == pytest.approx(sum(r and k > least for k, r in zip(known, right)) / len(known))
+        least = min(t for t in strangers if (strangers > t).sum() <= rate * len(strangers))
+        assert scores.threshold[rate] == pytest.approx(least)
+        assert scores.detected[rate] == pytest.approx(
+            sum(r and k > least for k, r in zip(enrolled, right)) / len(enrolled)
+        )
 
 
 def test_searches_equal_a_loop() -> None:
     rng = np.random.default_rng(1)
     q, g = rng.normal(size=(20, 4)), rng.normal(size=(60, 4))
     who, people, where, cameras = (rng.integers(0, n, k) for n, k in ((8, 20), (8, 60), (3, 20), (3, 60)))
-    known, right, unknown = [], [], []
+    enrolled, right, strangers = [], [], []
     for row, person, camera in zip(q.astype(np.float32), who, where):
         similarity = g.astype(np.float32) @ row
-        there, others = (people == person) & (cameras != camera), people != person
+        there, is_stranger = (people == person) & (cameras != camera), people != person
         if there.any():
-            best = int(np.argmax(np.where(there | others, similarity, -np.inf)))
-            known.append(similarity[best])
+            best = int(np.argmax(np.where(there | is_stranger, similarity, -np.inf)))
+            enrolled.append(similarity[best])
             right.append(people[best] == person)
-            unknown.append(similarity[others].max())
-    found = searches(q, g, (who, people), (where, cameras))
-    assert found[0] == pytest.approx(known, abs=1e-5)
-    assert found[1].tolist() == right
-    assert found[2] == pytest.approx(unknown, abs=1e-5)
+            strangers.append(similarity[is_stranger].max())
+    searched = searches(q, g, (who, people), (where, cameras))
+    assert searched[0] == pytest.approx(enrolled, abs=1e-5)
+    assert searched[1].tolist() == right
+    assert searched[2] == pytest.approx(strangers, abs=1e-5)
 
 
 def test_false_alarms_are_about_as_promised() -> None:
     """Galleries of strangers whose similarities fall off like those of the pairs that the tail was learned from."""
     rng = np.random.default_rng(0)
-    found = Calibration.fit(*_without_people(tracklets(people=300, cameras=2)))
+    calibration = Calibration.fit(*_without_people(tracklets(people=300, cameras=2)))
     strangers = rng.normal(size=(400, 48))
     strangers /= np.linalg.norm(strangers, axis=1, keepdims=True)
     queries = rng.normal(size=(1000, 48))
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     best = (queries @ strangers.T).max(1)
-    threshold = found.threshold(400, 0.1)
-    assert found.source_tail == "people seen side by side"
+    threshold = calibration.threshold(400, 0.1)
+    assert calibration.source_tail == "people seen side by side"
     assert 0.03 < (best > threshold).mean() < 0.3
-    assert found.threshold(400, 0.01) > threshold > found.threshold(10, 0.1)
-    assert found.is_seen(threshold, 400) and not found.is_seen(threshold - 0.01, 400)
+    assert calibration.threshold(400, 0.01) > threshold > calibration.threshold(10, 0.1)
+    assert calibration.is_seen(threshold, 400) and not calibration.is_seen(threshold - 0.01, 400)
     with pytest.raises(CalibrationError):
-        found.threshold(0)
+        calibration.threshold(0)
 
 
 def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_would_say() -> None:
@@ -213,40 +215,40 @@ def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_woul
     rows = halves.sum(1) / np.linalg.norm(halves.sum(1), axis=1, keepdims=True)
     nobody = np.zeros((0, 2), np.int64)
     joined = np.where(person % 20 == 0, 1000 + np.arange(len(person)), person)
-    found = Calibration.fit(halves[here], camera[here], nobody, joined[here])
-    assert found.source_tail.startswith("the best matches of tracklets outside")
-    assert (len(found.strangers), found.strangers_gallery) == (101, int(here.sum()))
+    calibration = Calibration.fit(halves[here], camera[here], nobody, joined[here])
+    assert calibration.source_tail.startswith("the best matches of tracklets outside")
+    assert (len(calibration.strangers), calibration.strangers_gallery) == (101, int(here.sum()))
     best = (rows[~here] @ rows[here].T).max(1)
     for rate in (0.1, 0.3):
-        assert 0.3 * rate < (best > found.threshold(found.strangers_gallery, rate)).mean() < 1.5 * rate
+        assert 0.3 * rate < (best > calibration.threshold(calibration.strangers_gallery, rate)).mean() < 1.5 * rate
     joint = joined[here][:, None] == joined[here]
     apart = camera[here][:, None] != camera[here]
-    assert found.share == pytest.approx(joint[apart].mean())
+    assert calibration.share == pytest.approx(joint[apart].mean())
     similarity, same = (rows[here] @ rows[here].T)[apart], (person[here][:, None] == person[here])[apart]
 
     def error(calibration: Calibration) -> float:
-        shown = reliability(calibration.probability(similarity, True, prior=calibration.share), same)
-        told = shown.predicted > 0.1
-        assert told.sum() > 4
-        return float(np.abs(shown.predicted - shown.observed)[told].mean())
+        measured = reliability(calibration.probability(similarity, True, prior=calibration.share), same)
+        rated = measured.predicted > 0.1
+        assert rated.sum() > 4
+        return float(np.abs(measured.predicted - measured.observed)[rated].mean())
 
-    assert error(found) < 0.6 * error(Calibration.fit(halves[here], camera[here], nobody))
-    assert error(found) < 0.25
+    assert error(calibration) < 0.6 * error(Calibration.fit(halves[here], camera[here], nobody))
+    assert error(calibration) < 0.25
     few = here & (person < 30)
     best = (rows[~here] @ rows[few].T).max(1)
-    threshold = found.threshold(int(few.sum()), 0.1)
-    assert threshold < found.threshold(found.strangers_gallery, 0.1)
+    threshold = calibration.threshold(int(few.sum()), 0.1)
+    assert threshold < calibration.threshold(calibration.strangers_gallery, 0.1)
     assert 0.02 < (best > threshold).mean() < 0.2
-    assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
     # An encoder that is far too sure of what it learned from: the others tell how sure it may be.
     learned = person % 3 > 0
     sure = halves.copy()
-    mean = np.stack([rows[person == one].mean(0) for one in range(300)])
+    mean = np.stack([rows[person == number].mean(0) for number in range(300)])
     sure[learned] += 3 * mean[person[learned], None].astype(np.float32)
-    misled, told = (
+    misled, cautious = (
         Calibration.fit(sure[here], camera[here], nobody, joined[here], fresh) for fresh in (None, ~learned[here])
     )
-    assert told.across.middle < misled.across.middle
+    assert cautious.across.middle < misled.across.middle
     with pytest.raises(CalibrationError, match="learned from"):
         Calibration.fit(halves, camera, nobody, person, learned[:-1])
     alone = Calibration.fit(halves[here], camera[here], nobody, np.zeros(int(here.sum()), np.int64))

@@ -31,18 +31,18 @@ def test_methods_are_trained_under_one_budget(
     config = EncoderConfig(channels=(4, 4, 4, 4, 8), stripes=1, height=64, width=32)
     save_encoder(new_encoder(config, seed=0), tmp_path / "tiny.safetensors")
     data = f"market1501:{figures.market(tmp_path / 'market', people=4, tested=3, frames=2)}"
-    asked = ["--data", data, "--methods", "utal", "eea:scale=8.0,recipe.frames=2", "--seeds", "0", "1"]
-    asked += ["--epochs", "2", "--init", str(tmp_path / "tiny.safetensors"), "--set", "recipe.batch=12", "--json"]
-    monkeypatch.setattr(sys, "argv", ["compare", *asked, "--out", str(tmp_path / "out")])
+    arguments = ["--data", data, "--methods", "utal", "eea:scale=8.0,recipe.frames=2", "--seeds", "0", "1"]
+    arguments += ["--epochs", "2", "--init", str(tmp_path / "tiny.safetensors"), "--set", "recipe.batch=12", "--json"]
+    monkeypatch.setattr(sys, "argv", ["compare", *arguments, "--out", str(tmp_path / "out")])
     assert ended() == 0
     printed = capsys.readouterr().out
-    found = json.loads(printed)
-    assert list(found["runs"]) == ["utal", "eea:scale=8.0,recipe.frames=2"]
-    assert [len(runs) for runs in found["runs"].values()] == [2, 2]
-    for plot in found["plots"]:
+    report = json.loads(printed)
+    assert list(report["runs"]) == ["utal", "eea:scale=8.0,recipe.frames=2"]
+    assert [len(runs) for runs in report["runs"].values()] == [2, 2]
+    for plot in report["plots"]:
         picture = cv2.imread(plot)
         assert picture is not None and picture.std() > 10
-    text = Path(found["table"]).read_text(encoding="utf-8")
+    text = Path(report["table"]).read_text(encoding="utf-8")
     assert text.count("±") == 1 + 5 + 6 + 6
     assert f"{data}, raw-tracklets; practical, from" in text and "2 epochs, seeds 0, 1;" in text
     logs = [path.read_text(encoding="utf-8").splitlines() for path in (tmp_path / "out").glob("*/log.jsonl")]

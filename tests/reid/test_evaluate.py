@@ -15,7 +15,6 @@ from reid.evaluate import (
     mean_scores,
     pool_tracklets,
 )
-from reid.rerank import Reranked, Reranking
 
 
 def random_set(rng: np.random.Generator, count: int, *, coarse: bool = False) -> Embeddings:
@@ -63,8 +62,8 @@ def test_equals_a_plain_evaluation(chunk: int, coarse: bool) -> None:
 
 def test_a_set_against_itself_never_finds_the_query() -> None:
     rows = torch.eye(4)[[0, 0, 1, 1]]
-    found = Embeddings(rows, np.array([5, 5, 6, 6]), np.array([0, 1, 0, 1]))
-    scores = evaluate_retrieval(found, found)
+    embeddings = Embeddings(rows, np.array([5, 5, 6, 6]), np.array([0, 1, 0, 1]))
+    scores = evaluate_retrieval(embeddings, embeddings)
     assert (scores.mAP, scores.rank1, scores.mINP, scores.queries) == (1.0, 1.0, 1.0, 4)
 
 
@@ -120,9 +119,9 @@ def test_single_shot_draws_no_picture_of_the_querys_own_camera() -> None:
 
 
 def test_splits_count_the_same() -> None:
-    one, other = RetrievalScores(0.2, 0.4, 1, 1, 1, 0.1, 10, 100), RetrievalScores(0.4, 0.8, 1, 1, 1, 0.3, 30, 200)
-    assert mean_scores([one]) == one
-    mean = mean_scores([one, other])
+    first, second = RetrievalScores(0.2, 0.4, 1, 1, 1, 0.1, 10, 100), RetrievalScores(0.4, 0.8, 1, 1, 1, 0.3, 30, 200)
+    assert mean_scores([first]) == first
+    mean = mean_scores([first, second])
     assert (mean.mAP, mean.rank1, mean.mINP) == pytest.approx((0.3, 0.6, 0.2))
     assert (mean.queries, mean.gallery) == (40, 300)
 
@@ -135,87 +134,34 @@ def test_tracklets_are_pooled() -> None:
     assert torch.allclose(largest, torch.tensor([[0.0, -1.0], [0.6, 0.8]]))
 
 
-def dense_rerank(query: np.ndarray, gallery: np.ndarray, k1: int, k2: int, weight: float) -> np.ndarray:
-    """Zhong et al. 2017, as the authors' code has it, with everything in square matrices."""
-    rows = np.concatenate([query, gallery]).astype(np.float64)
-    count = len(rows)
-    original = ((rows[:, None] - rows) ** 2).sum(2)
-    original = original / original.max(1, keepdims=True)
-    ranking = np.argsort(original, axis=1)
-
-    def reciprocal(i: int, k: int) -> np.ndarray:
-        forward = ranking[i, : k + 1]
-        return np.array([j for j in forward if i in ranking[j, : k + 1]])
-
-    encoding = np.zeros((count, count))
-    for i in range(count):
-        own = reciprocal(i, k1)
-        expanded = own
-        for candidate in own:
-            theirs = reciprocal(candidate, round(k1 / 2))
-            if len(np.intersect1d(theirs, own)) > 2 / 3 * len(theirs):
-                expanded = np.append(expanded, theirs)
-        expanded = np.unique(expanded)
-        shares = np.exp(-original[i, expanded])
-        encoding[i, expanded] = shares / shares.sum()
-    encoding = np.stack([encoding[ranking[i, :k2]].mean(0) for i in range(count)])
-    overlap = np.minimum(encoding[: len(query), None], encoding[None, len(query) :]).sum(2)
-    jaccard = 1 - overlap / (2 - overlap)
-    return (1 - weight) * jaccard + weight * original[: len(query), len(query) :]
-
-
-@pytest.mark.parametrize("cells", [50, 2**22])
-@pytest.mark.parametrize("settings", [Reranking(), Reranking(k1=7, k2=1, weight=0.0), Reranking(k1=60, k2=3)])
-def test_reranking_is_the_papers(settings: Reranking, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reid.rerank.CELLS", cells)  # small: everything in pieces
-    generator = torch.Generator().manual_seed(1)
-    people = torch.arange(80) % 9
-    rows = torch.randn(9, 10, generator=generator)[people] + 0.8 * torch.randn(80, 10, generator=generator)
-    rows = torch.nn.functional.normalize(rows)
-    query, gallery = rows[:20], rows[20:]
-    wanted = dense_rerank(query.numpy(), gallery.numpy(), settings.k1, settings.k2, settings.weight)
-    affinity = Reranked(query, gallery, settings)
-    for part in (slice(0, 20), slice(5, 9)):
-        assert np.abs(-affinity(part) - wanted[part]).max() < 1e-5
-
-
-def test_reranking_helps_where_people_are_groups() -> None:
-    generator = torch.Generator().manual_seed(2)
-    people = np.arange(400) % 40
-    rows = torch.randn(40, 16, generator=generator)[people] + 0.9 * torch.randn(400, 16, generator=generator)
-    rows = torch.nn.functional.normalize(rows)
-    cameras = np.arange(400) // 100
-    query, gallery = Embeddings(rows[:100], people[:100], cameras[:100]), Embeddings(rows, people, cameras)
-    plain, again = (evaluate_retrieval(query, gallery, rerank=rerank) for rerank in (None, Reranking(k1=10, k2=4)))
-    assert again.mAP > plain.mAP + 0.05
-
-
 def test_clustering_scores() -> None:
     """Against the definitions: information by summing over cells, pairs by counting them."""
     rng = np.random.default_rng(11)
     truth = rng.integers(0, 6, 120)
-    found = np.where(rng.random(120) < 0.7, truth * 3 + rng.integers(0, 2, 120), rng.integers(30, 34, 120))
-    table = np.array([[np.sum((truth == a) & (found == b)) for b in np.unique(found)] for a in np.unique(truth)])
+    predicted = np.where(rng.random(120) < 0.7, truth * 3 + rng.integers(0, 2, 120), rng.integers(30, 34, 120))
+    table = np.array(
+        [[np.sum((truth == a) & (predicted == b)) for b in np.unique(predicted)] for a in np.unique(truth)]
+    )
     share = table / 120
     rows, columns = share.sum(1, keepdims=True), share.sum(0, keepdims=True)
     held = share > 0
     information = (share[held] * np.log((share / (rows * columns))[held])).sum()
     entropies = -(rows * np.log(rows)).sum() - (columns * np.log(columns)).sum()
-    one, other = np.triu_indices(120, 1)
-    belong, together = truth[one] == truth[other], found[one] == found[other]
+    left, right = np.triu_indices(120, 1)
+    belong, together = truth[left] == truth[right], predicted[left] == predicted[right]
     hits = (belong & together).sum()
-    chance = belong.sum() * together.sum() / len(one)
+    chance = belong.sum() * together.sum() / len(left)
     precision, recall = hits / together.sum(), hits / belong.sum()
-    scores = evaluate_clustering(truth, found)
+    scores = evaluate_clustering(truth, predicted)
     assert scores.nmi == pytest.approx(information / (entropies / 2))
     assert scores.ari == pytest.approx((hits - chance) / ((belong.sum() + together.sum()) / 2 - chance))
     assert (scores.precision, scores.recall) == pytest.approx((precision, recall))
     assert scores.f1 == pytest.approx(2 * precision * recall / (precision + recall))
-    assert evaluate_clustering(found, truth).nmi == pytest.approx(scores.nmi)
+    assert evaluate_clustering(predicted, truth).nmi == pytest.approx(scores.nmi)
 
 
 @pytest.mark.parametrize(
-    ("truth", "found", "wanted"),
+    ("truth", "predicted", "wanted"),
     [
         ([3, 3, 5, 5], ["b", "b", "a", "a"], ClusteringScores(1, 1, 1, 1, 1)),
         ([0, 0, 0], [0, 0, 0], ClusteringScores(1, 1, 1, 1, 1)),
@@ -224,8 +170,8 @@ def test_clustering_scores() -> None:
         ([0, 0, 1, 1], [0, 1, 0, 1], ClusteringScores(0, -0.5, 0, 0, 0)),
     ],
 )
-def test_clustering_scores_of_plain_cases(truth: list[int], found: list[object], wanted: ClusteringScores) -> None:
-    scores = evaluate_clustering(truth, found)
+def test_clustering_scores_of_plain_cases(truth: list[int], predicted: list[object], wanted: ClusteringScores) -> None:
+    scores = evaluate_clustering(truth, predicted)
     for name in wanted.__slots__:
         assert getattr(scores, name) == pytest.approx(getattr(wanted, name), abs=1e-12), name
 

@@ -51,17 +51,17 @@ def scene(noise: float, *, shift: float = 0.3, seed: int = 0, crops: int = 6, ca
 
 
 def test_a_perfect_encoder_has_all_points() -> None:
-    found = scene(0.0, shift=0.0).judged()
-    assert found.cycle == pytest.approx(1.0)
-    assert found.company == pytest.approx(1.0)
-    assert found.split_camera == pytest.approx(1.0)
-    assert found.split is not None and found.split >= 1 / CAMERAS - 1e-6  # a person's rows are equal in all cameras
-    assert found.stability == pytest.approx(1.0)
-    assert found.triangle == pytest.approx(1.0)
-    assert found.score == pytest.approx(1.0)
-    assert found.apart == pytest.approx(1.0)
-    assert not found.collapsed
-    assert found.left_out == ()
+    score = scene(0.0, shift=0.0).judged()
+    assert score.cycle == pytest.approx(1.0)
+    assert score.company == pytest.approx(1.0)
+    assert score.split_camera == pytest.approx(1.0)
+    assert score.split is not None and score.split >= 1 / CAMERAS - 1e-6  # a person's rows are equal in all cameras
+    assert score.stability == pytest.approx(1.0)
+    assert score.triangle == pytest.approx(1.0)
+    assert score.score == pytest.approx(1.0)
+    assert score.apart == pytest.approx(1.0)
+    assert not score.collapsed
+    assert score.left_out == ()
 
 
 def test_score_falls_with_noise() -> None:
@@ -70,10 +70,10 @@ def test_score_falls_with_noise() -> None:
 
 
 def test_order_of_crops_and_tracklets_of_a_site_do_not_matter() -> None:
-    one = scene(1.0)
-    order = np.argsort(np.random.default_rng(0).permutation(len(one.camera))[one.tracklet], kind="stable")
-    shuffled = replace(one, rows=one.rows[order], tracklet=one.tracklet[order])
-    assert shuffled.judged().score == pytest.approx(one.judged().score)
+    crowd = scene(1.0)
+    order = np.argsort(np.random.default_rng(0).permutation(len(crowd.camera))[crowd.tracklet], kind="stable")
+    shuffled = replace(crowd, rows=crowd.rows[order], tracklet=crowd.tracklet[order])
+    assert shuffled.judged().score == pytest.approx(crowd.judged().score)
 
 
 @pytest.mark.parametrize("wobble", [0.0, 1e-6])
@@ -172,57 +172,59 @@ def test_scores_of_other_tracklets_are_not_compared() -> None:
         better(scene(0.5, crops=4).judged(), scene(0.5).judged())
 
 
-def test_only_the_asked_count_among_all() -> None:
-    one, other = scene(0.5), scene(1.0)
-    every = np.ones(len(one.camera), bool)
-    some = np.arange(len(one.camera)) % PEOPLE < 30  # half of the people
-    of = (one.tracklet, one.camera, one.start, one.end, one.cannot_link)
-    assert judge(one.rows, *of, every).plain() == one.judged().plain()
-    found = judge(one.rows, *of, some)
-    assert (found.queries, found.tracklets) == (90, 180)
-    whole = one.judged()
-    for name, values in found.values.items():
+def test_only_the_judged_count_among_all() -> None:
+    quiet, noisy = scene(0.5), scene(1.0)
+    every = np.ones(len(quiet.camera), bool)
+    some = np.arange(len(quiet.camera)) % PEOPLE < 30  # half of the people
+    of = (quiet.tracklet, quiet.camera, quiet.start, quiet.end, quiet.cannot_link)
+    assert judge(quiet.rows, *of, every).plain() == quiet.judged().plain()
+    score = judge(quiet.rows, *of, some)
+    assert (score.queries, score.tracklets) == (90, 180)
+    whole = quiet.judged()
+    for name, values in score.values.items():
         assert np.isnan(values[~some]).all() or name in gate.OF_ALL
         assert np.array_equal(values[some], whole.values[name][some], equal_nan=True)
-    assert better(found, judge(other.rows, *of, some))[0]
-    assert not better(judge(other.rows, *of, some), found)[0]
+    assert better(score, judge(noisy.rows, *of, some))[0]
+    assert not better(judge(noisy.rows, *of, some), score)[0]
     with pytest.raises(GateError, match="different tracklets"):
-        better(found, judge(other.rows, *of, ~some))
-    with pytest.raises(GateError, match="asked"):
-        judge(one.rows, *of, some[:-1])
+        better(score, judge(noisy.rows, *of, ~some))
+    with pytest.raises(GateError, match="judged"):
+        judge(quiet.rows, *of, some[:-1])
 
 
 def test_one_camera_is_judged_by_its_own_and_says_so() -> None:
-    found = scene(1.0, cameras=1).judged()
-    assert found.cycle is None and found.triangle is None
-    assert any("2 cameras" in reason for reason in found.left_out)
-    assert found.split_camera is not None and found.apart is not None
-    assert found.score == pytest.approx((found.split_camera + found.apart) / 2)
+    score = scene(1.0, cameras=1).judged()
+    assert score.cycle is None and score.triangle is None
+    assert any("2 cameras" in reason for reason in score.left_out)
+    assert score.split_camera is not None and score.apart is not None
+    assert score.score == pytest.approx((score.split_camera + score.apart) / 2)
     assert better(scene(0.6, cameras=1).judged(), scene(2.0, cameras=1).judged())[0]
 
 
 def test_two_cameras_have_no_triangle() -> None:
-    found = scene(1.0, cameras=2).judged()
-    assert found.triangle is None
-    assert found.cycle is not None and found.stability is not None
-    assert found.company is not None
-    assert found.score == pytest.approx((5 * found.company + 2 * found.cycle + 2 * found.stability) / 9)
+    score = scene(1.0, cameras=2).judged()
+    assert score.triangle is None
+    assert score.cycle is not None and score.stability is not None
+    assert score.company is not None
+    assert score.score == pytest.approx((5 * score.company + 2 * score.cycle + 2 * score.stability) / 9)
 
 
 def test_overlapping_times_stand_for_missing_pairs() -> None:
-    one = scene(1.0)
-    without = replace(one, cannot_link=np.zeros((0, 2), np.int64))
-    assert without.judged().apart == pytest.approx(one.judged().apart)
-    nobody_knows = replace(without, start=np.full_like(one.start, np.nan), end=np.full_like(one.end, np.nan)).judged()
+    crowd = scene(1.0)
+    without = replace(crowd, cannot_link=np.zeros((0, 2), np.int64))
+    assert without.judged().apart == pytest.approx(crowd.judged().apart)
+    nobody_knows = replace(
+        without, start=np.full_like(crowd.start, np.nan), end=np.full_like(crowd.end, np.nan)
+    ).judged()
     assert nobody_knows.apart is None
     assert any("side by side" in reason for reason in nobody_knows.left_out)
 
 
 def test_single_crops_tell_too_little() -> None:
-    found = scene(1.0, crops=1, cameras=2).judged()
-    assert found.queries == 0
-    assert found.score == 0.0
-    passed, reason = better(found, found)
+    score = scene(1.0, crops=1, cameras=2).judged()
+    assert score.queries == 0
+    assert score.score == 0.0
+    passed, reason = better(score, score)
     assert not passed
     assert "too little" in reason
 
@@ -234,12 +236,12 @@ def test_plain_is_json() -> None:
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
-    one = scene(1.0)
+    crowd = scene(1.0)
     with pytest.raises(GateError, match="needs a crop"):
-        replace(one, tracklet=np.where(one.tracklet == 3, 4, one.tracklet)).judged()
+        replace(crowd, tracklet=np.where(crowd.tracklet == 3, 4, crowd.tracklet)).judged()
     with pytest.raises(GateError, match="no numbers"):
-        replace(one, rows=np.where(one.rows > 0.5, np.nan, one.rows)).judged()
+        replace(crowd, rows=np.where(crowd.rows > 0.5, np.nan, crowd.rows)).judged()
     with pytest.raises(GateError, match="rows are"):
-        replace(one, start=one.start[:-1]).judged()
+        replace(crowd, start=crowd.start[:-1]).judged()
     with pytest.raises(GateError, match="outside"):
-        replace(one, cannot_link=np.array([[0, 999]])).judged()
+        replace(crowd, cannot_link=np.array([[0, 999]])).judged()

@@ -32,7 +32,7 @@ def upgrade(connection: Connection, folder: Path) -> None:
     assert newest is not None
     config = _config()
     config.attributes |= {"connection": connection, "folder": folder}
-    with EnvironmentContext(config, scripts, fn=lambda have, _: scripts._upgrade_revs(newest, have)):
+    with EnvironmentContext(config, scripts, fn=lambda current, _: scripts._upgrade_revs(newest, current)):
         scripts.run_env()
 
 

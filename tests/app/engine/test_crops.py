@@ -46,7 +46,9 @@ def offer(
     )
 
 
-def chosen(chooser: CropChooser, frames: int, *, fps: float = 25.0, number: int = 1, keep: bool = True) -> list[Crop]:
+def crops_kept(
+    chooser: CropChooser, frames: int, *, fps: float = 25.0, number: int = 1, keep: bool = True
+) -> list[Crop]:
     return chooser.finish(segment(number, frames=range(frames), fps=fps, box=BOX), keep=keep)
 
 
@@ -55,7 +57,7 @@ def test_crops_are_spread_over_the_whole_time_and_at_most_32(frames: int) -> Non
     chooser = CropChooser()
     for frame in range(frames):
         offer(chooser, frame)
-    crops = chosen(chooser, frames)
+    crops = crops_kept(chooser, frames)
     times = np.array([crop.time for crop in crops])
     seconds = (frames - 1) / 25
     assert len(crops) <= MOST and (np.diff(times) > 0).all()
@@ -74,14 +76,14 @@ def test_each_is_the_best_of_its_moment() -> None:
     quality = scores * (1 - overlap) * (0.5 + 0.5 * sharpness / (sharpness + 100))
     moments = (np.arange(100) / 23.976 // MOMENT).astype(int)
     expected = [int(np.flatnonzero(moments == k)[np.argmax(quality[moments == k])]) for k in range(moments[-1] + 1)]
-    assert [crop.frame for crop in chosen(chooser, 100)] == expected
+    assert [crop.frame for crop in crops_kept(chooser, 100)] == expected
 
 
 def test_joined_moments_keep_the_better_of_two() -> None:
     chooser = CropChooser()
     for frame in range(200):  # 8 s: forty moments of 0.2 s become twenty
         offer(chooser, frame, score=0.9 if frame in (3, 17, 133) else 0.5)
-    frames = [crop.frame for crop in chosen(chooser, 200)]
+    frames = [crop.frame for crop in crops_kept(chooser, 200)]
     assert len(frames) == 20
     assert {3, 17, 133} <= set(frames)
 
@@ -100,14 +102,14 @@ def test_sure_uncovered_sharp_and_whole_people_are_preferred(worse: dict, better
     chooser = CropChooser()
     for frame, how in enumerate((better, worse) if swapped else (worse, better)):
         offer(chooser, frame, **how)
-    (crop,) = chosen(chooser, 2)
+    (crop,) = crops_kept(chooser, 2)
     assert crop.frame == (0 if swapped else 1)
 
 
 def test_a_crop_is_a_jpeg_of_quality_95_at_native_size() -> None:
     chooser = CropChooser()
     offer(chooser, 3, box=(30.4, 20.7, 60.2, 99.1))
-    (crop,) = chosen(chooser, 4)
+    (crop,) = crops_kept(chooser, 4)
     pixels = picture(3)[20:100, 30:61]
     assert crop.box == pytest.approx((30.4, 20.7, 60.2, 99.1), abs=1e-4)
     decoded = np.asarray(cv2.imdecode(np.frombuffer(crop.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB))
@@ -120,7 +122,7 @@ def test_a_crop_is_a_jpeg_of_quality_95_at_native_size() -> None:
 def test_what_reaches_over_the_edge_is_clipped() -> None:
     chooser = CropChooser()
     offer(chooser, 0, box=(-20.0, 40.0, 25.0, 190.0))
-    (crop,) = chosen(chooser, 1)
+    (crop,) = crops_kept(chooser, 1)
     decoded = np.asarray(cv2.imdecode(np.frombuffer(crop.jpeg, np.uint8), cv2.IMREAD_COLOR))
     assert decoded.shape == (80, 25, 3)
     assert crop.border == 1.0
@@ -129,7 +131,7 @@ def test_what_reaches_over_the_edge_is_clipped() -> None:
 def test_height_ratio_is_against_the_median_of_the_tracklet() -> None:
     chooser = CropChooser()
     offer(chooser, 0, box=(30.0, 20.0, 60.0, 60.0))
-    (crop,) = chosen(chooser, 9)  # the others are 80 px high
+    (crop,) = crops_kept(chooser, 9)  # the others are 80 px high
     assert crop.height_ratio == pytest.approx(0.5)
     assert crop_quality(crop) == pytest.approx(crop_quality(replace(crop, height_ratio=1.0)) / 2)
 
@@ -148,10 +150,10 @@ def test_segments_do_not_mix_and_are_forgotten_when_finished() -> None:
             np.zeros(len(numbers), np.float32),
             np.full(len(numbers), 50.0, np.float32),
         )
-    nine, four = chosen(chooser, 20, number=9), chosen(chooser, 20, number=4)
+    nine, four = crops_kept(chooser, 20, number=9), crops_kept(chooser, 20, number=4)
     assert {crop.frame % 2 for crop in nine} == {1}
     assert len(nine) == len(four) == 4
-    assert chosen(chooser, 20, number=9) == []
+    assert crops_kept(chooser, 20, number=9) == []
     assert all(not len(part) for part in chooser.state().values())
 
 
@@ -159,7 +161,7 @@ def test_a_segment_that_is_no_tracklet_leaves_nothing() -> None:
     chooser = CropChooser()
     for frame in range(20):
         offer(chooser, frame)
-    assert chosen(chooser, 20, keep=False) == []
+    assert crops_kept(chooser, 20, keep=False) == []
     assert all(not len(part) for part in chooser.state().values())
 
 
@@ -187,11 +189,11 @@ def test_restored_at_every_frame_it_goes_on_identically(fps: float) -> None:
     for frame in range(frames):
         go(whole, frame)
         states.append(whole.state())
-    expected = chosen(whole, frames, fps=fps)
+    expected = crops_kept(whole, frames, fps=fps)
     plain = CropChooser()  # one that is never asked for its state
     for frame in range(frames):
         go(plain, frame)
-    assert chosen(plain, frames, fps=fps) == expected
+    assert crops_kept(plain, frames, fps=fps) == expected
     for cut in range(frames):
         chooser = CropChooser()
         chooser.restore(states[cut])
@@ -206,7 +208,7 @@ def test_restored_at_every_frame_it_goes_on_identically(fps: float) -> None:
         chooser.restore(states[cut])
         for frame in range(cut + 1, frames):
             go(chooser, frame)
-        assert chosen(chooser, frames, fps=fps) == expected
+        assert crops_kept(chooser, frames, fps=fps) == expected
 
 
 def test_stamps_that_repeat_or_step_back_do_no_harm() -> None:
@@ -222,7 +224,7 @@ def test_stamps_that_repeat_or_step_back_do_no_harm() -> None:
             np.zeros(1, np.float32),
             np.array([50.0], np.float32),
         )
-    crops = chosen(chooser, 8)
+    crops = crops_kept(chooser, 8)
     assert crops[0].frame == 0
     assert 3 <= len(crops) <= 6
     assert all(crop.jpeg.startswith(b"\xff\xd8") for crop in crops)

@@ -97,12 +97,12 @@ def colour(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def test_everybody_is_one_tracklet_and_numbers_go_on_over_segments(ingested: tuple[Path, dict[str, Any]]) -> None:
     with Site.open(ingested[0]) as site:
-        found = {
+        rows = {
             camera.camera: [(s.number, s.track, s.kind, s.length) for s in site.segments(camera.camera)]
             for camera in site.cameras()
         }
         assert list(damage(site)) == []
-    assert found == {
+    assert rows == {
         "gate": [(1, 1, "tracklet", 40), (2, 2, "tracklet", 40)],
         "hall": [(1, 1, "tracklet", 75), (2, 2, "tracklet", 75)],
         "yard": [(k, k, "tracklet", 75 if k < 3 else 60) for k in (1, 2, 3, 4)],
@@ -334,10 +334,10 @@ def interrupt(world: World, site: Path, monkeypatch: pytest.MonkeyPatch, *, came
     """An ingest that is interrupted at this frame of a camera, having committed every tenth."""
     take = app.engine.tracking.FootageTracker.take
 
-    def interrupted(self: Any, frame: Any, found: Any) -> Any:
+    def interrupted(self: Any, frame: Any, detections: Any) -> Any:
         if frame.camera == camera and frame.index == after:
             raise KeyboardInterrupt
-        return take(self, frame, found)
+        return take(self, frame, detections)
 
     with monkeypatch.context() as patched:
         patched.setattr(app.engine.ingest, "CHUNK", 10)
@@ -371,9 +371,9 @@ def test_a_changed_film_is_noticed_and_replaced_without_a_trace(
     assert len(old) == 30 and holding(site, old) == ["2-000.shard"]
     kept = all_jpegs(site, "gate") + all_jpegs(site, "yard")
 
-    other = [boxes[::-1] for boxes in people(50, shift=200)]
-    render_clip(own.videos / "hall.mp4", other, size=SIZE, creation_time=CREATED)
-    write_detections(own.detections / "hall.txt", other, seed=9)
+    reversed_boxes = [boxes[::-1] for boxes in people(50, shift=200)]
+    render_clip(own.videos / "hall.mp4", reversed_boxes, size=SIZE, creation_time=CREATED)
+    write_detections(own.detections / "hall.txt", reversed_boxes, seed=9)
     arguments = (own.videos, "--site", site, "--detector", own.detector, "--json")
     code, out, _ = command(capsys, *arguments)
     hall = json.loads(out)["cameras"][1]
@@ -549,7 +549,7 @@ def test_a_second_ingest_into_the_same_site_is_refused(world: World, tmp_path: P
 
 def test_a_camera_that_another_process_takes_in_is_said_and_the_others_go_on(world: World, tmp_path: Path) -> None:
     site = site_in(tmp_path)
-    with Site.create(site) as other, other.lease(of_camera("hall")):
+    with Site.create(site) as holder, holder.lease(of_camera("hall")):
         reports = {camera.camera: camera for camera in here(world, site).cameras}
         assert [reports[name].tracklets for name in ("gate", "hall", "yard")] == [2, 0, 4]
         (error,) = reports["hall"].errors
@@ -625,8 +625,8 @@ def test_which_camera_is_slower_does_not_matter(
 ) -> None:
     decode = app.engine.ingest._decode
 
-    def slowly(site: Site, jobs: list[Any], *others: Any) -> Any:
-        for item in decode(site, jobs, *others):
+    def slowly(site: Site, jobs: list[Any], *arguments: Any) -> Any:
+        for item in decode(site, jobs, *arguments):
             if jobs[0].camera.name == f"camera{slow}":
                 time.sleep(0.002)
             yield item

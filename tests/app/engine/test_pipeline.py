@@ -62,12 +62,12 @@ def no_threads_left(before: set[threading.Thread]) -> bool:
 def test_each_cameras_frames_come_in_order_with_their_own_detections(batch: int, cameras: int) -> None:
     before = set(threading.enumerate())
     seen: dict[int, list[int | None]] = {}
-    for item, found in detections([camera(k, 7 + k, footage=2) for k in range(cameras)], Detector(batch)):
+    for item, people in detections([camera(k, 7 + k, footage=2) for k in range(cameras)], Detector(batch)):
         seen.setdefault(item.footage, []).append(item.frame.index if item.frame is not None else None)
         if item.frame is not None:
-            assert found.boxes[0, :2].tolist() == [item.footage // 10, item.frame.index]
+            assert people.boxes[0, :2].tolist() == [item.footage // 10, item.frame.index]
         else:
-            assert len(found) == 0 and item.problems == ("end",)
+            assert len(people) == 0 and item.problems == ("end",)
     assert seen == {10 * k + part: [*range(7 + k), None] for k in range(cameras) for part in range(2)}
     assert no_threads_left(before)
 

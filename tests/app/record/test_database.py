@@ -28,7 +28,7 @@ NEWER = str(int(FORMAT) + 1)
 
 
 def count(database: Database) -> int:
-    row = database.one(select(func.count()).select_from(audit))
+    row = database.first(select(func.count()).select_from(audit))
     assert row is not None
     return int(row[0])
 
@@ -84,22 +84,22 @@ def test_a_transaction_is_whole_or_not_at_all(empty: Path) -> None:
 
 def test_transactions_of_two_processes_wait_for_each_other(empty: Path) -> None:
     order: list[str] = []
-    with Database.open(empty, write=True) as one, Database.open(empty, write=True) as other:
+    with Database.open(empty, write=True) as first_connection, Database.open(empty, write=True) as second_connection:
 
         def second() -> None:
-            with other.transaction():
+            with second_connection.transaction():
                 order.append("second")
-                other.execute(insert(audit), NOTE)
+                second_connection.execute(insert(audit), NOTE)
 
-        with one.transaction():
-            one.execute(insert(audit), NOTE)
+        with first_connection.transaction():
+            first_connection.execute(insert(audit), NOTE)
             waiting = threading.Thread(target=second)
             waiting.start()
             waiting.join(0.3)
             order.append("first")
         waiting.join(10)
         assert order == ["first", "second"]
-        assert count(one) == 2
+        assert count(first_connection) == 2
 
 
 def test_threads_share_a_connection(empty: Path) -> None:
@@ -143,8 +143,8 @@ def test_a_newer_format_is_refused_with_what_to_do(empty: Path) -> None:
 
 
 def test_a_site_opens_through_the_same_door(empty: Path) -> None:
-    with Site.create(empty) as site, Site.create(empty) as other:
-        assert site.cameras() == [] == other.cameras() and site.footage() == []
+    with Site.create(empty) as site, Site.create(empty) as second_site:
+        assert site.cameras() == [] == second_site.cameras() and site.footage() == []
     with Site.open(empty) as site:
         assert list(damage(site)) == []
 
@@ -212,13 +212,13 @@ def test_an_empty_folder_becomes_a_site(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [0, 1])
 def test_a_database_of_another_program_is_not_touched(tmp_path: Path, version: int) -> None:
-    with closing(sqlite3.connect(tmp_path / FILE)) as other:
-        other.executescript(f"CREATE TABLE recipes (name TEXT); PRAGMA user_version = {version}")
+    with closing(sqlite3.connect(tmp_path / FILE)) as recipes:
+        recipes.executescript(f"CREATE TABLE recipes (name TEXT); PRAGMA user_version = {version}")
     for opening in (Database.open, Database.create):
         with pytest.raises(SiteError, match=r"site\.db was not made by Sightline"):
             opening(tmp_path)
-    with closing(sqlite3.connect(tmp_path / FILE)) as other:
-        assert [row[0] for row in other.execute("SELECT name FROM sqlite_master")] == ["recipes"]
+    with closing(sqlite3.connect(tmp_path / FILE)) as recipes:
+        assert [row[0] for row in recipes.execute("SELECT name FROM sqlite_master")] == ["recipes"]
 
 
 def test_something_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -253,11 +253,11 @@ def test_a_site_that_was_never_begun_is_told_from_one_of_others(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "told",
+    "content",
     ["", "record = 3\n", 'record = "sqlite:///x"\n', 'record = "postgresql://h/d"\nmore = 1\n', "record ="],
 )
-def test_what_store_toml_must_say_is_told(tmp_path: Path, told: str) -> None:
-    (tmp_path / STORE).write_text(told)
+def test_what_store_toml_must_say_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / STORE).write_text(content)
     with pytest.raises(SiteError, match=r"store\.toml must say where the record is.*postgresql://USER@HOST/DATABASE"):
         Database.create(tmp_path)
 
@@ -291,8 +291,8 @@ def cut_off(database: Database, postgres: str) -> None:
 def test_a_session_that_ends_takes_nothing_half_along(record: str, tmp_path: Path, postgres: str) -> None:
     if not on_postgres():
         pytest.skip("of PostgreSQL alone")
-    told = r"can't be reached any more.*run the same command again"
-    with Database.create(site_in(tmp_path)) as database, pytest.raises(StorageError, match=told):
+    message = r"can't be reached any more.*run the same command again"
+    with Database.create(site_in(tmp_path)) as database, pytest.raises(StorageError, match=message):
         cut_off(database, postgres)
     with Database.open(site_in(tmp_path)) as database:
         assert count(database) == 0

@@ -22,11 +22,11 @@ def halves(count: int, seed: int = 0, width: int = 16) -> np.ndarray:
 @pytest.fixture
 def store(tmp_path: Path) -> Embeddings:
     """Footage 1 with tracklets 3, 5, 9; footage 2 with 4, 7; footage 3 with none."""
-    found = Embeddings(tmp_path / "site" / "embeddings" / "base")
-    found.write(1, [9, 3, 5], halves(3, 1))
-    found.write(2, [4, 7], halves(2, 2))
-    found.write(3, [], np.empty((0, 2, 16), np.float32))
-    return found
+    embeddings = Embeddings(tmp_path / "site" / "embeddings" / "base")
+    embeddings.write(1, [9, 3, 5], halves(3, 1))
+    embeddings.write(2, [4, 7], halves(2, 2))
+    embeddings.write(3, [], np.empty((0, 2, 16), np.float32))
+    return embeddings
 
 
 def everything(folder: Path) -> bytes:
@@ -42,10 +42,10 @@ def test_what_is_written_is_read_back_by_id(store: Embeddings) -> None:
     np.testing.assert_array_equal(rows[[1, 3]], store.read(2)[1])
     assert store.load([2, 3])[0].tolist() == [4, 7]
     assert store.footages() == {1, 2, 3}
-    ids, found = store.load_whole()
+    ids, embeddings = store.load_whole()
     assert ids.tolist() == [3, 4, 5, 7, 9]
-    np.testing.assert_array_equal(found, whole(rows).astype(np.float16))
-    np.testing.assert_allclose(np.linalg.norm(found.astype(np.float32), axis=1), 1, atol=2e-3)
+    np.testing.assert_array_equal(embeddings, whole(rows).astype(np.float16))
+    np.testing.assert_allclose(np.linalg.norm(embeddings.astype(np.float32), axis=1), 1, atol=2e-3)
 
 
 def test_rows_are_normalised_and_a_row_of_zeros_stays(tmp_path: Path) -> None:
@@ -71,11 +71,11 @@ def test_only_the_owner_can_read(store: Embeddings) -> None:
 
 def test_removed_tracklets_leave_no_bytes(store: Embeddings) -> None:
     ids, rows = store.load()
-    mine = rows[np.isin(ids, [5, 4, 7])].reshape(-1, 16)
-    assert all(row.tobytes() in everything(store.folder) for row in mine)
+    leaving = rows[np.isin(ids, [5, 4, 7])].reshape(-1, 16)
+    assert all(row.tobytes() in everything(store.folder) for row in leaving)
     untouched = store._path(3).stat().st_mtime_ns
     assert store.remove(np.array([5, 4, 7, 1000])) == 3
-    assert not any(row.tobytes() in everything(store.folder) for row in mine)
+    assert not any(row.tobytes() in everything(store.folder) for row in leaving)
     assert store.load()[0].tolist() == [3, 9]
     np.testing.assert_array_equal(store.load()[1], rows[[0, 4]])
     assert store.footages() == {1, 2, 3}  # the emptied one counts as embedded
@@ -158,8 +158,8 @@ def test_bad_input_is_refused(store: Embeddings) -> None:
 
 def test_pooling_is_the_mean_of_each_half() -> None:
     crops = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
-    found = pool(crops, np.array([3, 3, 3, 3, 7, 8, 8, 8]))
+    halves = pool(crops, np.array([3, 3, 3, 3, 7, 8, 8, 8]))
     expected = [[[0, 1], [2, 3]], [[4], [4]], [[5], [6, 7]]]
-    for row, parts in zip(found, expected, strict=True):
+    for row, parts in zip(halves, expected, strict=True):
         np.testing.assert_allclose(row, normalised(np.stack([crops[part].mean(0) for part in parts])), rtol=1e-5)
     assert pool(crops[:0], np.empty(0, int)).shape == (0, 2, 4)

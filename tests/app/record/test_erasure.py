@@ -26,7 +26,7 @@ ENTRY = AuditEntry(9.0, "me", "forget", {"tracklets": 1})
 
 def known_everywhere(site: Site, ids: list[int]) -> None:
     """Tracklets in all that derives from them."""
-    site.add_merge(merging(ids, [1, 1, 2], [1, 1, 2]), MERGED, keep=5)
+    site.add_merging(merging(ids, [1, 1, 2], [1, 1, 2]), MERGED, keep=5)
     site.correct([Correction("join", ids[0], ids[2])], "me", 1.0)
     site.add_to_split(np.array(ids), np.array([True, False, False]))
     Embeddings(site.path / "embeddings" / "base").write(1, ids, np.random.default_rng(0).random((3, 2, 8)) + 0.1)
@@ -35,7 +35,7 @@ def known_everywhere(site: Site, ids: list[int]) -> None:
 def test_what_is_erased_leaves_no_byte_and_no_row(site: Site, tmp_path: Path) -> None:
     a, b, c, _ = filled(site, tmp_path)
     known_everywhere(site, [a, b, c])
-    pictures = {one: [site.crop_jpeg(crop) for crop in site.crops(one)] for one in (a, b, c)}
+    pictures = {tracklet: [site.crop_jpeg(crop) for crop in site.crops(tracklet)] for tracklet in (a, b, c)}
     vectors = dict(zip((a, b, c), Embeddings(site.path / "embeddings" / "base").read(1)[1]))
     assert all(jpeg in bytes_of(site.path) for jpeg in pictures[a])
     assert vectors[a].tobytes() in bytes_of(site.path)
@@ -48,7 +48,7 @@ def test_what_is_erased_leaves_no_byte_and_no_row(site: Site, tmp_path: Path) ->
     assert site.tracklet_table().ids.tolist() == [b, c]
     assert not len(site.cannot_link()) and site.corrections() == []
     assert site.split()[0].tolist() == [b, c]
-    merge = site.merge()
+    merge = site.merging()
     assert merge is not None and merge.ids.tolist() == [b, c]
     assert site.audit() == [MERGED, ENTRY] and erasure.pending(site.database) == set()
     assert list(damage(site)) == []
@@ -104,12 +104,12 @@ def test_a_server_that_keeps_its_log_is_told(site: Site, tmp_path: Path, request
         try:
             server.execute("ALTER SYSTEM SET wal_recycle = on")
             server.execute("SELECT pg_reload_conf()")
-            with Site.open_to_write(site.path) as other:
-                (told,) = other.erase([a], ENTRY)
+            with Site.open_to_write(site.path) as writer:
+                (warning,) = writer.erase([a], ENTRY)
         finally:
             server.execute("ALTER SYSTEM SET wal_recycle = off")
             server.execute("SELECT pg_reload_conf()")
-    assert "wal_recycle = on" in told
+    assert "wal_recycle = on" in warning
 
 
 def death(*_: object, **__: object) -> None:
@@ -187,8 +187,8 @@ def test_many_at_once(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     record = begun(site, footage(tmp_path, "one.mp4"))
     pieces = [segment(k + 1, track=k + 1, cannot_link=[k] if k else []) for k in range(40)]
     site.intake.commit(record, chunk(*pieces), done=True)
-    ids = [one.id for one in site.segments()]
+    ids = [row.id for row in site.segments()]
     site.erase(ids[:30], ENTRY)
-    assert [one.id for one in site.segments()] == ids[30:]
+    assert [row.id for row in site.segments()] == ids[30:]
     assert len(site.cannot_link()) == 9
     assert list(damage(site)) == []

@@ -22,21 +22,21 @@ from tests.app.sites import START, People, figure_site
 def rows_of(site: Site, numbers: list[int]) -> list[bytes]:
     """The bytes that the site has of some tracklets: crops, and embeddings in half precision."""
     ids, halves = store_of(site, "base").load()
-    found = [halves[np.flatnonzero(ids == one)[0]].tobytes() for one in numbers]
-    return found + [site.crop_jpeg(crop) for one in numbers for crop in site.crops(one)]
+    vectors = [halves[np.flatnonzero(ids == tracklet)[0]].tobytes() for tracklet in numbers]
+    return vectors + [site.crop_jpeg(crop) for tracklet in numbers for crop in site.crops(tracklet)]
 
 
 def test_forgetting_leaves_neither_pictures_nor_vectors(path: Path, who: People) -> None:
     with Site.create(path) as site:
         merge(site, who="me")
-        found = site.merge()
-        assert found is not None
-        identity = int(found.identities[0])
-        mine = found.ids[found.identities == identity].tolist()
-        rest = [one for one in sorted(who) if one not in mine]
-        gone, kept = rows_of(site, mine), rows_of(site, rest)
+        merged = site.merging()
+        assert merged is not None
+        identity = int(merged.identities[0])
+        of_identity = merged.ids[merged.identities == identity].tolist()
+        rest = [tracklet for tracklet in sorted(who) if tracklet not in of_identity]
+        gone, kept = rows_of(site, of_identity), rows_of(site, rest)
         done = forget(site, who="me", identities=[identity])
-        assert (done.tracklets, done.models) == (len(mine), [])
+        assert (done.tracklets, done.models) == (len(of_identity), [])
         left = bytes_of(path)
         assert not any(row in left for row in gone)
         assert all(row in left for row in kept)
@@ -80,8 +80,8 @@ def test_the_forget_command_and_its_end_after_a_kill(path: Path, who: People, mo
 def test_a_forgotten_number_goes_to_nobody_else(path: Path, who: People) -> None:
     with Site.create(path) as site:
         camera = site.tracklet_table().cameras
-        last = [max(one for one, c in zip(sorted(who), camera) if c == k) for k in range(3)]
+        last = [max(tracklet for tracklet, c in zip(sorted(who), camera) if c == k) for k in range(3)]
         forget(site, who="me", tracklets=last)
     later = figure_site(path, people=2, cameras=3, day=1, first=100)
     assert not set(last) & set(later)
-    assert min(one for one in later if one > last[0]) == last[0] + 1
+    assert min(tracklet for tracklet in later if tracklet > last[0]) == last[0] + 1

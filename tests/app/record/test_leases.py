@@ -29,15 +29,15 @@ with Site.open_to_write(Path(sys.argv[1])) as site, site.lease(LEARNING):
 
 
 def test_different_work_goes_on_at_once_and_the_same_is_refused(empty: Path) -> None:
-    with Site.open_to_write(empty) as one, Site.open_to_write(empty) as other:
-        with one.lease(LEARNING), one.lease(of_camera("hall")), one.lease(MERGING):
-            with other.lease(of_camera("yard")), other.lease(ERASING):
+    with Site.open_to_write(empty) as first_site, Site.open_to_write(empty) as second_site:
+        with first_site.lease(LEARNING), first_site.lease(of_camera("hall")), first_site.lease(MERGING):
+            with second_site.lease(of_camera("yard")), second_site.lease(ERASING):
                 pass
             for lease in (LEARNING, MERGING, of_camera("hall")):
-                told = f"is {lease.work} at the site .*: wait until it is done"
-                with pytest.raises(Busy, match=told), other.lease(lease):
+                message = f"is {lease.work} at the site .*: wait until it is done"
+                with pytest.raises(Busy, match=message), second_site.lease(lease):
                     pytest.fail("two hold it")
-        with other.lease(LEARNING):
+        with second_site.lease(LEARNING):
             pass
 
 
@@ -59,23 +59,23 @@ def test_threads_of_a_process_do_not_share_one(empty: Path) -> None:
 
 
 def test_one_may_wait_for_a_short_one(empty: Path) -> None:
-    with Site.open_to_write(empty) as one, Site.open_to_write(empty) as other:
+    with Site.open_to_write(empty) as holder, Site.open_to_write(empty) as waiting:
         order: list[str] = []
 
         def wait() -> None:
-            with other.lease(ERASING):
-                order.append("other")
+            with waiting.lease(ERASING):
+                order.append("waiting")
 
-        with one.lease(ERASING):
+        with holder.lease(ERASING):
             thread = threading.Thread(target=wait)
             thread.start()
             time.sleep(0.2)
-            order.append("one")
+            order.append("holder")
         thread.join(10)
-    assert order == ["one", "other"]
+    assert order == ["holder", "waiting"]
     soon = Lease(ERASING.name, ERASING.work, wait=0.1)
-    one, other = Site.open_to_write(empty), Site.open_to_write(empty)
-    with one, other, one.lease(ERASING), pytest.raises(Busy), other.lease(soon):
+    holder, waiting = Site.open_to_write(empty), Site.open_to_write(empty)
+    with holder, waiting, holder.lease(ERASING), pytest.raises(Busy), waiting.lease(soon):
         pytest.fail("two hold it")
 
 
@@ -104,5 +104,10 @@ def test_it_dies_with_its_process_and_names_it(empty: Path, how: signal.Signals)
 
 def test_sites_do_not_share_leases(record: str, tmp_path: Path) -> None:
     paths = [site_in(tmp_path, name) for name in ("one", "two")]
-    with Site.create(paths[0]) as one, Site.create(paths[1]) as two, one.lease(LEARNING), two.lease(LEARNING):
+    with (
+        Site.create(paths[0]) as first_site,
+        Site.create(paths[1]) as second_site,
+        first_site.lease(LEARNING),
+        second_site.lease(LEARNING),
+    ):
         pass

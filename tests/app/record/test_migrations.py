@@ -64,8 +64,8 @@ def test_nothing_is_lost(old: Path, number: int) -> None:
         ids, held = site.split()
         assert ids.tolist() == split["seen"] and ids[held].tolist() == split["held"]
         assert len(site.tracklet_table()) == 24 and len(site.cannot_link()) == len(before["cannot_link"])
-        assert all(site.crop_jpeg(crop) for one in site.segments() for crop in site.crops(one.id))
-        merging = site.merge()
+        assert all(site.crop_jpeg(crop) for row in site.segments() for crop in site.crops(row.id))
+        merging = site.merging()
         assert (merging is None) == (number == 1)
         assert len(site.audit()) == (0 if number == 1 else 1)
     after = rows(old)

@@ -10,28 +10,28 @@ from pathlib import Path
 import pytest
 
 from app.record import shards
-from app.record.shards import Place, ShardWriter, read_crop, shard_path
+from app.record.shards import ShardRange, ShardWriter, read_crop, shard_path
 
 CROPS = [bytes([65 + k]) * (10 + k) for k in range(6)]
 
 
 def test_crops_come_back_byte_for_byte(tmp_path: Path) -> None:
     writer = ShardWriter(tmp_path, 7, 0, 0)
-    places = writer.append(CROPS)
+    ranges = writer.append(CROPS)
     writer.close()
-    assert [read_crop(tmp_path, 7, place) for place in places] == CROPS
-    assert places[:2] == [Place(0, 0, 10, zlib.crc32(CROPS[0])), Place(0, 10, 11, zlib.crc32(CROPS[1]))]
+    assert [read_crop(tmp_path, 7, shard_range) for shard_range in ranges] == CROPS
+    assert ranges[:2] == [ShardRange(0, 0, 10, zlib.crc32(CROPS[0])), ShardRange(0, 10, 11, zlib.crc32(CROPS[1]))]
     assert shard_path(tmp_path, 7, 0).read_bytes() == b"".join(CROPS)
 
 
 def test_a_shard_that_is_large_enough_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD_BYTES", 20)
     writer = ShardWriter(tmp_path, 1, 0, 0)
-    places = writer.append(CROPS)
+    ranges = writer.append(CROPS)
     writer.close()
-    assert [place.shard for place in places] == [0, 0, 1, 1, 2, 2]
+    assert [shard_range.shard for shard_range in ranges] == [0, 0, 1, 1, 2, 2]
     assert (writer.shard, writer.size) == (2, 29)
-    assert [read_crop(tmp_path, 1, place) for place in places] == CROPS
+    assert [read_crop(tmp_path, 1, shard_range) for shard_range in ranges] == CROPS
 
 
 def test_what_was_never_committed_is_cut_off_before_the_next_write(tmp_path: Path) -> None:
@@ -43,10 +43,10 @@ def test_what_was_never_committed_is_cut_off_before_the_next_write(tmp_path: Pat
     shard_path(tmp_path, 1, 1).write_bytes(b"begun, never committed")
     shard_path(tmp_path, 11, 1).write_bytes(b"of another footage")
     second = ShardWriter(tmp_path, 1, 0, committed)
-    places = second.append(CROPS[4:])
+    ranges = second.append(CROPS[4:])
     second.close()
     assert shard_path(tmp_path, 1, 0).read_bytes() == CROPS[0] + CROPS[1] + CROPS[4] + CROPS[5]
-    assert [read_crop(tmp_path, 1, place) for place in kept + places] == [*CROPS[:2], *CROPS[4:]]
+    assert [read_crop(tmp_path, 1, shard_range) for shard_range in kept + ranges] == [*CROPS[:2], *CROPS[4:]]
     assert not shard_path(tmp_path, 1, 1).exists()
     assert shard_path(tmp_path, 11, 1).read_bytes() == b"of another footage"
 
@@ -55,9 +55,9 @@ def test_a_disk_that_takes_a_byte_at_a_time_gets_all_of_them(tmp_path: Path, mon
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, data, at: pwrite(file, data[:1], at))
     writer = ShardWriter(tmp_path, 1, 0, 0)
-    places = writer.append(CROPS)
+    ranges = writer.append(CROPS)
     writer.close()
-    assert [read_crop(tmp_path, 1, place) for place in places] == CROPS
+    assert [read_crop(tmp_path, 1, shard_range) for shard_range in ranges] == CROPS
 
 
 @pytest.mark.parametrize("shard_bytes", [1000, 20])
@@ -81,9 +81,9 @@ def test_a_full_disk_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyP
             writer.append(CROPS[1:])
     assert (writer.shard, writer.size) == (0, 10)
     assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [CROPS[0]]
-    places = writer.append(CROPS[1:])
+    ranges = writer.append(CROPS[1:])
     writer.close()
-    assert [read_crop(tmp_path, 1, place) for place in places] == CROPS[1:]
+    assert [read_crop(tmp_path, 1, shard_range) for shard_range in ranges] == CROPS[1:]
 
 
 def test_a_shard_that_cannot_be_begun_leaves_the_one_before_in_use(
@@ -103,9 +103,9 @@ def test_a_shard_that_cannot_be_begun_leaves_the_one_before_in_use(
         with pytest.raises(OSError, match="No space"):
             writer.append(CROPS)
     assert (writer.shard, writer.size) == (0, 0)
-    places = writer.append(CROPS)
+    ranges = writer.append(CROPS)
     writer.close()
-    assert [read_crop(tmp_path, 1, place) for place in places] == CROPS
+    assert [read_crop(tmp_path, 1, shard_range) for shard_range in ranges] == CROPS
 
 
 def test_rewinding_removes_the_shards_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from app.errors import SiteError, StorageError
 from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
 from app.record import Site
-from app.record.rows import AuditEntry, Chunk, Correction, Crop, FootageRecord, Merge, ModelRecord
+from app.record.rows import AuditEntry, Chunk, Correction, Crop, FootageRecord, Merging, ModelRecord
 from app.record.verify import damage
 from tests.app.records import on_postgres, run_sql, site_in
 from tests.app.scenes import bytes_of, dump, segment, shards
@@ -44,10 +44,10 @@ def chunk(*segments: Segment, checkpoint: bytes = b"state", frames: int = 10, pr
 
 
 def registered(site: Site, *pieces: Footage, **options: Any) -> list[tuple[FootageRecord, str | None]]:
-    (mine,) = site.intake.register(
+    (footage_records,) = site.intake.register(
         [Camera(pieces[0].camera, pieces)], {pieces[0].camera: SETTINGS}, who="test", **options
     )
-    return mine
+    return footage_records
 
 
 def full(*_: object) -> None:
@@ -118,8 +118,8 @@ def test_numbers_follow_all_that_the_camera_has(site: Site, tmp_path: Path) -> N
     second = begun(site, footage(tmp_path, "b.mp4", start=200.0))
     assert (second.first_track, second.first_segment) == (5, 4)
     assert site.intake.begin(second, SETTINGS).first_track == 5  # what runs keeps its numbers
-    other = begun(site, footage(tmp_path, "c.mp4", camera="yard"))
-    assert (other.first_track, other.first_segment) == (1, 1)
+    of_yard = begun(site, footage(tmp_path, "c.mp4", camera="yard"))
+    assert (of_yard.first_track, of_yard.first_segment) == (1, 1)
 
 
 def test_what_is_committed_is_read_back(site: Site, tmp_path: Path) -> None:
@@ -253,11 +253,13 @@ def test_the_same_film_of_another_camera_is_not_judged_nor_erased(site: Site, tm
     record = begun(site, footage(tmp_path, "a.mp4", content=b"a film"))
     site.intake.commit(record, chunk(segment(1)), done=False)
     copy = footage(tmp_path, "b.mp4", camera="yard", content=b"a film")
-    other = {"yard": SETTINGS | {"tracker": "sort"}}
+    yard_settings = {"yard": SETTINGS | {"tracker": "sort"}}
     for replace_it in (False, True):
-        (((found, objection),),) = site.intake.register([Camera("yard", (copy,))], other, who="me", replace=replace_it)
-        assert (found.id, found.camera, found.status, objection) == (record.id, "hall", "running", None)
-    assert [one.number for one in site.segments()] == [1] and site.audit() == []
+        (((kept, objection),),) = site.intake.register(
+            [Camera("yard", (copy,))], yard_settings, who="me", replace=replace_it
+        )
+        assert (kept.id, kept.camera, kept.status, objection) == (record.id, "hall", "running", None)
+    assert [row.number for row in site.segments()] == [1] and site.audit() == []
 
 
 def test_footage_that_others_have_overtaken_starts_anew(site: Site, tmp_path: Path) -> None:
@@ -331,7 +333,7 @@ def test_crops_stay_where_a_server_may_have_committed_before_it_went(
         with pytest.raises(StorageError, match="gone"):
             site.intake.commit(record, chunk(segment(2)), done=False)
     with Site.open_to_write(site.path) as again:
-        assert [one.number for one in again.segments()] == [1, 2]
+        assert [row.number for row in again.segments()] == [1, 2]
         assert list(damage(again)) == []
 
 
@@ -390,7 +392,7 @@ def sound(record: str, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("sql", "found"),
+    ("sql", "expected"),
     [
         (
             "UPDATE segments SET boxes = substr(boxes, 1, 9) WHERE number = 1",
@@ -413,15 +415,15 @@ def sound(record: str, tmp_path: Path) -> Path:
         ("DELETE FROM segments WHERE number = 1", "a row of crops names one of segments that does not exist"),
     ],
 )
-def test_damaged_rows_are_named(sound: Path, sql: str, found: str) -> None:
+def test_damaged_rows_are_named(sound: Path, sql: str, expected: str) -> None:
     if on_postgres() and "DELETE FROM segments" in sql:
         with pytest.raises(IntegrityError):  # it lets nobody do that
             run_sql(sound, sql)
         return
     run_sql(sound, sql)
     with Site.open(sound) as site:
-        told = list(damage(site))
-    assert any(found in sentence for sentence in told), told
+        sentences = list(damage(site))
+    assert any(expected in sentence for sentence in sentences), sentences
 
 
 @pytest.mark.usefixtures("sqlite_only")
@@ -434,8 +436,8 @@ def test_a_damaged_record_is_named(sound: Path) -> None:
         file.seek((page - 1) * size)
         file.write(b"\xff" * 200)
     with Site.open(sound) as site:
-        told = list(damage(site))
-    assert told and all(sentence.startswith("the record: ") for sentence in told)
+        sentences = list(damage(site))
+    assert sentences and all(sentence.startswith("the record: ") for sentence in sentences)
 
 
 def test_a_crop_that_is_no_jpeg_is_named(tmp_path: Path) -> None:
@@ -474,7 +476,7 @@ def filled(site: Site, tmp_path: Path) -> list[int]:
     record = begun(site, footage(tmp_path, "one.mp4"))
     pieces = [segment(1), segment(2, track=2, cannot_link=[1]), segment(3, track=3), segment(4, kind=Kind.SHORT)]
     site.intake.commit(record, chunk(*pieces), done=True)
-    return [one.id for one in site.segments()]
+    return [row.id for row in site.segments()]
 
 
 def test_the_table_of_tracklets(site: Site, tmp_path: Path) -> None:
@@ -489,34 +491,34 @@ def test_the_table_of_tracklets(site: Site, tmp_path: Path) -> None:
     assert first.tolist() == last.tolist() == [[30, 20, 60, 100]] * 2
 
 
-def merging(ids: list[int], trajectories: list[int], identities: list[int]) -> Merge:
+def merging(ids: list[int], trajectories: list[int], identities: list[int]) -> Merging:
     rows = (np.array(column, np.int64) for column in (ids, trajectories, identities))
-    return Merge(0, 7.0, "base", {"method": "utal"}, {"transits": []}, *rows)
+    return Merging(0, 7.0, "base", {"method": "utal"}, {"transits": []}, *rows)
 
 
 def test_mergings_follow_each_other_and_are_undone(site: Site, tmp_path: Path) -> None:
     ids = filled(site, tmp_path)[:3]
-    assert site.merge() is None
+    assert site.merging() is None
     for k in range(4):
-        site.add_merge(merging(ids, [1, 1, 2 + k], [1, 1, 1]), MERGED, keep=2)
-    latest = site.merge()
+        site.add_merging(merging(ids, [1, 1, 2 + k], [1, 1, 1]), MERGED, keep=2)
+    latest = site.merging()
     assert latest is not None
     assert latest.trajectories.tolist() == [1, 1, 5]
-    assert site.undo_merge(MERGED)
-    now = site.merge()
+    assert site.undo_merging(MERGED)
+    now = site.merging()
     assert now is not None
     assert now.trajectories.tolist() == [1, 1, 4]
     assert now.settings == {"method": "utal"}
-    assert site.undo_merge(MERGED)
-    assert not site.undo_merge(MERGED)  # only two were kept
+    assert site.undo_merging(MERGED)
+    assert not site.undo_merging(MERGED)  # only two were kept
     assert len(site.tracklet_table()) == 3
 
 
 def test_a_tracklet_that_was_erased_meanwhile_is_in_no_merging(site: Site, tmp_path: Path) -> None:
     a, b, c, _ = filled(site, tmp_path)
     site.erase([b], AuditEntry(1.0, "me", "forget", {}))
-    site.add_merge(merging([a, b, c], [1, 1, 2], [1, 1, 1]), MERGED, keep=2)
-    now = site.merge()
+    site.add_merging(merging([a, b, c], [1, 1, 2], [1, 1, 1]), MERGED, keep=2)
+    now = site.merging()
     assert now is not None
     assert now.ids.tolist() == [a, c]
     assert now.of(np.array([b, c, 7]))[0].tolist() == [-1, 2, -3]
@@ -532,21 +534,21 @@ def test_the_last_word_on_a_pair_counts(site: Site, tmp_path: Path) -> None:
 def test_a_word_on_somebody_who_was_erased_is_refused_whole(site: Site, tmp_path: Path) -> None:
     a, b, c, short = filled(site, tmp_path)
     site.erase([b], AuditEntry(1.0, "you", "forget", {}))
-    for one, other in ((a, b), (a, a), (a, short)):
-        with pytest.raises(SiteError, match=f"{one} and {other} are not two tracklets"):
-            site.correct([Correction("join", a, c), Correction("join", one, other)], "me", 1.0)
+    for first, second in ((a, b), (a, a), (a, short)):
+        with pytest.raises(SiteError, match=f"{first} and {second} are not two tracklets"):
+            site.correct([Correction("join", a, c), Correction("join", first, second)], "me", 1.0)
         assert site.corrections() == []
 
 
 def test_notes_are_taken_beside_a_writer(site: Site) -> None:
     entry = AuditEntry(3.0, "me", "query", {"results": [1, 2]})
-    with Site.open_to_write(site.path) as other:
-        other.note(entry)
+    with Site.open_to_write(site.path) as second_site:
+        second_site.note(entry)
     assert site.audit() == [entry]
 
 
 def test_all_pieces_before_a_time(site: Site, tmp_path: Path) -> None:
     record = begun(site, footage(tmp_path, "one.mp4"))
     site.intake.commit(record, chunk(segment(1), segment(2, kind=Kind.SHORT), segment(3, start=100.0)), done=True)
-    ids = [one.id for one in site.segments()]
+    ids = [entry.id for entry in site.segments()]
     assert site.segments_before(50.0).tolist() == ids[:2]

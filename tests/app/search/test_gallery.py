@@ -40,7 +40,7 @@ def plain(site: Site) -> NDArray[np.float32]:
 
 def test_before_merging_each_tracklet_stands_for_itself(path: Path) -> None:
     with Site.open(path) as site:
-        assert site.merge() is None
+        assert site.merging() is None
         ids, rows = all_of(site)
         assert np.array_equal(ids, site.tracklet_table().ids)
         assert np.allclose(rows, plain(site), atol=1e-6)
@@ -49,7 +49,7 @@ def test_before_merging_each_tracklet_stands_for_itself(path: Path) -> None:
 def test_merging_draws_identities_together(path: Path) -> None:
     with Site.create(path) as site:
         merge(site, who="me")
-        found = site.merge()
+        found = site.merging()
         ids, rows = all_of(site)
         own = plain(site)
     assert found is not None
@@ -67,7 +67,7 @@ def test_merging_draws_identities_together(path: Path) -> None:
 def test_what_came_or_went_since_the_merging(path: Path) -> None:
     figure_site(path, people=2, cameras=3, day=1, first=50)
     with Site.open_to_write(path) as site:
-        found = site.merge()
+        found = site.merging()
         ids, rows = all_of(site)
         assert found is not None
         new = ~np.isin(ids, found.ids)

@@ -38,7 +38,7 @@ app.terminal.run(app.merge.command)
 def test_pieces_become_trajectories_and_people_identities(path: Path, who: People) -> None:
     with Site.create(path) as site:
         report = merge(site, who="me")
-        found = site.merge()
+        found = site.merging()
     assert found is not None
     assert report.tracklets == len(who) == 60
     assert report.identities <= report.trajectories < report.tracklets
@@ -55,14 +55,14 @@ def test_pieces_become_trajectories_and_people_identities(path: Path, who: Peopl
 def test_merging_again_changes_nothing_and_more_footage_keeps_numbers(path: Path) -> None:
     with Site.create(path) as site:
         merge(site, who="me")
-        first = site.merge()
+        first = site.merging()
         assert not merge(site, who="me").changed
-        again = site.merge()
+        again = site.merging()
         assert first is not None and again is not None and again.id == first.id
     figure_site(path, people=4, cameras=3, day=1, first=100)
     with Site.create(path) as site:
         assert merge(site, who="me").changed
-        later = site.merge()
+        later = site.merging()
     assert first is not None
     assert later is not None
     old = later.identities[np.isin(later.ids, first.ids)]
@@ -78,7 +78,7 @@ def test_a_persons_word_is_obeyed_and_kept(path: Path, who: People) -> None:
         site.correct([Correction("split", same[0], same[-1]), Correction("join", same[0], other)], "me", 1.0)
         for _ in range(2):
             merge(site, who="me")
-            found = site.merge()
+            found = site.merging()
             assert found is not None
             identity = dict(zip(found.ids.tolist(), found.identities.tolist()))
             assert identity[same[0]] == identity[other]
@@ -92,21 +92,21 @@ def test_a_persons_word_is_obeyed_and_kept(path: Path, who: People) -> None:
 def test_killed_in_the_middle_the_merging_before_holds(path: Path, stage: str) -> None:
     with Site.create(path) as site:
         merge(site, who="me", method="utal")
-        before = site.merge()
+        before = site.merging()
     process = begin(["-c", MERGE, stage, "--site", str(path), "--json"])
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "here", process.communicate()[1]
     process.send_signal(signal.SIGKILL)
     process.communicate()
     with Site.open(path) as site:
-        now = site.merge()
+        now = site.merging()
         assert before is not None and now is not None
         assert now.id == before.id and np.array_equal(now.identities, before.identities)
         assert list(damage(site)) == []
     done = run("-m", "app.merge", "--site", path, "--json")
     assert done.returncode == 0, done.stderr
     with Site.open(path) as site:
-        whole = site.merge()
+        whole = site.merging()
     with Site.create(path) as site:
         assert not merge(site, who="me").changed  # as an undisturbed run finds it
     assert whole is not None and whole.id == before.id + 1 and len(whole.ids) == 60

@@ -142,7 +142,7 @@ def test_a_damaged_crop_stops_no_search(path: Path) -> None:
         crop = site.crops(tracklet)[0]
         shard = site.crop_folder(crop.camera_id) / f"{crop.footage_id}-000.shard"
         with shard.open("r+b") as file:
-            file.seek(crop.place.offset + 9)
+            file.seek(crop.shard_range.offset + 9)
             file.write(b"\0\0\0\0")
         report, _ = query(site, int(site.tracklet_table().ids[0]), Wish(top=1000), who="me")
         shown = {match.tracklet: len(match.crops) for match in report.people[0].matches}

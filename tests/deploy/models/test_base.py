@@ -80,12 +80,12 @@ def test_identity_loss_is_the_smoothed_softmax_of_the_group() -> None:
         target = np.full(allowed.sum(), base.SMOOTHING / allowed.sum())
         target[np.flatnonzero(allowed).tolist().index(person)] += 1 - base.SMOOTHING
         losses.append(-(target * logs).sum())
-    given = torch.tensor(cosines, requires_grad=True)
-    loss = identity_loss(given, torch.from_numpy(people), torch.from_numpy(rivals))
+    tensor = torch.tensor(cosines, requires_grad=True)
+    loss = identity_loss(tensor, torch.from_numpy(people), torch.from_numpy(rivals))
     assert loss.item() == pytest.approx(np.mean(losses), abs=1e-5)
     loss.backward()
-    assert given.grad is not None
-    assert (given.grad[torch.from_numpy(~rivals)] == 0).all()
+    assert tensor.grad is not None
+    assert (tensor.grad[torch.from_numpy(~rivals)] == 0).all()
 
 
 def test_contrastive_loss_is_that_of_its_paper_across_cameras() -> None:
@@ -102,11 +102,11 @@ def test_contrastive_loss_is_that_of_its_paper_across_cameras() -> None:
         if positives:
             total = affinity[i, positives + negatives].sum()
             losses.append(-np.mean([np.log(affinity[i, j] / total) for j in positives]))
-    given = torch.tensor(rows, requires_grad=True)
-    loss = contrastive_loss(given, *(torch.from_numpy(labels) for labels in (people, cameras, groups)))
+    tensor = torch.tensor(rows, requires_grad=True)
+    loss = contrastive_loss(tensor, *(torch.from_numpy(labels) for labels in (people, cameras, groups)))
     assert loss.item() == pytest.approx(np.mean(losses), abs=1e-5)
     loss.backward()
-    assert given.grad is not None and torch.isfinite(given.grad).all()
+    assert tensor.grad is not None and torch.isfinite(tensor.grad).all()
 
 
 def test_killed_and_continued_is_the_same_as_never_stopped(
@@ -128,8 +128,8 @@ def test_killed_and_continued_is_the_same_as_never_stopped(
             killing.setattr(base, "save_checkpoint", save_and_die)
             with pytest.raises(KeyboardInterrupt):
                 train(crops, broken, RECIPE, 0)
-    found = train(crops, broken, RECIPE, 0).state_dict()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    resumed = train(crops, broken, RECIPE, 0).state_dict()
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)
     lines = [json.loads(line) for line in (broken / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
     assert lines[-1]["epoch"] == RECIPE.epochs

@@ -12,13 +12,13 @@ PEOPLE = np.array([[0, 0, 10, 20], [100, 0, 110, 20], [200, 0, 210, 20]], float)
 ALL = np.ones(3, bool)
 
 
-def found(*rows: tuple[float, float, float, float, float]) -> Detections:
+def detected(*rows: tuple[float, float, float, float, float]) -> Detections:
     array = np.array(rows, np.float32).reshape(-1, 5)
     return Detections(array[:, :4], array[:, 4])
 
 
 def test_average_precision_by_hand() -> None:
-    detections = found(
+    detections = detected(
         (0, 0, 10, 20, 0.9),  # right
         (50, 0, 60, 20, 0.8),  # no one
         (100, 0, 110, 19, 0.7),  # right
@@ -33,13 +33,13 @@ def test_average_precision_by_hand() -> None:
 
 
 def test_precision_is_made_falling() -> None:
-    detections = found((50, 0, 60, 20, 0.9), (0, 0, 10, 20, 0.8), (100, 0, 110, 20, 0.7), (200, 0, 210, 20, 0.6))
+    detections = detected((50, 0, 60, 20, 0.9), (0, 0, 10, 20, 0.8), (100, 0, 110, 20, 0.7), (200, 0, 210, 20, 0.6))
     assert accuracy([match(detections, PEOPLE, ALL)], 0.5).average_precision == pytest.approx(3 / 4)
 
 
 def test_people_who_do_not_count() -> None:
     counts = np.array([True, False, True])
-    detections = found(
+    detections = detected(
         (0, 0, 10, 20, 0.9),
         (100, 0, 110, 20, 0.8),  # the one who does not count
         (100, 10, 110, 20, 0.7),  # a part of the same
@@ -53,7 +53,7 @@ def test_people_who_do_not_count() -> None:
 
 def test_one_who_counts_is_taken_before_one_who_does_not() -> None:
     truth = np.array([[0, 0, 10, 20], [0, 0, 10, 19]], float)
-    matched = match(found((0, 0, 10, 19, 0.9)), truth, np.array([True, False]))
+    matched = match(detected((0, 0, 10, 19, 0.9)), truth, np.array([True, False]))
     assert matched.right.tolist() == [True]
 
 
@@ -65,6 +65,6 @@ def test_nothing_found(people: np.ndarray) -> None:
 
 
 def test_frames_together() -> None:
-    first = match(found((0, 0, 10, 20, 0.5)), PEOPLE[:1], ALL[:1])
-    second = match(found((0, 0, 10, 20, 0.9)), PEOPLE[1:2], ALL[:1])
+    first = match(detected((0, 0, 10, 20, 0.5)), PEOPLE[:1], ALL[:1])
+    second = match(detected((0, 0, 10, 20, 0.9)), PEOPLE[1:2], ALL[:1])
     assert accuracy([first, second], 0.5).average_precision == pytest.approx(0.25)

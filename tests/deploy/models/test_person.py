@@ -60,8 +60,8 @@ def test_exported_file_runs_at_any_size(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, size, np.uint8) for size in ((540, 960, 3), (576, 768, 3))]
     assert [detector._input_size(picture) for picture in pictures] == [(384, 640), (480, 640)]
-    found = detector.detect([Frame("", 0, 0.0, picture) for picture in pictures])
-    assert all(len(one) > 0 for one in found)
+    people = detector.detect([Frame("", 0, 0.0, picture) for picture in pictures])
+    assert all(len(detections) > 0 for detections in people)
 
     picture = torch.from_numpy(rng.random((2, 3, 64, 96), np.float32))
     expected = network.eval()(picture)[0].detach().numpy()
@@ -132,10 +132,10 @@ def test_card_tells_what_was_done(frames: Path, tmp_path: Path) -> None:
 def test_one_command_makes_and_installs_all(
     frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = []
+    calls = []
 
     def render(folder: Path, count: int, seed: int, *_: object) -> None:
-        asked.append((folder.name, count, seed))
+        calls.append((folder.name, count, seed))
         shutil.copytree(frames, folder)
 
     monkeypatch.setattr(person, "render", render)
@@ -146,7 +146,7 @@ def test_one_command_makes_and_installs_all(
     with pytest.raises(SystemExit) as ended:
         person.main()
     assert ended.value.code == 0
-    assert asked == [("frames", 8, 4), ("held-out", 8, 5)]
+    assert calls == [("frames", 8, 4), ("held-out", 8, 5)]
     assert {file.name for file in (tmp_path / "models").iterdir()} == {"person.onnx", "person.md"}
     assert capsys.readouterr().out.strip().endswith("person.onnx")
 

@@ -53,15 +53,15 @@ def film_frame(camera: str, number: int) -> np.ndarray:
 def test_the_shipped_detector_finds_the_people_of_a_film(camera: str) -> None:
     detector = load_detector("shipped", threads=1)
     truth = np.loadtxt(FILMS / camera / "gt" / "gt.txt", delimiter=",")
-    found = people = 0
+    matched = people = 0
     for number in (60, 400):
         rows = truth[(truth[:, 0] == number) & (truth[:, 5] >= 60) & (truth[:, 8] >= 0.8)]
         boxes = np.concatenate([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]], axis=1).astype(np.float32)
         (seen,) = detector.detect([Frame(camera, number, 0.0, film_frame(camera, number))])
         sure = seen.boxes[seen.scores >= 0.3]
         people += len(boxes)
-        found += int((iou(boxes, sure).max(axis=1, initial=0.0) >= 0.5).sum()) if len(boxes) else 0
-    assert people >= 4 and found >= 0.7 * people
+        matched += int((iou(boxes, sure).max(axis=1, initial=0.0) >= 0.5).sum()) if len(boxes) else 0
+    assert people >= 4 and matched >= 0.7 * people
 
 
 @pytest.mark.parametrize(("name", "most"), [("base", 3_000_000), ("large", 4_000_000)])

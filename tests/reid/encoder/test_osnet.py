@@ -24,7 +24,7 @@ def test_osnet_is_the_papers(shared: Path) -> None:
     """The convolutions of a trained OSNet x0.25, its normalisations folded into them, give what its ONNX file gives."""
     graph = onnx.load(shared / "weights" / "osnet_x0_25_msmt17.onnx").graph
     values = {entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in graph.initializer}
-    given = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
+    weights_and_biases = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     config = EncoderConfig(backbone="osnet_x0_25", head="pooled", height=256, width=128)
     encoder = new_encoder(config, seed=0).eval()
     ours: list[nn.Module] = []  # in the order of the file
@@ -41,11 +41,11 @@ def test_osnet_is_the_papers(shared: Path) -> None:
                 module.weight.fill_((1 + module.eps) ** 0.5)
                 module.bias.copy_(bias[0])
             elif isinstance(module, nn.Conv2d):
-                weight, *bias = given.pop(0)
+                weight, *bias = weights_and_biases.pop(0)
                 module.weight.copy_(weight)
                 if module.bias is not None:
                     module.bias.copy_(bias[0])
-    assert not given
+    assert not weights_and_biases
     crops = random_crops(2, config)
     with torch.no_grad():
         pooled = encoder.features(crops).pooled

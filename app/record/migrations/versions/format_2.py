@@ -30,5 +30,6 @@ CREATE TABLE erasures (
 
 
 def upgrade() -> None:
+    """Makes the tables that are new."""
     for statement in TABLES.split(";"):
         op.execute(statement)

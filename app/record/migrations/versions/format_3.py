@@ -7,5 +7,6 @@ down_revision = "2"
 
 
 def upgrade() -> None:
+    """Adds the two columns to the cameras."""
     for column in ("last_track", "last_segment"):
         op.execute(f"ALTER TABLE cameras ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")

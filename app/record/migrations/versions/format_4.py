@@ -12,6 +12,7 @@ down_revision = "3"
 
 
 def upgrade() -> None:
+    """Moves the split into the record and makes the indexes."""
     for view in ("tracklets", "tracks"):
         op.execute(f"DROP VIEW IF EXISTS {view}")
     op.execute(
@@ -20,9 +21,9 @@ def upgrade() -> None:
     )
     for table, column in (("cannot_link", "b"), ("corrections", "a"), ("corrections", "b")):
         op.execute(f"CREATE INDEX {table}_by_{column} ON {table} ({column})")
-    told = context.config.attributes["folder"] / "adapt" / "held-back.json"
-    if told.is_file():
-        split = json.loads(told.read_text(encoding="utf-8"))
+    held_back = context.config.attributes["folder"] / "adapt" / "held-back.json"
+    if held_back.is_file():
+        split = json.loads(held_back.read_text(encoding="utf-8"))
         held = set(split["held"])
         connection = op.get_bind()
         for tracklet in split["seen"]:
