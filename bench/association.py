@@ -61,7 +61,7 @@ class AssociationReport:
 
 
 def crowd(tracklets: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Features (2 × tracklets, width) of two cameras, and the camera of each; three tracklets a person in each."""
+    """Features (2 × tracklets, width) of two cameras, and the camera of each. Three tracklets a person in each."""
     rng = np.random.default_rng([seed, tracklets, width])
     people = torch.from_numpy(rng.standard_normal((tracklets // 3 + 1, width), dtype=np.float32))
     features = people[torch.from_numpy(rng.integers(0, len(people), 2 * tracklets))]

@@ -49,7 +49,7 @@ def write_site(data: str, protocol: str, path: Path, truth: Path | None) -> int:
     Args:
         data: `SET:FOLDER`.
         protocol: One of PROTOCOLS.
-        path: The site's folder; it must not be there.
+        path: The site's folder. It must not be there.
         truth: A folder for `CAMERA/gt/gt.txt`.
 
     Returns:
@@ -159,7 +159,7 @@ def _box(k: int) -> Box:
 
 
 def _truth_rows(tracklets: list[Tracklet], people: list[int] | None, frame_times: NDArray[np.float64]) -> list[str]:
-    """Lines of a camera's `gt.txt`, by frame; none where the people are not known."""
+    """Lines of a camera's `gt.txt`, by frame. There are none where the people are not known."""
     rows: list[tuple[int, str]] = []
     for k, (tracklet, person) in enumerate(zip(tracklets, people or [])):
         for frame in np.searchsorted(frame_times, tracklet.times).tolist():
@@ -168,7 +168,7 @@ def _truth_rows(tracklets: list[Tracklet], people: list[int] | None, frame_times
 
 
 def jpeg_of(picture: object) -> bytes:
-    """A picture's bytes if it is a JPEG; other files are encoded as one."""
+    """A picture's bytes if it is a JPEG. Other files are encoded as one."""
     assert isinstance(picture, str | os.PathLike)
     data = Path(picture).read_bytes()
     if data.startswith(b"\xff\xd8"):

@@ -6,8 +6,8 @@ them, is neither right nor wrong. Average precision is over all scores, precisio
 
 Real video has no truth. With `--vtest` (PETS2009 S2.L1 view 1), a detector's boxes from `--score` up are compared with
 
-- `--reference`'s boxes from score 0.5 up: the share of ours that are among them, and of them the share that ours has;
-- `--public`, MOTChallenge detections of the same frames, those above 0.5: the share that ours has;
+- `--reference`'s boxes from score 0.5 up: the share of ours that are among them, and of them the share that ours has.
+- `--public`, MOTChallenge detections of the same frames, those above 0.5: the share that ours has.
 - both together, public ones above 0.5 and the reference's from 0.3 up: the share of ours that are among them. Public
   detections alone miss many people, so a better detector would seem less precise.
 
@@ -114,7 +114,7 @@ def films(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def pictures(video: Path, every: int) -> Iterator[Frame]:
-    """Every `every`-th frame; `index` counts from 0 over all."""
+    """Every `every`-th frame. `index` counts from 0 over all."""
     capture, index = cv2.VideoCapture(str(video)), 0
     while capture.grab():
         if index % every == 0:
@@ -140,7 +140,7 @@ def detect_all(detectors: dict[str, Detector], video: Path, every: int) -> dict[
 
 
 def against_truth(detections: dict[int, Detections], truth: Rows) -> list[Matched]:
-    """A match a frame; detections by frame number."""
+    """A match a frame. Detections by frame number."""
     matches = []
     for frame, in_frame in detections.items():
         rows = truth[truth[:, FRAME] == frame]

@@ -57,11 +57,11 @@ class Rates:
             crops_per_cpu_second=crops / max(best.cpu_seconds, 1e-9),  # one batch may cost less than a tick
         )
 
-    def over(self, other: Rates) -> Rates:
-        """How many times as fast as another."""
+    def over(self, baseline: Rates) -> Rates:
+        """How many times as fast as the baseline."""
         return Rates(
-            crops_per_second=self.crops_per_second / other.crops_per_second,
-            crops_per_cpu_second=self.crops_per_cpu_second / other.crops_per_cpu_second,
+            crops_per_second=self.crops_per_second / baseline.crops_per_second,
+            crops_per_cpu_second=self.crops_per_cpu_second / baseline.crops_per_cpu_second,
         )
 
 

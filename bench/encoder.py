@@ -104,7 +104,7 @@ def cut_films(folder: Path) -> LabelledCrops:
 
 
 def read_market(folder: Path) -> LabelledCrops:
-    """Names are like 0002_c1s1_000451_03.jpg: person, camera; person -1 is junk."""
+    """Names are like 0002_c1s1_000451_03.jpg: person, camera. Person -1 is junk."""
     crops = LabelledCrops()
     for path in sorted(folder.glob("*.jpg")):
         person, camera = path.name.split("_")[:2]
@@ -124,7 +124,7 @@ def resize(image: Image, height: int, width: int) -> Image:
 
 
 def histogram(images: list[Image]) -> NDArray[np.float32]:
-    """HSV histograms (8 × 4 × 4) of six stripes of the middle half, colours balanced to grey; compared by Hellinger."""
+    """HSV histograms (8 × 4 × 4) of six stripes of the middle half, colours balanced to grey. Compared by Hellinger."""
     rows = []
     for image in images:
         quarter = image.shape[1] // 4

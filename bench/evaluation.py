@@ -3,8 +3,8 @@
 Embeddings are directions around people, in six cameras, with junk among the gallery as Market-1501 has it. The peers
 are the field's evaluations in plain NumPy, which must come to the same scores from the same rows:
 
-* `per query`: everything one query at a time: its product with the gallery, one argsort, its matches;
-* `matrix`: all affinities in one product beforehand, then an argsort a query;
+* `per query`: everything one query at a time: its product with the gallery, one argsort, its matches.
+* `matrix`: all affinities in one product beforehand, then an argsort a query.
 * `stable`: the same with a stable sort, which alone ranks equal affinities as ours does.
 
 Re-ranking is timed without a peer: its reference needs a matrix of all pairs.
@@ -50,7 +50,7 @@ class RerankedCost:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """What scores cost. Seconds are of the best round, by contender; ratios are against ours."""
+    """What scores cost. Seconds are of the best round, by contender. Ratios are against ours."""
 
     queries: int
     gallery: int
@@ -67,7 +67,7 @@ class EvaluationReport:
 
 
 def market_like(queries: int, gallery: int, width: int = WIDTH, seed: int = 0) -> tuple[Embeddings, Embeddings]:
-    """Queries and gallery; the people are as many a picture as in Market-1501."""
+    """Queries and gallery. The people are as many a picture as in Market-1501."""
     rng = np.random.default_rng([seed, queries, gallery, width])
     people = max(2, PEOPLE * gallery // 19_732)
     centres = rng.standard_normal((people, width), np.float32)

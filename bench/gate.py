@@ -3,9 +3,9 @@
 Models are judged on a benchmark, or on a site whose people are known. First comes the gate's score with its parts, on
 the unlabelled tracklets: those of the training part, or of the site. Then comes what truth says:
 
-- mAP of those tracklets, and of a benchmark also the mAP of the test part;
+- mAP of those tracklets, and of a benchmark also the mAP of the test part.
 - how well the calibration learned without labels fits: its expected calibration error at equal prior odds, within and
-  across cameras, beside that of the default curves;
+  across cameras, beside that of the default curves.
 - open-set search among the tracklets: how many people are found at a false alarm rate of 1 % and 10 %, and which rate
   the label-free threshold really has.
 
@@ -49,7 +49,7 @@ from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
 from reid.tracklets import DatasetError, Tracklet, TrackletDataset, TrackletSource
 
-PAIRS = 300_000  # of two people, that the calibration is tested on; all of one person are taken
+PAIRS = 300_000  # of two people, that the calibration is tested on. All of one person are taken.
 PROBABLE = 0.1  # nearly all pairs are surely different: the error of those above it is told apart
 GATE_PARTS = ("score", "company", "cycle", "stability", "triangle", "split", "apart")
 
@@ -116,9 +116,9 @@ class TruthFigures:
     true_share: float
     reliability: ReliabilityCurve
     within: CalibrationErrors | None
-    """Of pairs in one camera; None where they all show one person, or none does."""
+    """Of pairs in one camera. None where they all show one person, or no pair does."""
     across: CalibrationErrors | None
-    """Of pairs in two cameras; None as before."""
+    """Of pairs in two cameras. None as before."""
     open_set: dict[float, OpenSetRates]
     """By allowed rate of false alarms."""
     calibration: dict[str, Any]
@@ -131,7 +131,7 @@ class ModelFigures:
     gate: dict[str, Any]
     """`GateScore.plain()`."""
     passes: bool | None
-    """Whether it would serve in the place of the first one; None: it is the first."""
+    """Whether it would serve in the place of the first one. None: it is the first."""
     reason: str | None
     truth: TruthFigures
 
@@ -142,7 +142,7 @@ class GateReport:
 
     models: dict[str, ModelFigures]
     spearman: dict[str, float]
-    """ρ of the gate's score and each true mAP; empty for fewer than three models."""
+    """ρ of the gate's score and each true mAP. Empty for fewer than three models."""
 
 
 def some_people(part: LabelledPart, share: float) -> LabelledPart:
@@ -233,7 +233,7 @@ def begin_and_end(dataset: TrackletDataset) -> tuple[NDArray[np.float64], NDArra
 
 
 def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.int64]:
-    """(T,) identities as merging finds them without a common clock and without places; rows (T, D)."""
+    """(T,) identities as merging finds them without a common clock and without places. Rows (T, D)."""
     start, end = begin_and_end(dataset)
     seen = Seen(
         ids=np.arange(len(rows)),
@@ -247,7 +247,7 @@ def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.in
 
 
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:
-    """What the gate says; rows (N, D) of all crops."""
+    """What the gate says. Rows (N, D) of all crops."""
     start, end = begin_and_end(dataset)
     return judge(
         rows=rows,
@@ -356,7 +356,7 @@ class Datasets:
 def measure(
     labelled: LabelledSet, models: list[Path], folder: Path, progress: Progress = unheard
 ) -> dict[str, ModelFigures]:
-    """By model; datasets are built in `folder`."""
+    """By model. Datasets are built in `folder`."""
     datasets = Datasets(folder, progress)
     figures: dict[str, ModelFigures] = {}
     first: GateScore | None = None
@@ -396,7 +396,7 @@ def _test_mAP(labelled: LabelledSet, encoder: OpenEncoder, datasets: Datasets) -
 
 
 def rank_correlations(figures: dict[str, ModelFigures]) -> dict[str, float]:
-    """Spearman's ρ of the gate's score with each true mAP; of fewer than three models there is none."""
+    """Spearman's ρ of the gate's score with each true mAP. Of fewer than three models there is none."""
     if len(figures) < 3:
         return {}
     score = [model.gate["score"] for model in figures.values()]

@@ -25,10 +25,11 @@ from trackers import make_tracker
 from trackers.detections import Detections
 
 PERSON = 0  # COCO's class
-BOX, OBJECTNESS, CLASSES = slice(0, 4), 4, 5  # columns of a YOLOX row; the classes go on to its end
+BOX, OBJECTNESS, CLASSES = slice(0, 4), 4, 5  # columns of a YOLOX row. The classes go on to its end.
 CENTRE, SIZE = slice(0, 2), slice(2, 4)  # of the box
 COCO_ROW = CLASSES + 80
-LEAST_SCORE, LEAST_OVERLAP = 0.1, 0.65  # of a detection; of two that show one person
+LEAST_SCORE = 0.1  # of a detection
+LEAST_OVERLAP = 0.65  # IoU of two detections that show one person
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ RUNNERS: dict[str, Callable[..., Run]] = {
 
 
 def main(runner: str, video: str, model: str, *encoder: str) -> None:
-    """Runs one of RUNNERS; the encoder is for `another encoder` only."""
+    """Runs one of RUNNERS. The encoder is for `another encoder` only."""
     print(json.dumps(dataclasses.asdict(RUNNERS[runner](Path(video), model, *map(Path, encoder)))))
 
 

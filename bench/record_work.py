@@ -39,7 +39,7 @@ ONE_WRITER = not hasattr(Site, "create")  # as sites were at bc49de2
 
 
 def segments_of(chunk: int, boxes: np.ndarray) -> list[Segment]:
-    """The pieces that end in a chunk; the tracklets among them show different people."""
+    """The pieces that end in a chunk. The tracklets among them show different people."""
     first = PIECES * chunk + 1
     frames = np.arange(FRAMES) + FRAMES * chunk
     return [

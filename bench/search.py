@@ -38,7 +38,7 @@ SHARED = 0.2  # of a view's square length: what all people have in common, so th
 PERSON, VIEW = 0.5, 0.27  # who it is, and how they look this time
 SPREAD = 0.35  # of the views' strength, log-normal: some are good, some are poor
 HALF = 0.03  # what sets the two halves of a tracklet apart
-FALL = 1.1  # of the spectrum, `rank ** -FALL`; views fall slower, by VIEW_FALL times that
+FALL = 1.1  # of the spectrum, `rank ** -FALL`. That of views is VIEW_FALL times as steep
 VIEW_FALL = 0.7
 TOP = 10
 COMPARED = 4000  # rows whose similarities are told
@@ -118,7 +118,7 @@ def bounds_of_footage(rows: int) -> NDArray[np.int64]:
 
 
 def write(store: Embeddings, crowd: Crowd, people: int, rows: int, rng: np.random.Generator) -> Ids:
-    """Writes a site's embeddings; returns `(rows,)` who each shows."""
+    """Writes a site's embeddings. Returns `(rows,)` who each shows."""
     person = rng.integers(0, people, rows)
     for footage, (start, stop) in enumerate(pairwise(bounds_of_footage(rows))):
         store.write(footage, np.arange(start, stop), crowd.halves(person[start:stop]))

@@ -80,7 +80,7 @@ def track(name: str, stream: list[Detections]) -> None:
 
 
 def our_speeds(streams: dict[int, list[Detections]], repeats: int = REPEATS) -> Speeds:
-    """Of each of our trackers; streams by people in view."""
+    """Of each of our trackers. Streams by people in view."""
     works = {(name, people): partial(track, name, stream) for people, stream in streams.items() for name in TRACKERS}
     best = best_of(repeats, works)
     return {

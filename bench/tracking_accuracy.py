@@ -56,7 +56,7 @@ NO_ROWS = np.zeros((0, 7))
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Of a contender's tracks with one seed; 0…1 but for the switches."""
+    """Of a contender's tracks with one seed. All 0…1 but the switches."""
 
     hota: float
     deta: float
@@ -106,7 +106,7 @@ class TruthSequence:
 
 
 def read_sequences(folder: Path, rate: float) -> list[TruthSequence]:
-    """All sequences of a folder; `rate` is of those that do not tell it."""
+    """All sequences of a folder. `rate` is of those that do not tell it."""
     sequences = []
     for path in sorted(folder.glob("*/gt/gt.txt")):
         info = path.parents[1] / "seqinfo.ini"
@@ -118,7 +118,7 @@ def read_sequences(folder: Path, rate: float) -> list[TruthSequence]:
 
 
 def track(contender: Contender, stream: list[Detections], rate: float) -> Rows:
-    """Result rows of a tracker on a stream of even frame rate; tracks of one box are dropped."""
+    """Result rows of a tracker on a stream of even frame rate. Tracks of one box are dropped."""
     tracker = make_tracker(contender.tracker, **contender.options)
     rows = [NO_ROWS]
     for number, detections in enumerate(stream):
@@ -131,7 +131,7 @@ def track(contender: Contender, stream: list[Detections], rate: float) -> Rows:
 
 
 def cut(tracks: Rows, rate: float) -> Rows:
-    """The tracklets of result rows, by the rules of ingest but without appearance; ids are tracklet numbers."""
+    """The tracklets of result rows, by the rules of ingest but without appearance. Ids are tracklet numbers."""
     cutter, segments = TrackletCutter(CutRules()), []
     tracks = tracks[np.lexsort((tracks[:, ID], tracks[:, FRAME]))]
     for number in range(1, int(tracks[:, FRAME].max(initial=0)) + 1):

@@ -96,7 +96,7 @@ def take_crops() -> CropFigures:
     cast = [dressed(1_000_000 + number) for number in range(16)]
     dressing = (process_time() - start) / len(cast)
     staging = taking = 0.0
-    for place in range(VIEWS_FOR_CROPS + 1):
+    for view_number in range(VIEWS_FOR_CROPS + 1):
         start = process_time()
         view = random_view(rng, 960, 540)
         while not has_room(view, spots := free_spots(view, rng, SPOTS)):
@@ -105,7 +105,7 @@ def take_crops() -> CropFigures:
         staged = process_time()
         for number in range(CROPS):
             take_crop(stage, view, spots, cast, number % len(cast), rng, 160, 80)
-        if place:  # the first one prepares people
+        if view_number:  # the first one prepares people
             staging += staged - start
             taking += process_time() - staged
     return CropFigures(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What ResNet-50 at 256x128 does on a machine with a GPU and no internet, in a given time (see bench/papers_size.py):
+# What ResNet-50 at 256x128 does on a machine with a GPU and no internet, in a given time (see bench/papers_size_work.py):
 #
 #   deploy/models/gpu_resnet.sh OUT DATA [MINUTES] [options of bench.papers_size]
 #
@@ -25,5 +25,5 @@ keep_results() {
 trap keep_results EXIT
 
 limit=$(awk -v minutes="$minutes" 'BEGIN { print int(60 * minutes + 60) }')
-timeout --kill-after=5 "$limit" "${PYTHON:-python3}" -m bench.papers_size \
+timeout --kill-after=5 "$limit" "${PYTHON:-python3}" -m bench.papers_size_work \
     --data "market1501:$data" --out "$run" --minutes "$minutes" "${@:4}"

@@ -1,0 +1,73 @@
+"""Every benchmark is a command that says what it does, and some run on toys."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import bench
+from app.terminal import alone
+from tests.app.scenes import SIZE, people
+from tests.clips import render_clip
+
+WORK = {"ingest_runners", "papers_size_work", "peers", "record_work"}  # run by a command, elsewhere or apart
+COMMANDS = sorted(
+    path.stem
+    for path in Path(bench.__path__[0]).glob("*.py")
+    if "\nif __name__ ==" in path.read_text("utf-8") and path.stem not in WORK
+)
+
+
+def program(name: str) -> typer.Typer:
+    return alone(importlib.import_module(f"bench.{name}").command)
+
+
+def said(name: str, *words: object) -> Any:
+    """What a command prints on stdout with --json."""
+    ended = CliRunner().invoke(program(name), [*map(str, words), "--json"], catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_names_its_options(name: str) -> None:
+    ended = CliRunner().invoke(program(name), ["--help"])
+    assert ended.exit_code == 0
+    command: Any = typer.main.get_command(program(name))
+    assert command.help.splitlines()[0] in " ".join(ended.stdout.split())
+    for parameter in command.params:
+        assert parameter.hidden or parameter.help, parameter.name
+        for option in parameter.opts:
+            assert parameter.hidden or option in ended.stdout
+
+
+def test_association_of_a_few_tracklets() -> None:
+    report = said("association", "--tracklets", 60, "--width", 16)
+    assert report["tracklets"] == 60 and report["reciprocal"]["pairs"] > 0
+    assert 0 < report["soft_labels"]["own_weight"] <= 1
+
+
+def test_decoding_a_clip(tmp_path: Path) -> None:
+    render_clip(tmp_path / "hall.mp4", people(20), size=SIZE)
+    report = said("decode", tmp_path / "hall.mp4", "--rounds", 1)
+    assert report["unit"] == "frames per CPU second"
+    assert all(speed > 0 for speeds in report["speeds"].values() for speed in speeds.values())
+
+
+def test_evaluation_of_a_small_set() -> None:
+    report = said("evaluation", "--queries", 20, "--gallery", 200, "--rounds", 1, "--threads", 1)
+    assert report["equal"] and report["machine"]["threads"] == 1
+
+
+def test_search_in_a_small_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.search.CAMERAS", 6)  # a file a camera and day, each safe on the disk
+    monkeypatch.setattr("bench.search.DAYS", 4)
+    report = said("search", "--rows", 1000, "--dimensions", 16, "--queries", 5)
+    assert report["exact_agrees"] == report["filtered_agrees"] == 1.0
+    assert report["same_person"]["mean"] > report["different_people"]["mean"]
