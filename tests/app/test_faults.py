@@ -20,10 +20,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 import app.engine.ingest
 import app.engine.tracking
+import app.site
 from app.encoders.versions import with_base
+from app.engine.ingest import CameraReport
 from app.errors import StorageError
 from app.record import Site
 from app.site import describe
@@ -77,15 +80,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(scope="module")
 def uninterrupted(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("uninterrupted") / "site"
-    done = ingest(world, site, "--json")
-    assert done.returncode == 0, done.stderr
-    assert sum(camera["tracklets"] for camera in json.loads(done.stdout)["cameras"]) > 20
+    assert sum(camera.tracklets for camera in ingest_here(world, site).values()) > 20
     return site
 
 
 @pytest.fixture(scope="module")
 def expected(uninterrupted: Path) -> Contents:
     return contents(uninterrupted)
+
+
+def ingest_here(world: World, site: Path) -> dict[str, CameraReport]:
+    """The same work in this process; its report by camera."""
+    report = app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
+    return {camera.camera: camera for camera in report.cameras}
+
+
+def printed(site: Path, capsys: pytest.CaptureFixture[str], *, verify: bool = False) -> tuple[int, str]:
+    """The exit code of `python -m app.site` and what it prints."""
+    with pytest.raises(typer.Exit) as ended:
+        app.site.command(site, verify)
+    return ended.value.exit_code, capsys.readouterr().out
 
 
 def damage(site: Path) -> list[str]:
@@ -99,7 +113,9 @@ def damage(site: Path) -> list[str]:
 # --- processes that end before their work
 
 
-def test_ten_kills_leave_no_trace(world: World, expected: Contents, tmp_path: Path) -> None:
+def test_ten_kills_leave_no_trace(
+    world: World, expected: Contents, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     site, rng = tmp_path / "site", np.random.default_rng(11)
     in_the_middle = 0
     for kill in range(KILLS):
@@ -121,11 +137,10 @@ def test_ten_kills_leave_no_trace(world: World, expected: Contents, tmp_path: Pa
         assert damage(site) == []
     assert in_the_middle >= KILLS // 2
     assert frames_done(site) < 1000
-    done = run(*driver(world, site, "--json"))
-    assert done.returncode == 0, done.stderr
+    ingest_here(world, site)
     assert contents(site) == expected
-    verified = run("-m", "app.site", "--site", site, "--verify")
-    assert verified.returncode == 0 and "Every row and every crop is sound." in verified.stdout
+    code, text = printed(site, capsys, verify=True)
+    assert code == 0 and "Every row and every crop is sound." in text
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(world: World, expected: Contents, tmp_path: Path) -> None:
@@ -201,16 +216,18 @@ def test_what_is_wrong_with_a_film_is_said(
     assert (report["tracklets"] > 0) == (camera in ("overwritten", "cut"))
 
 
-def test_other_footage_goes_on_where_one_is_broken(broken_site: tuple[Path, dict[str, Any]]) -> None:
+def test_other_footage_goes_on_where_one_is_broken(
+    broken_site: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     site, reports = broken_site
     assert (reports["sound"]["frames"], reports["sound"]["tracklets"], reports["sound"]["errors"]) == (75, 2, [])
     yard = reports["yard"]
     assert (yard["footage"], yard["frames"], yard["tracklets"], len(yard["errors"])) == (2, 60, 2, 1)
     assert "2026-11-20_14-30-00.mp4 ends before its index" in yard["errors"][0]
     assert damage(site) == []
-    listing = run("-m", "app.site", "--site", site)
-    assert listing.returncode == 0
-    assert all(error in listing.stdout for report in reports.values() for error in report["errors"])
+    code, text = printed(site, capsys)
+    assert code == 0
+    assert all(error in text for report in reports.values() for error in report["errors"])
 
 
 def test_a_playlist_in_disguise_brings_nothing_along(broken_site: tuple[Path, dict[str, Any]]) -> None:
@@ -224,10 +241,8 @@ def test_a_second_run_reports_the_same_errors_and_adds_nothing(
 ) -> None:
     site, first = broken_site
     before = contents(site)
-    again = ingest(broken, site, "--json")
-    assert again.returncode == 1
-    second = {camera["camera"]: camera for camera in json.loads(again.stdout)["cameras"]}
-    assert {name: r["errors"] for name, r in second.items()} == {name: r["errors"] for name, r in first.items()}
+    second = ingest_here(broken, site)
+    assert {name: report.errors for name, report in second.items()} == {name: r["errors"] for name, r in first.items()}
     assert contents(site) == before
 
 
@@ -236,11 +251,10 @@ def test_a_film_that_was_repaired_is_taken_in(broken: World, tmp_path: Path) -> 
     path = world.videos / "sound.mp4"
     world.videos.mkdir()
     path.write_bytes((broken.videos / "sound.mp4").read_bytes()[:4000])
-    assert ingest(world, tmp_path / "site").returncode == 1
+    assert ingest_here(world, tmp_path / "site")["sound"].errors
     shutil.copy(broken.videos / "sound.mp4", path)
-    done = ingest(world, tmp_path / "site", "--json")
-    (camera,) = json.loads(done.stdout)["cameras"]
-    assert (done.returncode, camera["tracklets"], camera["errors"]) == (0, 2, [])
+    camera = ingest_here(world, tmp_path / "site")["sound"]
+    assert (camera.tracklets, camera.errors) == (2, [])
 
 
 def test_interrupted_over_damage_the_pictures_are_the_same(
@@ -268,8 +282,8 @@ def test_interrupted_over_damage_the_pictures_are_the_same(
             assert (row.number, row.track, row.start, row.length) == (
                 *(expected.number, expected.track, expected.start, expected.length),
             )
-            mine_jpegs = [resumed.crop_jpeg(crop) for crop in resumed.crops(row.id)]
-            assert mine_jpegs == [uninterrupted.crop_jpeg(crop) for crop in uninterrupted.crops(expected.id)]
+            jpegs = [resumed.crop_jpeg(crop) for crop in resumed.crops(row.id)]
+            assert jpegs == [uninterrupted.crop_jpeg(crop) for crop in uninterrupted.crops(expected.id)]
 
 
 @pytest.mark.parametrize(
@@ -377,14 +391,12 @@ def test_a_full_disk_is_named_and_with_room_the_same_command_goes_on(
         assert said(full.stderr)[0].startswith(f"Error: The site at {site} could not be written (")
         assert "make room on the disk and run the same command again" in full.stderr
         assert len(said(full.stderr)) == 1
-        verified = run("-m", "app.site", "--site", site, "--verify", "--json")
-        assert verified.returncode == 0, verified.stderr
-        done = sum(camera["frames"] for camera in json.loads(verified.stdout)["cameras"])
+        assert damage(site) == []
+        done = frames_done(site)
         assert 0 < done < 1000
         subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
         assert frames_done(site) == done
-        again = run(*driver(world, site, "--json"))
-        assert again.returncode == 0, again.stderr
+        ingest_here(world, site)
         assert contents(site) == expected
 
 
@@ -402,8 +414,7 @@ def test_a_disk_that_is_full_from_the_start_is_named(world: World, uninterrupted
             assert done.returncode in (1, 2) and done.stdout == ""
             assert said(done.stderr)[0].startswith(f"Error: The site at {site} ") and "written (" in done.stderr
             assert "disk" in done.stderr and len(said(done.stderr)) == 1
-        verified = run("-m", "app.site", "--site", existing, "--verify")
-        assert verified.returncode == 0, verified.stderr
+        assert damage(existing) == []
         (disk / "filler").unlink()
         assert contents(existing) == contents(uninterrupted)
 
@@ -422,7 +433,7 @@ def test_files_that_may_not_grow_are_a_full_disk_too(world: World, expected: Con
     assert len(said(full.stderr)) == 1
     assert 0 < frames_done(site) < 1000
     assert damage(site) == []
-    assert run(*driver(world, site)).returncode == 0
+    ingest_here(world, site)
     assert contents(site) == expected
 
 
@@ -459,23 +470,18 @@ def copy(uninterrupted: Path, tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
-def verify(site: Path) -> list[str]:
-    """The damage that the real command names."""
-    done = run("-m", "app.site", "--site", site, "--verify", "--json")
-    assert done.returncode == 1, done.stderr
-    report = json.loads(done.stdout)
-    assert report["verified"] is True
-    plain = run("-m", "app.site", "--site", site, "--verify")
-    assert plain.returncode == 1 and all(f"Damaged: {sentence}\n" in plain.stdout for sentence in report["damage"])
-    return list(report["damage"])
-
-
-def test_a_flipped_bit_in_a_shard_is_found(copy: Path) -> None:
+def test_a_flipped_bit_in_a_shard_is_found(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard = copy / "crops" / "1" / "1-000.shard"
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 4
     shard.write_bytes(data)
-    (sentence,) = verify(copy)
+    (sentence,) = damage(copy)
+    done = run("-m", "app.site", "--site", copy, "--verify", "--json")
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["verified"] is True and report["damage"] == [sentence]
+    code, text = printed(copy, capsys, verify=True)
+    assert code == 1 and f"Damaged: {sentence}\n" in text
     assert "tracklet " in sentence and " of camera camera1: " in sentence
     assert f"{shard}: the crop at byte " in sentence and sentence.endswith(" is damaged")
 
@@ -484,7 +490,7 @@ def test_a_missing_shard_is_found(copy: Path) -> None:
     shard = copy / "crops" / "2" / "2-000.shard"
     size = shard.stat().st_size
     shard.unlink()
-    sentences = verify(copy)
+    sentences = damage(copy)
     assert sentences[0] == f"{shard} holds 0 bytes of {size:,} that were committed"
     with Site.open(copy) as site:
         assert len(sentences) == 1 + site.cameras()[1].crops
@@ -494,7 +500,7 @@ def test_damaged_boxes_are_found(copy: Path) -> None:
     with closing(sqlite3.connect(copy / "site.db")) as database:
         database.execute("UPDATE segments SET boxes = substr(boxes, 1, 20) WHERE camera_id = 2 AND number = 3")
         database.commit()
-    (sentence,) = verify(copy)
+    (sentence,) = damage(copy)
     assert sentence.endswith("3 of camera camera2: its boxes are damaged")
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from app.encoders.versions import store_of
 from app.errors import SiteError
+from app.forget import command
 from app.record import Site
 from app.record.forget import forget
 from app.record.verify import damage
@@ -73,8 +75,9 @@ def test_the_forget_command_and_its_end_after_a_kill(path: Path, who: People, mo
     done = run("-m", "app.forget", "--site", path, "--tracklet", number)
     assert done.returncode == 0, done.stderr
     assert not any(row in bytes_of(path) for row in gone)
-    assert run("-m", "app.forget", "--site", path).returncode == 2
     assert run("-m", "app.forget", "--site", path, "--tracklet", 1).returncode == 2
+    with pytest.raises(typer.BadParameter, match="say what to forget"):
+        command(site=path)
 
 
 def test_a_forgotten_number_goes_to_nobody_else(path: Path, who: People) -> None:

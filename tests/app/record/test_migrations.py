@@ -22,11 +22,13 @@ from app.encoders.versions import BASE, ONNX, WEIGHTS, folder_of, in_the_box
 from app.errors import SiteError
 from app.record import Site
 from app.record.database import FILE
+from app.record.forget import forget
 from app.record.migrations import stamp, upgrade
 from app.record.schema import FORMAT, metadata
 from app.record.verify import damage
 from app.search.merging import merge
-from tests.app.scenes import run
+from app.search.query import query
+from app.search.searcher import Wish
 
 OLD = Path(__file__).parent / "format_3"
 
@@ -109,9 +111,9 @@ def test_work_goes_on_in_it(old: Path) -> None:
         shutil.copy(in_the_box(f"{BASE}.safetensors"), folder_of(site, BASE) / WEIGHTS)
         assert not merge(site, who="me").changed
         tracklet = site.segments()[0].id
-    assert run("-m", "app.query", tracklet, "--site", old, "--json").returncode == 0
-    assert run("-m", "app.forget", "--tracklet", tracklet, "--site", old).returncode == 0
-    assert run("-m", "app.site", "--site", old, "--verify").returncode == 0
+        assert query(site, tracklet, Wish(), who="me")[0].people[0].matches
+        assert forget(site, who="me", tracklets=[tracklet]).tracklets == 1
+        assert list(damage(site)) == []
 
 
 def test_both_ways_to_the_newest_format_end_in_the_same_tables(old: Path, tmp_path: Path) -> None:
