@@ -35,7 +35,8 @@ def said_by(*words: object) -> Any:
 def row(name: str, scores: dict[str, Any]) -> list[str]:
     """A line of the table, from what `app.evaluate site` says."""
     query, before = scores["query"], scores["before"]
-    cells = [name, f"{100 * query['mAP']:.1f} / {100 * query['rank1']:.1f}", f"{before['fragments']:.2f}"]
+    accuracy = f"{100 * query['mAP']:.1f} / {100 * query['rank1']:.1f}" if query else "–"  # nobody passed two cameras
+    cells = [name, accuracy, f"{before['fragments']:.2f}"]
     for groups in (scores["trajectories"], scores["identities"]):
         cells.append(
             f"{100 * groups['nmi']:.1f} / {100 * groups['precision']:.1f} / {100 * groups['f1']:.1f} / "
