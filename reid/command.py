@@ -59,6 +59,14 @@ def run(
     logging.getLogger("sightline").setLevel(logging.INFO)
     try:
         program()
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if isinstance(ended, SystemExit) and ended.code != 130:  # 130 is what Typer makes of a KeyboardInterrupt
+            raise
+        errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of stdout went away (`| head`)
+        sys.stderr.close()
+        sys.exit(1)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in OPTIONAL:
@@ -74,14 +82,6 @@ def run(
     except (*broke_off, *cannot_start()) as error:
         errors.print(f"Error: {error}", markup=False, soft_wrap=True)
         sys.exit(1 if isinstance(error, broke_off) else 2)
-    except (KeyboardInterrupt, SystemExit) as ended:
-        if isinstance(ended, SystemExit) and ended.code != 130:  # 130 is what Typer makes of a KeyboardInterrupt
-            raise
-        errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of stdout went away (`| head`)
-        sys.stderr.close()
-        sys.exit(1)
     sys.exit(0)
 
 

@@ -36,7 +36,7 @@ def ending(raised: BaseException | None, monkeypatch: pytest.MonkeyPatch) -> int
 
     monkeypatch.setattr(sys, "argv", ["work", "--number", "5"])
     with pytest.raises(SystemExit) as ended:
-        command.run(work, cannot_start=(Unstartable,), broke_off=(Broken,))
+        command.run(work, cannot_start=lambda: (Unstartable,), broke_off=(Broken,))
     return int(ended.value.code or 0)
 
 
@@ -62,13 +62,25 @@ def test_each_end_has_its_exit_code_and_one_sentence(
     assert printed.err.count("Error: ") == (code in (1, 2))
 
 
+def test_an_end_without_an_error_does_not_ask_for_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None: ...
+
+    def asked_for() -> tuple[type[Exception], ...]:
+        raise AssertionError("this would import all floors")
+
+    monkeypatch.setattr(sys, "argv", ["work"])
+    with pytest.raises(SystemExit) as ended:
+        command.run(work, cannot_start=asked_for)
+    assert ended.value.code == 0
+
+
 def test_what_nobody_expects_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def work() -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(sys, "argv", ["work"])
     with pytest.raises(ZeroDivisionError):
-        command.run(work, cannot_start=(Unstartable,))
+        command.run(work, cannot_start=lambda: (Unstartable,))
 
 
 def test_a_group_runs_one_of_its_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
