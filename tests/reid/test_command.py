@@ -90,7 +90,7 @@ def test_a_group_runs_one_of_its_commands(monkeypatch: pytest.MonkeyPatch, capsy
     assert isinstance(program, typer.Typer)
     monkeypatch.setattr(sys, "argv", ["program", "two"])
     with pytest.raises(SystemExit):
-        command.run(program, cannot_start=())
+        command.run(program, cannot_start=tuple)
     assert capsys.readouterr().out == "2\n"
 
 

@@ -21,16 +21,6 @@ def test_an_installation_has_all_templates() -> None:
     assert installed == set((folder / "templates").iterdir())
 
 
-ROOT = Path(__file__).parents[3]
-
-
-def test_an_installation_has_all_templates() -> None:
-    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
-    folder = ROOT / "app" / "report"
-    installed = {path for pattern in tools["setuptools"]["package-data"]["app.report"] for path in folder.glob(pattern)}
-    assert installed == set((folder / "templates").iterdir())
-
-
 def test_a_page_that_lacks_a_value_is_an_error() -> None:
     with pytest.raises(jinja2.UndefinedError, match="'view' is undefined"):
         render("query.html")
