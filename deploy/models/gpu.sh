@@ -5,10 +5,11 @@
 #
 # OUT gets large.safetensors, figures.json, log.jsonl, large.onnx and the card. Weights and figures are there after
 # MINUTES (7.5), the rest half a minute later. What there is comes to OUT even where the run is cut off. PYTHON names
-# the interpreter, TMPDIR a disk with 12 GB for the crops.
+# the interpreter, TMPDIR a disk with 12 GB for the crops. The interpreter needs Typer and rich beside torch. Without
+# internet: `pip install --target FOLDER typer` elsewhere, bring FOLDER, and name it in PYTHONPATH.
 set -euo pipefail
 
-[ $# -ge 1 ] || { sed -n '2,8p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,10p' "$0" >&2; exit 2; }
 out=$(realpath -m "$1")
 minutes=${2:-7.5}
 cd "$(dirname "$0")/../.."
