@@ -15,7 +15,7 @@ from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_jso
 from reid.progress import Bars
 
 
-class LearningMethod(StrEnum):
+class MethodName(StrEnum):
     """Each is a file in `reid/methods`."""
 
     merged = "merged"
@@ -37,7 +37,7 @@ def _pixels(text: str) -> tuple[int, int]:
 
 def command(
     site: SiteOption = SITE,
-    method: Annotated[LearningMethod, typer.Option(help="How it learns.")] = LearningMethod.merged,
+    method: Annotated[MethodName, typer.Option(help="How it learns.")] = MethodName.merged,
     minutes: Annotated[float, typer.Option(help="As long as this at most, about, on this machine.", min=0.1)] = 30.0,
     epochs: Annotated[
         int | None, typer.Option(help=f"So often through all crops; default: {EPOCHS}, or as many as fit.", min=1)
