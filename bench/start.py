@@ -115,7 +115,9 @@ def command(
     video: Annotated[Path, typer.Argument(help="Footage to ingest.")],
     detector: Annotated[str, typer.Option(help="As for app.ingest.")] = "shipped",
     before: Annotated[Path | None, typer.Option(help="Another checkout, to compare with.")] = None,
-    python: Annotated[Path, typer.Option(help="The interpreter that runs the commands.")] = Path(sys.executable),
+    python: Annotated[
+        Path, typer.Option(help="The interpreter that runs the commands.", show_default="the one that runs this")
+    ] = Path(sys.executable),
     rounds: Annotated[int, typer.Option(help="Of all, in turn.", min=1)] = 3,
     as_json: JsonOption = False,
 ) -> None:

@@ -277,7 +277,7 @@ def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path
 
 
 MOMENTS = {
-    "crops": ("app.adapt", "source_of"),
+    "crops": ("app.learning.adapt", "source_of"),
     "training": ("reid.training.checkpoint", "whole_file"),
     "gate": ("app.learning.adapt", "_judge"),
 }
