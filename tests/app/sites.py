@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from app.encoders.versions import bring_up_to_date, with_base
+from app.encoders.versions import BASE, bring_up_to_date, find, folder_of, with_base
 from app.footage import Camera, Footage
 from app.record import Site
-from app.record.rows import Chunk, Crop, segment_id
+from app.record.rows import Chunk, Crop, ModelRecord, segment_id
 from tests.app.scenes import segment
 from tests.reid.figures import figure
 from trackers.tracklets import Segment
@@ -23,6 +25,14 @@ People = dict[int, int]  # who each tracklet shows
 
 def jpeg(rng: np.random.Generator, person: int, camera: int, picture: int) -> bytes:
     return cv2.imencode(".jpg", figure(rng, person, camera, picture)[:, :, ::-1])[1].tobytes()
+
+
+def add_version(path: Path, name: str) -> ModelRecord:
+    """One more version of a site's encoder, with the files of the base; it has embedded nothing and does not serve."""
+    with Site.open_to_write(path) as site:
+        shutil.copytree(folder_of(site, BASE), folder_of(site, name))
+        site.add_model(replace(find(site, BASE), name=name, status="refused", reason="a copy", serving=False))
+        return find(site, name)
 
 
 def figure_site(

@@ -21,7 +21,6 @@ from app.record import Site
 from app.record.forget import forget
 from app.record.leases import LEARNING
 from app.record.verify import damage
-from deploy.encoder import open_encoder
 from reid.encoder import Encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from tests.app.scenes import begin, run
@@ -108,20 +107,6 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
     assert json.loads(told["sightline.training"])["model"] == "v1"
     assert not any(str(part) in told["sightline.training"] for part in (path, path.parent.name))
     assert not any(path.joinpath("adapt").glob("v*"))  # no second copy of anybody's pictures
-
-
-def test_versions_are_listed_and_switched(adapted: tuple[Path, Any], tmp_path: Path) -> None:
-    path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
-    with Site.open_to_write(path) as site, site.lease(LEARNING):  # as while another version is trained
-        listed = json.loads(run("-m", "app.models", "--site", path, "--json").stdout)
-    assert [(one["name"], one["serving"]) for one in listed] == [("base", False), ("v1", True)]
-    back = run("-m", "app.models", "use", "base", "--site", path)
-    assert back.returncode == 0, back.stderr
-    assert "base serves now" in back.stdout
-    with Site.open(path) as site:
-        assert serving(site).name == "base"
-    none = run("-m", "app.models", "use", "v7", "--site", path)
-    assert (none.returncode, "no model 'v7'" in none.stderr) == (2, True)
 
 
 def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path) -> None:
@@ -256,21 +241,6 @@ def test_a_batch_goes_through_in_parts_where_memory_is_short(path: Path, monkeyp
     monkeypatch.setattr("app.learning.plan.PARTS", (1, 2))
     with pytest.raises(SiteError, match="not enough memory to learn from 128 crops at once"):
         learned(path, epochs=1, start="base", seed=1)
-
-
-def test_a_model_leaves_the_site_as_one_file(adapted: tuple[Path, Any], tmp_path: Path) -> None:
-    sizes = {}
-    for variant in ("fp32", "fp16", "int8"):
-        out = tmp_path / "out" / f"{variant}.onnx"
-        done = run("-m", "app.export", "model", out, "--site", adapted[0], "--variant", variant, "--json")
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert (told["model"], told["bytes"]) == ("v1", out.stat().st_size)
-        assert open_encoder(out).size == (128, 64)
-        sizes[variant] = told["bytes"]
-    assert sizes["fp16"] < 0.6 * sizes["fp32"]
-    wrong = run("-m", "app.export", "model", tmp_path / "x.onnx", "--site", adapted[0], "--model", "v9")
-    assert (wrong.returncode, "no model 'v9'" in wrong.stderr) == (2, True)
 
 
 # --- somebody is erased meanwhile

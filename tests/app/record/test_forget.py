@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 
 from app.encoders.versions import store_of
 from app.errors import SiteError
@@ -17,8 +16,9 @@ from app.record.verify import damage
 from app.search.merging import merge
 from app.search.query import query
 from app.search.searcher import Wish
-from tests.app.scenes import bytes_of, run
+from tests.app.scenes import bytes_of
 from tests.app.sites import START, People, figure_site
+from tests.app.typed import Typed
 
 
 def rows_of(site: Site, numbers: list[int]) -> list[bytes]:
@@ -62,7 +62,9 @@ def test_forgetting_all_before_a_time(path: Path) -> None:
             forget(site, who="me", tracklets=[12])
 
 
-def test_the_forget_command_and_its_end_after_a_kill(path: Path, who: People, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_goes_on_where_it_was_killed(
+    path: Path, who: People, monkeypatch: pytest.MonkeyPatch, typed: Typed
+) -> None:
     number = sorted(who)[0]
     with Site.create(path) as site:
         gone = rows_of(site, [number])
@@ -72,12 +74,10 @@ def test_the_forget_command_and_its_end_after_a_kill(path: Path, who: People, mo
         with pytest.raises(KeyboardInterrupt):
             forget(site, who="me", tracklets=[number])
     assert gone[0] in bytes_of(path)  # the vectors are still there
-    done = run("-m", "app.forget", "--site", path, "--tracklet", number)
+    monkeypatch.undo()
+    done = typed(command, "--site", path, "--tracklet", number)
     assert done.returncode == 0, done.stderr
     assert not any(row in bytes_of(path) for row in gone)
-    assert run("-m", "app.forget", "--site", path, "--tracklet", 1).returncode == 2
-    with pytest.raises(typer.BadParameter, match="say what to forget"):
-        command(site=path)
 
 
 def test_a_forgotten_number_goes_to_nobody_else(path: Path, who: People) -> None:

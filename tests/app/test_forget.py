@@ -1,0 +1,72 @@
+"""The command `forget`: what it asks for, what it says of what it erased, and of what it cannot reach."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.forget import command
+from app.record import Site
+from app.search.merging import merge
+from tests.app.sites import START, People, add_version
+from tests.app.typed import Typed
+
+
+def left_in(path: Path) -> list[int]:
+    with Site.open(path) as site:
+        return site.tracklet_table().ids.tolist()
+
+
+def test_tracklets_and_identities_leave_together(path: Path, who: People, typed: Typed) -> None:
+    with Site.open_to_write(path) as site:
+        merge(site, who="me")
+        merged = site.merging()
+    assert merged is not None
+    identity = int(merged.identities[0])
+    members = merged.ids[merged.identities == identity].tolist()
+    others = [tracklet for tracklet in sorted(who) if tracklet not in members]
+    words = ("--identity", identity, "--tracklet", others[0], "--tracklet", others[1])
+    done = typed(command, *words, "--site", path, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["tracklets"], said["segments"], said["models"]) == (len(members) + 2, len(members) + 2, [])
+    assert left_in(path) == others[2:]
+
+
+def test_all_before_a_time_leave_and_the_time_may_have_an_offset(path: Path, typed: Typed) -> None:
+    with Site.open(path) as site:
+        table = site.tracklet_table()
+    later = table.ids[table.end >= START + 30].tolist()
+    assert 0 < len(later) < len(table)
+    done = typed(command, "--before", "2026-11-20T15:30:30+01:00", "--site", path)
+    assert done.returncode == 0, done.stderr
+    gone = len(table) - len(later)
+    assert f"{gone} tracklets erased ({gone} pieces of tracks in all)" in done.stdout
+    assert left_in(path) == later
+
+
+def test_a_version_that_learned_from_them_is_named(path: Path, who: People, typed: Typed) -> None:
+    add_version(path, "v1")
+    done = typed(command, "--tracklet", min(who), "--site", path)
+    assert done.returncode == 0, done.stderr
+    assert "v1 learned while they were there; weights hold no pictures, but can't unlearn" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "say what to forget: --tracklet, --identity or --before."),
+        (("--tracklet", "0"), "has no tracklet 0."),
+        (("--identity", "77"), "has no identity 77"),
+        (("--before", "yesterday"), "'yesterday' is no time like 2026-11-20T14:30:05 or …+01:00."),
+    ],
+)
+def test_what_is_not_there_is_told_and_nothing_is_erased(
+    path: Path, who: People, typed: Typed, words: tuple[str, ...], sentence: str
+) -> None:
+    wrong = typed(command, *words, "--site", path)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert sentence in " ".join(wrong.stderr.replace("│", " ").split())
+    assert left_in(path) == sorted(who)
