@@ -1,6 +1,6 @@
 """Time and memory of association at scale.
 
-Two cameras have so many tracklets each. Measured are reciprocal neighbours across the two with their threshold, and
+Two cameras have so many tracklets each. Measured are reciprocal neighbours across the two with their threshold. So are
 soft labels within one of them. Features are random directions around a few thousand people, so that both find some.
 
     python -m bench.association --tracklets 100000 --device cuda

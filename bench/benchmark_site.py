@@ -1,7 +1,7 @@
 """A benchmark's unlabelled training tracklets as a site.
 
 So adapting and merging can be measured on real people where no footage is to be had. Every camera of the benchmark is a
-camera of the site, its tracklets are those of `--protocol`, crops are the benchmark's own pictures. With `--truth` the
+camera of the site. Its tracklets are those of `--protocol`. Crops are the benchmark's own pictures. With `--truth` the
 people are written beside it, in the columns that `python -m app.evaluate site` reads.
 
     python -m bench.benchmark_site market1501:DIR --site S --truth T

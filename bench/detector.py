@@ -5,11 +5,13 @@ People of at least 60 px and visibility 0.5 are to be found, at IoU 0.5. A detec
 them, is neither right nor wrong. Average precision is over all scores, precision and recall are at `--score`.
 
 Real video has no truth. With `--vtest` (PETS2009 S2.L1 view 1), a detector's boxes from `--score` up are compared with
+three others:
 
-- `--reference`'s boxes from score 0.5 up: the share of ours that are among them, and of them the share that ours has.
-- `--public`, MOTChallenge detections of the same frames, those above 0.5: the share that ours has.
-- both together, public ones above 0.5 and the reference's from 0.3 up: the share of ours that are among them. Public
-  detections alone miss many people, so a better detector would seem less precise.
+- `--reference`'s boxes from score 0.5 up. It gives the share of ours that are among them. It also gives the share of
+  them that ours has.
+- `--public`, MOTChallenge detections of the same frames, those above 0.5. It gives the share of them that ours has.
+- Both together, public ones above 0.5 and the reference's from 0.3 up. It gives the share of ours that are among them.
+  Public detections alone miss many people, so a better detector would seem less precise.
 
 Speed is of the whole detector on one thread, pictures already decoded.
 
@@ -155,7 +157,10 @@ def from_score(detections: Detections, score: float) -> Detections:
 
 
 def agreement(ours: dict[int, Detections], theirs: dict[int, Boxes]) -> tuple[float, float]:
-    """Share of our boxes that are among theirs, and of theirs that are among ours, one to one at IoU 0.5."""
+    """Share of our boxes that are among theirs, and of theirs that are among ours.
+
+    Pairs are one to one at IoU 0.5.
+    """
     matches = [
         match(detections, theirs[frame], np.ones(len(theirs[frame]), bool)) for frame, detections in ours.items()
     ]

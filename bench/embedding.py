@@ -1,12 +1,12 @@
 """Speed and loss of an encoder's forms.
 
-The trained network in torch, its export to ONNX, and the export's variants in fp16 and int8 embed the same crops. They
-take turns, in batches of several sizes, and the best round counts. Beside the wall clock stands the processor's time.
-On a busy machine only figures of one thread mean anything: threads that wait spin, those of torch far more than those
-of ONNX Runtime.
+The trained network in torch, its export to ONNX, and the export in fp16 and int8 embed the same crops. They take turns,
+in batches of several sizes, and the best round counts. Beside the wall clock stands the processor's time. On a busy
+machine only figures of one thread mean anything. Threads that wait spin, those of torch far more than those of ONNX
+Runtime.
 
-Crops are cut from the films by their truth, as bench.encoder does it. int8 is calibrated on every eighth person, and
-the scores are those of the others.
+Crops are cut from the films by their truth, as bench.encoder does it. The int8 form is calibrated on every eighth
+person. The scores are those of the others.
 
     python -m bench.embedding --model deploy/models/base.safetensors
 """

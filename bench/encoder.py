@@ -1,11 +1,12 @@
 """How well encoders find people in other cameras.
 
 Crops are cut from films by their truth (`CAMERA.mp4` and `CAMERA/gt/gt.txt` in DIR). They show people of at least 60 px
-who are half visible or more, one crop per person, camera and second. Each is searched among all others. `--market` is
-Market-1501's layout (`query`, `bounding_box_test`). In both, the same person in the same camera is left out.
+who are half visible or more. There is one crop per person, camera and second. Each is searched among all others.
+`--market` is Market-1501's layout (`query`, `bounding_box_test`). In both, the same person in the same camera is left
+out.
 
-Beside the models, ONNX or safetensors, stand a network of random weights and a colour histogram. An ONNX file that
-takes float pictures (N, 3, H, W), such as torchreid's, gets RGB with ImageNet's normalisation.
+Beside the models, ONNX or safetensors, stand a network of random weights and a colour histogram. An ONNX file may take
+float pictures (N, 3, H, W), as torchreid's does. It gets RGB with ImageNet's normalisation.
 
     python -m bench.encoder --films DIR --market DIR --model FILE…
 """

@@ -1,11 +1,11 @@
 """Speed of retrieval scores at Market-1501's size.
 
 Embeddings are directions around people, in six cameras, with junk among the gallery as Market-1501 has it. The peers
-are the field's evaluations in plain NumPy, which must come to the same scores from the same rows:
+are the field's evaluations in plain NumPy. They must come to the same scores from the same rows:
 
-* `per query`: everything one query at a time: its product with the gallery, one argsort, its matches.
-* `matrix`: all affinities in one product beforehand, then an argsort a query.
-* `stable`: the same with a stable sort, which alone ranks equal affinities as ours does.
+* `per query`: Everything one query at a time. That is its product with the gallery, one argsort, its matches.
+* `matrix`: All affinities in one product beforehand, then an argsort a query.
+* `stable`: The same with a stable sort, which alone ranks equal affinities as ours does.
 
 Re-ranking is timed without a peer: its reference needs a matrix of all pairs.
 

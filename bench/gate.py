@@ -1,16 +1,16 @@
 """Does the gate, which has no labels, order models as truth does?
 
 Models are judged on a benchmark, or on a site whose people are known. First comes the gate's score with its parts, on
-the unlabelled tracklets: those of the training part, or of the site. Then comes what truth says:
+the unlabelled tracklets. They are those of the training part, or of the site. Then comes what truth says:
 
-- mAP of those tracklets, and of a benchmark also the mAP of the test part.
-- how well the calibration learned without labels fits: its expected calibration error at equal prior odds, within and
-  across cameras, beside that of the default curves.
-- open-set search among the tracklets: how many people are found at a false alarm rate of 1 % and 10 %, and which rate
-  the label-free threshold really has.
+- Retrieval: The mAP of those tracklets, and of a benchmark also the mAP of the test part.
+- Calibration: How well the one learned without labels fits. That is its expected calibration error at equal prior odds,
+  within and across cameras. Beside it stands that of the default curves.
+- Open-set search among the tracklets: It says how many people are found at a false alarm rate of 1 % and 10 %. It also
+  says which rate the label-free threshold really has.
 
-Last come Spearman's ρ of score and mAP, and what the gate would say of each model if the first one served. Here all
-tracklets ask. In adapt most parts ask those that were held back.
+Last comes Spearman's ρ of score and mAP. So does what the gate would say of each model if the first one served.
+In adapt most parts ask those that were held back. Here all tracklets ask.
 
     python -m bench.gate --data market1501:DIR --models FILE…
     python -m bench.gate --site S --truth DIR --models FILE… --plot reliability.png    # DIR/CAMERA/gt/gt.txt

@@ -2,17 +2,17 @@
 
 The same footage goes through
 
-- `sightline`: our ingest command, everything it does (tracklets, crops, embeddings, the site on disk).
-- `without embedding`: the same, but the encoder is never asked: what embedding costs.
-- `another encoder`: the same with the encoder of `--encoder`, such as a version's ONNX, in the place of `base`.
-- `naive loop`: what a person writes in an afternoon, nothing stored. It reads with OpenCV, letterboxes, runs the same
-  ONNX through ONNX Runtime with its default threads, decodes, and tracks by our `sort`. It decodes a YOLOX of fixed
-  size only.
-- `ultralytics track`: its own tracking loop (`YOLO(model).track(stream=True)`, ByteTrack), nothing stored, with the
+- `sightline`: Our ingest command, everything it does (tracklets, crops, embeddings, the site on disk).
+- `without embedding`: The same, but the encoder is never asked. It shows what embedding costs.
+- `another encoder`: The same with the encoder of `--encoder`, such as a version's ONNX, in the place of `base`.
+- `naive loop`: What a person writes in an afternoon, nothing stored. It reads with OpenCV and letterboxes. It runs the
+  same ONNX through ONNX Runtime with its default threads. It decodes, and tracks by our `sort`. It decodes a YOLOX of
+  fixed size only.
+- `ultralytics track`: Its own tracking loop (`YOLO(model).track(stream=True)`, ByteTrack), nothing stored. It has the
   ONNX of `--peer-model`, which our ingest runs too for comparison.
 
 Each runs in a process of its own (`bench.ingest_runners`), in turn, several rounds, and the best round counts. `whole`
-counts from the start of the process to its end, imports and model loading included, and `running` from the first
+counts from the start of the process to its end, imports and model loading included. `running` counts from the first
 frame on. Then our ingest runs once more on the same footage `--times` as long (the file repeated). So the peak memory
 of both can be compared.
 

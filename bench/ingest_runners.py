@@ -1,7 +1,7 @@
 """What bench.ingest measures, each in a process of its own: `python -m bench.ingest_runners RUNNER VIDEO MODEL`.
 
-It imports no more than the runners need, since their start and their memory are measured, too. stdout has one JSON
-object, a `Run`.
+It imports no more than the runners need, since their start and their memory are measured, too. A JSON object, a `Run`,
+goes to stdout.
 """
 
 from __future__ import annotations
@@ -94,7 +94,10 @@ def naive_loop(video: Path, model: str) -> Run:
 
 
 def reads_yolox(model: str) -> bool:
-    """Whether the naive loop can run a file: pictures of one size in, rows of box, score and 80 classes out."""
+    """Whether the naive loop can run a file.
+
+    It takes pictures of one size and gives rows of box, score and 80 classes.
+    """
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     input_shape, output_shape = session.get_inputs()[0].shape, session.get_outputs()[0].shape
     return all(isinstance(side, int) for side in input_shape[2:]) and output_shape[-1] == COCO_ROW

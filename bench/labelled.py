@@ -1,8 +1,8 @@
 """What a site's tracklets teach with labels: the upper bound of adapting.
 
-Trains the base encoder, supervised, on just the tracklets that the site's versions learned from. So adapt it first. The
-people are those whom the truth names (`DIR/CAMERA/gt/gt.txt`). The model belongs to no site, and `bench.gate` holds it
-against a version. Tracklets that were held back are new to both. But the labelled one knows their people.
+It trains the base encoder, supervised, on just the tracklets that the site's versions learned from. So adapt it first.
+The people are those whom the truth names (`DIR/CAMERA/gt/gt.txt`). The model belongs to no site, and `bench.gate` holds
+it against a version. Tracklets that were held back are new to both. But the labelled one knows their people.
 
     python -m bench.labelled --site S --truth DIR --out RUN
     python -m bench.gate --site S --truth DIR --models S/models/v1/model.safetensors RUN/training/model.safetensors

@@ -1,8 +1,8 @@
 """The whole loop on footage with truth.
 
-ingest → figures of the base model → merge → figures → adapt → the same again, each by the command that a person types.
-What is done already (in S) is not done again. A model that the gate refuses is let serve all the same, so that its
-figures can be seen.
+The order is ingest → figures of the base model → merge → figures → adapt → the same again. Each is done by the command
+that a person types. What is done already (in S) is not done again. A model that the gate refuses is let serve all the
+same. So its figures can be seen.
 
     python -m bench.loop VIDEOS --truth DIR --site S
 """

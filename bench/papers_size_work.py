@@ -2,9 +2,9 @@
 
 `python -m bench.papers_size_work --data SET:DIR --out RUN` takes the options of bench.papers_size.
 
-First come the images/s of a training step: augmentation, ResNet-50, a classifier, Adam, the pictures on the device
-already. fp32 is as PyTorch has it, on CUDA with convolutions in TF32. Then EEA and `merged` learn, each for as many
-epochs as fit into half of the minutes. One epoch, tried before, tells how many.
+First come the images/s of a training step. It has augmentation, ResNet-50, a classifier and Adam, with the pictures on
+the device already. Its fp32 is as PyTorch has it, on CUDA with convolutions in TF32. Then EEA and `merged` learn, each
+for as many epochs as fit into half of the minutes. One epoch, tried before, tells how many.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def finished(
     Args:
         name: What an error calls it.
         words: The program and its arguments.
-        folder: Where it runs; None: here.
-        environment: All its variables; None: this process's.
+        folder: Where it runs. None is here.
+        environment: All its variables. None is this process's.
         quiet: Whether its stderr is kept for an error instead of being shown.
 
     Raises:

@@ -1,7 +1,7 @@
 """How many public detections a site's tracks cover.
 
-A public detection (MOTChallenge `det.txt`, score above `--score`) is covered where a track of the camera has a box in
-the same frame that it is paired with one to one at IoU ≥ 0.5. Prints one JSON object.
+A public detection is one of MOTChallenge's `det.txt`, with a score above `--score`. It is covered where it is paired
+with a track's box, of the camera and in the same frame. Pairs are one to one, at IoU ≥ 0.5. Prints one JSON object.
 
     python -m bench.public_detections DET.txt --site S --camera NAME
 """

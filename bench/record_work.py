@@ -1,7 +1,7 @@
 """What bench.record measures in a checkout: `python -P record_work.py SITE QUERIED CHUNKS`.
 
 SITE is a new folder, QUERIED a site with embeddings. It runs with that checkout's modules, today's or those of a commit
-back to bc49de2, so it knows both their names. stdout has one JSON object.
+back to bc49de2. So it knows both their names. A JSON object goes to stdout.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Search in a large gallery.
 
-The gallery is drawn so that it looks like an encoder's: directions with a falling spectrum, views of the same person
-about 0.7 alike, those of different people 0.2, twenty tracklets a person, over 24 cameras and 30 days. It is written as
-a site has it, a file per camera and day. Queries are new views of these people, one at a time. A filtered one looks in
-3 cameras on 3 days. What the record needs to turn a filter into ids is not in the times. The peer is NumPy with
-float32 rows in memory, in the same run.
+The gallery is drawn so that it looks like an encoder's. Directions have a falling spectrum. Views of the same person
+are about 0.7 alike, those of different people 0.2. There are twenty tracklets a person, over 24 cameras and 30 days.
+The gallery is written as a site has it, a file per camera and day. Queries are new views of these people, one at a
+time. A filtered one looks in 3 cameras on 3 days. What the record needs to turn a filter into ids is not in the times.
+The peer is NumPy with float32 rows in memory, in the same run.
 
     python -m bench.search --rows 200000 --dimensions 512 --queries 200
 """

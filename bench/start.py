@@ -1,6 +1,7 @@
-"""Seconds and memory of whole commands: what a person waits for at a terminal, and what a small machine must have.
+"""Seconds and memory of whole commands.
 
-Each is a process of its own, from its start to its end; the best of some rounds, in which all contenders take turns:
+These are what a person waits for at a terminal, and what a small machine must have. Each command is a process of its
+own, from its start to its end. The best of some rounds counts, in which all contenders take turns. Four are measured:
 the list of commands, the search by a tracklet of a small site, merging that site, and ingesting VIDEO. `before` is
 another checkout of Sightline, with `--before`. The small site is a second of the sample films' hall.
 

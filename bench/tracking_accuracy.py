@@ -5,8 +5,8 @@ Detections are simulated from the truth (see `trackers/simulate.py`), once a see
 together, mean ± standard deviation over seeds. A track with a single box was tentative and is dropped, for all alike.
 
 The second table cuts each contender's tracks into tracklets, without appearance, as there are no pictures. It tells how
-pure they are, beside the uncut tracks: `purity` of boxes, share of `mixed` tracklets, share of track boxes `kept` in
-tracklets, tracklets `a_person`.
+pure they are, beside the uncut tracks. `purity` is of boxes, `mixed` is the share of mixed tracklets. `kept` is the
+share of track boxes in tracklets, `a_person` the tracklets a person.
 
     python -m bench.tracking_accuracy --truth DIR
 """

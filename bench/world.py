@@ -2,8 +2,8 @@
 
 Frames are 960×540, of every named view, with people of film quality in sight who walk, truth included. They are timed
 without and with the sensor's noise. Crops are those of `shots.take_crop` in random views. Their speed is without the
-making of meshes and of the place, which is given apart. Times are of the processor, so that other work on the machine
-counts little.
+making of meshes and of the place, which is given apart. Times are of the processor. So other work on the machine counts
+little.
 
     python -m bench.world --people 8 --frames 60
 """

@@ -24,7 +24,10 @@ Similarity = Callable[[slice, slice], Tensor]  # rows, columns → their block o
 
 
 def similarity_of(queries: Tensor, gallery: Tensor, metric: Metric) -> Similarity:
-    """Cosine, or minus the squared Euclidean distance, of (N, D) and (M, D) features, as blocks of an (N, M) matrix."""
+    """Cosine, or minus the squared Euclidean distance, of (N, D) and (M, D) features.
+
+    It comes as blocks of an (N, M) matrix.
+    """
     if metric == "cosine":
         a, b = functional.normalize(queries.float()), functional.normalize(gallery.float())
         return lambda rows, columns: a[rows] @ b[columns].T
@@ -177,8 +180,9 @@ def nearest_per_camera(
 def reciprocal(nearest: Neighbours, camera: Tensor, scope: Scope = "pairwise") -> Neighbours:
     """Those neighbours that have each other as the nearest.
 
-    `pairwise`: of each two cameras on their own, so that a tracklet may have one in every other camera (UGA Eq. 4, EEA
-    Eq. 7, DAL Eq. 4). `pooled`: among the tracklets of all other cameras together, so at most one (UTAL Eq. 9).
+    `pairwise` looks at any two cameras on their own. So a tracklet may have one in every other camera (UGA Eq. 4, EEA
+    Eq. 7, DAL Eq. 4). `pooled` looks at the tracklets of all other cameras together. So a tracklet has at most one
+    (UTAL Eq. 9).
     """
     if scope == "pooled":
         best = nearest.similarity.argmax(1, keepdim=True)
@@ -192,7 +196,7 @@ def calibrated_threshold(similarity: Tensor, quantile: float) -> float:
     """The `quantile` of the similarities (P,) of reciprocal pairs. 1 where there are none.
 
     Absolute thresholds mean different things in different feature spaces. Learned from random weights, the exemplars of
-    two cameras stay nearly orthogonal for a third of a run, and none would pass 0.5.
+    two cameras stay nearly orthogonal for a third of a run. None would pass 0.5.
     """
     if not len(similarity):
         return 1.0
@@ -202,9 +206,9 @@ def calibrated_threshold(similarity: Tensor, quantile: float) -> float:
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Sparse label distributions over the tracklets of the same camera, K + 1 entries a row, the first the row's own.
+    """Sparse label distributions over the tracklets of the same camera, K + 1 entries a row.
 
-    Where there are fewer neighbours, the row's own comes again with 0.
+    The first is the row's own. Where there are fewer neighbours, the row's own comes again with 0.
     """
 
     column: Tensor  # (T, K + 1) int64, tracklets
@@ -241,8 +245,8 @@ def soft_labels(
 ) -> SoftLabels:
     """UTAL's soft tracklet labels, each camera by itself (Eq. 4 to 6).
 
-    The paper does not say whether N(s) holds s. Here it does not: s itself is always added, with affinity 1, and σ² is
-    the mean over the K neighbours. Else a label would name its own tracklet least.
+    The paper does not say whether N(s) holds s. Here it does not. s itself is always added, with affinity 1. σ² is the
+    mean over the K neighbours. Else a label would name its own tracklet least.
 
     Args:
         features: (T, D).

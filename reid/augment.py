@@ -41,7 +41,10 @@ class Dice:
         return torch.randperm(self.count, generator=self.generator, device=self.generator.device)
 
     def rectangle(self, images: Tensor, low: tuple[float, float], high: tuple[float, float]) -> Tensor:
-        """(N, 1, H, W) 1 inside of a rectangle whose height and width are shares of the crop's from low to high."""
+        """(N, 1, H, W), 1 inside of a rectangle.
+
+        Its height and width are shares of the crop's from low to high.
+        """
         height, width = images.shape[2:]
         rows = torch.arange(height, device=images.device).view(1, 1, -1, 1) / height
         columns = torch.arange(width, device=images.device).view(1, 1, 1, -1) / width

@@ -2,18 +2,19 @@
 
 What is at hand is biased, each kind of evidence in its own way:
 
-* The two halves of a tracklet show one person, but in one camera and seconds apart: far more alike than the same
-  person seen again. They stand for pairs within a camera.
-* Reciprocal nearest neighbours of two cameras show one person more often than not, but they were chosen for being
+* The two halves of a tracklet show one person. But they are in one camera and seconds apart, far more alike than the
+  same person seen again. They stand for pairs within a camera.
+* Reciprocal nearest neighbours of two cameras show one person more often than not. But they were chosen for being
   alike. The same person in another pose, half hidden, is not among them. They stand for pairs across cameras.
 * Random pairs mostly show two people. Tracklets seen side by side surely do, but in one camera only.
 
-So a logistic curve is fitted to each, and then corrected for what its positives lack. It is made flatter, and its
-middle is moved towards the negatives, by constants in units of the negatives' spread. People are known of the synthetic
-site world-a and of Market-1501's training part. There, with the base encoder, the uncorrected curves are 1.3 to 2.4
-times as steep as those that the truth gives. The constants below are the means of the two. `python -m bench.gate`
-measures what is left. A mixture of two Gaussians on the reciprocal pairs' similarities (to keep the right ones only)
-was tried: it keeps the easy ones and is worse.
+So a logistic curve is fitted to each, and then corrected for what its positives lack. It is made flatter. Its middle is
+moved towards the negatives, by constants in units of the negatives' spread. People are known of the synthetic site
+world-a and of Market-1501's training part. There, with the base encoder, the uncorrected curves are 1.3 to 2.4 times as
+steep as the truth's. The constants below are the means of the two. `python -m bench.gate` measures what is left.
+
+A mixture of two Gaussians on the reciprocal pairs' similarities was tried, to keep the right ones only. It keeps the
+easy ones and is worse.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Calibration:
 
         Where merging has found identities, each tracklet's best match outside of its own stands for a stranger's. In a
         smaller or larger gallery, the best of G independent ones is below t with P(s ≤ t)^G. Before merging, P(s > t)
-        is extrapolated from the people who were seen side by side, and is a guide at best. `python -m bench.gate` shows
+        is extrapolated from the people who were seen side by side. It is a guide at best. `python -m bench.gate` shows
         what both come to where people are known.
 
         Args:
@@ -544,8 +545,8 @@ def searches(
 ) -> tuple[Floats, NDArray[np.bool_], Floats]:
     """Searches a gallery for `open_set`.
 
-    Each query whose person is in another camera of the gallery is searched twice: as it is, without the person in the
-    query's own camera, and with the person taken out of the gallery.
+    Each query whose person is in another camera of the gallery is searched twice. Once it is searched as it is, without
+    the person in the query's own camera. Once the person is taken out of the gallery.
 
     Args:
         query: (Q, D) rows of length 1.

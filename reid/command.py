@@ -1,7 +1,8 @@
-"""How every command starts and ends: results on stdout; progress, logs and errors on stderr; an exit code.
+"""How every command starts and ends.
 
-Exit codes: 0 done, 1 done with errors or broken off by one, 2 could not start, 130 interrupted. A machine may train
-without Typer and rich: the commands alone import this file, never what they call.
+Results go to stdout. Progress, logs and errors go to stderr. Exit codes: 0 done, 1 done with errors or broken off by
+one, 2 could not start, 130 interrupted. A machine may train without Typer and rich. So the commands alone import this
+file, never what they call.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python -m reid.compare --data market1501:DIR --methods utal eea --epochs 20 --out DIR
 
-Every run has as many epochs, and an epoch as many images, whatever the method's paper says. A method may be given with
-changes, `eea:inter=False,scale=20`, so ablations are comparisons too. Writes `compare.md`, a table of means and
-spreads over the seeds, `compare.json`, and the plots `mAP.png` and `associations.png`. The same command goes on where
-it was stopped. A run that is done is not done again.
+Every run has as many epochs. An epoch has as many images, whatever the method's paper says. A method may be given with
+changes, `eea:inter=False,scale=20`, so ablations are comparisons too. It writes `compare.md`, a table of means and
+spreads over the seeds. It also writes `compare.json` and the plots `mAP.png` and `associations.png`. The same command
+goes on where it was stopped. A run that is done is not done again.
 """
 
 from __future__ import annotations

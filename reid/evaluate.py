@@ -1,9 +1,10 @@
-"""How well embeddings find people again: mAP, CMC and mINP as the field computes them, and the fit of groups to people.
+"""How well embeddings find people again, and how well groups fit people.
 
-Retrieval is single-query (Zheng et al., "Scalable Person Re-identification", ICCV 2015). Each query ranks the whole
-gallery by affinity. The same person in the query's own camera is left out, other people there are not, and junk is
-nowhere. Queries whose person is in no other camera do not count. That is how Market-1501, MSMT17, CUHK03's new
-protocol, MARS (whose gallery holds the queries too), PRID2011, iLIDS-VID and both DukeMTMC sets are scored.
+mAP, CMC and mINP are computed as the field does. Retrieval is single-query (Zheng et al., "Scalable Person
+Re-identification", ICCV 2015). Each query ranks the whole gallery by affinity. The same person in the query's own
+camera is left out. Other people there are not, and junk is nowhere. Queries whose person is in no other camera do not
+count. That is how Market-1501, MSMT17, CUHK03's new protocol, MARS, PRID2011, iLIDS-VID and both DukeMTMC sets are
+scored. The gallery of MARS holds the queries too.
 """
 
 from __future__ import annotations
@@ -178,8 +179,8 @@ def mean_scores(scores: Sequence[RetrievalScores]) -> RetrievalScores:
 def _ranks(affinity: Tensor, row: Tensor, column: Tensor, out: Tensor) -> Tensor:
     """(M,) rank, 1 the best, of some entries of (Q, G) affinities among their row's. Entries `out` are below all.
 
-    Rows are not sorted: a histogram counts what is far above an entry, and only what falls into a bin that holds a
-    wanted entry is put in order.
+    Rows are not sorted. A histogram counts what is far above an entry. Only what falls into a bin that holds a wanted
+    entry is put in order.
     """
     count, gallery = affinity.shape
     bins = max(1, min(BINS, gallery // 4))

@@ -1,16 +1,17 @@
-"""Judges an encoder on tracklets that nobody has labelled, so that a new one can be held against the one that serves.
+"""Judges an encoder on tracklets that nobody has labelled.
 
-A tracklet's first and last third show one person in two moments. From that and from cameras alone come
+So a new one can be held against the one that serves. A tracklet's first and last third show one person in two moments.
+From that and from cameras alone come four measures:
 
-* `company`: which share of the five nearest tracklets in another camera do the first and the last third have in common?
-* `cycle`: a tracklet's first third finds its nearest in another camera. That one's first third looks back at the last
+* `company`: Which share of the five nearest tracklets in another camera do the two thirds have in common?
+* `cycle`: A tracklet's first third finds its nearest in another camera. That one's first third looks back at the last
   thirds. How high does the tracklet itself stand among those of its camera (reciprocal rank)?
-* `stability`: do the first and the last third find the same tracklet in another camera?
-* `triangle`: does the nearest in camera B have the same nearest in camera D as the tracklet itself?
+* `stability`: Do the first and the last third find the same tracklet in another camera?
+* `triangle`: Does the nearest in camera B have the same nearest in camera D as the tracklet itself?
 
 `score` is their weighted mean. An encoder to which all look alike sends everybody to the same tracklet and would be
 perfectly stable. So agreement counts only as far as it exceeds what the targets' popularity brings by itself (Cohen's
-κ), and ties are lost. What a camera adds to everybody is taken out first, as a search does.
+κ). Ties are lost. What a camera adds to everybody is taken out first, as a search does.
 
 Why these: the nearest is what training fits, rightly or wrongly. A method that believes its own mistakes gains by the
 last three among the tracklets that it learned from. So these are measured only on tracklets that were held back. Which
@@ -19,9 +20,9 @@ than the nearest makes it rise. So it is measured on all tracklets, which are se
 order encoders that were trained well and badly best by true cross-camera mAP. `python -m bench.gate` shows that for any
 set of models.
 
-Two more are measured and do not count: telling a tracklet's own end from all others (`split`), and telling people
-apart who were seen side by side (`apart`). Nearly every training improves them, also those that lose other cameras. But
-an encoder that loses in them has learned to take people for others, and finds them in the others' company ever more
+Two more are measured and do not count. `split` is telling a tracklet's own end from all others. `apart` is telling
+people apart who were seen side by side. Nearly every training improves them, also those that lose other cameras. But an
+encoder that loses in them has learned to take people for others. It finds them in the others' company ever more
 reliably. So they guard. `split` is measured on all tracklets, too.
 """
 
@@ -246,7 +247,10 @@ def _check(crops: NDArray, tracklets: NDArray, count: int, times: tuple[Floats, 
 def _thirds(
     crops: NDArray[np.float32], tracklets: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-    """(T, D) means of each tracklet's first third, last third and all crops, of length 1, and (T,) how many it has."""
+    """(T, D) means of each tracklet's first third, last third and all crops, of length 1.
+
+    The last of the four is (T,) how many crops it has.
+    """
     order = np.argsort(tracklets, kind="stable")
     crops, tracklets = crops[order], tracklets[order]
     length = np.bincount(tracklets, minlength=count)

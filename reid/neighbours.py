@@ -42,7 +42,10 @@ def nearest_rows(queries: Rows, gallery: Rows, k: int, *, same: bool = False) ->
 
 
 def mutual_pairs(rows: Rows, camera: Integers) -> Integers:
-    """(P, 2) rows (N, D) of two cameras each that are each other's nearest of just these two cameras, by cosine."""
+    """(P, 2) rows (N, D) of two cameras each that are each other's nearest by cosine.
+
+    Only these two cameras count for a pair.
+    """
     members = [np.flatnonzero(camera == number) for number in np.unique(camera)]
     pairs = [np.zeros((0, 2), np.int64)]
     for index, first in enumerate(members):
@@ -55,7 +58,10 @@ def mutual_pairs(rows: Rows, camera: Integers) -> Integers:
 
 
 def best_columns(similarity: Rows, k: int) -> Integers:
-    """(N, k) int64 the columns of the k largest entries of each row of (N, M), the largest first. k is at most M."""
+    """(N, k) int64 the columns of the k largest entries of each row of (N, M).
+
+    The largest comes first. k is at most M.
+    """
     if k == similarity.shape[1]:
         column = np.broadcast_to(np.arange(k), similarity.shape)
     else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 1e-12  # a shorter row is divided by this, so that zeros stay zeros; torch's `normalize` has the same
+LEAST = 1e-12  # a shorter row is divided by this, so that zeros stay zeros, as torch's `normalize` has it
 
 
 def normalised(rows: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(…, D) rows → the same of length 1 along the last axis (L2); a row of zeros stays zeros.
+    """(…, D) rows → the same of length 1 along the last axis (L2). A row of zeros stays zeros.
 
     The rows given stay as they are.
     """

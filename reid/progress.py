@@ -1,4 +1,4 @@
-"""How far long work is: it reports to a `Progress`, and `Bars` shows that on a terminal or in the log."""
+"""How far long work is. It reports to a `Progress`, and `Bars` shows that on a terminal or in the log."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class _Task:
 
 
 class Bars:
-    """A `Progress` on stderr, while the context is open: a bar a task on a terminal, elsewhere a log line now and then.
+    """A `Progress` on stderr, while the context is open.
 
-    A line looks like "crops: 1,000 of 5,000, 120 a second". Each task has one every LINE_SECONDS. Log lines appear
-    above the bars. Without rich there are only lines.
+    On a terminal it is a bar a task, elsewhere a log line now and then. A line looks like "crops: 1,000 of 5,000, 120 a
+    second". Each task has one every LINE_SECONDS. Log lines appear above the bars. Without rich there are only lines.
     """
 
     def __init__(self, console: Console | None = None) -> None:

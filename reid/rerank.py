@@ -1,7 +1,7 @@
 """k-reciprocal re-ranking: Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017.
 
-As the authors' code computes it, on sparse rows: nothing of the size of queries times gallery is ever kept, and of all
-pairs only the nearest neighbours. NumPy alone, as searching and merging use it, too.
+It computes as the authors' code does, on sparse rows. Nothing of the size of queries times gallery is ever kept. Of all
+pairs only the nearest neighbours are kept. It needs NumPy alone, as searching and merging use it, too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ class Reranked:
 
 
 def encodings(rows: Rows, settings: Reranking) -> Sparse:
-    """(N, N) each of N rows (N, D) of length 1 as weights of its k-reciprocal neighbours, which sum to 1."""
+    """(N, N) each of N rows (N, D) of length 1 as weights of its k-reciprocal neighbours.
+
+    The weights of a row sum to 1.
+    """
     return _encodings(rows, settings)[0]
 
 
@@ -70,7 +73,10 @@ def _encodings(rows: Rows, settings: Reranking) -> tuple[Sparse, Rows]:
 
 @dataclass(frozen=True)
 class Sparse:
-    """A sparse matrix by rows: entries `starts[i] … starts[i + 1] - 1` are row i's, in the order of their columns."""
+    """A sparse matrix by rows.
+
+    Entries `starts[i] … starts[i + 1] - 1` are row i's, in the order of their columns.
+    """
 
     starts: Integers  # (N + 1,)
     indices: Integers
@@ -87,7 +93,10 @@ class Sparse:
         return np.diff(self.starts)
 
     def expand(self, rows: Integers) -> tuple[Integers, Integers]:
-        """All entries of some rows, one row after the other: which of `rows` each belongs to, and which entry it is."""
+        """All entries of some rows, one row after the other.
+
+        It gives which of `rows` each belongs to, and which entry it is.
+        """
         return ragged(self.starts[rows], self.lengths[rows])
 
     def columns_from(self, first: int) -> Sparse:

@@ -1,8 +1,9 @@
-"""What methods learn from: crops of tracklets as one uint8 memmap, with camera, tracklet, time and cannot-link pairs.
+"""What methods learn from: crops of tracklets as one uint8 memmap.
 
-A `TrackletSource` yields tracklet by tracklet what there is. `TrackletDataset.build` writes it to a folder once, a few
-crops in memory at a time, and opens it from then on. Identities are not kept here. A benchmark keeps them apart
-(`reid.benchmarks.Labels`), so that no method reads them by accident.
+With them come camera, tracklet, time and cannot-link pairs. A `TrackletSource` yields tracklet by tracklet what there
+is. `TrackletDataset.build` writes it to a folder once, a few crops in memory at a time. It opens it from then on.
+Identities are not kept here. A benchmark keeps them apart (`reid.benchmarks.Labels`), so that no method reads them by
+accident.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class TrackletDataset:
     """N crops of T tracklets of C cameras.
 
     Tracklets are numbered at random, never in the source's order. Sources list a person's tracklets one after the
-    other, and a method whose ties fall to neighbouring numbers would profit from that. A tracklet's crops are rows
+    other. A method whose ties fall to neighbouring numbers would profit from that. A tracklet's crops are rows
     `start … start + length - 1`, in the order of time. The same crops always have the same rows. The seed decides only
     which number a tracklet has.
     """
@@ -114,7 +115,10 @@ class TrackletDataset:
         return self.tracklet_camera[self.tracklet]
 
     def gather(self, rows: ArrayLike) -> Tensor:
-        """(B,) rows → (B, 3, H, W) uint8 RGB, channels last in memory, as it is on disk and as convolutions like it."""
+        """(B,) rows → (B, 3, H, W) uint8 RGB.
+
+        Channels are last in memory, as on disk and as convolutions like it.
+        """
         return torch.from_numpy(self.crops[np.asarray(rows, np.int64)]).permute(0, 3, 1, 2)
 
     def draw(self, tracklets: ArrayLike, frames: int, rng: np.random.Generator) -> NDArray[np.int64]:

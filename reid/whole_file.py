@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all: a reader never finds half of one, whatever moment the writer was killed at."""
+"""Files that appear whole or not at all.
+
+A reader never finds half of one, whatever moment the writer was killed at.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _PART = ".part"
 
 @contextmanager
 def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """A path beside `path` to write to, which takes its place if all goes well, and is removed if not.
+    """A path beside `path` to write to, which takes its place if all goes well and is removed if not.
 
     An empty file stands there already. It may be opened by name, as exporters do. Two writers of one path never share
     it, and the last one to end wins. What a killed writer leaves is for `sweep`.
@@ -60,8 +63,8 @@ def sync_folder(folder: Path) -> None:
 def _new_part(path: Path, private: bool) -> tuple[Path, int]:
     """A new file and its handle, whose lock tells `sweep` that the writer lives.
 
-    Not by `tempfile.mkstemp`: its mode is always 0600, and a process can't learn its umask without changing it for
-    all threads.
+    It is not made by `tempfile.mkstemp`, whose mode is always 0600. A process can't learn its umask without changing it
+    for all threads.
     """
     while True:
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PART}")

@@ -10,7 +10,7 @@ from trackers.tracked import check_state
 
 
 class ArrayTracker:
-    """Tracks as a float64 array `(rows, T)` in order of id, with the clock and the state that belong to it."""
+    """Tracks as a float64 array `(rows, T)` in order of id, with the clock and state that belong to it."""
 
     def __init__(self, rows: int, timing: Timing | None) -> None:
         self._clock = Clock(timing or Timing())

@@ -55,14 +55,20 @@ def iou(a: Float, b: Float) -> Float:
 
 
 def coverage(a: Float, b: Float) -> Float:
-    """`(N, M)`, entry `(i, j)` is intersection over the SMALLER of `a[i]` and `b[j]`: 1 where one is in the other."""
+    """`(N, M)`, entry `(i, j)` is intersection over the SMALLER of `a[i]` and `b[j]`.
+
+    It is 1 where one is in the other.
+    """
     shared = intersection(a, b)
     smaller = np.minimum(area(a)[:, None], area(b)[None, :])
     return np.divide(shared, smaller, out=np.zeros_like(shared), where=smaller > 0)
 
 
 def whole_pixels(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """`(M, 4)` whole-pixel `x1 y1 x2 y2` inside an image of this shape, each at least one pixel wide and high."""
+    """`(M, 4)` whole-pixel `x1 y1 x2 y2` inside an image of this shape.
+
+    Each box is at least one pixel wide and high.
+    """
     height, width = shape[:2]
     edges = np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).astype(np.int64)
     edges[:, 0] = edges[:, 0].clip(0, width - 1)

@@ -72,9 +72,9 @@ class PurityCounts:
 class PurityMetrics:
     """How far each tracklet holds one person only.
 
-    A box shows the person it is matched with at IoU ≥ 0.5, as CLEAR-MOT does it (Bernardin & Stiefelhagen 2008). A
-    tracklet and its person stay matched while that holds. Only then is the highest total IoU looked for. So a tracklet
-    is mixed when it really leaves its person, not when somebody passes close by.
+    A box shows the person it is matched with at IoU ≥ 0.5. That is as CLEAR-MOT does it (Bernardin & Stiefelhagen
+    2008). A tracklet and its person stay matched while that holds. Only then is the highest total IoU looked for. So a
+    tracklet is mixed when it really leaves its person, not when somebody passes close by.
     """
 
     tracklets: int  # with at least one box of a person

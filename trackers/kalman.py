@@ -1,6 +1,6 @@
 """A constant-velocity Kalman filter for all tracks at once, in real time.
 
-The state of a track is its box (cx, cy, w, h) in px and the velocity of each in px/s. All noise is proportional to
+The state of a track is its box (cx, cy, w, h) in px and the velocities of these in px/s. All noise is proportional to
 the height h of the box, the same on all four coordinates. So each coordinate has the same 2×2 covariance of
 (position, velocity), and the four are independent. The gain is one pair of scalars a track, without linear algebra.
 A test shows that it equals the 8×8 filter with F(dt), Q and R below.
@@ -8,11 +8,11 @@ A test shows that it equals the 8×8 filter with F(dt), Q and R below.
     Q(dt) = h² · [ S·dt + A·dt³/3   A·dt²/2 ]      R = (h/20)²
                  [ A·dt²/2          A·dt    ]
 
-S is a random walk of the position, as a person's box breathes with the gait. At 30 frames a second it is that of
-DeepSORT, ByteTrack and BoT-SORT (Aharon et al., 2022, eq. 5-6), σ_pos = h/20 a frame. A is white-noise acceleration.
-Theirs, σ_vel = h/160 a frame, is bound to the frame rate. At 30 frames a second it lets a velocity wander by 1.03 h/s
-within a second, at 10 by 0.2 h/s. Ours is 0.25 h/s at any rate, 0.4 m/s for a grown person. On the synthetic world at
-15 and 5 frames a second it tracks better than theirs at 30. Anything from 0.2 to 0.5 does about as well.
+S is a random walk of the position. It is there because a person's box breathes with the gait. At 30 frames a second it
+is σ_pos = h/20 a frame. That is as in DeepSORT, ByteTrack and BoT-SORT (Aharon et al., 2022, eq. 5-6). A is white-noise
+acceleration. Theirs, σ_vel = h/160 a frame, is bound to the frame rate. At 30 frames a second a velocity wanders by
+1.03 h/s within a second, at 10 by 0.2 h/s. Ours is 0.25 h/s at any rate, 0.4 m/s for a grown person. On the synthetic
+world at 15 and 5 frames a second it tracks better than theirs at 30. Anything from 0.2 to 0.5 does about as well.
 
 Filters are one float64 array of `ROWS` rows and a column a track, changed in place. Its rows are `POSITION`, `VELOCITY`
 and `COVARIANCE` (p00 in px², p01 in px²/s, p11 in px²/s²).
@@ -80,5 +80,5 @@ def corners(filters: Boxes) -> Boxes:
 
 
 def centres(boxes: Boxes) -> Boxes:
-    """Boxes `(4, N)`, rows cx cy w h in px, from rows x1 y1 x2 y2: what `initiate` and `update` take."""
+    """Boxes `(4, N)`, rows cx cy w h in px, from rows x1 y1 x2 y2. `initiate` and `update` take them."""
     return np.concatenate(((boxes[:2] + boxes[2:]) * 0.5, boxes[2:] - boxes[:2]))

@@ -2,9 +2,9 @@
 
 The estimate of an unseen track drifts, what was observed does not. Hence its three parts:
 
-- ORU re-updates the filter of a track that is seen again, along a virtual trajectory (eq. 6, 7).
-- OCM adds the consistency of observed directions to the association (eq. 8).
-- OCR gives tracks left over a second chance, where they were last observed.
+- ORU: It re-updates the filter of a track that is seen again, along a virtual trajectory (eq. 6, 7).
+- OCM: It adds the consistency of observed directions to the association (eq. 8).
+- OCR: It gives tracks left over a second chance, where they were last observed.
 
 It differs from the authors' program in three ways. The filter is `trackers.kalman`, with steps in seconds. A virtual
 trajectory has as many steps as frames were missed, even in time. Every box of a track is reported from its first on.

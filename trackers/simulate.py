@@ -34,16 +34,16 @@ def simulate_detections(
 
     The model, for a person of visibility v:
 
-    - The person is detected with probability min(RECALL, VISIBILITY_GAIN · v), in each frame for itself. That is 0.93
-      in plain sight, 0.6 half hidden, 0.12 nearly hidden, and 0.88 over visibilities above one half.
-    - Centre and size have Gaussian noise of σ = JITTER + HIDDEN_JITTER · (1 − v), in widths and heights.
-    - The score is 0.35 + 0.5 · v plus Gaussian noise of SCORE_NOISE, within 0.05 and 0.99.
-    - Boxes of nobody are shaped like a random true box of the sequence, anywhere within the range of the truth.
-    - A second box lies around the upper half of the body. It and those of nobody score 0.4 ± 0.2.
-    - Greedy non-maximum suppression at NMS_IOU then removes what a detector's would. That costs people who stand
-      right behind others.
+    - Recall: The person is detected with probability min(RECALL, VISIBILITY_GAIN · v), in each frame for itself. That
+      is 0.93 in plain sight, 0.6 half hidden, 0.12 nearly hidden, and 0.88 over visibilities above one half.
+    - Place: Centre and size have Gaussian noise of σ = JITTER + HIDDEN_JITTER · (1 − v), in widths and heights.
+    - Score: It is 0.35 + 0.5 · v plus Gaussian noise of SCORE_NOISE, within 0.05 and 0.99.
+    - Boxes of nobody: They are shaped like a random true box of the sequence, anywhere within the range of the truth.
+    - Boxes of parts: A second box lies around the upper half of the body. It and those of nobody score 0.4 ± 0.2.
+    - Suppression: Greedy non-maximum suppression at NMS_IOU then removes what a detector's would. That costs people who
+      stand right behind others.
 
-    Misses do not last, false boxes do not stay where they are, and no box is cut to the visible part.
+    Misses do not last. False boxes do not stay where they are. No box is cut to the visible part.
 
     Args:
         rows: MOTChallenge ground truth `(N, ≥ 7)`. People are its considered rows of class 1 or without a class.

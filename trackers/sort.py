@@ -1,8 +1,8 @@
-"""SORT (Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016): the classic, for reference and comparison.
+"""SORT (Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016), for reference and comparison.
 
-A track has a `filterpy` filter with the state [u, v, s, r, u̇, v̇, ṡ] (centre, area, aspect ratio, eq. 1). Tracks and
-boxes are matched by IoU and the Hungarian assignment. The numbers are those of the authors' program. Its unit of time
-is the frame.
+It is the classic. A track has a `filterpy` filter. Its state is [u, v, s, r, u̇, v̇, ṡ] (centre, area, aspect ratio,
+eq. 1). Tracks and boxes are matched by IoU and the Hungarian assignment. The numbers are those of the authors' program.
+Its unit of time is the frame.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class Sort:
         """A tracker that has seen nothing yet.
 
         Args:
-            min_hits: A box is reported once its track had a box in so many frames running after its birth or last
-                loss. In the first `min_hits` frames of all it is reported at once. So does the authors' program, and
-                the classic keeps the first boxes of a track for itself. 0 reports every box, as the other trackers do.
+            min_hits: A box is reported once its track had a box in so many frames running. They count after its birth
+                or last loss. In the first `min_hits` frames of all it is reported at once. So does the authors'
+                program. The classic keeps the first boxes of a track for itself. With 0 every box is reported, as the
+                other trackers do.
             timing: Its buffer in seconds replaces `MAX_AGE`. The filter still steps by frames.
         """
         self.min_hits = min_hits

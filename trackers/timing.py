@@ -39,10 +39,10 @@ class Timing:
 class Clock:
     """Turns the stamps of frames into steps that are always positive, and keeps the nominal interval.
 
-    - A stamp later than the last one: the step is their difference.
-    - The same stamp again (rounding, a stuck clock): one nominal interval is assumed. It is taken off the step to the
+    - A stamp later than the last one: The step is their difference.
+    - The same stamp again (rounding, a stuck clock): One nominal interval is assumed. It is taken off the step to the
       next later stamp. So stamps rounded to 0.1 s or to whole seconds become even steps of the true interval.
-    - An earlier stamp (a clock set back, a looping file): one nominal interval. The stamps count on from there.
+    - An earlier stamp (clock set back, looping file): One nominal interval. The stamps count on from there.
 
     Attributes:
         timing: When a track is forgotten.

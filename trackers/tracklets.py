@@ -84,11 +84,11 @@ class Segment:
         track: The tracker's id.
         kind: What the segment is good for.
         cut: Why it ended.
-        frames: int64 `(n,)` indices.
-        times: float64 `(n,)` UTC seconds.
-        boxes: float32 `(n, 4)` x1 y1 x2 y2 in px.
-        scores: float32 `(n,)`.
-        cannot_link: int64 `(k,)` numbers of tracklets finished earlier that show other people.
+        frames: `(n,)` int64 indices.
+        times: `(n,)` float64 UTC seconds.
+        boxes: `(n, 4)` float32 x1 y1 x2 y2 in px.
+        scores: `(n,)` float32.
+        cannot_link: `(k,)` int64 numbers of tracklets finished earlier that show other people.
     """
 
     number: int

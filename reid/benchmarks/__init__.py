@@ -39,10 +39,12 @@ SPLIT_READERS: dict[str, SplitReader] = {
 
 
 def open_benchmark(name: str, protocol: str = RAW) -> Benchmark:
-    """Reads what a benchmark holds; its pictures are read when a dataset is built of it.
+    """Reads what a benchmark holds.
+
+    Its pictures are read only when a dataset is built of it.
 
     Args:
-        name: `set:DIR`, for sets with several random splits also `set@3:DIR` (0 where nothing is said).
+        name: `set:DIR`. For sets with several random splits it may be `set@3:DIR`, with split 0 where nothing is said.
         protocol: `oracle-tracklets` (of people in cameras, by their identities) or `raw-tracklets` (fragments as the
             data has them).
 

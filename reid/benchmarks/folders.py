@@ -19,11 +19,11 @@ from reid.benchmarks.parts import (
 
 
 def folder_of_people(name: str, folder: Path, protocol: str) -> Benchmark:
-    """`camera/person/*.jpg`; a person's folder has the same name in every camera.
+    """Pictures `camera/person/*.jpg`.
 
-    All of it is both to train on, without labels, and to test with: each picture asks all others. So its scores say
-    how well a method takes in this place, not how well it does elsewhere. A person in a camera is one tracklet in both
-    protocols, in the order of file names.
+    A person's folder has the same name in every camera. All of it is both to train on, without labels, and to test
+    with. Each picture asks all others. So its scores say how well a method takes in this place, not how well it does
+    elsewhere. A person in a camera is one tracklet in both protocols, in the order of file names.
     """
     tracklets = _tracklets(folder)
     number = {person: i for i, person in enumerate(sorted({person for _, person, _ in tracklets}), 1)}

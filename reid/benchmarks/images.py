@@ -31,8 +31,8 @@ from reid.tracklets import Picture
 
 _MARKET_PARTS = ("bounding_box_train", "query", "bounding_box_test")
 _MARKET = re.compile(r"(-1|\d+)_c(\d+)s(\d+)_(\d+)_(\d+)\.jpg")
-_MARKET_FPS, _MARKET_STEP = 25.0, 25  # frames; every 25th was searched for people
-_SESSION = 1e6  # s; sequences of a camera are laid so far apart, their true distance being unknown
+_MARKET_FPS, _MARKET_STEP = 25.0, 25  # frames, of which every 25th was searched for people
+_SESSION = 1e6  # s, how far apart sequences of a camera are laid, as their true distance is unknown
 _DUKE = re.compile(r"(\d+)_c(\d+)_f(\d+)\.jpg")
 _DUKE_FPS, _DUKE_STEP = 60.0, 120
 _MSMT = re.compile(r"\d+_\d+_(\d+)_(\d{4}[a-z]+)_(\d+)_(\d+)(?:_ex)?\.jpg")
@@ -44,8 +44,9 @@ _CUHK03_TEST_PEOPLE = 100
 def market1501(name: str, folder: Path, protocol: str) -> Benchmark:
     """Market-1501: Zheng et al., "Scalable Person Re-identification: A Benchmark", ICCV 2015.
 
-    `bounding_box_train/`, `query/`, `bounding_box_test/` with `0002_c1s1_000451_03.jpg` (person, camera, sequence,
-    frame at 25/s, box). Person −1 is junk, 0 a distractor; both are in the gallery only.
+    The folders are `bounding_box_train/`, `query/` and `bounding_box_test/`. A picture is called
+    `0002_c1s1_000451_03.jpg` (person, camera, sequence, frame at 25/s, box). Person −1 is junk and 0 a distractor. Both
+    are in the gallery only.
     """
 
     def read(part: Path) -> Iterator[Photo]:
@@ -63,10 +64,11 @@ def market1501(name: str, folder: Path, protocol: str) -> Benchmark:
 def dukemtmc_reid(name: str, folder: Path, protocol: str) -> Benchmark:
     """DukeMTMC-reID: Zheng et al., ICCV 2017.
 
-    Market-1501's folders with `0005_c2_f0046985.jpg` (person, camera, frame at 60/s, every 120th).
+    The folders are Market-1501's. A picture is called `0005_c2_f0046985.jpg` (person, camera, frame at 60/s, every
+    120th).
 
     DukeMTMC was withdrawn in 2019 for want of consent of those in it. This reads a copy that somebody lawfully has, to
-    compare with what was published; nothing here fetches it, and results on it should not be published anew.
+    compare with what was published. Nothing here fetches it. Results on it should not be published anew.
     """
 
     def read(part: Path) -> Iterator[Photo]:
@@ -83,13 +85,13 @@ def dukemtmc_reid(name: str, folder: Path, protocol: str) -> Benchmark:
 def msmt17(name: str, folder: Path, protocol: str) -> Benchmark:
     """MSMT17: Wei et al., CVPR 2018.
 
-    `train/`, `test/` (V2, with faces blurred: `mask_train_v2/`, `mask_test_v2/`) and `list_*.txt` of
-    `0000/0000_000_01_0303morning_0015_0.jpg 0` (person, picture, camera, day and time of day, two undocumented
-    numbers).
+    The folders are `train/` and `test/` (V2, with faces blurred: `mask_train_v2/` and `mask_test_v2/`). A line of
+    `list_*.txt` is `0000/0000_000_01_0303morning_0015_0.jpg 0`. The name has person, picture, camera, day and time of
+    day, and two undocumented numbers.
 
     Training takes `list_train` and `list_val`, together the 32,621 pictures of 1,041 people of the paper. What the
-    number behind the time of day counts is not documented, so a raw tracklet is a person in a camera and such a time
-    of day, and no tracklet has a time or a cannot-link pair.
+    number behind the time of day counts is not documented. So a raw tracklet is a person in a camera and such a time of
+    day. No tracklet has a time or a cannot-link pair.
     """
     lists = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
     root = find_root(folder, lists, "MSMT17_V1", "MSMT17_V2", "MSMT17")
@@ -118,12 +120,12 @@ def msmt17(name: str, folder: Path, protocol: str) -> Benchmark:
 def cuhk03(name: str, folder: Path, protocol: str, boxes: str) -> Benchmark:
     """CUHK03's new protocol: 767 people to train, 700 to test (Zhong et al., CVPR 2017).
 
-    boxes: `detected` or `labeled`. Read from whichever of these is there: the CUHK03-NP archive
-    (`detected/bounding_box_train/0001_c1_1.png` …); or `cuhk03_new_protocol_config_detected.mat` beside
-    `images_detected/1_001_1_01.png` (camera pair, person, view, picture), or beside the original
-    `cuhk03_release/cuhk-03.mat`.
+    `boxes` is `detected` or `labeled`. The set is read from whichever of three sources is there. The first is the
+    CUHK03-NP archive (`detected/bounding_box_train/0001_c1_1.png` …). The others have
+    `cuhk03_new_protocol_config_detected.mat`. The second has it beside `images_detected/1_001_1_01.png` (camera pair,
+    person, view, picture). The third has it beside the original `cuhk03_release/cuhk-03.mat`.
 
-    Cameras are the two views, as published; nothing is known of time, so both tracklet protocols are the same and
+    Cameras are the two views, as published. Nothing is known of time. So both tracklet protocols are the same, and
     there is no cannot-link pair.
     """
     for archive in (folder / boxes, folder / "cuhk03-np" / boxes):
@@ -160,7 +162,7 @@ def cuhk03_single_shot(name: str, folder: Path, protocol: str, boxes: str, split
         splits = json_splits(root / split_file, "train", "query")
         check_split(name, split, len(splits))
         pixels = _cuhk03_pictures(root, boxes)
-        # Rows are path, person, camera; the paths are of whoever made the file.
+        # Rows are path, person, camera. The paths are of whoever made the file.
         train, test = ([Path(row[0]).name for row in splits[split][part]] for part in ("train", "query"))
         count = len(splits)
     else:
@@ -238,9 +240,10 @@ def _cuhk03_pictures(root: Path, boxes: str) -> _CuhkFolder | _CuhkMat:
 
 
 class _CuhkMat:
-    """CUHK03's one file: cells of people × 10 pictures (5 a view) for each of 5 camera pairs, and the test sets.
+    """CUHK03's one file: cells of people × 10 pictures for each of 5 camera pairs, and the test sets.
 
-    MATLAB 7.3, that is HDF5, which SciPy does not read: only this needs h5py.
+    Of the 10 pictures, 5 are of each view. The file is MATLAB 7.3, that is HDF5, which SciPy does not read. Only this
+    needs h5py.
     """
 
     def __init__(self, path: Path, boxes: str) -> None:

@@ -28,15 +28,16 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 class BenchmarkError(ValueError):
-    """A benchmark that is not there or not as published; the message says what was looked for and where."""
+    """A benchmark that is not there or not as published. The message says what was looked for and where."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Who is in the tracklets of a part, and where, in the order of its source: for evaluation and reports only.
+    """Who is in the tracklets of a part, and where, in the order of its source.
 
-    People are −1 where a picture is junk (counts for nothing) and 0 where it shows nobody who is asked for
-    (a distractor: it counts as wrong), where a benchmark has such; numbers mean the same in query and gallery only.
+    It is for evaluation and reports only. People are −1 where a picture is junk, which counts for nothing. They are 0
+    where it shows nobody who is asked for. Such a distractor counts as wrong. Not every benchmark has these two.
+    Numbers mean the same in query and gallery only.
     """
 
     people: NDArray[np.int64]  # (T,)
@@ -60,8 +61,8 @@ class Truth:
 class Benchmark:
     """One benchmark as a protocol has it. What trains gets `train` and nothing else.
 
-    Testing is single-query: each tracklet of `query` (of one picture, in image sets) ranks `gallery`, where the same
-    person in the query's own camera is left out and junk is ignored.
+    Testing is single-query: each tracklet of `query` ranks `gallery`. In image sets it is of one picture. The same
+    person in the query's own camera is left out, and junk is ignored.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Benchmark:
     gallery: TrackletSource | None = None
     truth: Truth | None = None
     single_shot: bool = False  # the gallery counts with one random picture a person, on average over many draws
-    splits: int = 1  # of the set; results are the mean over all of them
+    splits: int = 1  # of the set, and results are the mean over all of them
 
 
 class Seen(NamedTuple):
@@ -90,7 +91,7 @@ class Photo(NamedTuple):
     camera: str
     picture: Picture
     time: float = UNKNOWN_TIME  # s, rising from session to session
-    session: str = ""  # a stretch of recording; nothing is known of the time between two
+    session: str = ""  # a stretch of recording, and nothing is known of the time between two
 
 
 class Part(NamedTuple):
@@ -158,11 +159,13 @@ def assemble(
 def photo_tracklets(photos: Iterable[Photo], protocol: str, step: float = np.inf) -> list[Seen]:
     """Tracklets of an image set, of which a picture was taken every `step` seconds.
 
-    `oracle-tracklets`: all pictures of a person in a camera, the setting of UTAL, UGA and EEA. `raw-tracklets`: of a
-    person in a camera and session, ended where nobody of that name was seen for more than PATIENCE · step. On
-    350 of Market-1501's people the gaps fall off evenly, each 0.6 times as frequent as the one a step shorter, as when
-    a detector fails now and then, up to 8 steps, behind which returns begin; 3 steps (3 s) is past what trackers
-    bridge and leaves 2.2 fragments a person and camera.
+    `oracle-tracklets` are all pictures of a person in a camera, the setting of UTAL, UGA and EEA. `raw-tracklets` are
+    those of a person in a camera and session. They end where nobody of that name was seen for more than
+    PATIENCE · step.
+
+    PATIENCE comes from the gaps of 350 of Market-1501's people. They fall off evenly, each 0.6 times as frequent as the
+    one a step shorter. That is as when a detector fails now and then. It holds up to 8 steps, behind which returns
+    begin. So it is 3 steps (3 s). That is past what trackers bridge and leaves 2.2 fragments a person and camera.
     """
     people: dict[tuple[int, str], list[Photo]] = defaultdict(list)
     for photo in photos:

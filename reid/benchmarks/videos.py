@@ -24,7 +24,7 @@ from reid.benchmarks.parts import (
     pictures,
 )
 
-_PRID_PEOPLE, _PRID_FRAMES = 200, 27  # the first 200 are in both cameras; shorter sequences do not count
+_PRID_PEOPLE, _PRID_FRAMES = 200, 27  # the first 200 are in both cameras, and shorter sequences do not count
 _DUKE = re.compile(r"\d+_?C(\d+)_?F(\d+)_?X(\d+)\.jpg")
 _DUKE_FPS = 60.0
 
@@ -62,10 +62,12 @@ def mars(name: str, folder: Path, protocol: str) -> Benchmark:
 def prid2011(name: str, folder: Path, protocol: str, split: int) -> Benchmark:
     """PRID2011: Hirzer et al., SCIA 2011.
 
-    `multi_shot/cam_a/person_0001/0001.png` and `cam_b`. As everybody since Wang et al. (ECCV 2014) has it: of the first
-    200 people, who are in both cameras, the 178 with at least 27 pictures in each; 89 to train, 89 to test, camera A
-    asks B. The ten random splits are those of `train_test_splits_prid.mat` (comes with iLIDS-VID) or Torchreid's
-    `splits_prid2011.json`, beside `multi_shot` or one folder above.
+    The folders are `multi_shot/cam_a/person_0001/0001.png` and `cam_b`. The first 200 people are in both cameras. Those
+    178 of them count who have at least 27 pictures in each. That is as everybody since Wang et al. (ECCV 2014) has it.
+    89 are to train and 89 to test, and camera A asks B.
+
+    The ten random splits are those of `train_test_splits_prid.mat` (comes with iLIDS-VID) or Torchreid's
+    `splits_prid2011.json`. The file lies beside `multi_shot` or one folder above.
     """
     root = find_root(folder, ["multi_shot/cam_a", "multi_shot/cam_b"], "prid_2011")
     cameras = [root / "multi_shot" / camera for camera in ("cam_a", "cam_b")]
@@ -93,9 +95,11 @@ def prid2011(name: str, folder: Path, protocol: str, split: int) -> Benchmark:
 def ilids_vid(name: str, folder: Path, protocol: str, split: int) -> Benchmark:
     """iLIDS-VID: Wang et al., "Person Re-Identification by Video Ranking", ECCV 2014.
 
-    `i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png`, `cam2`, and `train-test people splits/`.
+    The folders are `i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png`, `cam2`, and
+    `train-test people splits/`.
 
-    300 people, ten random splits: the first half of a row is to test, the second to train; camera 1 asks 2.
+    There are 300 people and ten random splits. The first half of a row is to test, the second to train. Camera 1 asks
+    camera 2.
     """
     split_file = Path("train-test people splits") / "train_test_splits_ilidsvid.mat"
     root = find_root(folder, ["i-LIDS-VID/sequences/cam1", "i-LIDS-VID/sequences/cam2"], "iLIDS-VID", "ilids-vid")
@@ -111,11 +115,12 @@ def ilids_vid(name: str, folder: Path, protocol: str, split: int) -> Benchmark:
 def dukemtmc_videoreid(name: str, folder: Path, protocol: str) -> Benchmark:
     """DukeMTMC-VideoReID: Wu et al., CVPR 2018.
 
-    `train/0001/0003/0001C6F0099X30823.jpg` (person, tracklet; camera, frame of the tracklet, frame of the camera at
-    60/s), `query/`, `gallery/`; also with `_` between the parts of a name.
+    The folders are `train/`, `query/` and `gallery/`. A picture is `train/0001/0003/0001C6F0099X30823.jpg`, in folders
+    of person and tracklet. Its name has camera, frame of the tracklet, and frame of the camera at 60/s. There may be
+    `_` between the parts of a name.
 
     DukeMTMC was withdrawn in 2019 for want of consent of those in it. This reads a copy that somebody lawfully has, to
-    compare with what was published; nothing here fetches it, and results on it should not be published anew.
+    compare with what was published. Nothing here fetches it. Results on it should not be published anew.
     """
     root = find_root(folder, ["train", "query", "gallery"], "DukeMTMC-VideoReID")
 
@@ -165,7 +170,10 @@ def _two_cameras(
 
 
 def _halves(name: str, path: Path, people: Sequence[str], split: int) -> tuple[list[str], list[str], int]:
-    """People to train and to test with, of one row of a MATLAB file of splits, and how many rows there are."""
+    """People to train and to test with, of one row of a MATLAB file of splits.
+
+    It also gives how many rows there are.
+    """
     rows = matlab(path, "ls_set")[0].astype(np.int64)
     check_split(name, split, len(rows))
     if sorted(rows[split]) != list(range(1, len(people) + 1)):

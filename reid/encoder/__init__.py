@@ -1,7 +1,7 @@
 """From a crop of a person to an embedding.
 
-An encoder takes crops as they are cut, (N, height, width, 3) uint8 RGB, and gives (N, dimensions) float32 rows, whose
-dot product, once they have length 1, is the affinity of two crops. All preprocessing is part of the network, and never
+An encoder takes crops as they are cut, (N, height, width, 3) uint8 RGB. It gives (N, dimensions) float32 rows. Once
+they have length 1, their dot product is the affinity of two crops. All preprocessing is part of the network, and never
 wrong.
 """
 

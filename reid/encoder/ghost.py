@@ -1,7 +1,7 @@
 """Ghost batch normalisation: statistics of groups of a batch (Hoffer et al., "Train longer, generalize better", 2017).
 
-The size of the group that is normalised together decides results when one large GPU takes the whole batch: the noise
-of small groups is what made the same recipe work on several small ones.
+The size of the group that is normalised together decides results when one large GPU takes the whole batch. The noise of
+small groups is what made the same recipe work on several small ones.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class GhostNorm(_BatchNorm):
-    """Batch normalisation in contiguous groups of `group` images or a little more; in evaluation as ever.
+    """Batch normalisation in contiguous groups of `group` images or a little more. In evaluation it is as ever.
 
-    Give it batches whose groups are whole people or tracklets: their length should divide `group`, and `group` the
+    Give it batches whose groups are whole people or tracklets. Their length should divide `group`, and `group` the
     batch. Running statistics take one step a group.
     """
 

@@ -30,7 +30,7 @@ class GeneralisedMean(nn.Module):
 
 
 class PooledHead(nn.Module):
-    """A pooled map, and layers on it: none, UTAL's or UGA's; for EEA, rows of length 1 (`normalises`)."""
+    """A pooled map, and layers on it: none, UTAL's or UGA's. For EEA rows have length 1 (`normalises`)."""
 
     def __init__(self, pool: nn.Module, layers: nn.Module, *, normalises: bool) -> None:
         super().__init__()
@@ -69,7 +69,10 @@ class StripeHead(nn.Module):
 
 
 def fc(inputs: int, dimensions: int) -> nn.Sequential:
-    """UTAL's camera-shared layer, 2,048-D (§5); its predecessor's code puts batch normalisation and ReLU behind it."""
+    """UTAL's camera-shared layer, 2,048-D (§5).
+
+    Its predecessor's code puts batch normalisation and ReLU behind it.
+    """
     return nn.Sequential(nn.Linear(inputs, dimensions), nn.BatchNorm1d(dimensions), nn.ReLU(inplace=True))
 
 

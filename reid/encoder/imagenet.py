@@ -35,7 +35,10 @@ class ImageNetBackbone(nn.Module):
 
 
 def torchvision_layers(name: str, last_stride: int, weights: str | None = None) -> nn.Sequential:
-    """A Torchvision network up to its last map; with `weights`, its own of that name, which are fetched if need be."""
+    """A Torchvision network up to its last map.
+
+    `weights` names Torchvision's weights for it, which are fetched if need be.
+    """
     from torchvision import models  # only who uses one of these waits for it
 
     network: Any = getattr(models, name)(weights=weights)

@@ -13,8 +13,8 @@ NOISE = 25.0  # grey levels²: a spread under 5 is noise
 class MixedNorm(nn.Module):
     """Instance normalisation of the first half of the channels, batch normalisation of the others: IBN-a.
 
-    The first half forgets the crop's own contrast and cast, which differ between cameras and from rendered to real
-    pictures; the others keep colour, which tells people apart (Pan et al., "Two at Once", ECCV 2018).
+    The first half forgets the crop's own contrast and cast. They differ between cameras and from rendered to real
+    pictures. The others keep colour, which tells people apart (Pan et al., "Two at Once", ECCV 2018).
     """
 
     def __init__(self, channels: int) -> None:
@@ -37,7 +37,7 @@ def convolution(inputs: int, outputs: int, stride: int, norm: type[nn.Module]) -
 
 
 class Block(nn.Module):
-    """The basic residual block; where it halves the map, its shortcut averages first (ResNet-D)."""
+    """The basic residual block. Where it halves the map, its shortcut averages first (ResNet-D)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, norm: type[nn.Module]) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class Block(nn.Module):
 class LightBackbone(nn.Module):
     """A narrow ResNet of plain 3×3 convolutions, stride 16, which a CPU runs at nearly its peak.
 
-    Depthwise networks of the same speed (OSNet x0.25, MobileNetV3-small) do half its arithmetic or less: they wait for
-    memory. It sees each crop twice: as it is, and with each colour channel's mean and spread taken out, which is free
-    of exposure and white balance.
+    Depthwise networks of the same speed (OSNet x0.25, MobileNetV3-small) do half its arithmetic or less. They wait for
+    memory. It sees each crop twice. Once is as it is. Once has each colour channel's mean and spread taken out, and is
+    free of exposure and white balance.
     """
 
     def __init__(self, channels: tuple[int, ...], blocks: tuple[int, ...]) -> None:

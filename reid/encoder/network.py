@@ -27,12 +27,12 @@ DIMENSIONS = {"stripes": 512, "fc": 2048, "embedding": 1024, "embedding-l2": 102
 
 
 class EncoderError(ValueError):
-    """An encoder that can't be made as asked, or a file that is none of ours; the message says why and what to do."""
+    """An encoder that can't be made as asked, or a file that is none of ours. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The shape of an encoder; stored beside its weights. The defaults are the base encoder that we ship.
+    """The shape of an encoder, stored beside its weights. The defaults are the base encoder that we ship.
 
     Raises EncoderError where there is no such encoder.
     """
@@ -172,13 +172,15 @@ def _head(config: EncoderConfig) -> StripeHead | PooledHead:
 def new_encoder(
     config: EncoderConfig | None = None, *, seed: int, init: Literal["random", "imagenet"] | Path = "random"
 ) -> Encoder:
-    """An encoder with its first weights: random ones, the same for the same seed, then what `init` has.
+    """An encoder with its first weights.
+
+    They are random ones, the same for the same seed. Then it gets what `init` has.
 
     Args:
-        config: Its shape; None: that of the base encoder.
+        config: Its shape. None is that of the base encoder.
         seed: Of the random weights.
-        init: `random`; `imagenet` for Torchvision's weights of the backbone; or a file of ours, of which the backbone
-            is taken, and the head where it is of the same shape.
+        init: `random`, or `imagenet` for Torchvision's weights of the backbone, or a file of ours. Of a file the
+            backbone is taken, and the head where it is of the same shape.
 
     Raises:
         EncoderError: There are no such weights.
@@ -205,7 +207,7 @@ def _take_imagenet(encoder: Encoder) -> None:
         raise EncoderError(f"Torchvision has no ImageNet weights for {name}, only for {', '.join(TORCHVISION)}")
     try:
         pretrained = torchvision_layers(name, encoder.config.last_stride, "IMAGENET1K_V1")
-    except (ImportError, OSError, RuntimeError) as error:  # URLError is an OSError; a cut download a RuntimeError
+    except (ImportError, OSError, RuntimeError) as error:  # URLError is an OSError, a cut download a RuntimeError
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise EncoderError(
             f"the ImageNet weights of {name} can't be had ({error}): put Torchvision's file into {folder}, "
@@ -236,8 +238,8 @@ def between(start: Encoder, trained: Encoder, share: float) -> Encoder:
 
     Args:
         start: The encoder from which the other was trained.
-        trained: The other one; crops are of its size.
-        share: Of the way: 0 is `start`, 1 `trained`; it may be over 1.
+        trained: The other one. Crops are of its size.
+        share: Of the way: 0 is `start`, 1 `trained`. It may be over 1.
 
     Raises:
         EncoderError: Their weights differ in shape.

@@ -1,4 +1,4 @@
-"""Joins tracklets: within a camera to trajectories, across cameras to identities. Arrays in, labels out.
+"""Joins tracklets within a camera to trajectories, and across cameras to identities. Arrays in, labels out.
 
     trajectory, people = merge_tracklets(Seen(…), MergeRules(), previous=(trajectory_before, identity_before))
 

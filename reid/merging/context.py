@@ -1,10 +1,10 @@
 """Tracklets compared by the company that they keep, which tells people apart far better than their looks alone.
 
-Two steps, both without labels. What a camera does to everybody's embedding is taken out: the difference of its mean
-from that of all cameras. Then each tracklet is described by its k-reciprocal neighbours (Zhong et al., CVPR 2017, Eq. 7
-with the averaging of §3.4). Who resembles the same others is alike, whatever the light. The paper compares such
-encodings by the Jaccard distance. Their cosine orders pairs as well and is a dot product. So the similarities of groups
-are sums of rows, and clustering needs no matrix of all pairs.
+There are two steps, both without labels. First, what a camera does to everybody's embedding is taken out. That is the
+difference of its mean from that of all cameras. Then k-reciprocal neighbours describe each tracklet (Zhong et al., CVPR
+2017, Eq. 7 with the averaging of §3.4). Who resembles the same others is alike, whatever the light. The paper compares
+such encodings by the Jaccard distance. Their cosine orders pairs as well and is a dot product. So the similarities of
+groups are sums of rows, and clustering needs no matrix of all pairs.
 """
 
 from __future__ import annotations

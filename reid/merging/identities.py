@@ -117,8 +117,8 @@ class _Merging:
     def shared_views(self) -> NDArray[np.bool_]:
         """(C, C) which cameras' views overlap: their matches are simultaneous far more often than by chance.
 
-        Matches are mutually nearest, confident and blind to time. Of cameras that share no view, those that are right
-        are never simultaneous, and those that are wrong are as often as any pair.
+        Matches are mutually nearest, confident and blind to time. Take cameras that share no view. Their right matches
+        are never simultaneous. Their wrong ones are as often as any pair.
         """
         matches = mutual_pairs(self.sums, self.visits.camera)
         sure = logit(max(self.rules.certainty, _CONFIDENT))
@@ -201,7 +201,10 @@ class _Merging:
         return np.concatenate(odds)
 
     def _candidates(self) -> NDArray[np.int64]:
-        """(P, 2) visits a < b that look alike: of each the nearest in its own camera and in all others together."""
+        """(P, 2) visits a < b that look alike.
+
+        They are, of each, the nearest in its own camera and the nearest in all others together.
+        """
         pairs = [np.zeros((0, 2), np.int64)]
         camera = self.visits.camera
         for number in range(self.cameras):

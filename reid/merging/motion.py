@@ -1,4 +1,7 @@
-"""What a person can do: be in one place at a time, move no faster than people do, and go on where a track broke."""
+"""What a person can do.
+
+A person is in one place at a time and moves no faster than people do. A person goes on where a track broke.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class Motion:
 
         Nobody is in one camera twice at once. A frame that both begin or end in is once too often. Nobody is in two
         cameras at once whose views do not overlap, beyond what their clocks may differ. Nobody reappears farther away
-        than anybody gets in the time. There is no rule for the picture's border: who leaves there and comes back
+        than anybody gets in the time. There is no rule for the picture's border. Who leaves there and comes back
         elsewhere is held to the same speed.
         """
         here = self.camera[a] == self.camera[b]

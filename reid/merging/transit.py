@@ -1,7 +1,7 @@
 """How long people take from one camera to another, learned from matches that nobody labelled.
 
-For each ordered pair of cameras: the density of the time from leaving one to appearing in the other among confident
-matches, against the density among all pairs of people. Times are compared on a scale that is even near 0 and
+Each ordered pair of cameras has densities of the time from leaving one to appearing in the other. That among confident
+matches is held against that among all pairs of people. Times are compared on a scale that is even near 0 and
 logarithmic far off. A second more matters after three and not after a thousand.
 """
 
@@ -46,7 +46,10 @@ class Visits:
     def way(
         self, a: NDArray[np.int64], b: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Of visits a and b (P,): the camera of the earlier, of the later, and the s from leaving to appearing."""
+        """Of visits a and b (P,), the camera of the earlier and that of the later.
+
+        The third is the time in s from leaving to appearing.
+        """
         swap = self.start[b] < self.start[a]
         first, second = np.where(swap, b, a), np.where(swap, a, b)
         return self.camera[first], self.camera[second], self.start[second] - self.end[first]

@@ -1,16 +1,16 @@
-"""What the unsupervised methods have in common; one paper a file beside this one.
+"""What the unsupervised methods have in common. Each paper has a file beside this one.
 
 A method owns everything that it learns beside the encoder (classifiers, exemplars) or keeps (memories, anchors, soft
-labels), in parameters and buffers, so that `state_dict` resumes it. The engine calls, in this order:
+labels). It owns them in parameters and buffers, so that `state_dict` resumes it. The engine calls, in this order:
 
-    method.start_epoch(epoch, encode)           # labels and associations afresh; `encode` runs the encoder over all
+    method.start_epoch(epoch, encode)           # labels and associations afresh, `encode` runs the encoder over all
     for each step:
         sum(method.losses(batch).values()).backward()
         optimiser.step()                        # over the encoder's and the method's parameters
-        method.after_step(batch)                # memories; never before backward, which still needs the old ones
+        method.after_step(batch)                # memories, never before backward, which still needs the old ones
 
-All of it is float32 whatever autocast is on around it, and no step reads a value back from the device. Losses are
-averages over the batch. With several ranks, give `losses` and `after_step` the gathered batch: memories stay equal.
+All of it is float32 whatever autocast is on around it. No step reads a value back from the device. Losses are averages
+over the batch. With several ranks, give `losses` and `after_step` the gathered batch. Then memories stay equal.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Unit = Literal["tracklet", "image"]
 
 @dataclass(frozen=True)
 class Tracklets:
-    """What is known of T tracklets without any identity; their order must carry no information: shuffle at load."""
+    """What is known of T tracklets without any identity. Their order must carry no information: shuffle at load."""
 
     camera: Tensor
     """(T,) int64, 0 … cameras − 1."""
@@ -135,7 +135,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class MethodConfig:
-    """Settings of a method; the defaults are the paper's (`faithful`)."""
+    """Settings of a method. The defaults are the paper's (`faithful`)."""
 
     method: ClassVar[str]
     """The method's name."""
@@ -144,12 +144,12 @@ class MethodConfig:
 
     @classmethod
     def practical(cls) -> MethodConfig:
-        """With the deviations that make it work; each is an option that says why."""
+        """With the deviations that make it work. Each is an option that says why."""
         return cls()  # type: ignore[call-arg]  # every paper gives its recipe as the default
 
     @property
     def needs_identities(self) -> bool:
-        """True of what is not unsupervised; nothing else is ever given identities."""
+        """True of what is not unsupervised. Nothing else is ever given identities."""
         return False
 
 
@@ -171,7 +171,11 @@ class LearningMethod(nn.Module, ABC):
         self.epoch = 0
 
     def start_epoch(self, epoch: int, encode: Encode) -> dict[str, float]:
-        """Refresh what changes once an epoch; the method's own curves (associations, thresholds), from no labels."""
+        """Refreshes what changes once an epoch.
+
+        Returns:
+            The method's own curves (associations, thresholds), from no labels.
+        """
         self.epoch = epoch
         with torch.no_grad(), torch.autocast(self.camera.device.type, enabled=False):
             return self.refresh(encode)
@@ -276,7 +280,7 @@ def random_rows(rows: int, width: int, seed: int) -> Tensor:
 def group_mean(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
     """Means of rows of the same group, and one row to stand for each.
 
-    Rows of a group may differ in the last bit: write `mean[first]` into a memory, so that it does not matter which of
+    Rows of a group may differ in the last bit. So write `mean[first]` into a memory. Then it does not matter which of
     them comes last.
 
     Args:
@@ -284,7 +288,7 @@ def group_mean(values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
         group: (B,).
 
     Returns:
-        (B, D), the mean of the row's group; (B,) int64, the first row of the row's group.
+        (B, D), the mean of the row's group, and (B,) int64, the first row of the row's group.
     """
     same = group[:, None] == group[None, :]
     share = same / same.sum(1, keepdim=True)
@@ -298,5 +302,5 @@ def distance(a: Tensor, b: Tensor, *, squared: bool = False) -> Tensor:
 
 
 def normalised(x: Tensor) -> Tensor:
-    """ℓ2(·): rows of length 1; 0 stays 0."""
+    """ℓ2(·): rows of length 1, but 0 stays 0."""
     return functional.normalize(x, dim=-1)

@@ -1,7 +1,7 @@
 """One softmax for each camera over that camera's tracklets, as one matrix: shared by UTAL, UGA and EEA.
 
-A row of the weights stands for a tracklet. One product gives the logits against all; each camera's normaliser is taken
-over its own columns, so there is a loop over cameras, none over rows.
+A row of the weights stands for a tracklet. One product gives the logits against all. Each camera's normaliser is taken
+over its own columns. So there is a loop over cameras, none over rows.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ class ByCamera(nn.Module):
         self.counts: list[int] = torch.bincount(camera, minlength=cameras).tolist()
 
     def normalisers(self, logits: Tensor) -> Tensor:
-        """(B, T) → (B, C): log Σ exp over each camera's columns; −∞ of a camera without any."""
+        """(B, T) → (B, C): log Σ exp over each camera's columns, −∞ of a camera without any."""
         return torch.stack([part.logsumexp(1) for part in logits[:, self.order].split(self.counts, 1)], 1)
 
     def best(self, similarity: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T) → the largest value of each camera (B, C) and its column (B, C); −∞ and 0 of a camera without any."""
+        """(B, T) → the largest value of each camera (B, C) and its column (B, C).
+
+        They are −∞ and 0 of a camera without any.
+        """
         values, indices = [], []
         for part, columns in zip(similarity[:, self.order].split(self.counts, 1), self.order.split(self.counts)):
             if part.shape[1]:
@@ -51,7 +54,8 @@ class CameraClassifier(nn.Module):
             camera: (C,) of each class.
             cameras: How many there are.
             width: D, dimensions of the embeddings.
-            scale: None: logits are Wᵀx, as the papers print them; else `scale` times the cosine of W and x.
+            scale: With None logits are Wᵀx, as the papers print them. Else they are `scale` times the cosine of W and
+                x.
             seed: Of the rows.
         """
         super().__init__()
@@ -66,7 +70,10 @@ class CameraClassifier(nn.Module):
         return self.scale * (normalised(x) @ normalised(self.weight).T)
 
     def soft_cross_entropy(self, logits: Tensor, classes: Tensor, camera: Tensor, labels: SoftLabels) -> Tensor:
-        """(B,): −Σ_j ŷ(j) log p(j) in the row's own camera (UTAL Eq. 7); with hard labels, UTAL Eq. 1, UGA Eq. 1."""
+        """(B,): −Σ_j ŷ(j) log p(j) in the row's own camera (UTAL Eq. 7).
+
+        With hard labels it is UTAL Eq. 1 and UGA Eq. 1.
+        """
         named = logits.gather(1, labels.column[classes])  # ŷ is 0 elsewhere
         own = self.by_camera.normalisers(logits).gather(1, camera[:, None])[:, 0]
         return own - (labels.weight[classes] * named).sum(1)  # Σ ŷ = 1

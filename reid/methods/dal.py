@@ -1,7 +1,7 @@
 """DAL: Deep Association Learning (Chen, Zhu, Gong, BMVC 2018).
 
-Each frame is pushed to have its own tracklet's anchor as the nearest of its camera; and to be as near to an anchor that
-is the mean of two tracklets of different cameras, where these are each other's nearest.
+Each frame is pushed to have its own tracklet's anchor as the nearest of its camera. Tracklets of different cameras may
+be each other's nearest. Then the mean of the two is an anchor, to which their frames are pushed to be as near.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from reid.methods import (
 )
 from reid.methods.classifier import ByCamera
 
-# MARS: 100,000 iterations of 64 are about 12 epochs of its 510,000 images; the rate falls in the last half. Nesterov's
-# momentum, weight decay, the clipping, 224 × 112, no augmentation and the average of the weights are from the authors'
-# code, where the paper is silent.
+# MARS: 100,000 iterations of 64 are about 12 epochs of its 510,000 images. The rate falls in the last half. Where the
+# paper is silent, we follow the authors' code. From it are Nesterov's momentum, weight decay, the clipping, 224 × 112,
+# no augmentation and the average of the weights.
 MARS = Recipe(
     epochs=12,
     optimiser="sgd",
@@ -100,7 +100,7 @@ class DAL(LearningMethod):
         self.register_buffer("partner", torch.full((len(tracklets),), -1))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
-        """Begins the anchors in the first epoch; later tells how many have merged."""
+        """Begins the anchors in the first epoch. Later it tells how many have merged."""
         if self.epoch == 0 and self.config.anchors == "means":
             self.anchor.copy_(encode().embedding)
             self.cross_anchor.copy_(self.anchor)
@@ -134,7 +134,7 @@ class DAL(LearningMethod):
         return parts
 
     def cyclic(self, tracklet: Tensor) -> Tensor:
-        """(B,) the tracklet of another camera nearest to each of (B,), if it leads back; else −1 (Eq. 4)."""
+        """(B,) the tracklet of another camera nearest to each of (B,), if it leads back, else −1 (Eq. 4)."""
         anchors = normalised(self.anchor)
         camera = self.camera[tracklet][:, None]
         value, nearest = self.by_camera.best(anchors[tracklet] @ anchors.T)  # (B, C)

@@ -1,7 +1,8 @@
 """EEA: End-to-end Exemplar Association (Wu, Yang, Lei, Wang, Li, Tiwari, Pandey, Neural Networks 129, 2020).
 
 The rows of each camera's classifier are learnable exemplars of its tracklets, on the unit sphere. They classify within
-the camera and, where two of different cameras are each other's nearest and near enough, across: in one stage.
+the camera. Where two of different cameras are each other's nearest and near enough, they also classify across. All is
+one stage.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from reid.association import (
 from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, normalised
 from reid.methods.classifier import CameraClassifier
 
-RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding-l2")  # Adam at 3.5e-4; no drop is named
+RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding-l2")  # Adam at 3.5e-4, no drop is named
 
-WARM_UP = 10 / 80  # the share of the epochs with the intra-camera loss only; the paper has 30 / 80 on MARS
+WARM_UP = 10 / 80  # the share of the epochs with the intra-camera loss only, where the paper has 30 / 80 on MARS
 LOWER, UPPER = 0.5, 0.75  # L(λ) and U(λ), nowhere in the paper
 
 
@@ -107,7 +108,7 @@ class EEA(LearningMethod):
         return calibrated_threshold(similarity, first + share * (last - first))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
-        """Begins the exemplars in the first epoch; after the warm-up rebuilds labels and graph (Eq. 6, 7, 11)."""
+        """Begins the exemplars in the first epoch. After the warm-up it rebuilds labels and graph (Eq. 6, 7, 11)."""
         if self.epoch == 0 and self.config.exemplars == "features":
             self.exemplars.copy_(normalised(encode().embedding.to(self.exemplars)))
         if self.epoch < self.warm:
@@ -137,7 +138,7 @@ class EEA(LearningMethod):
             parts["intra"] = own.mean()  # Eq. 1, 5
         if self.config.inter and self.epoch >= self.warm:
             entropy = self.classifier.cross_entropy_per_camera(logits, self.neighbour[batch.tracklet])
-            parts["inter"] = (self.edge[batch.tracklet] * entropy).sum(1).mean()  # Eq. 9; together Eq. 10
+            parts["inter"] = (self.edge[batch.tracklet] * entropy).sum(1).mean()  # Eq. 9, together Eq. 10
         return parts
 
     def remember(self, batch: Batch) -> None:

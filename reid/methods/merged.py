@@ -1,9 +1,9 @@
 """Our own: learn from the identities that merging finds.
 
-Each epoch tracklets are joined into trajectories and these into identities, by `reid.merging`: by the company that they
-keep, by people who were seen side by side, and by what time allows, which looks alone do not know. What is joined is a
-class; the encoder learns to tell classes apart by their centres, a memory (as in Cluster Contrast, Dai et al., ACCV
-2022). Tracklets that nothing was joined to teach nothing in that epoch: most of them are pieces of somebody who is a
+Each epoch `reid.merging` joins tracklets into trajectories and these into identities. It goes by the company that they
+keep, by people seen side by side, and by what time allows. Looks alone do not know that. What is joined is a class. The
+encoder learns to tell classes apart by their centres. These are a memory, as in Cluster Contrast (Dai et al., ACCV
+2022). Tracklets that nothing was joined to teach nothing in that epoch. Most of them are pieces of somebody who is a
 class already.
 """
 
@@ -21,7 +21,7 @@ from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tr
 from reid.normalised import normalised as normalised_rows
 
 WITHIN = 0.9  # as in MergeRules, but stricter: what is joined wrongly is learned
-NEVER = -1e4  # a logit; infinity would make no number of an epoch without any class
+NEVER = -1e4  # a logit, as infinity would make no number of an epoch without any class
 RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mild")
 
 
@@ -49,7 +49,7 @@ class Merged(LearningMethod):
     bank_unit = "image"
 
     label: Tensor  # (T,) its class, −1: none
-    centre: Tensor  # (T, D): of as many rows as there are classes, of length 1; the others are 0
+    centre: Tensor  # (T, D): as many rows as there are classes, of length 1, and the others are 0
     count: Tensor  # () classes
 
     def __init__(self, tracklets: Tracklets, width: int, config: MergedConfig, epochs: int, seed: int) -> None:
@@ -61,7 +61,7 @@ class Merged(LearningMethod):
         self.register_buffer("count", torch.tensor(0))
 
     def refresh(self, encode: Encode) -> dict[str, float]:
-        """Joins tracklets by `reid.merging`; an identity of several is a class, with their mean as its centre."""
+        """Joins tracklets by `reid.merging`. An identity of several is a class, with their mean as its centre."""
         images = normalised(encode().embedding.float()).cpu().numpy()
         rows, start, end = self.summed_up(images)
         camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()

@@ -1,7 +1,8 @@
 """SSL: Softened Similarity Learning (Lin, Xie, Wu, Yan, Tian: Unsupervised Person Re-identification via …, CVPR 2020).
 
-Every image, or tracklet, is a class; a table of normalised features is the classifier. After a first phase of one-hot
-labels, each class shares its label with the k that look most alike, whole and stripe by stripe, rather across cameras.
+Every image, or tracklet, is a class. A table of normalised features is the classifier. The first phase has one-hot
+labels. After it each class shares its label with the k that look most alike, whole and stripe by stripe. Those across
+cameras are preferred.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from reid.methods import (
     normalised,
 )
 
-# 25 epochs, then 16 rounds of 2. The paper chose 16 where the test score was best; here it is fixed beforehand. The
-# backbone's rate, Nesterov's momentum, the table's update and the length of rounds are those of BUC, on whose code it
-# stands. BUC compares and tests the pooled feature, but trains a projection of it; the paper knows one feature: pooled.
+# 25 epochs, then 16 rounds of 2. The paper chose 16 where the test score was best. Here it is fixed beforehand. It
+# stands on the code of BUC. The backbone's rate, Nesterov's momentum, the table's update and the length of rounds are
+# BUC's. BUC compares and tests the pooled feature, but trains a projection of it. The paper knows one feature: pooled.
 IMAGES = Recipe(
     epochs=25 + 16 * 2,
     optimiser="sgd",
@@ -96,10 +97,10 @@ class SSLConfig(MethodConfig):
     @classmethod
     def practical(cls) -> SSLConfig:
         """As it works on a site's tracklets."""
-        # Tracklets are what a site has; as single images, a tracklet's own frames fill most of the k places. Adam
+        # Tracklets are what a site has. As single images, a tracklet's own frames fill most of the k places. Adam
         # at one rate does as for the other methods. No first phase: one-hot labels push fragments of one person apart.
-        # Those alike get most of the label, as most are right; and λ_c is 0.3, as with 0.02 nearly all of them are of
-        # the class's own camera at first, and stay so.
+        # Those alike get most of the label, as most are right. λ_c is 0.3. With 0.02 nearly all of them are of the
+        # class's own camera at first, and stay so.
         recipe = replace(
             IMAGES, optimiser="adam", learning_rate=3.5e-4, backbone_rate=1.0, drops=(), batch=64, frames=4
         )
@@ -123,7 +124,7 @@ class SSL(LearningMethod):
     """A table of features as the classifier, and the classes that share a label."""
 
     table: Tensor  # (N, D) V
-    alike: Tensor  # (N, k) the reliable classes; −1 in the first phase, and where there are too few
+    alike: Tensor  # (N, k) the reliable classes, −1 in the first phase and where there are too few
     class_camera: Tensor  # (N,)
     tracklet_of: Tensor  # (N,)
     cannot_link: Tensor  # (P, 2), of tracklets
@@ -191,9 +192,9 @@ class SSL(LearningMethod):
         return {"associations": float(len(self.associations())), "cross_camera_share": float(share)}
 
     def apart(self, rows: slice, columns: slice) -> Tensor:
-        """Which classes were seen apart, as a block of an (N, N) matrix; that of tracklets is never made whole."""
+        """Which classes were seen apart, as a block of an (N, N) matrix. That of tracklets is never made whole."""
         tracklets, table_row = torch.unique(self.tracklet_of[rows], return_inverse=True)
-        row_of = torch.full_like(self.camera, -1)  # of each tracklet, its row in the table; −1: it has none
+        row_of = torch.full_like(self.camera, -1)  # of each tracklet, its row in the table, −1: it has none
         row_of[tracklets] = torch.arange(len(tracklets), device=row_of.device)
         table = torch.zeros((len(tracklets), len(row_of)), dtype=torch.bool, device=row_of.device)
         for tracklet, seen_beside in (self.cannot_link.T, self.cannot_link.flip(1).T):
@@ -212,7 +213,7 @@ class SSL(LearningMethod):
         return batch.image if self.config.unit == "image" else batch.tracklet
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
-        """Eq. 3 and 4; Eq. 2 while no class is alike."""
+        """Eq. 3 and 4, or Eq. 2 while no class is alike."""
         v = functional.dropout(normalised(self.features(batch)), self.config.dropout, self.training)
         log_p = functional.log_softmax(v @ self.table.T / self.config.temperature, 1)  # Eq. 1
         own = self.classes(batch)
@@ -221,13 +222,13 @@ class SSL(LearningMethod):
         others = log_p.gather(1, alike.clamp(min=0)).where(there, 0.0)
         count = there.sum(1)
         kept = torch.where(count > 0, self.config.own, 1.0)
-        # Eq. 3 and 4; Eq. 2 while no class is alike.
+        # Eq. 3 and 4, or Eq. 2 while no class is alike.
         hard = kept * log_p.gather(1, own[:, None])[:, 0]
         soft = (1 - kept) * others.sum(1) / count.clamp(min=1)
         return {"own": -hard.mean(), "alike": -soft.mean()}
 
     def remember(self, batch: Batch) -> None:
-        """V ← normalise((V + v) / 2), as BUC does in its backward pass; the paper says only that V stores features."""
+        """V ← normalise((V + v) / 2), as BUC does in its backward pass. The paper says only that V stores features."""
         own = self.classes(batch)
         mean, first = group_mean(normalised(self.features(batch)), own)
         new = normalised((self.table[own] + normalised(mean)) / 2)

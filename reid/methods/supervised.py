@@ -1,6 +1,6 @@
 """NOT unsupervised: the upper bound, from true identities (identity softmax, batch-hard triplets: Hermans et al. 2017).
 
-It shows what the encoder and the data could give; nothing of it may enter a comparison as a method.
+It shows what the encoder and the data could give. Nothing of it may enter a comparison as a method.
 """
 
 from __future__ import annotations

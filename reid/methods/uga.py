@@ -1,7 +1,7 @@
 """UGA: Unsupervised Graph Association (Wu, Yang, Liu, Liao, Lei, Li, ICCV 2019).
 
-Stage 1 teaches each camera's classifier its own tracklets. Stage 2 puts the tracklets' means into the classifiers and
-teaches each image also the classes that a graph over those rows links it to in the other cameras.
+Stage 1 teaches each camera's classifier its own tracklets. Stage 2 puts the tracklets' means into the classifiers. A
+graph over those rows links each image to classes of the other cameras. Stage 2 teaches each image these classes, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tr
 from reid.methods.classifier import CameraClassifier
 
 # 80 epochs a stage, × 0.1 at 40 and 60 of each, Adam from the start in each. The paper's batch is 60 images, "the same
-# number from each camera"; frames of a tracklet, the dropout rate and augmentation it does not tell.
+# number from each camera". It does not tell frames of a tracklet, the dropout rate and augmentation.
 RECIPE = Recipe(epochs=160, cycles=2, drops=(40 / 80, 60 / 80), batch=60, frames=1, head="embedding")
 
 
@@ -54,7 +54,7 @@ class UGA(LearningMethod):
 
     sampling = "camera-even"
 
-    neighbour: Tensor  # (T, C) N(s), with itself in its own camera; −1 where there is none
+    neighbour: Tensor  # (T, C) N(s), with itself in its own camera, −1 where there is none
     edge: Tensor  # (T, C) e(c, c'), 0 where there is none
 
     def __init__(self, tracklets: Tracklets, width: int, config: UGAConfig, epochs: int, seed: int) -> None:
@@ -92,11 +92,11 @@ class UGA(LearningMethod):
         self.link_to_itself()
         linked = mutual.index >= 0
         self.neighbour.copy_(mutual.index.where(linked, self.neighbour))
-        self.edge.copy_(mutual.similarity.where(linked, self.edge))  # Eq. 5; a constant to the gradient
+        self.edge.copy_(mutual.similarity.where(linked, self.edge))  # Eq. 5, a constant to the gradient
         return {"associations": float(len(self.associations())), "threshold": threshold}
 
     def parts(self, batch: Batch) -> dict[str, Tensor]:
-        """Eq. 1 and 2 in stage 1; Eq. 8 and 9 in stage 2."""
+        """Eq. 1 and 2 in stage 1, Eq. 8 and 9 in stage 2."""
         logits = self.classifier(batch.embedding)
         entropy = self.classifier.cross_entropy_per_camera(logits, self.neighbour[batch.tracklet])
         weighted = (self.edge[batch.tracklet] * entropy).sum(1)  # Eq. 8

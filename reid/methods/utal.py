@@ -1,7 +1,7 @@
 """UTAL: Unsupervised Tracklet Association Learning (Li, Zhu, Gong: Unsupervised Tracklet Person Re-Identification).
 
-Each camera classifies its own tracklets, with labels softened over look-alikes since trackers break people into pieces;
-in the second half of training, mutual nearest neighbours of different cameras are pulled together.
+Each camera classifies its own tracklets. Labels are softened over look-alikes, since trackers break people into pieces.
+In the second half of training, mutual nearest neighbours of different cameras are pulled together.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from reid.methods import (
 )
 from reid.methods.classifier import CameraClassifier
 
-# Adam at a constant rate as printed; weight decay, the epoch of the smallest camera's tracklets and the forward pass of
-# each camera by itself are silent in the paper and taken from the code of its predecessor, TAUDL.
+# Adam at a constant rate as printed. The paper is silent on weight decay and on the epoch, of the smallest camera's
+# tracklets. So it is on the forward pass, of each camera by itself. All three are taken from the code of its
+# predecessor, TAUDL.
 FAITHFUL = Recipe(
     epochs=200, batch=384, frames=4, head="fc", epoch="smallest-camera", weight_decay=5e-4, camera_by_camera=True
 )
@@ -71,8 +72,8 @@ class UTALConfig(MethodConfig):
     @classmethod
     def practical(cls) -> UTALConfig:
         """As it works on a site's tracklets."""
-        # TAUDL's tail; an epoch of all tracklets, since a quiet camera would make it a handful of steps; small batches,
-        # as the other methods have, since short runs need steps.
+        # The tail is TAUDL's. An epoch is of all tracklets, since a quiet camera would make it a handful of steps.
+        # Batches are small, as the other methods have them, since short runs need steps.
         recipe = Recipe(epochs=80, batch=96, frames=4, head="fc", epoch="tracklets", tail=0.01)
         return cls(recipe=recipe, normalise=True, cannot_link=True, scale=16.0, classifiers="features", ccta_start=0.25)
 
@@ -151,7 +152,10 @@ class UTAL(LearningMethod):
         return normalised(x) if self.config.normalise else x
 
     def refresh(self, encode: Encode) -> dict[str, float]:
-        """Begins the memory in the first epoch; softens the labels (Eq. 4 to 6) and matches across cameras (Eq. 9)."""
+        """Begins the memory in the first epoch.
+
+        It softens the labels (Eq. 4 to 6) and matches across cameras (Eq. 9).
+        """
         if self.epoch == 0:  # what s starts as, the paper does not say: one pass over the data
             mean = torch.zeros_like(self.memory)
             mean.index_add_(0, self.class_of, self.scaled(encode().embedding.to(mean)))
@@ -171,7 +175,7 @@ class UTAL(LearningMethod):
         self.partner.fill_(-1)
         if self.associating:
             nearest = nearest_per_camera(self.memory, self.class_camera, self.cameras, metric="euclidean")
-            mutual = reciprocal(nearest, self.class_camera, "pooled")  # Eq. 9; "the cross-camera NN" is one
+            mutual = reciprocal(nearest, self.class_camera, "pooled")  # Eq. 9, "the cross-camera NN" is one
             self.partner.copy_(mutual.index)
             curves["associations"] = float(len(mutual.pairs()[0]))
         return curves
@@ -180,7 +184,8 @@ class UTAL(LearningMethod):
         """The memory s after this batch (Eq. 3).
 
         Returns:
-            s (B, D) of each row's class, with the gradient of its features; class (B,); first row of the class (B,).
+            s (B, D) of each row's class, with the gradient of its features. Then the class (B,) and the first row of
+            the class (B,).
         """
         class_of = self.class_of[batch.tracklet]
         mean, first = group_mean(self.scaled(batch.embedding), class_of)

@@ -2,7 +2,7 @@
 
 What the loop calls, a file an idea:
 
-    settings        all that decides what a run ends in; changes of a preset, as a command line has them
+    settings        all that decides what a run ends in, and changes of a preset, as a command line has them
     run_folder      whose run a folder holds, and what came of it
     first_encoder   the encoder that a run begins with
     batches         which crops a step sees (`samplers`), and what the method may know of them

@@ -1,4 +1,7 @@
-"""Features of all data by the encoder as it now is: what a method associates with at the start of an epoch."""
+"""Features of all data by the encoder as it now is.
+
+With them a method associates at the start of an epoch.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def encode_all(
     numbers: NDArray[np.int64],
     precision: Precision,
 ) -> Bank:
-    """Features of all crops as the method wants them; the ranks share the work.
+    """Features of all crops as the method wants them. The ranks share the work.
 
     Args:
         encoder: Left in training mode.

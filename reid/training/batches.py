@@ -105,7 +105,7 @@ class Batches:
         """The batches of an epoch from step `first` on.
 
         Yields:
-            Rows (P, K) of the dataset, K of each of P tracklets, and their crops (P · K, H, W, 3) uint8.
+            Rows (P, K) of the dataset, K of each of P tracklets. With them come their crops (P · K, H, W, 3) uint8.
         """
         rows = self.sampler.epoch(epoch)
         if self.row_order is not None:

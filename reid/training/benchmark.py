@@ -23,8 +23,8 @@ def train_benchmark(
     Args:
         settings: As for `train`.
         out: The run's folder.
-        crops: A folder for the datasets, which runs may share; by default in `out`.
-        test_every: Epochs between two tests; 0: before and after only.
+        crops: A folder for the datasets, which runs may share. By default it is in `out`.
+        test_every: Epochs between two tests. 0 tests before and after only.
         progress: Told of "crops" and of "training steps".
 
     Raises:

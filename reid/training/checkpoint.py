@@ -24,7 +24,7 @@ CHECKPOINT_SECONDS = 60.0
 
 @dataclass
 class State:
-    """How far a run is; with the weights, all that a checkpoint holds."""
+    """How far a run is. With the weights it is all that a checkpoint holds."""
 
     step: int = 0
     images: int = 0
@@ -52,7 +52,7 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def load(self, device: torch.device) -> None:
-        """Puts what was saved into state and parts; leaves them where nothing was."""
+        """Puts what was saved into state and parts. It leaves them where nothing was."""
         if not self.path.is_file():
             return
         written = torch.load(self.path, weights_only=True, map_location=device)

@@ -34,7 +34,7 @@ class Contender:
     """Of each seed, the log's lines of epochs."""
 
     def spread(self, name: str, part: Literal["start", "final"] = "final") -> tuple[float, float] | None:
-        """Mean and standard deviation of a score over the seeds; None where there is nothing to test with."""
+        """Mean and standard deviation of a score over the seeds. None where there is nothing to test with."""
         parts = [result.start if part == "start" else result.final for result in self.results]
         return mean_and_spread([scores[name] for scores in parts if scores is not None])
 
@@ -55,7 +55,7 @@ class Contender:
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float] | None:
-    """Spread: the standard deviation of a sample; 0 of a single one."""
+    """Mean and spread: the standard deviation of a sample, or 0 of a single one. None of no values."""
     if not values:
         return None
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
@@ -68,7 +68,7 @@ def contender_named(label: str, lines: Iterable[str]) -> tuple[str, Changes]:
 
     Args:
         label: As it is called in the table.
-        lines: Changes for all methods, `NAME=VALUE`; the label's own come after them.
+        lines: Changes for all methods, `NAME=VALUE`. The label's own come after them.
 
     Raises:
         TrainingError: A change is not of that form.
@@ -94,11 +94,11 @@ def compare(
         contenders: Settings by label. All have the same number of epochs.
         seeds: They take the place of the settings' own.
         out: A folder for the runs, and for the crops that they share.
-        test_every: Epochs between two tests; 0: TESTS in a run.
+        test_every: Epochs between two tests. 0 makes TESTS in a run.
         progress: As for `train_benchmark`.
 
     Raises:
-        TrainingError: The epochs differ or nobody named them; also what `train_benchmark` raises.
+        TrainingError: The epochs differ or nobody named them. Also what `train_benchmark` raises.
     """
     budgets = {settings.epochs for settings in contenders.values()}
     epochs = budgets.pop()
@@ -119,7 +119,7 @@ def compare(
 
 
 def table(contenders: Sequence[Contender]) -> str:
-    """Markdown; figures are means ± standard deviations over the seeds, in percent, but for times."""
+    """Markdown. Figures are means ± standard deviations over the seeds, in percent, but for times."""
     tested = any(contender.results[0].final for contender in contenders)
     heads = ["method", *(SCORES.values() if tested else ()), "true associations", "seconds", "images/s"]
     rows = []
@@ -140,7 +140,7 @@ def table(contenders: Sequence[Contender]) -> str:
 
 
 def percent(spread: tuple[float, float] | None) -> str:
-    """`41.2 ± 0.3`, of shares; nothing where there is nothing."""
+    """`41.2 ± 0.3`, of shares, and nothing where there is nothing."""
     return "" if spread is None else f"{100 * spread[0]:.1f} ± {100 * spread[1]:.1f}"
 
 

@@ -14,8 +14,8 @@ from reid.encoder import Encoder, EncoderConfig, load_encoder, new_encoder
 from reid.training.errors import TrainingError
 from reid.training.settings import Settings
 
-# The shipped encoders lie on a floor above, which nothing here may import: they are looked up as resources of their
-# package, and only when a run names one. An entry point would be found only where the project has been installed; this
+# The shipped encoders lie on a floor above, which nothing here may import. So they are looked up as resources of their
+# package, and only when a run names one. An entry point would be found only where the project has been installed. This
 # is found in a bare checkout, too, as training machines have it.
 BOX = "deploy.models"
 

@@ -1,4 +1,4 @@
-"""What only truth tells of a method's associations. Reports see it; nothing that trains does."""
+"""What only truth tells of a method's associations. Reports see it. Nothing that trains does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def hindsight(method: LearningMethod, people: NDArray[np.int64] | None) -> dict[
         people: (T,) who each tracklet shows, if somebody knows.
 
     Returns:
-        `association_precision`, the share of associated pairs that show one person; of UTAL also
+        `association_precision`, the share of associated pairs that show one person. UTAL also has
         `fragment_similarity`, the mean similarity of the labels of one person's pieces in one camera (MPS, Fig. 4).
     """
     if people is None:

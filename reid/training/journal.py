@@ -100,7 +100,7 @@ class Journal:
             self.board.close()
 
     def show(self, step: int) -> None:
-        """So many steps are done. What `progress` raises ends the run; it goes on from the last checkpoint."""
+        """So many steps are done. What `progress` raises ends the run. It goes on from the last checkpoint."""
         if self.first:
             self.progress("training steps", step, self.steps)
 

@@ -1,9 +1,10 @@
 """One training, from top to bottom, for all methods.
 
-The run's folder holds `settings.json`, `checkpoint.pt`, `log.jsonl` (a line every 50 steps and every epoch),
-TensorBoard's files, `model.safetensors` (the last epoch's, never the best on test) and `result.json`. The same call
-goes on where it was stopped and ends in the same weights; on the CPU, to the last bit, given the same number of
-threads. Several ranks share each batch and end in what one alone would, up to the order of sums.
+The run's folder holds `settings.json`, `checkpoint.pt`, `log.jsonl`, TensorBoard's files, `model.safetensors` and
+`result.json`. The log has a line every 50 steps and every epoch. The model is the last epoch's, never the best on test.
+The same call goes on where it was stopped and ends in the same weights. On the CPU they are the same to the last bit,
+given the same number of threads. Several ranks share each batch and end in what one alone would, up to the order of
+sums.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def train(
         people: (T,) who each tracklet shows, if somebody knows. Only reports see it, and what says of itself that it is
             supervised.
         test: Scores before and after, and every `test_every` epochs. Nothing is ever chosen by them.
-        test_every: Epochs; 0: before and after only.
+        test_every: Epochs between two tests. 0 tests before and after only.
         device: None for CUDA where it works.
         progress: Told of "training steps" after each. What it raises ends the run, which goes on from the last
             checkpoint.

@@ -31,7 +31,10 @@ class Precision:
     def step(
         self, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], clip_value: float | None
     ) -> None:
-        """One step of the optimiser, its gradients clipped to ± `clip_value`; left out where float16 overflowed."""
+        """One step of the optimiser, its gradients clipped to ± `clip_value`.
+
+        It is left out where float16 overflowed.
+        """
         if clip_value is not None:
             self.scaler.unscale_(optimiser)
             nn.utils.clip_grad_value_(parameters, clip_value)

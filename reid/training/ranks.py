@@ -47,7 +47,7 @@ def device_of_this_rank() -> torch.device:
 
 
 def rank() -> int:
-    """This process's number, 0 the first; 0 too where it is alone."""
+    """This process's number, 0 the first, and 0 too where it is alone."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
@@ -57,7 +57,7 @@ def ranks() -> int:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over ranks; what each rank's loss asks of it is summed on the way back."""
+    """The sum over ranks. What each rank's loss asks of it is summed on the way back."""
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class RankDropout(nn.Dropout):
 
 
 def over_ranks(module: nn.Module, frames: int) -> nn.Module:
-    """The same with batch normalisation and dropout of the whole batch; ghost groups stay as they are, in a rank."""
+    """The same with batch normalisation and dropout of the whole batch. Ghost groups stay as they are, in a rank."""
     for name, child in module.named_children():
         if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d) and ranks() > 1:
             new: nn.Module = RankNorm(child.num_features, child.eps, child.momentum, child.affine)  # type: ignore[arg-type]

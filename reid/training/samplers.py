@@ -1,6 +1,7 @@
-"""Which crops make which batch: an epoch's whole order is one array that follows from the seed and the epoch alone.
+"""Which crops make which batch. An epoch's whole order is one array.
 
-So a run that goes on in the middle of an epoch, or on another number of ranks, sees the same batches.
+It follows from the seed and the epoch alone. So a run may go on in the middle of an epoch, or on another number of
+ranks. It sees the same batches.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ _ORDER, _FRAMES = 1, 2  # two independent streams of random numbers of one seed
 class Sampler:
     """Batches of the same number of tracklets from each group, `frames` crops of each.
 
-    Every group is gone through in a random order again and again, from one epoch into the next, so after any number of
-    epochs its tracklets have come equally often (±1, and but for the remainder of fewer than `per_group` that each
-    round leaves out, a different one each time). No tracklet is twice in a batch, except those of a group that has
-    fewer than `per_group`.
+    Every group is gone through in a random order again and again, from one epoch into the next. Each round leaves out
+    the remainder of fewer than `per_group`, a different one each time. But for that, after any number of epochs its
+    tracklets have come equally often (±1). No tracklet is twice in a batch, except those of a group that has fewer than
+    `per_group`.
     """
 
     dataset: TrackletDataset
@@ -37,7 +38,7 @@ class Sampler:
     def camera_even(cls, dataset: TrackletDataset, per_camera: int, frames: int, *, seed: int = 0) -> Self:
         """The same number of tracklets of each camera (UTAL, UGA, EEA), C · per_camera · frames crops.
 
-        An epoch draws as many tracklets as there are; those of a small camera come more often than those of a large
+        An epoch draws as many tracklets as there are. Those of a small camera come more often than those of a large
         one.
         """
         cameras = range(len(dataset.camera_names))
@@ -90,9 +91,10 @@ class Sampler:
 
 
 def _rounds(count: int, width: int, rows: range, seed: tuple[int, int, int]) -> NDArray[np.int64]:
-    """`(len(rows), width)` rows of an endless table of 0 … count - 1: random orders of all, one below the other.
+    """`(len(rows), width)` rows of an endless table of 0 … count - 1.
 
-    A row never holds a number twice unless `count` < `width`; then it holds all of them in every `count` places.
+    They are random orders of all, one below the other. A row never holds a number twice unless `count` < `width`. Then
+    it holds all of them in every `count` places.
     """
     high = max(1, count // width)  # rows an order fills
     orders = -(-width // count)  # orders that a row needs

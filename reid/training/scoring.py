@@ -43,7 +43,7 @@ def embed(encoder: Encoder, dataset: TrackletDataset, pooling: Literal["mean", "
 
 
 def score(encoder: Encoder, test: TestSet, recipe: Recipe, device: torch.device) -> dict[str, float]:
-    """The field's scores of an encoder, in full precision; on the first rank, the others get them from it."""
+    """The field's scores of an encoder, in full precision. The first rank computes them and tells the others."""
     scores: list[Any] = [None]
     if rank() == 0:
         training = encoder.training

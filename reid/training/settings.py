@@ -92,7 +92,7 @@ class Changes:
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Self:
-        """Of lines `NAME=VALUE`; of two with one name the later counts. Raises TrainingError."""
+        """Of lines `NAME=VALUE`. Of two with one name the later counts. Raises TrainingError."""
         parts: dict[str, dict[str, Any]] = {"": {}, "recipe": {}, "encoder": {}}
         for line in lines:
             name, equals, text = line.partition("=")
@@ -134,7 +134,10 @@ def _changed(target: T, changes: Mapping[str, Any], prefix: str) -> T:
 
 
 def _fits(value: Any, default: Any) -> bool:
-    """Whether a value is of the kind of the one that it replaces; None may become a number and the other way round."""
+    """Whether a value is of the kind of the one that it replaces.
+
+    None may become a number and the other way round.
+    """
     if default is None or value is None:
         return value is None or isinstance(value, int | float)
     if isinstance(default, float):

@@ -1,7 +1,8 @@
-"""All that stands still in a view, ray-cast once: its light with and without the sun, its depth and its shape.
+"""All that stands still in a view, ray-cast once.
 
-A ray meets few of the solids, and three indices tell which. A tile's frustum holds those that its rays may meet. A grid
-across the sun's direction holds those between a point and the sun. A grid on the ground holds those near a point.
+It is its light with and without the sun, its depth and its shape. A ray meets few of the solids, and three indices tell
+which. A tile's frustum holds those that its rays may meet. A grid across the sun's direction holds those between a
+point and the sun. A grid on the ground holds those near a point.
 """
 
 from __future__ import annotations
@@ -417,7 +418,10 @@ def distance(shape, bounds, i, x, y, z):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def openness(x, y, z, nx, ny, nz, shapes, bounds, low_u, low_v, cells_u, cells_v, starts, items):
-    """Share of ambient light that reaches a point past the solids around it: how much room there is in front of it."""
+    """Share of ambient light that reaches a point past the solids around it.
+
+    It says how much room there is in front of the point.
+    """
     column, row = math.floor((x - low_u) * cells_u), math.floor((z - low_v) * cells_v)
     if column < 0 or row < 0 or column >= GRID or row >= GRID:
         return 1.0
@@ -451,7 +455,10 @@ def sky_towards(colours, dy, k):
 def illuminate(slopes, eye, rotation, which, seen_kinds, where, facing, paint, shapes, bounds, kinds, axes, shines,
                sun_u, sun_v, sun_cells_u, sun_cells_v, sun_starts, sun_items, low_u, low_v, cells_u, cells_v, starts,
                items, colours, lamps, lit, unlit, positions, normals):  # fmt: skip
-    """Lights a band of rays and averages them to pixels: lit, unlit, positions, normals (rows / 2, columns / 2, 3)."""
+    """Lights a band of rays and averages them to pixels.
+
+    The outputs are lit, unlit, positions and normals (rows / 2, columns / 2, 3).
+    """
     columns = slopes.shape[1]
     even = np.zeros(3)  # ambient and lamps' light, which samples of one surface share within a pixel
     share = 1.0 / (SAMPLES * SAMPLES)

@@ -1,9 +1,9 @@
-"""A clothed body: skeleton, signed-distance layers, mesh and skin weights, in a rest A-pose that looks along +z.
+"""A clothed body: skeleton, signed-distance layers, mesh and skin weights.
 
-The rest body is 1.75 m tall whoever it is, since a person's height is a scale of the whole. Every piece of surface is
-where a function of space is zero, negative inside. So a garment is the body grown by some millimetres and cut at hem,
-cuff and neck. A strap is what a slab cuts out of the coat grown by a few more. These functions use float32 and only
-+ - * / sqrt min max, which give the same bits on every processor.
+It is in a rest A-pose that looks along +z. The rest body is 1.75 m tall whoever it is, since a person's height is a
+scale of the whole. Every piece of surface is where a function of space is zero, negative inside. So a garment is the
+body grown by some millimetres and cut at hem, cuff and neck. A strap is what a slab cuts out of the coat grown by a few
+more. These functions use float32 and only + - * / sqrt min max. They give the same bits on every processor.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def lens(camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64], floa
 # notice when that file changes.
 @njit(cache=True, nogil=True, error_model="numpy")
 def project_points(points, rotation, translation, focal, centre_x, centre_y, k1, out):
-    """(N, 3) world points → out (N, 3): x, y in pixels and 1 / depth, which is 0 behind the camera."""
+    """(N, 3) world points → out (N, 3): x, y in pixels and 1 / depth. Behind the camera this is 0."""
     # Beyond this radius the polynomial of a barrel lens would fold back into the picture.
     limit = 1.0 / (3.0 * -k1) if k1 < 0 else 1e12
     for i in range(points.shape[0]):
@@ -116,7 +116,10 @@ def project_points(points, rotation, translation, focal, centre_x, centre_y, k1,
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def undistort_grid(first_row, rows, columns, step, focal, centre_x, centre_y, k1, out):
-    """Fills out (rows, columns, 2): ray slopes x / z, y / z through the centres of a grid of cells of `step` px."""
+    """Fills out (rows, columns, 2) with ray slopes x / z, y / z.
+
+    They go through the centres of a grid of cells of `step` px.
+    """
     for row in range(rows):
         for column in range(columns):
             u = ((column + 0.5) * step - centre_x) / focal
@@ -135,9 +138,9 @@ def undistort_grid(first_row, rows, columns, step, focal, centre_x, centre_y, k1
 
 
 def expose(sensor: Sensor, image: NDArray[np.uint8], frame: int, seed: int) -> NDArray[np.uint8]:
-    """The image (H, W, 3) as the sensor gives it: a little blur, and noise that is strongest in the dark.
+    """The image (H, W, 3) as the sensor gives it.
 
-    The same image, frame and seed give the same result.
+    It has a little blur, and noise that is strongest in the dark. The same image, frame and seed give the same result.
     """
     if sensor.blur > 0.2:
         image = cv2.GaussianBlur(image, (0, 0), sensor.blur)  # type: ignore[assignment]

@@ -81,13 +81,13 @@ def bones(
 
     Args:
         someone: Whose bones.
-        x: m, where someone is.
-        z: m, likewise.
-        heading: radians.
-        phase: radians, grows by 2π per `stride`. The left foot lands at 0.
-        walking: 0 stands, 1 walks.
-        seat: m, the height of what someone sits on at x, z. 0 does not sit.
-        clock: s, for the small movements of who does not walk.
+        x: Where someone is, in m.
+        z: Likewise.
+        heading: In radians.
+        phase: In radians. It grows by 2π per `stride`. The left foot lands at 0.
+        walking: With 0 someone stands, with 1 walks.
+        seat: Height in m of what someone sits on at x, z. With 0 nobody sits.
+        clock: Seconds, for the small movements of who does not walk.
 
     Returns:
         (17, 4, 4).
@@ -163,7 +163,7 @@ def ease(t):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rolled(pitch):
-    """The z of a foot's ankle on the ground, seen from where it is with the sole down, and its y."""
+    """The z of a foot's ankle on the ground and its y. They are seen from where it is with the sole down."""
     pivot = HEEL if pitch < 0 else TOES
     c, s = math.cos(pitch), math.sin(pitch)
     return pivot - pivot * c + ANKLE * s, ANKLE * c + pivot * s
@@ -173,8 +173,8 @@ def rolled(pitch):
 def foot(u, length):
     """The ankle and the foot at u (0…1) of a stride of `length`, seen from the evenly moving body.
 
-    Gives z of the ankle, how much of it is along the foot, y of the ankle, and the pitch of the foot. A foot may point
-    outwards.
+    It gives z of the ankle and how much of it is along the foot. It also gives y of the ankle and the pitch of the
+    foot. A foot may point outwards.
     """
     if u < STANCE:
         pitch = 0.0
@@ -241,7 +241,10 @@ def place_joint(joints, at, turns, k, parent):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def bend_leg(joints, at, turns, k, ax, ay, az, out_x, out_z):
-    """Turns thigh k and its shin so that the ankle gets to (ax, ay, az), the knee towards (out_x, 0, out_z)."""
+    """Turns thigh k and its shin so that the ankle gets to (ax, ay, az).
+
+    The knee points towards (out_x, 0, out_z).
+    """
     upper = lower = 0.0
     for i in range(3):
         upper += (joints[k + 1, i] - joints[k, i]) ** 2

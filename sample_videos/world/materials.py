@@ -338,7 +338,10 @@ def paint_surfaces(kinds, tints, positions, normals, sizes, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def share_of_b(kind, scale, texture, rx, ry, rz, facing, x, y, size):
-    """How much of colour B a pattern shows at a rest position. x, y are the same with the arms hanging straight."""
+    """How much of colour B a pattern shows at a rest position.
+
+    x, y are the same position with the arms hanging straight.
+    """
     if kind == STRIPES:
         return line(y * scale * 9, 0.5, size * scale * 9 + 0.06)
     if kind == PINSTRIPES:

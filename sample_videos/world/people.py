@@ -1,6 +1,6 @@
 """A person: body, clothes, carried things and manner of walking, all from one seed.
 
-Most clothes are neutral and much alike, as on a real street, so that no colour alone tells who someone is.
+Most clothes are neutral and much alike, as on a real street. So no colour alone tells who someone is.
 """
 
 from __future__ import annotations

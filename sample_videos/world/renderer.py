@@ -1,6 +1,6 @@
 """The renderer: people in a place, as a camera's frame, with what is visible of each person counted exactly.
 
-People are triangles in a depth buffer of 2 × 2 samples a pixel, which starts with the depth of the place. A pixel is
+People are triangles in a depth buffer of 2 × 2 samples a pixel. It starts with the depth of the place. A pixel is
 shaded once for each layer of each person in it and mixed by samples. Nothing depends on the window that is rendered. So
 a part of a frame has the same pixels alone as in the whole.
 """
@@ -430,7 +430,10 @@ def skin(vertices, normals, bones, weights, matrices, points, turned):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def bound(seen, own, box, every):
-    """Fills box and every (4,) with least and greatest x, y of points in front: of those `own`, and of all."""
+    """Fills box and every (4,) with least and greatest x, y of points in front.
+
+    `box` is of those `own`, and `every` of all.
+    """
     box[:2], box[2:], every[:2], every[2:] = 1e30, -1e30, 1e30, -1e30
     for i in range(seen.shape[0]):
         if seen[i, 2] <= 0:

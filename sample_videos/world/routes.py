@@ -1,4 +1,7 @@
-"""Who is where in every frame: people walk through the places of a site, alone or together, pause, stand and sit."""
+"""Who is where in every frame.
+
+People walk through the places of a site, alone or together, pause, stand and sit.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What models learn from: single frames of random places, and crops of single people, with their labels for free.
+"""What models learn from: single frames of random places and crops of single people, with their labels for free.
 
 Every place, person and pose here is drawn at random (`random_places.random_view`, `people.person`). None of the named
-views and none of the films' people are used, so that the films stay a fair test. Both writers work in units that a
-process does alone. They skip units already on disk, and give the same files whatever the number of processes.
+views and none of the films' people are used. So the films stay a fair test. Both writers work in units that a process
+does alone. They skip units already on disk, and give the same files whatever the number of processes.
 """
 
 from __future__ import annotations
