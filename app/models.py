@@ -19,7 +19,7 @@ commands = group("List the versions of a site's encoder, or let another one serv
 
 @commands.callback(invoke_without_command=True)
 def listing(context: typer.Context, site: SiteOption = SITE, as_json: JsonOption = False) -> None:
-    """List the versions with their figures; `use NAME` lets another one serve."""
+    """List the versions with their figures. `use NAME` lets another one serve."""
     if context.invoked_subcommand is not None:
         return
     with Site.open(site) as opened:
@@ -49,7 +49,7 @@ def use_command(
     site: SiteOption = SITE,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a version serve. What it has not embedded yet is embedded first; till then the old one serves."""
+    """Let a version serve. What it has not embedded yet is embedded first, while the old one serves."""
     with Site.open_to_write(site) as opened, Bars(errors) as progress:
         done = use(opened, name, who=this_user(), progress=progress)
     if as_json:

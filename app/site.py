@@ -35,7 +35,7 @@ class SiteReport:
 
 
 def describe(site: Site, *, verify: bool = False) -> SiteReport:
-    """Counts what a site holds; with `verify` every row and every crop is read and checked."""
+    """Counts what a site holds. With `verify` every row and every crop is read and checked."""
     cameras = site.cameras()
     sizes = {path: path.stat().st_size for path in site.path.rglob("*") if path.is_file()}
     crop_bytes = sum(size for path, size in sizes.items() if path.is_relative_to(site.path / "crops"))

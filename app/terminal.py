@@ -53,7 +53,7 @@ def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
 
 
 def moment(text: str | None, option: str) -> float | None:
-    """An option's ISO 8601 time as UTC seconds; UTC unless it has an offset."""
+    """An option's ISO 8601 time as UTC seconds. It is UTC unless it has an offset."""
     if text is None:
         return None
     try:

@@ -37,7 +37,7 @@ class OpenEncoder(Protocol):
 class OnnxEncoder:
     """An ONNX file: ours (uint8 NHWC crops), or another's (float N×3×H×W).
 
-    imagenet: a foreign file gets pictures normalised as ImageNet's, as most want them; else 0…1. cuda: on a GPU where
+    imagenet: a foreign file gets pictures normalised as ImageNet's, as most want them, else 0…1. cuda: on a GPU where
     ONNX Runtime has one. threads: None for as many as this process has cores, or as OMP_NUM_THREADS says. Raises
     OnnxError where the file is none such.
     """
@@ -131,7 +131,7 @@ def open_encoder(path: Path, *, imagenet: bool = True, cuda: bool = False, threa
 
 
 def _threads() -> int:
-    """As many as this process may use; ONNX Runtime by itself takes all of the machine's."""
+    """As many as this process may use. ONNX Runtime by itself takes all of the machine's."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) else cores

@@ -131,8 +131,8 @@ def check(encoder: Encoder, path: Path, crops: Crops) -> Checked:
 def write_variant(path: Path, out: Path, kind: Kind, calibration: Crops | None = None) -> Exported:
     """Makes a smaller file of an exported one, with the same input and output, and opens it once.
 
-    fp16 halves the file. CPUs compute it in float32, so it is no faster there. int8 has convolutions of 8 bits, which
-    CPUs with VNNI run nearly twice as fast.
+    fp16 halves the file. CPUs compute it in float32, so it is no faster there. With int8, convolutions have 8 bits, and
+    CPUs with VNNI run them nearly twice as fast.
 
     Args:
         path: The exported file.

@@ -37,9 +37,9 @@ def spread(count: int, most: int = CROPS) -> NDArray[np.int64]:
 def embed(
     tracklets: Iterable[tuple[int, Sequence[bytes]]], encoder: OpenEncoder
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Ids and JPEG crops in the order of time → ids and halves `(2, D)`, the means of the earlier and later crops.
+    """Ids and JPEG crops in the order of time → ids and halves `(2, D)`.
 
-    A tracklet none of whose crops can be decoded is left out.
+    Halves are the means of the earlier and later crops. A tracklet none of whose crops can be decoded is left out.
     """
     held: list[tuple[int, NDArray[np.uint8]]] = []
 
@@ -62,7 +62,7 @@ def embed(
 
 
 def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes]]]:
-    """Ids and JPEG crops from the site's shards; damaged crops are left out."""
+    """Ids and JPEG crops from the site's shards. Damaged crops are left out."""
     for number in ids:
         crops = site.crops(int(number))
         jpegs = []
@@ -93,7 +93,7 @@ def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], ha
 
 
 def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder], progress: Progress = unheard) -> int:
-    """Makes the store hold just the site's tracklets; returns how many were embedded."""
+    """Makes the store hold just the site's tracklets. Returns how many were embedded."""
     table, nobody = site.tracklet_table(), np.empty(0, np.int64)
     stored_ids = {footage: store.read(footage)[0] for footage in store.footages()}
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}

@@ -75,7 +75,7 @@ def serving(site: Site) -> ModelRecord:
 
 
 def with_base(site: Site) -> ModelRecord:
-    """The version that serves; of a site that has none, the shipped base, whose files are copied into the site."""
+    """The version that serves. A site that has none gets the shipped base, whose files are copied into the site."""
     models = site.models()
     if models:
         return serving(site)

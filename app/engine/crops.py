@@ -1,8 +1,8 @@
-"""Which pictures of a person are kept: at most 32 a tracklet, spread over its time, each the best of its moment.
+"""Which pictures of a person are kept: at most 32 a tracklet, spread over its time.
 
-Time is divided into moments of 0.2 s, of which at most 64 are remembered; when a tracklet outlasts them, neighbours
-are joined and moments become twice as long. A crop competes inside its moment by its quality, so memory is bounded and
-no frame is looked at twice.
+Each is the best of its moment. Time is divided into moments of 0.2 s, of which at most 64 are remembered. Neighbours
+are joined when a tracklet outlasts them, and moments become twice as long. A crop competes inside its moment by its
+quality. So memory is bounded and no frame is looked at twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BORDER = 2.0  # px from the picture's edge within which a box touches it
 
 @dataclass(slots=True)
 class _Candidates:
-    """The best crop of each moment of one open segment; the last moment's is not encoded while it may change."""
+    """The best crop of each moment of one open segment. The last moment's is not encoded while it may change."""
 
     first: float
     width: float
@@ -184,7 +184,7 @@ class CropChooser:
 
 
 def crop_quality(crop: Crop) -> float:
-    """0..1: how well a crop shows its person; one of unusual height shows too little or too much."""
+    """How well a crop shows its person, 0..1. One of unusual height shows too little or too much."""
     likeness = min(crop.height_ratio, 1 / crop.height_ratio) if crop.height_ratio > 0 else 0.0
     return float(_quality(crop.score, crop.overlap, crop.border, crop.sharpness)) * likeness
 

@@ -31,7 +31,10 @@ CHUNK = 300  # frames between commits: at most this much, a camera, is done agai
 
 @dataclass(frozen=True, slots=True)
 class Thinning:
-    """Which frames are looked at: each `every`-th, or `fps` a second; those between `begin` and `end`, UTC seconds."""
+    """Which frames are looked at: each `every`-th, or `fps` a second.
+
+    Only those between `begin` and `end` are, in UTC seconds.
+    """
 
     every: int = 1
     fps: float | None = None
@@ -41,7 +44,10 @@ class Thinning:
 
 @dataclass(slots=True)
 class CameraReport:
-    """What the site holds of one camera after an ingest; the rate is this run's, 0 where nothing was left to do."""
+    """What the site holds of one camera after an ingest.
+
+    The rate is this run's. It is 0 where nothing was left to do.
+    """
 
     camera: str
     footage: int
@@ -87,13 +93,13 @@ def ingest(
     who: str,
     progress: Progress = unheard,
 ) -> IngestReport:
-    """Turns the footage at `videos` into tracklets of the site at `site_path`, going on where an earlier run stopped.
+    """Turns the footage at `videos` into tracklets of the site at `site_path`.
 
-    Others may take in other cameras meanwhile, search, merge, learn and erase.
+    It goes on where an earlier run stopped. Others may take in other cameras meanwhile, search, merge, learn and erase.
 
-    start: UTC seconds for footage that does not tell its own; replace: take footage in again that changed or was
-    ingested otherwise. Raises FootageError, SiteError or
-    DetectorError where it can't start or can't go on; what is wrong with single footage is in the report.
+    start: UTC seconds for footage that does not tell its own. replace: take footage in again that changed or was
+    ingested otherwise. Raises FootageError, SiteError or DetectorError where it can't start or can't go on. What is
+    wrong with single footage is in the report.
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
@@ -122,7 +128,7 @@ def ingest(
 
 
 def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[str, CameraReport]) -> list[Camera]:
-    """The cameras whose footage nobody else takes in just now; others are an error in their report.
+    """The cameras whose footage nobody else takes in just now. Others are an error in their report.
 
     Raises Busy where there is none.
     """
@@ -140,7 +146,7 @@ def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[
 
 
 class _FrameCounter:
-    """Counts frames by camera, and how fast they come; any thread may say how many to expect."""
+    """Counts frames by camera, and how fast they come. Any thread may say how many to expect."""
 
     def __init__(self, progress: Progress) -> None:
         self.frames: dict[str, int] = {}
@@ -150,7 +156,7 @@ class _FrameCounter:
         self._expected: dict[str, int | None] = {}
 
     def expect(self, camera: str, frames: int | None) -> None:
-        """So many more frames of a camera will come; None when nobody knows."""
+        """So many more frames of a camera will come. `frames` is None when nobody knows."""
         self._began.setdefault(camera, time.monotonic())
         before = self._expected.get(camera, 0)
         self._expected[camera] = None if frames is None or before is None else before + frames
@@ -168,7 +174,7 @@ class _FrameCounter:
 
 @contextmanager
 def _embedder(site: Site) -> Iterator[Embedder]:
-    """Embeds with the site's model; a new site gets the shipped one."""
+    """Embeds with the site's model. A new site gets the shipped one."""
     with site.writing():
         model = with_base(site)
     embedder = Embedder(site, store_of(site, model.name), lambda: open_model(site, model))
@@ -194,7 +200,7 @@ def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinni
 def _jobs(
     cameras: list[Camera], registered: list[list[tuple[FootageRecord, str | None]]], reports: dict[str, CameraReport]
 ) -> list[list[_Job]]:
-    """What is left to do, a list a camera; what stands in the way is written into the reports."""
+    """What is left to do, a list a camera. What stands in the way is written into the reports."""
     jobs: list[list[_Job]] = []
     for camera, registered_footage in zip(cameras, registered, strict=True):
         camera_jobs: list[_Job] = []

@@ -18,8 +18,8 @@ _CHROMA = 48  # Lab a and b are histogrammed over ±48: clothes are rarely more 
 def describe(image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Appearance and sharpness of the people in `boxes` `(M, 4)` of an RGB image.
 
-    Returns `(M, 108)` L2-normalised square roots of Lab histograms in three stripes, so that a dot product is the
-    Bhattacharyya similarity, and `(M,)` the variance of the Laplacian at 48 × 96 px (larger is sharper).
+    Appearance is `(M, 108)` L2-normalised square roots of Lab histograms in three stripes. So a dot product is the
+    Bhattacharyya similarity. Sharpness is `(M,)`, the variance of the Laplacian at 48 × 96 px (larger is sharper).
     """
     count = len(boxes)
     if not count:

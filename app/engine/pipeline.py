@@ -20,8 +20,8 @@ from app.footage import Resume
 from deploy.detectors import Detector, Frame
 from trackers.detections import Detections
 
-CAMERAS_AT_ONCE = 8  # decoded at the same time; more wait their turn
-_WAITING_BATCHES = 2  # decoded frames that may wait, in batches; the same again after detection
+CAMERAS_AT_ONCE = 8  # decoded at the same time, more wait their turn
+_WAITING_BATCHES = 2  # decoded frames that may wait, in batches, and the same again after detection
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Decoded:
     footage: int  # id in the record
     frame: Frame | None
     resume: Resume | None = None  # set where a checkpoint is due
-    problems: tuple[str, ...] = ()  # of the footage so far; set at checkpoints and at the end
-    failed: bool = False  # the footage could not be opened; problems says why
+    problems: tuple[str, ...] = ()  # of the footage so far, set at checkpoints and at the end
+    failed: bool = False  # the footage could not be opened, and problems says why
 
 
 Source = Callable[[], Iterator[Decoded]]  # all footage of one camera in order, ending each with a frame of None
@@ -43,9 +43,9 @@ class _Stopped(Exception):
 
 
 def detections(sources: Sequence[Source], detector: Detector) -> Generator[tuple[Decoded, Detections], None, None]:
-    """Decodes all cameras and detects people, several frames a detector call; yields each camera's frames in order.
+    """Decodes all cameras and detects people, several frames a detector call.
 
-    An error in a thread is raised here. Closing the iterator stops the threads.
+    Yields each camera's frames in order. An error in a thread is raised here. Closing the iterator stops the threads.
     """
     stop = threading.Event()
     ready: queue.Queue[Decoded | BaseException | None] = queue.Queue(_WAITING_BATCHES * detector.batch)
@@ -115,7 +115,7 @@ def detections(sources: Sequence[Source], detector: Detector) -> Generator[tuple
 def _batches(
     ready: queue.Queue[Decoded | BaseException | None], size: int, workers: int, stop: threading.Event
 ) -> Iterator[list[Decoded]]:
-    """What is ready, up to `size` items; waits for the first of each batch only."""
+    """What is ready, up to `size` items. It waits for the first of each batch only."""
     while workers:
         batch: list[Decoded] = []
         while workers and len(batch) < size:

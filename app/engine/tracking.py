@@ -74,7 +74,7 @@ class FootageTracker:
         self._keep(self._cutter.close())
 
     def chunk(self, resume: Resume | None, problems: Sequence[str]) -> Chunk:
-        """What was finished since the last chunk, and how to go on behind `resume`; afterwards it is the record's."""
+        """What was finished since the last chunk, and how to go on behind `resume`. Afterwards it is the record's."""
         finished, crops = self._finished, self._crops
         self._finished, self._crops = [], {}
         return Chunk(

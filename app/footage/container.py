@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from app.errors import FootageError
 
 # Demuxers of real containers. What is missing here matters: ffconcat, HLS, DASH, SDP, image2 and lavfi files can name
-# other files and hosts, and libav goes by content, so any of them may come along as "evening.mp4".
+# other files and hosts. And libav goes by content, so any of them may come along as "evening.mp4".
 CONTAINERS = (
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,ivf,obu,av1,mjpeg,dhav,mxf,nut,dv"
 )
@@ -34,7 +34,7 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
 
     The path is taken literally, whatever it looks like (`concat:a`, `http:x`, `-i`). No other file is opened on its
     behalf. Decoding is set to one thread, for cameras are decoded side by side. So damage is reported on the calling
-    thread with the packet that has it, and the same file always gives the same pictures.
+    thread with the packet that has it. The same file also always gives the same pictures.
 
     Raises:
         FootageError: missing, empty, unreadable, not a video, cut off before its index, without video.
@@ -101,7 +101,7 @@ def clock_origin(container: InputContainer) -> Fraction:
     """The stamp, in seconds, at which the footage starts.
 
     That is 0 in most containers, so that a video stream that begins late does begin late. It is the container's first
-    stamp where clocks start anywhere (MPEG-TS). So it is where the first stamp is over a minute: such a file was cut
+    stamp where clocks start anywhere (MPEG-TS). So it is where the first stamp is over a minute. Such a file was cut
     out of a longer recording whose clock it kept.
     """
     first = Fraction(container.start_time or 0, AV_TIME_BASE)
@@ -110,10 +110,10 @@ def clock_origin(container: InputContainer) -> Fraction:
 
 
 def announced_end(container: InputContainer, stream: VideoStream) -> tuple[Fraction, Fraction] | None:
-    """The stamp at which the video should end by the file's own header, and how far off that may be, both in seconds.
+    """The stamp at which the video should end by the file's own header, and how far off that may be.
 
-    None where the header says nothing, as in live recordings. None also where the length is only estimated from what is
-    there, which can't tell that something is missing.
+    Both are in seconds. None where the header says nothing, as in live recordings. None also where the length is only
+    estimated from what is there, which can't tell that something is missing.
     """
     kind = container.format.name
     slack = max(Fraction(1, 2), 2 / frame_rate(stream))

@@ -33,8 +33,8 @@ def open_footage(
     Args:
         footage: what to decode.
         every: keep frames 0, N, 2N… of the footage.
-        fps: keep the first frame at or after each tick k/fps since the start of the footage, by the frames' own times.
-            A frame never comes twice, so slow footage stays as it is. Not together with `every`.
+        fps: keep the first frame at or after each tick k/fps since the start of the footage. Ticks go by the frames'
+            own times. A frame never comes twice, so slow footage stays as it is. Not together with `every`.
         begin: UTC seconds. Frames before are left out.
         end: UTC seconds. Frames from the first one at this time on are left out.
         resume: `Decoder.resume_point()` of an earlier run with the same arguments: go on at the frame after it.

@@ -26,8 +26,8 @@ _VIDEO = (
     ".mp4 .m4v .mov .qt .3gp .3g2 .mkv .webm .avi .divx .ts .m2ts .mts .mpg .mpeg .m2v .vob .ps .flv .f4v .wmv .asf "
     ".h264 .264 .h265 .265 .hevc .ivf .mjpeg .mjpg .ogv .dav .mxf .nut .dv"
 )
-# Never opened: what lies beside footage, sound, downloads still running, and cameras' own previews (.lrv is a video,
-# but the small copy of one that is there already). Anything else, in neither list, is footage if it opens as video.
+# Never opened: what lies beside footage, sound, downloads still running, and cameras' own previews. An .lrv is a video,
+# but the small copy of one that is there already. Anything else, in neither list, is footage if it opens as video.
 _OTHER = (
     ".txt .json .jsonl .toml .yaml .yml .xml .csv .tsv .ini .md .rst .html .htm .pdf .log .db .db-wal .db-shm .sqlite "
     ".srt .vtt .ass .sub .idx .index .nfo .url .lnk .m3u .m3u8 .mpd .ffconcat .py .sh .zip .gz .tar .7z .rar .npy .npz "

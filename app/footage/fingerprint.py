@@ -14,10 +14,11 @@ MIDDLE_BLOCKS = 6  # between the first and the last
 
 
 def fingerprint(path: Path, size: int | None = None) -> str:
-    """SHA-256, as hex, of `size` and of blocks all over the first `size` bytes of the file `path` (default: all of it).
+    """SHA-256, as hex, of `size` and of blocks all over the first `size` bytes of the file `path`.
 
-    The blocks are the first MiB, the last and six between at even distances. Up to 8 MiB that is everything. A change
-    between the blocks of a larger file goes unnoticed, which is the price of not reading terabytes.
+    `size` is by default the whole file's. The blocks are the first MiB, the last and six between at even distances. Up
+    to 8 MiB that is everything. A change between the blocks of a larger file goes unnoticed, which is the price of not
+    reading terabytes.
 
     Raises:
         OSError: the file can't be read.
@@ -55,7 +56,9 @@ def grown(path: Path, old_size: int, old_fingerprint: str) -> bool:
 
 
 def fingerprint_images(images: Sequence[Path]) -> str:
-    """SHA-256, as hex, of the names and sizes of all pictures and the first MiB of eight of them, spread evenly.
+    """SHA-256, as hex, of the names and sizes of all pictures and the first MiB of eight of them.
+
+    The eight are spread evenly.
 
     Raises:
         OSError: a picture can't be read.

@@ -98,7 +98,10 @@ class ImageSequence:
 
 
 def numbered_images(folder: Path) -> dict[int, Path]:
-    """Pictures by 0-based index, ascending: the number that ends the name, counted from 1, or from 0 if 0 is there."""
+    """Pictures by 0-based index, ascending.
+
+    The index is the number that ends the name, which counts from 1, or from 0 if 0 is there.
+    """
     numbered: dict[int, Path] = {}
     if folder.is_dir():
         for path in sorted(folder.iterdir()):

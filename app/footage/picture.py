@@ -1,4 +1,4 @@
-"""What video files and image sequences have in common for the decoder: pictures in order, and a place to go on from."""
+"""What video files and image sequences share for the decoder: pictures in order, and a place to go on from."""
 
 from __future__ import annotations
 

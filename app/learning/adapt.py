@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # they bring torch
 
 log = logging.getLogger("sightline")
 
-LEAST_TRACKLETS = 120  # to learn from; a fifth of them judges, and the gate needs 20
+LEAST_TRACKLETS = 120  # to learn from. A fifth of them judges, and the gate needs 20
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 MOST_HELD = 1500  # tracklets
 MOST_AROUND = 5000  # tracklets among which those are judged
@@ -88,20 +88,20 @@ def adapt(
 ) -> AdaptReport:
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
-    Others may ingest, search, merge and erase meanwhile. Where somebody it learns from is erased, it begins anew.
+    Others may ingest, search, merge and erase meanwhile. It begins anew where somebody it learns from is erased.
 
     It goes on where it was interrupted.
 
     Args:
         site: The site, opened to write.
-        who: Who asked; the audit keeps it.
+        who: Who asked. The audit keeps it.
         method: How it learns, a name in `reid.methods`.
         minutes: For about as long as this at most, on this machine.
         epochs: None for EPOCHS, or as many as fit `minutes`.
-        start: A version, or `large`. None for the one that serves; where that is `base`, for `large` if there are
-            ENOUGH_TRACKLETS and all epochs fit.
-        size: Height and width of crops, px; None for LARGER on the same terms, else the start's.
-        device: `cpu`, `cuda`, `cuda:1`; None: CUDA where it works.
+        start: A version, or `large`. None is for the one that serves. Where that is `base`, None is for `large` if
+            there are ENOUGH_TRACKLETS and all epochs fit.
+        size: Height and width of crops, px. None is for LARGER on the same terms, else the start's.
+        device: `cpu`, `cuda`, `cuda:1`. None is for CUDA where it works.
         force: Let the new version serve whatever the gate says.
         seed: Of everything random.
         progress: Told of "crops", "training steps" and "tracklets embedded".
@@ -236,7 +236,7 @@ def _report(model: ModelRecord, seconds: float) -> AdaptReport:
 
 
 def _finished(site: Site, wishes: Wishes) -> AdaptReport | None:
-    """What an adaptation came to that was killed after all was done but tidying up; that is done here."""
+    """What an adaptation came to that was killed after all was done but tidying up. The tidying is done here."""
     judged = {model.name: model for model in site.models() if model.status != "candidate"}
     for run in sorted((site.path / "adapt").glob("v*")):
         if run.name in judged:
@@ -285,9 +285,10 @@ def _device(name: str | None) -> torch.device:
 
 
 def _held_back(site: Site, table: TrackletTable) -> NDArray[np.int64]:
-    """Ids of the tracklets that no version ever learns from, whole stretches of time; new ones get theirs by and by.
+    """Ids of the tracklets that no version ever learns from, whole stretches of time.
 
-    Stretches, because people who were seen side by side are evidence only if both are held back.
+    New tracklets get theirs by and by. They are stretches, because people who were seen side by side are evidence only
+    if both are held back.
     """
     divided, kept = site.split()
     new = ~np.isin(table.ids, divided)

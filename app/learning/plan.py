@@ -1,7 +1,7 @@
 """What an adaptation trains, on what and for how long, so that it fits this machine and the time given.
 
-A probe tries how fast encoders learn here; from that, `fitted` chooses which one a version starts from, the size of its
-crops, epochs, and crops of a tracklet. The plan is written down before anything is trained.
+A probe tries how fast encoders learn here. `fitted` chooses from that which one a version starts from. It also chooses
+the size of its crops, epochs, and crops of a tracklet. The plan is written down before anything is trained.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ log = logging.getLogger("sightline")
 STILL = "the model that serves goes on serving, query and merge work with it"
 EPOCHS = 12  # unless others are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
 LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there are
-ENOUGH_TRACKLETS = 1000  # to learn from, for larger crops and a wider encoder; some 450 gain nothing by either
-MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from; fewer, where FEW_EPOCHS do not fit into the time
+ENOUGH_TRACKLETS = 1000  # to learn from, for larger crops and a wider encoder. Some 450 gain nothing by either
+MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from, and fewer where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
 PARTS = (1, 2, 4)  # in which a batch goes through the encoder, for want of memory
 PROBE_SECONDS = 2.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
-SPARE = 0.85  # of the minutes are for training; the rest for crops, the gate, export and new embeddings
+SPARE = 0.85  # of the minutes are for training, the rest for crops, the gate, export and new embeddings
 
 
 class Erased(Exception):
@@ -50,7 +50,7 @@ class Erased(Exception):
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person asked of an adaptation; None: it chooses."""
+    """What a person asked of an adaptation. It chooses what is None."""
 
     method: str = "merged"
     minutes: float = 30.0
@@ -62,7 +62,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, on what; written down, so that an interrupted adaptation goes on as it began."""
+    """What is trained, on what. It is written down, so that an interrupted adaptation goes on as it began."""
 
     model: str
     method: str
@@ -90,7 +90,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
     """What was begun with the same wishes and is not finished, else a new plan.
 
     learn: ids of the tracklets to learn from. now: the version that serves. Raises SiteError where there is no such
-    start, or not enough memory; Erased where one of `learn` has left the site.
+    start, or not enough memory. Raises Erased where one of `learn` has left the site.
     """
     for path in sorted((site.path / "adapt").glob(f"v*/{PLAN}")):
         plan = read_plan(path)
@@ -137,7 +137,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
 
 
 def read_plan(path: Path) -> Plan | None:
-    """What is written there; None where there is nothing, or an earlier Sightline wrote it, which planned otherwise."""
+    """What is written there. None where there is nothing, or an earlier Sightline wrote it, which planned otherwise."""
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         wishes = written.pop("wishes")
@@ -150,9 +150,9 @@ def read_plan(path: Path) -> Plan | None:
 def fitted(
     crops: NDArray[np.int64], starts: list[Start], wishes: Wishes
 ) -> tuple[Start, int, tuple[int, int], int, float]:
-    """Start, epochs, size and number of a tracklet's crops for the time given, and the seconds of such an epoch.
+    """Start, epochs, size and number of a tracklet's crops for the time given, and such an epoch's seconds.
 
-    crops: (T,) how many there are of each tracklet; starts: the best first, the cheapest last.
+    crops: (T,) how many there are of each tracklet. starts: the best first, the cheapest last.
     """
 
     def seconds(start: Start, size: tuple[int, int], most: int) -> float:

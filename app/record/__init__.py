@@ -1,4 +1,4 @@
-"""What a site knows. `Site` is the one way in; all SQL of the project stands in this room.
+"""What a site knows. `Site` is the one way in. All SQL of the project stands in this room.
 
 schema       the tables, of both dialects: SQLite and PostgreSQL
 migrations   from each format to the next (Alembic)

@@ -95,7 +95,7 @@ class Database:
         return database
 
     def _prepare(self, write: bool, *, new: bool) -> None:
-        """Checks that the record is ours and of this format; makes or upgrades it where it may be written."""
+        """Checks that the record is ours and of this format. Makes or upgrades it where it may be written."""
         if self.postgres:
             self.run(f"SET lock_timeout = '{_WAIT:.0f}s'")
             self.run("SELECT set_config('application_name', %s, false)", leases.program())
@@ -124,7 +124,7 @@ class Database:
             self.run("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
 
     def _make(self) -> None:
-        """Makes the tables, or brings those of an older format up to date; one process at a time."""
+        """Makes the tables, or brings those of an older format up to date. One process at a time does so."""
         from app.record import migrations
 
         with self.lease(leases.MAKING), _older_writers_away(self.folder):
@@ -144,7 +144,7 @@ class Database:
                     migrations.upgrade(self._connection, self.folder)
 
     def _format(self) -> str | None:
-        """The record's format; None where nothing is in it. Raises SiteError where it is not ours."""
+        """The record's format. None where nothing is in it. Raises SiteError where it is not ours."""
         if self.postgres:
             if self.has("alembic_version"):
                 return str(self._ask("SELECT version_num FROM alembic_version"))
@@ -183,7 +183,7 @@ class Database:
         """All that is written inside is written, or nothing. Raises StorageError where the disk takes no more.
 
         Other threads wait, and other processes' writes. In PostgreSQL those that only add rows (`alone=False`) go on
-        beside each other, so what is read inside may be outdated by such.
+        beside each other. So what is read inside may be outdated by such.
         """
         with self._storing(), self._transaction(alone):
             yield
@@ -213,7 +213,7 @@ class Database:
             return self._connection.execute(statement, values)
 
     def all(self, statement: Executable, **values: Any) -> Sequence[AnyRow]:
-        """All rows; nothing stays open behind it, so no reader holds anybody up."""
+        """All rows. Nothing stays open behind it, so no reader holds anybody up."""
         with self._sound():
             return self._connection.execute(statement, values).fetchall()
 
@@ -227,13 +227,13 @@ class Database:
         return np.array([row[0] for row in self.all(wanted)], np.int64)
 
     def next_id(self, table: Table) -> int:
-        """The next free id of a table, in a transaction that is alone: so ids have no gaps, in both dialects."""
+        """The next free id of a table, in a transaction that is alone. So ids have no gaps, in both dialects."""
         row = self.first(select(func.coalesce(func.max(table.c.id), 0) + 1))
         assert row is not None
         return int(row[0])
 
     def run(self, sql: str, *values: Any) -> Sequence[AnyRow]:
-        """What only one of the dialects knows; its rows, where it has any."""
+        """Runs what only one of the dialects knows. Returns its rows, where it has any."""
         with self._sound():
             result = self._connection.exec_driver_sql(sql, values)
             return result.fetchall() if result.returns_rows else []
@@ -244,7 +244,7 @@ class Database:
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
-        """One thread at a time; a damaged file, or a server that is gone, is told as such."""
+        """One thread at a time. A damaged file, or a server that is gone, is told as such."""
         with self._mutex:
             try:
                 yield
@@ -276,9 +276,10 @@ class Database:
     # --- what is erased
 
     def forget_deleted(self) -> list[str]:
-        """Takes the bytes of deleted rows off the disk; where only the server could, a sentence each.
+        """Takes the bytes of deleted rows off the disk.
 
-        Raises StorageError where another program's reading is in the way.
+        Returns a sentence for each place where only the server could. Raises StorageError where another program's
+        reading is in the way.
         """
         return self._rewrite() if self.postgres else self._truncate_log()
 
@@ -321,7 +322,7 @@ def no_more(folder: Path, reason: str) -> StorageError:
 
 
 def _postgres(folder: Path) -> URL | None:
-    """The PostgreSQL that `store.toml` names; None where there is no such file."""
+    """The PostgreSQL that `store.toml` names. None where there is no such file."""
     path = folder / STORE
     if not path.is_file():
         return None
@@ -397,7 +398,7 @@ def _words(error: exc.DBAPIError) -> str:
 
 @contextmanager
 def _older_writers_away(folder: Path) -> Iterator[None]:
-    """Programs of formats 1 to 3 held a lock for as long as they wrote: none may be at it while the format changes."""
+    """Programs of formats 1 to 3 held a lock for as long as they wrote. None may be at it while the format changes."""
     path = folder / OLD_LOCK
     if not path.exists():
         yield

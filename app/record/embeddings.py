@@ -1,9 +1,9 @@
 """Embeddings on disk: derived from the crops by one model, `embeddings/<model>/<footage id>.npy`, a file per footage.
 
-A file is a NumPy array of records: a tracklet's id and two rows, the mean embeddings of the earlier and of the later
-half of its crops. Two views of the same person, taken apart in time, are what a model's probabilities are calibrated
-with; their sum is the tracklet's embedding. Files are written whole or not at all, and one that is damaged counts as
-missing: what is derived comes back.
+A file is a NumPy array of records: a tracklet's id and two rows. The rows are the mean embeddings of the earlier and of
+the later half of its crops. They are two views of the same person, taken apart in time. A model's probabilities are
+calibrated with such views. Their sum is the tracklet's embedding. Files are written whole or not at all. One that is
+damaged counts as missing: what is derived comes back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Embeddings:
         self.folder = folder
 
     def footages(self) -> set[int]:
-        """Ids of the footages that are embedded, those without a tracklet included; damaged files are left out."""
+        """Ids of the footages that are embedded, those without a tracklet included. Damaged files are left out."""
         return {footage for footage in self._files() if self._shape(footage) is not None}
 
     def write(self, footage: int, ids: ArrayLike, halves: ArrayLike) -> None:
@@ -50,7 +50,7 @@ class Embeddings:
         self._save(footage, records)
 
     def read(self, footage: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        """Ids `(n,)`, ascending, and halves `(n, 2, D)` of a footage; none where it is missing or damaged."""
+        """Ids `(n,)`, ascending, and halves `(n, 2, D)` of a footage. Both are empty where it is missing or damaged."""
         records = self._read(footage)
         return records["id"].copy(), np.ascontiguousarray(records["halves"])
 
@@ -68,7 +68,7 @@ class Embeddings:
         return self._by_id(parts, ())
 
     def remove(self, ids: Collection[int] | NDArray[np.int64]) -> int:
-        """Takes tracklets' bytes off the disk; returns how many there were. May be repeated.
+        """Takes tracklets' bytes off the disk. Returns how many there were. May be repeated.
 
         A footage that has none left stays embedded. A damaged file is removed, as it may hold one of them.
         """
@@ -101,7 +101,7 @@ class Embeddings:
         return sorted(int(path.stem) for path in self.folder.glob("*.npy") if path.stem.isdecimal())
 
     def _shape(self, footage: int) -> tuple[int, int] | None:
-        """Tracklets and width by a file's header; None where the file is missing, damaged or not of that size."""
+        """Tracklets and width by a file's header. None where the file is missing, damaged or not of that size."""
         path = self._path(footage)
         try:
             with path.open("rb") as file:
@@ -177,7 +177,7 @@ def whole(halves: NDArray[np.floating]) -> NDArray[np.float32]:
 def pool(crops: NDArray[np.float32], tracklets: NDArray[np.integer]) -> NDArray[np.float32]:
     """Embeddings of crops `(n, D)`, in the order of time within ascending tracklets `(n,)` → halves `(T, 2, D)`.
 
-    The middle crop of an odd number belongs to the later half; a single crop is both halves.
+    The middle crop of an odd number belongs to the later half. A single crop is both halves.
     """
     if not len(crops):
         return np.empty((0, 2, crops.shape[1]), np.float32)

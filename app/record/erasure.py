@@ -42,12 +42,13 @@ def erase(
     also: Callable[[], None],
     progress: Progress = unheard,
 ) -> list[str]:
-    """Erases segments, and writes into the audit who did; None where nobody is in them.
+    """Erases segments, and writes into the audit who did.
 
-    `also` runs in the transaction that removes their rows.
+    entry: None where nobody is in them. `also` runs in the transaction that removes their rows.
 
     Returns what may still hold their bytes and can't be reached from here, a sentence each. Raises StorageError where
-    bytes are left that the same command, run again, can remove; Busy where others write derived files all the time.
+    bytes are left that the same command, run again, can remove. Raises Busy where others write derived files all the
+    time.
     """
     with database.lease(leases.ERASING):
         _finish(database, folder)
@@ -60,7 +61,7 @@ def erase(
 
 
 def finish_what_was_left(database: Database, folder: Path) -> set[int]:
-    """Goes on where a process died that erased, and returns whom it erased; one that just erases is left alone."""
+    """Goes on where a process died that erased, and returns whom it erased. One that still erases is left alone."""
     left = pending(database)
     if left:
         try:
@@ -104,7 +105,7 @@ def _remove_rows(database: Database, ids: list[int]) -> None:
 
 
 def _finish(database: Database, folder: Path, progress: Progress = unheard) -> list[str]:
-    """Removes the bytes of those whose rows are gone; again and again the same, until it is done."""
+    """Removes the bytes of those whose rows are gone. It does the same again and again, until it is done."""
     order = (erasures.c.camera_id, erasures.c.footage_id, erasures.c.shard, erasures.c.offset)
     pending_ranges = database.all(select(erasures).order_by(*order))
     if not pending_ranges:
@@ -138,7 +139,7 @@ def _finish(database: Database, folder: Path, progress: Progress = unheard) -> l
 
 
 def _learns_from(run: Path, ids: set[int]) -> bool:
-    """Whether an adaptation under way, or one that was killed, has pictures of some tracklets; if in doubt, it has."""
+    """Whether an adaptation under way, or one that was killed, has pictures of some tracklets. If in doubt, it has."""
     try:
         return not ids.isdisjoint(json.loads((run / PLAN).read_text(encoding="utf-8"))["learn"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -33,10 +33,11 @@ def forget(
     before: float | None = None,
     progress: Progress = unheard,
 ) -> Forgotten:
-    """Erases tracklets by id, all of an identity, or all that ended before a time (UTC seconds), and notes who did.
+    """Erases tracklets by id, all of an identity, or all that ended before a time, and notes who did.
 
-    When it returns, no byte of them is left: in the record and its log, in shards, embeddings, or an adaptation that is
-    under way, which begins anew. Raises SiteError where something asked for is not there; then nothing is erased.
+    The time is in UTC seconds. No byte of them is left when it returns, in the record and its log, shards or
+    embeddings. None is left in an adaptation that is under way, which begins anew. Raises SiteError where something
+    asked for is not there. Then nothing is erased.
     """
     merge = site.merging()
     there = set(site.tracklet_table().ids.tolist())

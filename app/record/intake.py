@@ -73,7 +73,7 @@ def read_one_footage(database: Database, footage_id: int) -> FootageRecord:
 
 
 def start_anew(database: Database, stale: Mapping[int, Footage | None]) -> None:
-    """Leaves footage as if it were new, in the caller's transaction; described as it now is, where that is given."""
+    """Leaves footage as if it were new, in the caller's transaction. It is described as it now is, where given."""
     for number, piece in stale.items():
         described = {} if piece is None else _described(piece)
         described.pop("name", None)
@@ -101,14 +101,14 @@ class Intake:
         who: str,
         replace: bool = False,
     ) -> list[list[tuple[FootageRecord, str | None]]]:
-        """Writes cameras and footage into the record; returns each camera's footage in the order given.
+        """Writes cameras and footage into the record. Returns each camera's footage in the order given.
 
-        found: cameras of which this process holds the leases. settings: what tracklets depend on, by camera name, as
-        plain JSON values.
+        leased_cameras: those of which this process holds the leases. settings: what tracklets depend on, by camera
+        name, as plain JSON values.
 
         Footage is known by its content: the same film is not added again, whatever its name now is. With each record
-        comes an objection, where there is one: the file is not what it was when it was ingested, or it was ingested (or
-        begun) under other settings. With `replace` such footage starts anew instead. What came from it is
+        comes an objection, where there is one. Either the file is not what it was when it was ingested. Or it was
+        ingested (or begun) under other settings. With `replace` such footage starts anew instead. What came from it is
         erased, and that `who` did so is noted.
         """
         stale: dict[int, Footage] = {}
@@ -194,7 +194,7 @@ class Intake:
             self._writers.pop(record.id).close()
 
     def _undo_append(self, record: FootageRecord, before: tuple[int, int]) -> None:
-        """Cuts off crops that the record did not take; where nobody can say, the next writer does what is right."""
+        """Cuts off crops that the record did not take. Where nobody can say, the next writer does what is right."""
         try:
             now = read_one_footage(self._database, record.id)
         except StorageError:  # a server that is gone may have committed before it went
@@ -204,7 +204,7 @@ class Intake:
             self._writers[record.id].rewind(*before)
 
     def fail(self, record: FootageRecord, problem: str) -> None:
-        """Records that no more can be had from this footage; what was committed of it stays."""
+        """Records that no more can be had from this footage. What was committed of it stays."""
         with self._database.transaction(alone=False):
             now = read_one_footage(self._database, record.id)
             problems = [*(earlier for earlier in now.problems if earlier != problem), problem]
@@ -224,7 +224,7 @@ class Intake:
     def _register(
         self, camera_id: int, piece: Footage, settings: dict[str, Any], replace: bool, stale: dict[int, Footage]
     ) -> tuple[int, str | None]:
-        """A footage's id and what speaks against going on with it; one that must start anew is put into `stale`."""
+        """A footage's id and what speaks against going on with it. One that must start anew is put into `stale`."""
         same = self._database.first(
             select(footage.c.id)
             .where(footage.c.fingerprint == piece.fingerprint, footage.c.size > 0)

@@ -1,8 +1,8 @@
 """Leases: the right to do one kind of work on one part of a site, lost when its holder dies.
 
-Locally a lease is a lock on a file of `leases/`, in PostgreSQL an advisory lock of the session that writes. Either is
-given back by the system when its process ends, however it ends. Long work takes its lease at once or is refused;
-nobody waits for one while holding another that somebody could wait for, so there is no deadlock.
+Locally a lease is a lock on a file of `leases/`. In PostgreSQL it is an advisory lock of the session that writes. The
+system gives either back when its process ends, however it ends. Long work takes its lease at once or is refused.
+Nobody waits for one while holding another that somebody could wait for, so there is no deadlock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Lease:
 
     name: str
     work: str
-    wait: float = 0.0  # s that one may have to wait for it; 0 for long work, which is refused at once
+    wait: float = 0.0  # s that one may have to wait for it, 0 for long work, which is refused at once
 
 
 def of_camera(camera: str) -> Lease:
@@ -41,7 +41,7 @@ def of_camera(camera: str) -> Lease:
 
 LEARNING = Lease("learning", "adapting")
 MERGING = Lease("merging", "merging")
-ERASING = Lease("erasing", "erasing or writing derived files", wait=600.0)  # held for moments; `erase` for seconds
+ERASING = Lease("erasing", "erasing or writing derived files", wait=600.0)  # held for moments, by `erase` for seconds
 MAKING = Lease("making", "making the site or bringing it up to date", wait=60.0)
 
 
@@ -73,7 +73,7 @@ def held(leases: Leases, lease: Lease, site: Path) -> Iterator[None]:
 
 
 class FileLeases:
-    """Locks on files of a folder; the files stay, as removing one could give its lease to two."""
+    """Locks on files of a folder. The files stay, as removing one could give its lease to two."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -105,7 +105,7 @@ class AdvisoryLeases:
     def __init__(self, ask: Callable[..., object]) -> None:
         """`ask`: the first column of a query's first row, with parameters."""
         self._ask = ask
-        self._held_names: set[str] = set()  # a session may take its own lock twice; threads of one process must not
+        self._held_names: set[str] = set()  # a session may take its own lock twice. Threads of one process must not
         self._mutex = threading.Lock()
 
     def try_to_take(self, name: str) -> Callable[[], None] | None:
@@ -133,7 +133,7 @@ class AdvisoryLeases:
         return str(holder_name or "just ending")
 
 
-# Advisory locks are the database's; a site is one schema of it.
+# Advisory locks are the database's, and a site is one schema of it.
 KEY = "hashtextextended(current_schema() || ' sightline ' || %s, 0)"
 
 

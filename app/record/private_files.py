@@ -13,7 +13,7 @@ _PIECE = 2**20  # bytes overwritten at once
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Puts a file in its place when all of it is on the disk; mode 0600, whatever stood there before.
+    """Puts a file in its place when all of it is on the disk. Its mode is 0600, whatever stood there before.
 
     Makes the folder where there is none. Raises SiteError where it can't be written.
     """

@@ -1,7 +1,7 @@
-"""What the record holds of a site, as dataclasses; `app.record` reads and writes them.
+"""What the record holds of a site, as dataclasses. `app.record` reads and writes them.
 
-Numbers: a track and a segment are numbered from 1 within their camera; a segment's id is `camera id · 2³² + number`, so
-that ids do not depend on which camera was faster.
+Numbers: a track and a segment are numbered from 1 within their camera. A segment's id is `camera id · 2³² + number`. So
+ids do not depend on which camera was faster.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class CameraSummary:
 
 @dataclass(frozen=True, slots=True)
 class SegmentRecord:
-    """One piece of a track; with kind `tracklet`, a tracklet."""
+    """One piece of a track. With kind `tracklet` it is a tracklet."""
 
     id: int
     camera: str
@@ -110,7 +110,10 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A picture of a person, cut from the frame at native size around an observed box, and what speaks for it."""
+    """A picture of a person, and what speaks for it.
+
+    It is cut from the frame at native size around an observed box.
+    """
 
     frame: int
     time: float  # UTC seconds
@@ -164,7 +167,7 @@ class ModelRecord:
     name: str  # base, v1, v2, …
     made: float  # UTC seconds
     sha256: str  # of its ONNX file
-    status: str  # deployed: it serves, or did; refused: kept, but the gate did not let it serve
+    status: str  # deployed: it serves, or did. refused: kept, but the gate did not let it serve
     reason: str  # what the gate said, a sentence
     summary: dict[str, Any]  # of its training
     calibration: dict[str, Any] | None  # similarity → probability
@@ -185,7 +188,7 @@ class Merging:
     identities: NDArray[np.int64]  # (T,)
 
     def of(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Trajectories and identities `(n,)` of tracklets; one that is new since is by itself: −1 − its place."""
+        """Trajectories and identities `(n,)` of tracklets. One that is new since is by itself: −1 − its place."""
         row, merged = lookup(self.ids, ids)
         single = -1 - np.arange(len(ids))
         if not len(self.ids):
@@ -227,7 +230,7 @@ class Chunk:
 
 
 def lookup(sorted_ids: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Where in `known` `(n,)`, ascending, each of `asked` stands, and whether it is there; if not, 0."""
+    """Where in `sorted_ids` `(n,)`, ascending, each of `ids` stands, 0 if it is not there, and whether it is."""
     row = np.searchsorted(sorted_ids, ids)
     row[row == len(sorted_ids)] = 0
     there = sorted_ids[row] == ids if len(sorted_ids) else np.zeros(ids.shape, bool)

@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-FORMAT = "4"  # Alembic's name of the newest format; see `migrations`
+FORMAT = "4"  # Alembic's name of the newest format, see `migrations`
 
-# SQLite's strict tables know four types; PostgreSQL's INTEGER would be too short for ids.
+# SQLite's strict tables know four types. PostgreSQL's INTEGER would be too short for ids.
 Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
 Real: Double = Double().with_variant(sqlite.REAL(), "sqlite")
 

@@ -1,8 +1,8 @@
 """Crops on disk: JPEG bytes packed one after another in append-only shards, `crops/<camera id>/<footage id>-<k>.shard`.
 
-Every footage has shards of its own, so cameras never wait for each other and what one footage left can be removed by
-removing files. The record (SQLite) says how many bytes of a shard count; anything behind that was written by a process
-that died before it could commit, and is cut off before the next write.
+Every footage has shards of its own, so cameras never wait for each other. What one footage left can be removed by
+removing files. The record (SQLite) says how many bytes of a shard count. Anything behind that was written by a process
+that died before it could commit. It is cut off before the next write.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ShardWriter:
         os.ftruncate(self._file, size)
 
     def append(self, crops: Iterable[bytes]) -> list[ShardRange]:
-        """Writes crops and makes them durable. A failure (disk full) leaves no trace of them; the OSError goes on."""
+        """Writes crops and makes them durable. A failure (disk full) leaves no trace of them. The OSError goes on."""
         before = self.shard, self.size
         shard_ranges: list[ShardRange] = []
         try:
@@ -62,7 +62,7 @@ class ShardWriter:
         return shard_ranges
 
     def rewind(self, shard: int, size: int) -> None:
-        """Cuts off what was written behind a place; for when the record could not commit it."""
+        """Cuts off what was written behind a place, for when the record could not commit it."""
         for later in range(self.shard, shard, -1):
             shard_path(self._folder, self._footage, later).unlink(missing_ok=True)
         if self.shard != shard:
@@ -116,7 +116,7 @@ def read_crop(folder: Path, footage: int, shard_range: ShardRange) -> bytes:
 
 
 def overwrite(folder: Path, footage: int, shard: int, ranges: Iterable[tuple[int, int]]) -> None:
-    """Overwrites `(offset, length)` ranges of a shard with zeros, durably; of a shard that is gone, nothing."""
+    """Overwrites `(offset, length)` ranges of a shard with zeros, durably. Nothing is done to a shard that is gone."""
     try:
         file = os.open(shard_path(folder, footage, shard), os.O_WRONLY)
     except FileNotFoundError:

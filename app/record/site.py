@@ -1,7 +1,7 @@
 """The site on disk. `Site` is the one way in.
 
-The record is the truth. What a process has committed survives its death at any moment; what it had not committed is
-gone, and the next run of the same command does it again with the same result.
+The record is the truth. What a process has committed survives its death at any moment. What it had not committed is
+gone. The next run of the same command does it again with the same result.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _TABLE = (
 class Site:
     """One site, opened to read (`Site.open`), to write too (`open_to_write`), or made where it is missing (`create`).
 
-    Any number of processes may have it open, to write too: each write is a short transaction, and long work takes a
+    Any number of processes may have it open, to write too. Each write is a short transaction, and long work takes a
     lease.
     """
 
@@ -105,7 +105,7 @@ class Site:
 
     @classmethod
     def open_to_write(cls, path: Path) -> Self:
-        """Opens an existing site to write; one of an older format is brought up to date. Raises SiteError."""
+        """Opens an existing site to write. One of an older format is brought up to date. Raises SiteError."""
         return cls(path, Database.open(path, write=True))._finished()
 
     @classmethod
@@ -217,7 +217,7 @@ class Site:
         return {row[0]: row[1] for row in self.database.all(counted)}
 
     def segments(self, camera: str | None = None, *, kind: Kind | None = None) -> list[SegmentRecord]:
-        """Segments of tracks by camera and number; with `kind` only those (the tracklets: `Kind.TRACKLET`)."""
+        """Segments of tracks by camera and number. With `kind` only those (the tracklets: `Kind.TRACKLET`)."""
         wanted = _SEGMENTS
         if camera is not None:
             wanted = wanted.where(cameras.c.name == camera)
@@ -237,7 +237,7 @@ class Site:
         return self.crops_of([int(tracklet_id)])[int(tracklet_id)]
 
     def crops_of(self, ids: Sequence[int]) -> dict[int, list[CropRecord]]:
-        """The crops of a few tracklets, by time; none of one that is not in the site."""
+        """The crops of a few tracklets, by time. There are none of one that is not in the site."""
         crops_by_tracklet: dict[int, list[CropRecord]] = {tracklet_id: [] for tracklet_id in ids}
         for row in self.database.all(_CROPS, ids=list(ids)):
             crop = CropRecord(
@@ -319,7 +319,7 @@ class Site:
         ]
 
     def add_model(self, model: ModelRecord) -> None:
-        """Writes a version into the record, or writes it again; one that serves takes the place of the one before."""
+        """Writes a version into the record, or writes it again. One that serves takes the place of the one before."""
         values = {
             "made": model.made,
             "sha256": model.sha256,
@@ -352,7 +352,7 @@ class Site:
         return np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], bool)
 
     def add_to_split(self, ids: NDArray[np.int64], held: NDArray[np.bool_]) -> None:
-        """Divides more tracklets `(n,)`; those that were erased meanwhile are left out."""
+        """Divides more tracklets `(n,)`. Those that were erased meanwhile are left out."""
         with self.database.transaction():
             there = set(self.database.ids(select(segments.c.id).where(_IS_TRACKLET)).tolist())
             rows = [
@@ -407,7 +407,7 @@ class Site:
         return number
 
     def undo_merging(self, entry: AuditEntry) -> bool:
-        """Takes back the latest merging and notes who did; False where there is none."""
+        """Takes back the latest merging and notes who did. False where there is none."""
         with self.database.transaction():
             latest = self.database.ids(select(merges.c.id).order_by(merges.c.id.desc()).limit(1)).tolist()
             self._drop_merges(latest)
@@ -426,9 +426,9 @@ class Site:
         return [Correction(kind=row.kind, a=row.a, b=row.b) for row in rows]
 
     def correct(self, new_corrections: Sequence[Correction], who: str, time: float) -> None:
-        """Adds what a person said; it replaces what was said of the same pairs before.
+        """Adds what a person said. It replaces what was said of the same pairs before.
 
-        Raises SiteError where it is of no pair of tracklets; then nothing is added.
+        Raises SiteError where it is of no pair of tracklets. Then nothing is added.
         """
         with self.database.transaction():
             there = set(self.database.ids(_TABLE.with_only_columns(segments.c.id)).tolist())
@@ -471,7 +471,7 @@ class Site:
         anew: Collection[FootageRecord] = (),
         progress: Progress = unheard,
     ) -> list[str]:
-        """Erases segments for good, with all that derives from them, and notes who did it: see `app.record.erasure`.
+        """Erases segments for good, with all that derives from them, and notes who did it. See `app.record.erasure`.
 
         anew: interrupted footage of which nothing is kept, whose camera's lease the caller holds. Returns what may
         still hold bytes that can't be reached from here, a sentence each. Raises StorageError where bytes are left.

@@ -70,8 +70,8 @@ def evaluate_tracking(
 
     Args:
         truth: a folder of ground truth.
-        site: has the tracks and tracklets, or
-        results: a folder that has them as MOTChallenge files `<camera>.txt`.
+        site: has the tracks and tracklets.
+        results: in its place, a folder that has them as MOTChallenge files `<camera>.txt`.
         each_frame: match people afresh in every frame for purity, which is stricter.
 
     Raises:

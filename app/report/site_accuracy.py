@@ -176,6 +176,6 @@ def _idf1(cameras: list[tuple[Rows, Rows]], identity_of: dict[int, int]) -> floa
 
 
 def _once(rows: Rows) -> Rows:
-    """At most one box of an identity a frame, the first: a merging that claims two is wrong in one of them."""
+    """At most one box of an identity a frame, the first. A merging that claims two is wrong in one of them."""
     _, first = np.unique(rows[:, [FRAME, ID]], axis=0, return_index=True)
     return rows[np.sort(first)]

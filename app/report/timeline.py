@@ -1,4 +1,7 @@
-"""When and where matches were, laid out for drawing: a lane a camera, a bar a match, few round times below."""
+"""When and where matches were, laid out for drawing.
+
+There is a lane a camera, a bar a match, and few round times below.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a search compares a query with: tracklets' embeddings, seen in the light of all that the site knows of them.
+"""What a search compares a query with: tracklets' embeddings, in the light of all that the site knows of them.
 
-What a camera adds to everybody is taken out, and what merging has joined is drawn together: a tracklet from behind is
-then also found by what its identity looks like from the front. Both derive from the record and the embeddings' files,
-again at every opening; nothing of it is stored.
+What a camera adds to everybody is taken out, and what merging has joined is drawn together. So a tracklet from behind
+is then also found by what its identity looks like from the front. Both derive from the record and the embeddings'
+files, again at every opening. Nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from app.record.rows import lookup
 from reid.camera_shift import without_camera
 from reid.normalised import normalised
 
-TOGETHER = 0.5  # of a row, its identity's mean; between 0.3 and 0.7 nearly the same on world-a
+TOGETHER = 0.5  # of a row, its identity's mean. Between 0.3 and 0.7 nearly the same on world-a
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Gallery:
-    """T embedded tracklets; rows (T, D) of length 1."""
+    """T embedded tracklets. Rows (T, D) have length 1."""
 
     ids: NDArray[np.int64]  # (T,) ascending
     own: NDArray[np.float32]  # without what their camera adds: what calibrated probabilities are about
-    drawn: NDArray[np.float32]  # and drawn to their identity: what a search ranks by; `own` where nothing was merged
+    drawn: NDArray[np.float32]  # and drawn to their identity: what a search ranks by, `own` where nothing was merged
 
 
 def gallery_of(site: Site, model: str) -> Gallery:

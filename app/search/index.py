@@ -1,7 +1,7 @@
 """Search in the embeddings of a site's tracklets: exact, by FAISS, over the rows that a filter leaves.
 
 The embeddings' files are the source. All rows are held in memory as float16, 1 KiB each at 512 dimensions. There are
-no approximate codes: in 200,000 rows an exact search takes some 15 ms, a third of what embedding a still takes.
+no approximate codes. An exact search in 200,000 rows takes some 15 ms, a third of what embedding a still takes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from app.record.rows import lookup
 
-THREADED_FROM = 20_000  # rows; fewer aren't worth waking a thread
+THREADED_FROM = 20_000  # rows. Fewer aren't worth waking a thread
 ROUNDING = 1e-5  # FAISS and NumPy sum in different orders: similarities closer than that may be swapped
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What a search found for each of Q queries: the best first, equals by id; K is what was asked, or all there is."""
+    """What a search found for each of Q queries: the best first, equals by id.
+
+    K is what was asked, or all there is.
+    """
 
     ids: NDArray[np.int64]  # (Q, K)
     similarities: NDArray[np.float32]  # (Q, K), cosine
@@ -44,7 +47,7 @@ class FaissIndex:
         self._rows = rows.astype(np.float16, copy=False)  # (n, D)
         if count:
             self._scanner.add_sa_codes(np.ascontiguousarray(self._rows).view(np.uint8))
-            # FAISS owns the only copy; this is a view of it.
+            # FAISS owns the only copy. This is a view of it.
             held = faiss.rev_swig_ptr(self._scanner.codes.data(), 2 * count * width)
             self._rows = held.view(np.float16).reshape(count, width)
 
@@ -57,10 +60,10 @@ class FaissIndex:
         return self._rows[row].astype(np.float32)
 
     def search(self, queries: ArrayLike, k: int, among: ArrayLike | None = None) -> Matches:
-        """The k most similar to each of `(Q, D)` L2-normalised queries; among some ids only, where they are given.
+        """The k most similar to each of `(Q, D)` L2-normalised queries.
 
-        None is missed. Unknown ids in `among` are ignored. Raises ValueError on queries of another width or that aren't
-        finite, and on k below 1.
+        among: only these ids, where they are given. Unknown ids in it are ignored. No match is missed. Raises
+        ValueError on queries of another width or that aren't finite, and on k below 1.
         """
         count, width = self._rows.shape
         rows = np.ascontiguousarray(queries, np.float32)
@@ -91,7 +94,7 @@ class FaissIndex:
         while True:
             parts = self._scan(query, wanted, mask, allowed)
             places, similarities = self._rank(query, np.concatenate([rows_of_part for rows_of_part, _ in parts]), k)
-            # What a part didn't name is no better than the last it named; with equals of the k-th left out, ask on.
+            # What a part didn't name is no better than the last it named. With equals of the k-th left out, ask on.
             unseen = max(worst for _, worst in parts)
             if wanted == allowed or unseen < similarities[-1] - ROUNDING:
                 return places, similarities
@@ -120,7 +123,7 @@ class FaissIndex:
             full = places[0, -1] >= 0
             return places[0][places[0] >= 0], float(similarities[0, -1]) if full else -np.inf
 
-        # FAISS gives one query one thread; memory feeds several.
+        # FAISS gives one query one thread. Memory feeds several.
         threads = min(os.cpu_count() or 1, 8) if allowed >= THREADED_FROM else 1
         if threads == 1:
             return [scan(0, count)]
@@ -130,9 +133,10 @@ class FaissIndex:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """FAISS starts no threads for what this thread asks of it; for work so small that they wait for each other instead.
+    """FAISS starts no threads for what this thread asks of it.
 
-    On a busy machine a filtered search in 20 000 rows took 42 ms with two threads and 0.2 ms with one.
+    It is for work so small that threads wait for each other instead. On a busy machine a filtered search in 20 000 rows
+    took 42 ms with two threads. With one it took 0.2 ms.
     """
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)

@@ -44,11 +44,11 @@ def merge(
     corrections: Sequence[Correction] = (),
     progress: Progress = unheard,
 ) -> MergeReport:
-    """Joins all tracklets of the site afresh; what has not changed keeps its numbers.
+    """Joins all tracklets of the site afresh. What has not changed keeps its numbers.
 
     corrections: what a person said of pairs, kept and obeyed from now on. Nothing is destroyed: tracklets stay, and the
-    last few mergings can be undone. Raises Busy where another process merges, SiteError where there is nothing to
-    merge, or corrections contradict each other or name what is no pair of tracklets.
+    last few mergings can be undone. Raises Busy where another process merges. Raises SiteError where there is nothing
+    to merge. Raises SiteError too where corrections contradict each other or name what is no pair of tracklets.
     """
     with site.lease(MERGING):
         if corrections:
@@ -57,7 +57,7 @@ def merge(
 
 
 def undo(site: Site, *, who: str) -> bool:
-    """Takes back the latest merging; returns whether an earlier one holds now. Raises SiteError where there is none."""
+    """Takes back the latest merging. Returns whether an earlier one holds now. Raises SiteError where there is none."""
     with site.lease(MERGING):
         if not site.undo_merging(AuditEntry(time.time(), who, "merge undone", {})):
             raise SiteError(f"The site at {site.path} has no merging to undo.")
@@ -143,7 +143,7 @@ def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
 
 
 def _earlier(before: Merging, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Trajectories and identities that tracklets had; -1 of new ones."""
+    """Trajectories and identities that tracklets had. New ones have -1."""
     trajectories, identities = before.of(ids)
     return trajectories.clip(-1), identities.clip(-1)
 

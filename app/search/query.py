@@ -44,9 +44,9 @@ def query(
     who: str,
     progress: Progress = unheard,
 ) -> tuple[QueryReport, Still | None]:
-    """Searches the people of a still, or a tracklet of the site by its id, and notes in the audit that `who` did.
+    """Searches the people of a still, or a tracklet of the site by its id.
 
-    What the serving model has not embedded yet is embedded first.
+    The audit notes that `who` did. What the serving model has not embedded yet is embedded first.
 
     person: only this one, from 1 in the order in which people are listed. Raises SiteError, StillError, DetectorError,
     and LookupError where the still shows nobody.
@@ -72,7 +72,7 @@ def query(
 
 
 def _people(still: Still, person: int | None, box: Box | None, whole: bool, detector: str) -> list[Box | None]:
-    """Where the people to search for are in a still; None: all of it shows one."""
+    """Where the people to search for are in a still. None where all of it shows one."""
     if box is not None or whole:
         return [box]
     people = people_in(still, load_detector(detector))

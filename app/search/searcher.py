@@ -27,7 +27,7 @@ from reid.rerank import Reranked, Reranking
 log = logging.getLogger("sightline")
 
 NEAR = 200  # of the best that re-ranking and expansion look at
-FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen"; up to twice as many do
+FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen". Up to twice as many do
 SURE = 0.9  # probability from which a match joins the query, where expansion is asked for
 FEW = 4  # matches that may join
 
@@ -36,7 +36,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a search is narrowed to; times are UTC seconds."""
+    """What a search is narrowed to. Times are UTC seconds."""
 
     cameras: tuple[str, ...] = ()
     begin: float | None = None
@@ -66,7 +66,7 @@ class Wish:
 class Answer:
     """What was found of one person."""
 
-    box: Box | None  # in the still, px; None: all of it, or a tracklet was asked for
+    box: Box | None  # in the still, px. None: all of it, or a tracklet was asked for
     seen: bool
     verdict: str
     gallery: int  # tracklets that were compared
@@ -74,7 +74,7 @@ class Answer:
 
 
 class Searcher:
-    """A site made ready to be asked, again and again; it knows the tracklets that are embedded by now."""
+    """A site made ready to be asked, again and again. It knows the tracklets that are embedded by now."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -102,10 +102,11 @@ class Searcher:
         own: str | None = None,
         without: NDArray[np.int64] | None = None,
     ) -> list[Answer]:
-        """The tracklets nearest to each of the embeddings `(P, D)`, but for those in `without`; noted in the audit.
+        """The tracklets nearest to each of the embeddings `(P, D)`, but for those in `without`.
 
-        who asks; still: what the embeddings are of, its SHA-256 or the tracklet; own: the camera of the site that took
-        it, where it is one. Raises SiteError for a wish that names no camera of the site.
+        The search is noted in the audit. who: the one who asks. still: what the embeddings are of, its SHA-256 or the
+        tracklet. own: the camera of the site that took it, where it is one. Raises SiteError for a wish that names no
+        camera of the site.
         """
         asked_at = time.time()
         allowed = self._allowed(wish)

@@ -69,7 +69,7 @@ class People(NamedTuple):
 def read_still(path: str | os.PathLike[str]) -> Still:
     """Reads a picture in one of the `FORMATS`, or the first frame of several. It stands upright as its EXIF says.
 
-    16-bit channels keep their upper 8 bits, grey becomes RGB, what is transparent is laid on white.
+    Channels of 16 bits keep their upper 8, grey becomes RGB, what is transparent is laid on white.
 
     Raises:
         StillError: missing, no regular file, no picture, not whole, or larger than MOST_BYTES or MOST_PIXELS. The size
@@ -106,7 +106,7 @@ def people_in(still: Still, detector: Detector, *, least: float = LEAST_SCORE) -
     """The people in a still, by area × score, largest first.
 
     A small upright picture that one person fills is itself a crop, as our own sites hold them. There the person is all
-    of it, also where the detector finds nobody: detectors learned people with a street around them.
+    of it, also where the detector finds nobody. Detectors learned people with a street around them.
 
     Args:
         still: the picture.

@@ -428,7 +428,10 @@ def anchor_layout(anchors: int, size: Sequence[int]) -> tuple[int, tuple[int, ..
 def grid(
     height: int, width: int, strides: tuple[int, ...], per_cell: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cell indices `(A, 2)` x, y and strides `(A, 1)` in the heads' order: stride, anchor of the cell, row, column."""
+    """Cell indices `(A, 2)` x, y and strides `(A, 1)` in the heads' order.
+
+    The order is stride, anchor of the cell, row, column.
+    """
     cells, steps = [], []
     for stride in strides:
         ys, xs = np.mgrid[: height // stride, : width // stride]

@@ -29,7 +29,7 @@ def load_ultralytics() -> Any:
 
     Its source (8.4.190) looks at these variables once, at import, so they are set before it.
 
-    * YOLO_OFFLINE makes `utils.ONLINE` false without a DNS query. Whatever nobody asked for hangs on it: the events
+    * YOLO_OFFLINE makes `utils.ONLINE` false without a DNS query. Whatever nobody asked for hangs on it. That is events
       posted to Google Analytics after a prediction, Sentry, the look for a newer release. Wanted downloads do not.
     * YOLO_AUTOINSTALL=false makes a missing package an error, not a `pip install`.
     * ULTRALYTICS_SAFE_LOAD reads a .pt file with `weights_only=True` and a list of known classes. Otherwise it is a

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 BOX = Path(__file__).parent
-BASE, LARGE = "base", "large"  # encoders: every site begins with base; a large site learns from large
+BASE, LARGE = "base", "large"  # encoders: every site begins with base, and a large site learns from large
 
 
 class OtherRunError(ValueError):
-    """A run's folder holds what another recipe or seed began; the message says what to do."""
+    """A run's folder holds what another recipe or seed began. The message says what to do."""
 
 
 class MakingError(RuntimeError):
-    """A model could not be made to its end; the message says why."""
+    """A model could not be made to its end. The message says why."""
 
 
 def shipped(file: str) -> Path:

@@ -1,10 +1,10 @@
 """Makes the encoders in the box: `python -m deploy.models.base --out RUN [--recipe cpu|large|full] [--install]`.
 
-Renders people (`sample_videos.world.shots`), trains a light encoder on their free labels from random weights, and
-writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN; recipe `large` makes `large.…`, a wider network
-from which sites start to learn where there is time. No real picture is used, neither to train nor to choose anything:
-the last epoch's weights are kept, and validation is on rendered people that were held out. The same command continues
-where it was stopped, to the same result. Nobody is told from people of another group: each group has cameras of its
+It renders people (`sample_videos.world.shots`). It trains a light encoder on their free labels from random weights. It
+writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN. Recipe `large` makes `large.…`, a wider network
+from which sites start to learn where there is time. No real picture is used, neither to train nor to choose anything.
+The last epoch's weights are kept, and validation is on rendered people that were held out. The same command continues
+where it was stopped, to the same result. Nobody is told from people of another group. Each group has cameras of its
 own, so the background would give the answer away.
 """
 
@@ -48,7 +48,7 @@ WEIGHT_DECAY = 0.02  # of kernels, not of biases and norms
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 50  # steps
 NARROW, WIDE = EncoderConfig(), EncoderConfig(channels=(24, 48, 112, 224, 320))
-STORED = (160, 80)  # px, height and width of the rendered crops; larger than the encoder's, to reframe without loss
+STORED = (160, 80)  # px, height and width of the rendered crops, larger than the encoder's, to reframe without loss
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Recipe:
     """How much is rendered and how it is trained on."""
 
     people: int  # rendered, the held-out ones among them
-    held_out: int  # at least so many of the last people validate; whole groups
+    held_out: int  # at least so many of the last people validate, in whole groups
     styles: int  # cameras that see each person
     shots: int  # crops in each camera
     epochs: int  # each shows every crop once
@@ -66,7 +66,7 @@ class Recipe:
     crops_a_person: int = 4  # in a batch, from different cameras where it can be
     groups_a_batch: int = 2
     learning_rate: float = 2e-3
-    fast: bool = False  # bfloat16 and compiled; results then vary a little between machines
+    fast: bool = False  # bfloat16 and compiled. Results then vary a little between machines
 
 
 RECIPES = {
@@ -95,7 +95,7 @@ ROLES = {
 
 
 class Crops:
-    """The shards that `write_crops` made; pictures stay on disk until they are asked for."""
+    """The shards that `write_crops` made. Pictures stay on disk until they are asked for."""
 
     def __init__(self, folder: Path) -> None:
         labels = sorted(folder.glob("labels-*.npy"))
@@ -112,7 +112,7 @@ class Crops:
 
 
 def groups_of(people: NDArray[np.int64], cameras: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) for each crop, which set of people it belongs to that are linked through cameras; counted from 0."""
+    """(N,) for each crop, which set of people it belongs to that are linked through cameras, counted from 0."""
     group = people.copy()
     while True:
         before = group.copy()
@@ -127,10 +127,10 @@ def groups_of(people: NDArray[np.int64], cameras: NDArray[np.int64]) -> NDArray[
 def batches(
     crops: Crops, training: NDArray[np.int64], recipe: Recipe, seed: int, epoch: int
 ) -> Iterator[NDArray[np.int64]]:
-    """Crop numbers, a batch at a time, that show every training crop once an epoch (but for the last, too few ones).
+    """Crop numbers, a batch at a time, that show every training crop once an epoch.
 
-    Each person's crops are dealt into hands of `crops_a_person`, each from as many cameras as it can be. A batch holds
-    hands of several people from a few groups.
+    The last, too few ones are left out. Each person's crops are dealt into hands of `crops_a_person`, each from as many
+    cameras as it can be. A batch holds hands of several people from a few groups.
 
     Args:
         crops: All crops.
@@ -339,7 +339,7 @@ def resized(crops: Tensor, config: EncoderConfig) -> Tensor:
 def save_checkpoint(
     out: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fixed: dict[str, Any], done: int, seconds: float
 ) -> None:
-    """All that the next step needs; randomness is drawn afresh from seed and step."""
+    """All that the next step needs. Randomness is drawn afresh from seed and step."""
     state = {
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -354,7 +354,7 @@ def save_checkpoint(
 def load_checkpoint(
     out: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fixed: dict[str, Any]
 ) -> tuple[int, float]:
-    """Steps done and seconds spent; 0 where nothing was saved."""
+    """Steps done and seconds spent, 0 where nothing was saved."""
     path = out / "checkpoint.pt"
     if not path.is_file():
         return 0, 0.0
@@ -392,7 +392,7 @@ def export(out: Path, recipe: str, seed: int) -> None:
 
 
 def export_checked(weights: Path, onnx: Path) -> float:
-    """Weights → ONNX; gives how far its rows are from torch's. Raises MakingError where they are too far."""
+    """Weights → ONNX. Gives how far its rows are from torch's. Raises MakingError where they are too far."""
     encoder = load_encoder(weights)
     export_onnx(encoder, onnx)
     forget_origin(onnx)
@@ -411,7 +411,7 @@ def files_of(out: Path, recipe: Recipe) -> tuple[Path, Path, Path]:
 
 
 def shipped_files(recipe: Recipe) -> list[str]:
-    """Names of the files that are shipped; nothing is embedded with `large` as it is, so its ONNX is not."""
+    """Names of the files that are shipped. Nothing is embedded with `large` as it is, so its ONNX is not."""
     return [path.name for path in files_of(Path(), recipe) if path.suffix != ".onnx" or recipe.model == BASE]
 
 

@@ -22,7 +22,7 @@ class Matched(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """Figures of a detector; nan where there is nothing to divide by."""
+    """Figures of a detector, nan where there is nothing to divide by."""
 
     average_precision: float
     precision: float  # at `score`
@@ -36,9 +36,9 @@ def match(
 ) -> Matched:
     """One frame's detections against the people who are there.
 
-    Best score first, each detection takes the free person that it overlaps most, one who counts before one who does
-    not (as COCO does). Who takes someone who does not count is neither right nor wrong, and so is a further detection
-    that lies to `least_iou` of its own area within such a person: half-hidden people are often found in part.
+    Each detection, best score first, takes the free person that it overlaps most. One who counts goes before one who
+    does not (as COCO does). Who takes someone who does not count is neither right nor wrong. So is a further detection
+    that lies to `least_iou` of its own area within such a person. Half-hidden people are often found in part.
 
     Args:
         detections: Of one frame.
@@ -73,7 +73,7 @@ def coverage_of_first(boxes: NDArray[np.floating], people: NDArray[np.floating])
 
 
 def accuracy(frames: Iterable[Matched], score: float) -> Accuracy:
-    """Figures over all frames together; precision and recall are of the detections that reach `score`.
+    """Figures over all frames together. Precision and recall are of the detections that reach `score`.
 
     Average precision is the area under precision, made falling, over recall (all points, as VOC since 2010).
     """

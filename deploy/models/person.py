@@ -1,8 +1,8 @@
 """The person detector that ships: `python -m deploy.models.person --out RUN [--recipe cpu|full] [--install]`.
 
-Renders frames of random places (`sample_videos.world.shots`), trains the network of `person.yaml` on crops of them from
-random weights, and writes `person.onnx` with its card `person.md` into RUN. Started again, it goes on where it was.
-The network, its loss and the average of its weights are ultralytics'; the loop is our own, so that a crop depends on
+It renders frames of random places (`sample_videos.world.shots`). It trains the network of `person.yaml` on crops of
+them from random weights. It writes `person.onnx` with its card `person.md` into RUN. Started again, it goes on where it
+was. The network, its loss and the average of its weights are ultralytics'. The loop is our own. So a crop depends on
 its number alone and a killed training ends in the same weights.
 """
 
@@ -55,10 +55,10 @@ class Recipe:
     held_out: int  # rendered from another seed, for the figures and the score's scale
     width: int  # px of a rendered frame: people as large as in an input of SIZE
     height: int
-    sides: tuple[int, ...]  # px of a batch's square crops, in turn; multiples of STRIDE
+    sides: tuple[int, ...]  # px of a batch's square crops, in turn, multiples of STRIDE
     batch: int  # crops
     steps: int
-    rate: float  # AdamW's highest learning rate; falls along a cosine to a hundredth
+    rate: float  # AdamW's highest learning rate, falls along a cosine to a hundredth
     warm_up: int  # steps
     decay: float  # of weights, not of biases and norms
     save_every: int = 500  # steps
@@ -115,7 +115,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def read_labels(path: Path) -> NDArray[np.float32]:
-    """`(P, 4)` `cx cy w h` of a YOLO label file; none where it is empty."""
+    """`(P, 4)` `cx cy w h` of a YOLO label file. There are none where it is empty."""
     lines = path.read_text(encoding="utf-8").split()
     return np.array(lines, np.float32).reshape(-1, 5)[:, 1:]
 
@@ -123,7 +123,10 @@ def read_labels(path: Path) -> NDArray[np.float32]:
 def cut(
     image: NDArray[np.uint8], people: NDArray[np.float32], side: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A `side` x `side` window of `image`, mostly around someone, scaled and perhaps mirrored; boxes `cx cy w h` px."""
+    """A `side` x `side` window of `image`, mostly around someone, scaled and perhaps mirrored.
+
+    Boxes are `cx cy w h` px.
+    """
     height, width = image.shape[:2]
     scale = np.exp(rng.uniform(np.log(0.6), np.log(1.7 * max(1.0, side / 224))))
     gain = scale * np.exp(rng.uniform(-0.08, 0.08, 2))  # of x, y
@@ -138,7 +141,7 @@ def cut(
     x2, y2 = np.minimum(np.ceil(corner + window), (width, height)).astype(int)
     left, top = np.round((np.array([x1, y1]) - corner) * gain).astype(int).clip(0)
     w, h = np.minimum(np.round(np.array([x2 - x1, y2 - y1]) * gain).astype(int), (side - left, side - top))
-    # Bilinear without smoothing, as pictures are resized before detection; warpAffine would take ten times as long.
+    # Bilinear without smoothing, as pictures are resized before detection. warpAffine would take ten times as long.
     crop: Any = np.full((side, side, 3), GREY, np.uint8)
     crop[top : top + h, left : left + w] = cv2.resize(image[y1:y2, x1:x2], (w, h), interpolation=cv2.INTER_LINEAR)
     centres, sizes = (people[:, :2] - corner) * gain, people[:, 2:] * gain
@@ -229,9 +232,9 @@ def build(seed: int) -> Any:
 
 
 def train(frames: Path, out: Path, recipe: Recipe, seed: int, progress: Progress = unheard) -> Any:
-    """Trains on the frames in the folder and gives the averaged network; goes on from `out/last.pt` where there is one.
+    """Trains on the frames in the folder and gives the averaged network.
 
-    Raises OtherRunError where that is of another recipe or seed.
+    It goes on from `out/last.pt` where there is one. Raises OtherRunError where that is of another recipe or seed.
     """
     network = build(seed)
     from ultralytics.utils.torch_utils import ModelEMA
@@ -328,7 +331,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def export(network: Any, path: Path, *, shift: float = 0.0) -> None:
-    """Writes the network as ONNX with a free batch and input size; `shift` is added to every score's logit."""
+    """Writes the network as ONNX with a free batch and input size. `shift` is added to every score's logit."""
     network = copy.deepcopy(network).cpu().float().eval()
     network.fuse(verbose=False)
     head = network.model[-1]
@@ -362,7 +365,7 @@ def export(network: Any, path: Path, *, shift: float = 0.0) -> None:
 
 
 def look(path: Path, frames: Path) -> list[Matched]:
-    """What the exported detector finds in the labelled frames of a folder; people under LEAST_HEIGHT do not count."""
+    """What the exported detector finds in the labelled frames of a folder. People under LEAST_HEIGHT do not count."""
     detector = OnnxDetector(path, score=0.01)
     images = sorted((frames / "images").glob("*.jpg"))
     results = []
@@ -379,7 +382,7 @@ def look(path: Path, frames: Path) -> list[Matched]:
 
 
 def best_score(frames: Sequence[Matched]) -> float:
-    """The score at which the harmonic mean of precision and recall is highest; 0.5 where nothing right is found."""
+    """The score at which the harmonic mean of precision and recall is highest, 0.5 where nothing right is found."""
     scores = np.concatenate([np.zeros(0, np.float32), *(part.scores for part in frames)])
     right = np.concatenate([np.zeros(0, bool), *(part.right for part in frames)])
     if not right.any():
@@ -446,7 +449,7 @@ above are often missed.
 
 
 def make(out: Path, name: str, recipe: Recipe, seed: int, progress: Progress = unheard) -> Path:
-    """Renders what is missing, trains, exports and writes the card; gives the ONNX file."""
+    """Renders what is missing, trains, exports and writes the card. Gives the ONNX file."""
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     render(out / "frames", recipe.frames, seed, recipe, progress)

@@ -4,8 +4,8 @@ For a machine with a GPU and many cores, rented for minutes. Processes render pe
 all the time, and the encoder learns from those who are there. The loss is that of `deploy.models.base`, and no real
 picture is used here either. The learning rate follows the clock: it is zero when the time is over.
 
-RUN gets `large.safetensors` and `figures.json`, from the first minute on and anew each minute, `log.jsonl`, then
-`large.onnx` and the card `large.md`. Where the weights are there, the same command only exports them.
+RUN gets `large.safetensors` and `figures.json`, from the first minute on and anew each minute. It gets `log.jsonl`,
+then `large.onnx` and the card `large.md`. Where the weights are there, the same command only exports them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ENDING = 0.05  # share of the minutes for the last validation and the files
 SAVE_SECONDS = 60.0
 LOG_EVERY = 50  # steps
 LEARNING_RATE = 3e-3  # at its highest
-MOST_GRADIENT = 5.0  # norm; one odd batch must not spoil a run that can't be repeated
+MOST_GRADIENT = 5.0  # norm. One odd batch must not spoil a run that can't be repeated
 WAIT_SECONDS = 0.05  # for people
 
 
@@ -81,7 +81,7 @@ class Recipe:
 
 CROWD = Groups(count=260, people=96, styles=8, shots=2, height=160, width=80)
 RECIPES = {
-    # 0.55 of base's speed, so that a core embeds 300 crops/s; its last two stages are nearly as wide as WIDE's.
+    # 0.55 of base's speed, so that a core embeds 300 crops/s. Its last two stages are nearly as wide as WIDE's.
     "quick": Recipe(CROWD, EncoderConfig(channels=(16, 32, 80, 192, 320)), people_a_part=32),
     "large": Recipe(CROWD, WIDE, people_a_part=32),
     "tiny": Recipe(
@@ -193,7 +193,7 @@ def learning_rate(share: float) -> float:
 
 @dataclass
 class Course:
-    """How far a run is; all times are seconds since it began."""
+    """How far a run is. All times are seconds since it began."""
 
     begun: float = dataclasses.field(default_factory=time.monotonic)
     first: float | None = None
@@ -296,7 +296,7 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
 
 
 def make_optimiser(network: Training) -> torch.optim.Optimizer:
-    """AdamW; kernels decay, biases and norms do not."""
+    """AdamW. Kernels decay, biases and norms do not."""
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     undecayed = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": undecayed, "weight_decay": 0.0}]
@@ -306,7 +306,7 @@ def make_optimiser(network: Training) -> torch.optim.Optimizer:
 def step(
     network: Training, optimiser: torch.optim.Optimizer, pool: Pool, batch: Tensor, rate: float, seed: int
 ) -> Tensor:
-    """Learns from a batch; gives its two losses (2,), still on the device."""
+    """Learns from a batch. Gives its two losses (2,), still on the device."""
     config = network.encoder.config
     for group in optimiser.param_groups:
         group["lr"] = rate
@@ -322,7 +322,7 @@ def step(
 
 
 def validate(encoder: Encoder, pool: Pool) -> RetrievalScores | None:
-    """People of the group held out against each other, across cameras; None where it is not rendered."""
+    """People of the group held out against each other, across cameras. None where it is not rendered."""
     if HELD_OUT not in pool.present:
         return None
     crop = torch.arange(HELD_OUT * pool.groups.crops, (HELD_OUT + 1) * pool.groups.crops)
@@ -333,7 +333,7 @@ def validate(encoder: Encoder, pool: Pool) -> RetrievalScores | None:
 
 
 def tell_new(lost: list[str], reported: list[str]) -> list[str]:
-    """Warns of each renderer that was lost since the last look; the training goes on without it."""
+    """Warns of each renderer that was lost since the last look. The training goes on without it."""
     for message in lost:
         if message not in reported:
             errors.print(f"Warning: {message}; the others go on", markup=False, soft_wrap=True)
@@ -343,7 +343,7 @@ def tell_new(lost: list[str], reported: list[str]) -> list[str]:
 def figures(
     course: Course, recipe: Recipe, pool: Pool, rendered: int, encoder: Encoder, scores: RetrievalScores | None
 ) -> dict[str, Any]:
-    """What `figures.json` tells; `rendered` are the groups of this run alone."""
+    """What `figures.json` tells. `rendered` are the groups of this run alone."""
     training, groups = len(pool.training()), recipe.groups
     machine = torch.cuda.get_device_name() if pool.flat.is_cuda else f"{platform.machine()} CPU"
     crops = training * groups.crops

@@ -1,7 +1,7 @@
 """From each format of the record to the next, by Alembic: a file a format in `versions`.
 
 Formats 1 to 3 were SQLite's alone and stand in its `user_version`. From 4 on, Alembic's own table names the format, in
-both dialects. A new record is made at once in the newest format; a test holds that both ways end in the same tables.
+both dialects. A new record is made at once in the newest format. A test holds that both ways end in the same tables.
 """
 
 from __future__ import annotations

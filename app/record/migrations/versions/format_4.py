@@ -1,4 +1,4 @@
-"""Format 4: in the record what stood in `adapt/held-back.json`; indexes for erasing; no views.
+"""Format 4: in the record what stood in `adapt/held-back.json`, indexes for erasing, no views.
 
 `user_version` follows for older programs: they refuse what they can't read.
 """
