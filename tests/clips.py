@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 COLOURS = ((220, 40, 40), (40, 90, 230), (240, 220, 60), (250, 120, 20), (160, 50, 200), (60, 220, 220))  # RGB
-BIT = 8  # pixels; the side of one square of the number, large enough to survive lossy codecs
+BIT = 8  # pixels: the side of one square of the number, large enough to survive lossy codecs
 BITS = 12
 
 Boxes = Sequence[Sequence[float]]  # of one frame: x1 y1 x2 y2 pixels
@@ -31,7 +31,7 @@ class Clip:
 
 
 def moving_boxes(frames: int, size: tuple[int, int] = (160, 128), count: int = 2) -> list[NDArray[np.float32]]:
-    """`count` boxes that wander to and fro, each in its own row below the frame number; per frame `(count, 4)`."""
+    """`count` boxes that wander to and fro, each in its own row below the frame number. Per frame `(count, 4)`."""
     width, height = size
     box_width, box_height = width // 8, (height - BIT) // (count + 1)
     per_frame = []
@@ -39,8 +39,8 @@ def moving_boxes(frames: int, size: tuple[int, int] = (160, 128), count: int = 2
         boxes = []
         for number in range(count):
             reach = width - box_width
-            place = (index * (2 + number) + number * width // 3) % (2 * reach)
-            x = min(place, 2 * reach - place)
+            travelled = (index * (2 + number) + number * width // 3) % (2 * reach)
+            x = min(travelled, 2 * reach - travelled)
             y = BIT + 2 + number * (box_height + 2)
             boxes.append((x, y, x + box_width, y + box_height))
         per_frame.append(np.array(boxes, np.float32).reshape(-1, 4))
@@ -48,7 +48,7 @@ def moving_boxes(frames: int, size: tuple[int, int] = (160, 128), count: int = 2
 
 
 def draw_frame(index: int, boxes: Boxes | NDArray[np.float32], size: tuple[int, int] = (160, 128)) -> NDArray[np.uint8]:
-    """The picture of frame `index`: `(H, W, 3)` RGB; box k is filled with `COLOURS[k % 6]`."""
+    """The picture of frame `index`: `(H, W, 3)` RGB. Box k is filled with `COLOURS[k % 6]`."""
     width, height = size
     coarse = np.random.default_rng(7).integers(70, 180, (height // 16 + 2, width // 16 + 2, 3), dtype=np.uint8)
     image = np.array(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -87,7 +87,7 @@ def render_clip(
 
     Args:
         boxes: the boxes of each frame, or how many frames to fill with `moving_boxes`.
-        times: seconds of each frame, for a variable frame rate; default k/fps.
+        times: seconds of each frame, for a variable frame rate, by default k/fps.
         offset: seconds added to all times, as if the video began later than its container.
         container: libav's name of the format, where the suffix should not choose it.
         rotation: degrees counter-clockwise by which a player must turn the pictures to show them upright.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-# Tests run side by side, a process a core, and more threads would wait for each other; what tests start inherits it.
+# Tests run side by side, a process a core, and more threads would wait for each other. What tests start inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Weights and footage that are no part of the repository, in a folder beside it; skips where it is absent."""
+    """Weights and footage that are no part of the repository, in a folder beside it. Skips where it is absent."""
     folder = Path(__file__).parents[2] / "shared"
     if not folder.is_dir():
         pytest.skip("no folder of shared data beside the repository")

@@ -28,15 +28,15 @@ UNWANTED = ("utils.py", "common", "core", "helpers.py")
 
 def modules(floor: str) -> dict[str, Path]:
     """Module name → file, of all of a floor."""
-    found = {}
+    files = {}
     for path in sorted((ROOT / floor).rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        found[name.removesuffix(".__init__")] = path
-    return found
+        files[name.removesuffix(".__init__")] = path
+    return files
 
 
 def imports(path: Path, *, also_late: bool) -> set[str]:
-    """Full names of what a file imports; with `also_late`, inside of functions too."""
+    """Full names of what a file imports. With `also_late`, inside of functions too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names: set[str] = set()
     for node in ast.walk(tree) if also_late else tree.body:
@@ -95,8 +95,8 @@ def test_no_circles_between_files() -> None:
     files = {name: path for floor in FLOORS for name, path in modules(floor).items()}
     needs: dict[str, set[str]] = {}
     for name, path in files.items():
-        found = imports(path, also_late=False)
-        needs[name] = {full if full in files else full.rpartition(".")[0] for full in found} & set(files) - {name}
+        imported = imports(path, also_late=False)
+        needs[name] = {full if full in files else full.rpartition(".")[0] for full in imported} & set(files) - {name}
     done: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:

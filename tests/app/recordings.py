@@ -39,7 +39,7 @@ def footage_of(path: Path, start: float = START) -> Footage:
 
 
 def decode(path: Path, **options: Any) -> list[Frame]:
-    """All frames; the film must be without problems."""
+    """All frames of a film that must be without problems."""
     with open_footage(footage_of(path), **options) as decoder:
         frames = list(decoder)
     assert decoder.problems == []

@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[2]
 SIZE = (240, 136)  # px
 START = 1795185000.0  # 2026-11-20T14:30:00Z
 CREATED = "2026-11-20T14:30:00Z"
-PERSON = (28, 58)  # px: wide and high; tall enough for a tracklet
+PERSON = (28, 58)  # px: wide and high. Tall enough for a tracklet
 
 Truth = list[NDArray[np.float32]]  # per frame (N, 4) x1 y1 x2 y2
 
-# `python -m app.ingest` with small chunks; with a pause a frame it can be met in the middle of its work.
+# `python -m app.ingest` with small chunks. With a pause a frame it can be met in the middle of its work.
 DRIVER = """
 import sys, time
 import app.ingest, app.engine.ingest, app.engine.tracking, app.terminal
@@ -102,7 +102,7 @@ def write_detections(path: Path, truth: Truth | Clip, *, seed: int = 1, jitter: 
 def three_cameras(folder: Path) -> World:
     """gate: 40 pictures, 10 a second. hall: a film of 75 frames, 25 a second. yard: two films, 75 and 60 frames.
 
-    Two people are in each. All begins at `START`; the second film of the yard follows the first without a gap.
+    Two people are in each. All begins at `START`. The second film of the yard follows the first without a gap.
     """
     videos, detections = folder / "videos", folder / "detections"
     (videos / "yard").mkdir(parents=True)
@@ -168,7 +168,7 @@ def _env() -> dict[str, str]:
 
 
 def dump(site: Path, *, without: Callable[[str, str], bool] = lambda table, column: False) -> dict[str, list[str]]:
-    """Every row of every table of a site's record as text, sorted; where footage lies, and when, is left out."""
+    """Every row of every table of a site's record as text, sorted. Where footage lies, and when, is left out."""
     return {
         table: sorted(
             repr(
@@ -191,7 +191,7 @@ def bytes_of(folder: Path) -> bytes:
 
 
 def frames_done(site: Path) -> int:
-    """Frames that the record of a site, perhaps still being written, says were done; 0 where there is none yet."""
+    """Frames that a site's record, perhaps still being written, says were done. 0 where there is none yet."""
     if not any((site / name).exists() for name in (FILE, STORE)):
         return 0
     try:

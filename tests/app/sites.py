@@ -28,7 +28,7 @@ def jpeg(rng: np.random.Generator, person: int, camera: int, picture: int) -> by
 
 
 def add_version(path: Path, name: str) -> ModelRecord:
-    """One more version of a site's encoder, with the files of the base; it has embedded nothing and does not serve."""
+    """One more version of a site's encoder, with the files of the base. It has embedded nothing and does not serve."""
     with Site.open_to_write(path) as site:
         shutil.copytree(folder_of(site, BASE), folder_of(site, name))
         site.add_model(replace(find(site, BASE), name=name, status="refused", reason="a copy", serving=False))
@@ -38,10 +38,10 @@ def add_version(path: Path, name: str) -> ModelRecord:
 def figure_site(
     path: Path, *, people: int = 16, cameras: int = 3, pieces: int = 2, crops: int = 4, day: int = 0, first: int = 0
 ) -> dict[int, int]:
-    """Writes a site, or one more day of it; returns who each tracklet shows.
+    """Writes a site, or one more day of it, and returns who each tracklet shows.
 
-    Person p enters camera 0 at second 10 · p, two at a time, is there in `pieces` tracklets, and goes on to the next
-    camera `WAY` seconds later.
+    Person p enters camera 0 at second 10 · p, two at a time. Each is there in `pieces` tracklets, and goes on to the
+    next camera `WAY` seconds later.
     """
     rng = np.random.default_rng([people, cameras, day])
     who: dict[int, int] = {}

@@ -125,7 +125,7 @@ def test_a_pair_at_once_with_a_kill_of_either(
 
 
 def whole(path: Path, stage: Stage, done: set[str]) -> None:
-    """Nothing is lost, nothing doubled, nothing half; who was erased is nowhere."""
+    """Nothing is lost, nothing doubled, nothing half. Who was erased is nowhere."""
     with Site.open_to_write(path) as site:
         assert list(damage(site)) == []
         table = site.tracklet_table()

@@ -90,7 +90,7 @@ def expected(uninterrupted: Path) -> Contents:
 
 
 def ingest_here(world: World, site: Path) -> dict[str, CameraReport]:
-    """The same work in this process; its report by camera."""
+    """Does the same work in this process, and returns its report by camera."""
     report = app.engine.ingest.ingest(world.videos, site, detector=world.detector, who="test")
     return {camera.camera: camera for camera in report.cameras}
 
@@ -299,7 +299,7 @@ def test_nothing_to_ingest_is_exit_2_and_makes_no_site(tmp_path: Path, world: Wo
     videos = tmp_path / "videos"
     make(videos)
     done = ingest(World(videos, world.detections), tmp_path / "site")
-    if videos.is_file():  # a single file is a camera; what is wrong with it is recorded
+    if videos.is_file():  # a single file is a camera. What is wrong with it is recorded
         assert done.returncode == 1 and sentence in done.stdout
     else:
         assert (done.returncode, done.stdout) == (2, "")
@@ -311,7 +311,7 @@ def test_nothing_to_ingest_is_exit_2_and_makes_no_site(tmp_path: Path, world: Wo
 
 
 def without_rights(*command: object) -> subprocess.CompletedProcess[str]:
-    """The same command bound by permissions, as root is not; skips where root can't give that right away."""
+    """The same command bound by permissions, as root is not. Skips where root can't give that right away."""
 
     def bound() -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -367,7 +367,7 @@ MODEL = sum((ROOT / "deploy" / "models" / f"base.{kind}").stat().st_size for kin
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A disk of this size mounted at a folder; skips where that can't be done."""
+    """A disk of this size mounted at a folder. Skips where that can't be done."""
     folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:

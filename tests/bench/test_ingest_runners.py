@@ -1,4 +1,4 @@
-"""Each runner goes through the footage and says how fast; the naive loop decodes what its model says."""
+"""Each runner goes through the footage and says how fast. The naive loop decodes what its model says."""
 
 from __future__ import annotations
 

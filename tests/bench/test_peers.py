@@ -1,4 +1,4 @@
-"""Peers get the stream as it was written; those that are not installed are left out."""
+"""Peers get the stream as it was written. Those that are not installed are left out."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small and a tiny set, and a tiny encoder with random weights."""
     folder = tmp_path_factory.mktemp("train")
     figures.market(folder / "small", people=20, tested=16, frames=3)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def crowd(
     people: int = 40, *, cast: float = 0.0, noise: float = 0.9
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Embeddings, cameras and people: six tracklets of each in three cameras; `cast`: what a camera adds to all."""
+    """Embeddings, cameras and people: six tracklets of each in three cameras. `cast`: what a camera adds to all."""
     rng = np.random.default_rng([3, people])
     looks, marks = rng.standard_normal((people, 32)), rng.standard_normal((3, 32))
     person, camera = np.repeat(np.arange(people), 6), np.tile([0, 0, 1, 1, 2, 2], people)

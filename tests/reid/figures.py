@@ -12,12 +12,12 @@ HEIGHT, WIDTH = 64, 32
 CAMERAS = 3
 
 
-def figure(rng: np.random.Generator, person: int, camera: int, place: int) -> NDArray[np.uint8]:
+def figure(rng: np.random.Generator, person: int, camera: int, background: int) -> NDArray[np.uint8]:
     """(64, 32, 3) RGB: hair, shirt, trousers and perhaps a bag, in a camera's light, before a place's background."""
     who = np.random.default_rng([1, person])
     hair, shirt, trousers, bag = who.uniform(0, 255, (4, 3))
     has_bag, waist = who.random() < 0.5, who.uniform(28, 38)
-    where = np.random.default_rng([2, camera, place])
+    where = np.random.default_rng([2, camera, background])
     picture = np.empty((HEIGHT, WIDTH, 3))
     picture[:] = np.random.default_rng([3, camera]).uniform(60, 200, 3) + where.normal(0, 25, 3)
     picture[:, : where.integers(4, 28)] += where.normal(0, 30, 3)
@@ -42,7 +42,7 @@ def market(folder: Path, *, people: int = 24, tested: int = 16, frames: int = 4,
             for piece in range(2):
                 part = "bounding_box_train" if person <= people else ("query", "bounding_box_test")[piece]
                 for frame in range(frames if part != "query" else 1):
-                    picture = figure(rng, person, camera, place=person * 2 + piece)
+                    picture = figure(rng, person, camera, background=person * 2 + piece)
                     name = f"{person:04d}_c{camera}s{piece + 1}_{1000 * person + 25 * frame:06d}_01.jpg"
                     path = folder / part / name
                     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ CAMERAS = 4
 
 
 def crowd(count: int = 41, width: int = 7) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features and cameras; camera 2 has nobody."""
+    """Features and cameras. Camera 2 has nobody."""
     rng = np.random.default_rng([3, count])
     camera = rng.choice([0, 1, 3], count)
     return torch.from_numpy(rng.normal(1, 1, (count, width)).astype(np.float32)), torch.from_numpy(camera)

@@ -1,4 +1,4 @@
-"""Calibration on similarities of known distribution and generated tracklets; metrics against plain transcriptions."""
+"""Calibration on similarities of known distribution and generated tracklets. Metrics against plain transcriptions."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_false_alarms_are_about_as_promised() -> None:
 
 
 def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_would_say() -> None:
-    """Half of the people are on the site; the others ask. One in twenty on it was not joined to itself."""
+    """Half of the people are on the site, and the others ask. One in twenty on it was not joined to itself."""
     halves, camera, person, _ = tracklets(people=300, cameras=2)
     here = person < 150
     rows = halves.sum(1) / np.linalg.norm(halves.sum(1), axis=1, keepdims=True)

@@ -97,15 +97,15 @@ def test_a_group_runs_one_of_its_commands(monkeypatch: pytest.MonkeyPatch, capsy
 def test_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     @dataclass
     class Result:
-        place: Path
+        model: Path
         score: float
 
     command.print_json(Result(Path("a"), 0.5))
-    assert json.loads(capsys.readouterr().out) == {"place": "a", "score": 0.5}
+    assert json.loads(capsys.readouterr().out) == {"model": "a", "score": 0.5}
 
 
 def test_the_library_needs_neither_typer_nor_rich() -> None:
-    """Machines that only train have torch but not these; the commands alone may ask for them."""
+    """Machines that only train have torch but not these. The commands alone may ask for them."""
     files = sorted((ROOT / "reid").rglob("*.py"))
     commands = {path for path in files if "from reid.command import" in path.read_text("utf-8")}
     names = {

@@ -18,7 +18,7 @@ PEOPLE, CAMERAS, WIDTH = 60, 3, 32
 
 @dataclass(frozen=True)
 class Scene:
-    """Crops of everybody in every camera; two by two they walk side by side."""
+    """Crops of everybody in every camera. Two by two they walk side by side."""
 
     rows: NDArray[np.float32]
     tracklet: NDArray[np.int64]

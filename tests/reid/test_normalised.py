@@ -19,10 +19,10 @@ from reid.normalised import normalised
 def test_rows_get_length_1_along_the_last_axis(shape: tuple[int, ...], kind: type[np.floating]) -> None:
     rows = np.random.default_rng(0).standard_normal(shape).astype(kind)
     before = rows.copy()
-    found = normalised(rows)
-    assert found.dtype == np.float32 and found.shape == shape
+    unit_rows = normalised(rows)
+    assert unit_rows.dtype == np.float32 and unit_rows.shape == shape
     expected = functional.normalize(torch.from_numpy(rows.astype(np.float64)), dim=-1).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(unit_rows, expected, atol=1e-6)
     np.testing.assert_array_equal(rows, before)
 
 

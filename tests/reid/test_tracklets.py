@@ -20,7 +20,7 @@ CAMERAS = ("hall", "gate", "hall", "gate", "hall", "yard")
 
 
 def crop(tracklet: int, frame: int) -> np.ndarray:
-    """One colour that tells tracklet and frame; the size wanted, so that nothing is resized."""
+    """One colour that tells tracklet and frame. It has the size wanted, so that nothing is resized."""
     return np.full((H, W, 3), (10 * tracklet, frame, 200), np.uint8)
 
 

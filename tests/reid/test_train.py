@@ -23,12 +23,20 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: Any) -> int:
 
 
 def test_the_command_prints_its_result(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["--data", f"market1501:{place / 'tiny'}", "--method", "eea", "--protocol", "oracle-tracklets", "--json"]
-    asked += ["--init", place / "tiny.safetensors", "--epochs", 2, "--seed", 3, "--out", tmp_path / "run"]
-    asked += ["--set", "recipe.batch=24", "--set", "threshold=fixed"]
-    assert command(monkeypatch, *asked) == 0
+    arguments = [
+        "--data",
+        f"market1501:{data_folder / 'tiny'}",
+        "--method",
+        "eea",
+        "--protocol",
+        "oracle-tracklets",
+        "--json",
+    ]
+    arguments += ["--init", data_folder / "tiny.safetensors", "--epochs", 2, "--seed", 3, "--out", tmp_path / "run"]
+    arguments += ["--set", "recipe.batch=24", "--set", "threshold=fixed"]
+    assert command(monkeypatch, *arguments) == 0
     result = json.loads(capsys.readouterr().out)
     keys = ["method", "protocol", "epochs", "seconds", "images_per_second", "start", "final", "model"]
     assert list(result) == keys
@@ -37,9 +45,9 @@ def test_the_command_prints_its_result(
     assert list(result["start"]) == list(result["final"]) == scores
     assert result["final"]["queries"] == 9 and result["final"]["gallery"] == 18
     assert load_encoder(Path(result["model"])).config.dimensions == 64
-    assert command(monkeypatch, *asked) == 0  # done: the same again, at once
+    assert command(monkeypatch, *arguments) == 0  # done: the same again, at once
     assert json.loads(capsys.readouterr().out) == result
-    assert command(monkeypatch, *asked, "--set", "scale=20.0") == 2
+    assert command(monkeypatch, *arguments, "--set", "scale=20.0") == 2
     said = capsys.readouterr().err
     assert "config.scale" in said and "20.0" in said and str(tmp_path / "run") in said.replace("\n", "")
 
@@ -71,14 +79,18 @@ def test_the_command_prints_its_result(
 def test_what_can_not_start_says_so_in_one_sentence(
     wrong: dict[str, str],
     said: str,
-    place: Path,
+    data_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    asked = {"--data": f"market1501:{place / 'tiny'}", "--method": "eea", "--init": str(place / "tiny.safetensors")}
-    asked |= {"--epochs": "1", "--out": str(tmp_path / "run"), "--set": "recipe.batch=24"} | wrong
-    assert command(monkeypatch, *(word for pair in asked.items() for word in pair)) == 2
+    options = {
+        "--data": f"market1501:{data_folder / 'tiny'}",
+        "--method": "eea",
+        "--init": str(data_folder / "tiny.safetensors"),
+    }
+    options |= {"--epochs": "1", "--out": str(tmp_path / "run"), "--set": "recipe.batch=24"} | wrong
+    assert command(monkeypatch, *(word for pair in options.items() for word in pair)) == 2
     printed = capsys.readouterr()
     assert said in " ".join(printed.err.split())
     assert printed.err.count("Error: ") == 1 and "Traceback" not in printed.err

@@ -63,8 +63,8 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(
 
 def test_two_writers_of_one_path_never_share_a_part(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
-    with whole_file(path) as one:
-        one.write_text("one")
+    with whole_file(path) as part:
+        part.write_text("one")
         with whole_file(path) as other:
             other.write_text("other")
         assert path.read_text() == "other"

@@ -19,7 +19,7 @@ def detections(
 
 
 def walkers(people: int, frames: int, seed: int) -> list[Detections]:
-    """Random walks that cross, with misses, weak scores and false boxes; the order of boxes changes every frame."""
+    """Random walks that cross, with misses, weak scores and false boxes. The order of boxes changes every frame."""
     rng = np.random.default_rng(seed)
     centres, speed = rng.uniform(0, 600, (people, 2)), rng.normal(0, 4, (people, 2))
     stream = []

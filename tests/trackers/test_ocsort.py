@@ -17,7 +17,7 @@ def test_momentum_is_half_along_the_track_and_minus_half_against_it() -> None:
 
 
 def test_people_who_pass_through_each_other_keep_their_direction() -> None:
-    """In frame 30 their boxes are the same; before and after it direction tells them apart."""
+    """In frame 30 their boxes are the same. Before and after it direction tells them apart."""
     tracker = OCSort()
     for k in range(60):
         x = 100 + 5 * k

@@ -34,7 +34,7 @@ def walk(
     cutter: TrackletCutter | None = None,
     first: int = 0,
 ) -> tuple[list[Segment], list[Placed]]:
-    """Runs tracks through a cutter; looks: frame and track → appearance."""
+    """Runs tracks through a cutter. looks: frame and track → appearance."""
     cutter = cutter or TrackletCutter(rules or CutRules())
     finished: list[Segment] = []
     placed = []

@@ -51,12 +51,12 @@ def test_halves_are_means_in_the_order_of_time(path: Path) -> None:
     with Site.open(path) as site:
         number = int(site.tracklet_table().ids[0])
         encoder = Counting()
-        ((found, halves),) = embed.embed(embed.read_crops(site, [number]), encoder)
+        ((tracklet_id, halves),) = embed.embed(embed.read_crops(site, [number]), encoder)
         jpegs = [site.crop_jpeg(crop) for crop in site.crops(number)]
-    assert found == number
+    assert tracklet_id == number
     each = [next(embed.embed([(0, [jpeg])], encoder))[1] for jpeg in jpegs]
-    assert all(np.allclose(one[0], one[1]) for one in each)  # a single crop is both halves
-    early = np.mean([one[0] for one in each[:2]], 0)
+    assert all(np.allclose(crop_halves[0], crop_halves[1]) for crop_halves in each)  # a single crop is both halves
+    early = np.mean([crop_halves[0] for crop_halves in each[:2]], 0)
     assert np.allclose(halves[0], early / np.linalg.norm(early), atol=1e-6)
     assert np.allclose(np.linalg.norm(halves, axis=1), 1)
 
@@ -75,8 +75,8 @@ def test_update_does_what_is_missing_and_no_more(path: Path, tmp_path: Path) -> 
         before = encoder.crops
         assert update(site, store, lambda: pytest.fail("nothing is missing")) == 0
         footage = min(store.footages())
-        mine = store.read(footage)
-        store.write(footage, np.r_[mine[0][1:], 999], np.concatenate([mine[1][1:], mine[1][:1]]))
+        stored = store.read(footage)
+        store.write(footage, np.r_[stored[0][1:], 999], np.concatenate([stored[1][1:], stored[1][:1]]))
         assert update(site, store, lambda: encoder) == 1
         assert encoder.crops == before + 4
         again = store.load()
@@ -84,7 +84,7 @@ def test_update_does_what_is_missing_and_no_more(path: Path, tmp_path: Path) -> 
         assert np.allclose(again[1], halves, atol=1e-3)
         store.drop(footage)
         store.write(12345, [1], halves[:1])  # of footage that the site does not know
-        assert update(site, store, lambda: encoder) == len(mine[0])
+        assert update(site, store, lambda: encoder) == len(stored[0])
         assert store.footages() == {int(f) for f in np.unique(site.tracklet_table().footage)}
 
 
@@ -99,8 +99,8 @@ def test_beside_ingest_the_same_as_afterwards(path: Path, tmp_path: Path) -> Non
             embedder.finish(footage)
         embedder.close()
         update(site, later, Counting)
-    for one, other in zip(store.load(), later.load(), strict=True):
-        assert np.array_equal(one, other)
+    for beside, afterwards in zip(store.load(), later.load(), strict=True):
+        assert np.array_equal(beside, afterwards)
 
 
 def test_an_error_of_the_thread_is_raised_where_it_is_closed(path: Path, tmp_path: Path) -> None:

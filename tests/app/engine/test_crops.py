@@ -62,7 +62,7 @@ def test_crops_are_spread_over_the_whole_time_and_at_most_32(frames: int) -> Non
     seconds = (frames - 1) / 25
     assert len(crops) <= MOST and (np.diff(times) > 0).all()
     assert len(crops) >= min(np.ceil(frames / 5), MOST / 2)
-    longest = max(2 * MOMENT, 4 * seconds / MOST)  # a moment is at most 1/16 of the time; two neighbours are two long
+    longest = max(2 * MOMENT, 4 * seconds / MOST)  # a moment is at most 1/16 of the time. Two neighbours are two long
     assert np.diff(times, prepend=0.0, append=seconds).max() < longest + 1e-9
 
 
@@ -71,7 +71,7 @@ def test_each_is_the_best_of_its_moment() -> None:
     scores = rng.uniform(0.2, 0.95, 100)
     overlap, sharpness = rng.uniform(0, 0.4, 100), rng.uniform(5, 400, 100)
     chooser = CropChooser()
-    for frame in range(100):  # 4 s, so no moments are joined; no frame lies on the border of two
+    for frame in range(100):  # 4 s, so no moments are joined. No frame lies on the border of two
         offer(chooser, frame, fps=23.976, score=scores[frame], overlap=overlap[frame], sharpness=sharpness[frame])
     quality = scores * (1 - overlap) * (0.5 + 0.5 * sharpness / (sharpness + 100))
     moments = (np.arange(100) / 23.976 // MOMENT).astype(int)

@@ -14,7 +14,7 @@ from app.engine.pipeline import CAMERAS_AT_ONCE, Decoded, Source, detections
 from deploy.detectors import Frame
 from trackers.detections import Detections
 
-PATIENCE = 20.0  # seconds after which something that should happen is held not to happen; never waited for else
+PATIENCE = 20.0  # seconds until what should happen counts as missing. Only a failing test waits so long
 
 
 class Detector:
@@ -172,8 +172,8 @@ def test_a_source_is_never_far_ahead_of_the_caller(batch: int) -> None:
             decoded += 1
             yield Decoded(1, frame(1, index))
 
-    # Two batches wait for the detector and one is in it; two more and the one being yielded wait for the caller; one
-    # frame is in the hands of the decoding thread.
+    # Two batches wait for the detector and one is in it. Two more and the one being yielded wait for the caller.
+    # One frame is in the hands of the decoding thread.
     most = 6 * batch + 1
     with closing(detections([source], Detector(batch))) as stream:
         for taken in range(1, 60):

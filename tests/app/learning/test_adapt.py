@@ -1,4 +1,4 @@
-"""A site teaches itself: what is trained, judged and deployed; killed anywhere, the old model goes on serving."""
+"""A site teaches itself: what is trained, judged and deployed. Killed anywhere, the old model goes on serving."""
 
 from __future__ import annotations
 
@@ -155,9 +155,9 @@ def found_again(path: Path, model: str, who: dict[int, int]) -> float:
         ids, rows = store_of(site, model).load_whole()
         table = site.tracklet_table()
     camera = table.cameras[np.searchsorted(table.ids, ids)]
-    mine = np.isin(ids, list(who))
-    people = np.array([who[one] for one in ids[mine].tolist()])
-    everyone = Embeddings(torch.from_numpy(rows[mine].astype(np.float32)), people, camera[mine])
+    listed = np.isin(ids, list(who))
+    people = np.array([who[tracklet_id] for tracklet_id in ids[listed].tolist()])
+    everyone = Embeddings(torch.from_numpy(rows[listed].astype(np.float32)), people, camera[listed])
     return evaluate_retrieval(everyone, everyone).mAP
 
 
@@ -254,7 +254,7 @@ MOMENTS = {
 
 
 def erased_at(monkeypatch: pytest.MonkeyPatch, path: Path, moment: str) -> list[int]:
-    """Erases a tracklet that is learned from, once, when the adaptation has come to a moment; returns it then."""
+    """Erases a tracklet that is learned from, once, at a moment of the adaptation. From then on it is in the list."""
     gone: list[int] = []
 
     def erase() -> None:

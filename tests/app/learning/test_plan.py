@@ -12,8 +12,8 @@ from app.learning.plan import Start, Wishes, fitted
 
 @pytest.mark.parametrize(
     ("tracklets", "minutes", "wishes", "expected"),
-    # `small` learns from an image a second at 128×64 px, and there are 4,000: 5,000 s an epoch; 2.25 times as much
-    # where crops are larger, and twice as much with `large`.
+    # `small` learns from an image a second at 128×64 px. There are 4,000 of them: 5,000 s an epoch.
+    # It takes 2.25 times as much where crops are larger, and twice as much with `large`.
     [
         (1000, 7_000.0, {}, ("large", 12, (192, 96), 16)),
         (1000, 3_500.0, {}, ("large", 12, (128, 64), 16)),
@@ -33,7 +33,7 @@ def test_start_epochs_and_crops_are_as_the_time_allows(
 ) -> None:
     asked_for = Wishes(minutes=minutes, **wishes)
     crops = np.full(tracklets, 4000 // tracklets)
-    start, *found = fitted(crops, [Start("large", (128, 64), 0.5), Start("small", (128, 64), 1.0)], asked_for)
-    assert (start.name, *found[:3]) == expected
+    start, *plan = fitted(crops, [Start("large", (128, 64), 0.5), Start("small", (128, 64), 1.0)], asked_for)
+    assert (start.name, *plan[:3]) == expected
     if not wishes:  # what has learned from larger crops is not asked for smaller ones
         assert fitted(crops, [Start("v1", (192, 96), 1.0)], asked_for)[2] == (192, 96)

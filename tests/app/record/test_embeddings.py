@@ -21,7 +21,7 @@ def halves(count: int, seed: int = 0, width: int = 16) -> np.ndarray:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Embeddings:
-    """Footage 1 with tracklets 3, 5, 9; footage 2 with 4, 7; footage 3 with none."""
+    """Footage 1 has tracklets 3, 5 and 9. Footage 2 has 4 and 7. Footage 3 has none."""
     embeddings = Embeddings(tmp_path / "site" / "embeddings" / "base")
     embeddings.write(1, [9, 3, 5], halves(3, 1))
     embeddings.write(2, [4, 7], halves(2, 2))

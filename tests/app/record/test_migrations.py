@@ -1,7 +1,8 @@
-"""Sites of earlier formats are taken over without loss; both ways to the newest format end in the same tables.
+"""Sites of earlier formats are taken over without loss. Both ways to the newest format end in the same tables.
 
-`format_3` is a site that version 0.1.0 made in November 2026: 24 tracklets of six figures in two cameras, merged,
-corrected, asked and divided for learning. Its encoder's files, which are those of the box, were left out.
+`format_3` is a site that version 0.1.0 made in November 2026. It has 24 tracklets of six figures in two cameras.
+It was merged, corrected, searched and divided for learning. Its encoder's files, which are those of the box, were
+left out.
 """
 
 from __future__ import annotations

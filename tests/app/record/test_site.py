@@ -265,7 +265,7 @@ def test_the_same_film_of_another_camera_is_not_judged_nor_erased(site: Site, tm
 def test_footage_that_others_have_overtaken_starts_anew(site: Site, tmp_path: Path) -> None:
     first, second = footage(tmp_path, "a.mp4"), footage(tmp_path, "b.mp4", start=200.0)
     record = begun(site, first)
-    site.intake.commit(record, chunk(segment(1)), done=False)  # interrupted; then its file is out of reach for a while
+    site.intake.commit(record, chunk(segment(1)), done=False)  # interrupted. Then its file is out of reach for a while
     site.intake.commit(begun(site, second), chunk(segment(2, track=2)), done=True)
     (anew, objection), _ = registered(site, first, second)
     assert (objection, anew.id, anew.status) == (None, record.id, "new")

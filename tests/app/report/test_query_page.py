@@ -28,7 +28,7 @@ VOID = {"meta", "img", "br", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """A page taken apart; fails where elements are not closed as they were opened."""
+    """A page taken apart. It fails where elements are not closed as they were opened."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -28,9 +28,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def all_of(site: Site) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    found = gallery_of(site, "base")
-    assert np.allclose(found.own, plain(site), atol=1e-6)
-    return found.ids, found.drawn
+    gallery = gallery_of(site, "base")
+    assert np.allclose(gallery.own, plain(site), atol=1e-6)
+    return gallery.ids, gallery.drawn
 
 
 def plain(site: Site) -> NDArray[np.float32]:
@@ -49,28 +49,28 @@ def test_before_merging_each_tracklet_stands_for_itself(path: Path) -> None:
 def test_merging_draws_identities_together(path: Path) -> None:
     with Site.create(path) as site:
         merge(site, who="me")
-        found = site.merging()
+        merging = site.merging()
         ids, rows = all_of(site)
         own = plain(site)
-    assert found is not None
-    assert np.array_equal(found.ids, ids)
+    assert merging is not None
+    assert np.array_equal(merging.ids, ids)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
-    size = np.bincount(found.identities)
+    size = np.bincount(merging.identities)
     assert size.max() > 2
     for identity in np.flatnonzero(size):
-        mine = found.identities == identity
-        mean = own[mine].sum(0)
-        wanted = (1 - TOGETHER) * own[mine] + TOGETHER * mean / np.linalg.norm(mean)
-        assert np.allclose(rows[mine], wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
+        members = merging.identities == identity
+        mean = own[members].sum(0)
+        wanted = (1 - TOGETHER) * own[members] + TOGETHER * mean / np.linalg.norm(mean)
+        assert np.allclose(rows[members], wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
 
 
 def test_what_came_or_went_since_the_merging(path: Path) -> None:
     figure_site(path, people=2, cameras=3, day=1, first=50)
     with Site.open_to_write(path) as site:
-        found = site.merging()
+        merging = site.merging()
         ids, rows = all_of(site)
-        assert found is not None
-        new = ~np.isin(ids, found.ids)
+        assert merging is not None
+        new = ~np.isin(ids, merging.ids)
         assert new.sum() == 12
         assert np.allclose(rows[new], plain(site)[new], atol=1e-5)  # by themselves
         gone = int(ids[0])

@@ -22,7 +22,7 @@ def people(count: int, seed: int = 0, width: int = WIDTH) -> np.ndarray:
 
 def brute(ids: np.ndarray, rows: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
     similarity = queries @ rows.T
-    return np.stack([ids[np.lexsort((ids, -one))[:k]] for one in similarity])
+    return np.stack([ids[np.lexsort((ids, -scores))[:k]] for scores in similarity])
 
 
 @pytest.mark.parametrize("threaded_from", [1, 10**6])
@@ -31,27 +31,27 @@ def test_search_is_exact(monkeypatch: pytest.MonkeyPatch, threaded_from: int) ->
     monkeypatch.setattr(module.os, "cpu_count", lambda: 3)
     rows, queries = people(2000), people(50, 1)
     ids = np.sort(np.random.default_rng(0).permutation(5000)[:2000]) + (7 << 32)
-    found = FaissIndex(ids, rows).search(queries, 10)
-    np.testing.assert_array_equal(found.ids, brute(ids, rows, queries, 10))
-    np.testing.assert_allclose(found.similarities, np.sort(queries @ rows.T)[:, :-11:-1], atol=1e-6)
-    assert found.ids.dtype == np.int64 and found.similarities.dtype == np.float32
+    matches = FaissIndex(ids, rows).search(queries, 10)
+    np.testing.assert_array_equal(matches.ids, brute(ids, rows, queries, 10))
+    np.testing.assert_allclose(matches.similarities, np.sort(queries @ rows.T)[:, :-11:-1], atol=1e-6)
+    assert matches.ids.dtype == np.int64 and matches.similarities.dtype == np.float32
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
 def test_a_filter_is_exact(share: float) -> None:
     rows, queries, ids = people(2000), people(20, 1), np.arange(2000) * 3
     among = np.random.default_rng(0).permutation(ids)[: int(share * 2000)]
-    found = FaissIndex(ids, rows).search(queries, 5, np.r_[among, among, -1, 1, 10**12])
+    matches = FaissIndex(ids, rows).search(queries, 5, np.r_[among, among, -1, 1, 10**12])
     kept = np.isin(ids, among)
-    np.testing.assert_array_equal(found.ids, brute(ids[kept], rows[kept], queries, 5))
+    np.testing.assert_array_equal(matches.ids, brute(ids[kept], rows[kept], queries, 5))
 
 
 def test_equals_come_by_id_however_many_there_are() -> None:
     rows = np.repeat(people(3), [200, 5, 200], 0)
     order = np.random.default_rng(0).permutation(405)
-    found = FaissIndex(np.arange(405), rows[order]).search(rows[:1], 30)
-    assert found.ids[0].tolist() == np.flatnonzero(order < 200)[:30].tolist()
-    assert len(set(found.similarities[0].tolist())) == 1
+    matches = FaissIndex(np.arange(405), rows[order]).search(rows[:1], 30)
+    assert matches.ids[0].tolist() == np.flatnonzero(order < 200)[:30].tolist()
+    assert len(set(matches.similarities[0].tolist())) == 1
 
 
 def test_small_empty_and_wrong() -> None:

@@ -38,18 +38,18 @@ app.terminal.run(app.merge.command)
 def test_pieces_become_trajectories_and_people_identities(path: Path, who: People) -> None:
     with Site.create(path) as site:
         report = merge(site, who="me")
-        found = site.merging()
-    assert found is not None
+        merging = site.merging()
+    assert merging is not None
     assert report.tracklets == len(who) == 60
     assert report.identities <= report.trajectories < report.tracklets
-    person = np.array([who[one] for one in found.ids.tolist()])
-    pairs = np.unique(np.stack([found.trajectories, person]), axis=1)
+    person = np.array([who[tracklet_id] for tracklet_id in merging.ids.tolist()])
+    pairs = np.unique(np.stack([merging.trajectories, person]), axis=1)
     assert pairs.shape[1] <= 1.1 * report.trajectories  # hardly any trajectory shows two people
     with Site.open(path) as site:
         camera = site.tracklet_table().cameras
-        for one in np.unique(found.trajectories):
-            assert len(np.unique(camera[found.trajectories == one])) == 1
-        assert np.array_equal(site.tracklet_table().ids, found.ids)
+        for trajectory in np.unique(merging.trajectories):
+            assert len(np.unique(camera[merging.trajectories == trajectory])) == 1
+        assert np.array_equal(site.tracklet_table().ids, merging.ids)
 
 
 def test_merging_again_changes_nothing_and_more_footage_keeps_numbers(path: Path) -> None:
@@ -72,15 +72,15 @@ def test_merging_again_changes_nothing_and_more_footage_keeps_numbers(path: Path
 
 def test_a_persons_word_is_obeyed_and_kept(path: Path, who: People) -> None:
     ids = sorted(who)
-    same = [one for one in ids if who[one] == who[ids[0]]]
-    other = next(one for one in ids if who[one] == who[ids[0]] + 4)
+    same = [tracklet_id for tracklet_id in ids if who[tracklet_id] == who[ids[0]]]
+    other = next(tracklet_id for tracklet_id in ids if who[tracklet_id] == who[ids[0]] + 4)
     with Site.create(path) as site:
         site.correct([Correction("split", same[0], same[-1]), Correction("join", same[0], other)], "me", 1.0)
         for _ in range(2):
             merge(site, who="me")
-            found = site.merging()
-            assert found is not None
-            identity = dict(zip(found.ids.tolist(), found.identities.tolist()))
+            merging = site.merging()
+            assert merging is not None
+            identity = dict(zip(merging.ids.tolist(), merging.identities.tolist()))
             assert identity[same[0]] == identity[other]
             assert identity[same[0]] != identity[same[-1]]
         with pytest.raises(SiteError, match="said to be two people"):

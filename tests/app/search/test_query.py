@@ -1,4 +1,4 @@
-"""From a still, or a tracklet, to ranked answers; every search is noted."""
+"""From a still, or a tracklet, to ranked answers. Every search is noted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.reid.figures import figure
 def still(folder: Path, person: int, camera: int = 1) -> Path:
     """A picture of somebody that the site does not have."""
     path = folder / f"person{person}.png"
-    cv2.imwrite(str(path), figure(np.random.default_rng(77), person, camera, place=999)[:, :, ::-1])
+    cv2.imwrite(str(path), figure(np.random.default_rng(77), person, camera, background=999)[:, :, ::-1])
     return path
 
 
@@ -33,8 +33,8 @@ def test_somebody_is_found_and_ranked_first(path: Path, who: People, tmp_path: P
     right = []
     with Site.create(path) as site:
         for person in range(10):
-            asked = read_still(still(tmp_path, person))
-            report, picture = query(site, asked, Wish(top=6), whole=True, who="me")
+            query_still = read_still(still(tmp_path, person))
+            report, picture = query(site, query_still, Wish(top=6), whole=True, who="me")
             (answer,) = report.people
             assert [m.similarity for m in answer.matches] == sorted(
                 (m.similarity for m in answer.matches), reverse=True
@@ -74,20 +74,20 @@ def test_a_tracklet_finds_neither_itself_nor_who_was_beside_it(path: Path, who: 
     with Site.create(path) as site:
         report, picture = query(site, number, Wish(top=1000), who="me")
         beside = {int(b) for a, b in site.cannot_link() if a == number} | {number}
-        found = {match.tracklet for match in report.people[0].matches}
-        assert found == set(who) - beside
+        tracklet_ids = {match.tracklet for match in report.people[0].matches}
+        assert tracklet_ids == set(who) - beside
         assert view(site, report, picture).still.ndim == 3
         with pytest.raises(SiteError, match="no tracklet 5"):
             query(site, 5, who="me")
         notes = site.audit()
     assert notes[-1].details["still"] == f"tracklet {number}"
-    assert set(notes[-1].details["results"]) == found
+    assert set(notes[-1].details["results"]) == tracklet_ids
 
 
 def test_the_query_command(path: Path, tmp_path: Path) -> None:
-    asked = still(tmp_path, 2)
+    still_path = still(tmp_path, 2)
     report, sheet = tmp_path / "found.html", tmp_path / "found.png"
-    done = run("-m", "app.query", asked, "--site", path, "--whole", "--json", "--report", report, "--sheet", sheet)
+    done = run("-m", "app.query", still_path, "--site", path, "--whole", "--json", "--report", report, "--sheet", sheet)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert len(answer["people"][0]["matches"]) == 20
@@ -111,9 +111,9 @@ def test_the_verdict_is_the_same_however_many_are_shown(path: Path, tmp_path: Pa
     with Site.open_to_write(path) as site:
         merge(site, who="me")
         for person in range(6):
-            asked = read_still(still(tmp_path, person))
+            query_still = read_still(still(tmp_path, person))
             answers = [
-                query(site, asked, Wish(top=top, rerank=rerank), whole=True, who="me")[0].people[0]
+                query(site, query_still, Wish(top=top, rerank=rerank), whole=True, who="me")[0].people[0]
                 for top in (1, 3, 20)
                 for rerank in (False, True)
             ]

@@ -64,7 +64,7 @@ def png(width: int, height: int, pixels: bytes, *more: bytes) -> bytes:
 
 
 def tiff(entries: Sequence[tuple[int, int]], data: bytes) -> bytes:
-    """A little-endian TIFF of LONG entries; a value of -1 stands for where the data lies."""
+    """A little-endian TIFF of LONG entries. A value of -1 stands for where the data lies."""
     at = 8 + 2 + 12 * len(entries) + 4
     rows = b"".join(struct.pack("<HHII", tag, 4, 1, at if value < 0 else value) for tag, value in entries)
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + rows + struct.pack("<I", 0) + data
@@ -230,7 +230,7 @@ def test_bombs_are_refused_before_they_go_off(name: str, tmp_path: Path) -> None
     before = getrusage(RUSAGE_SELF).ru_maxrss
     with pytest.raises(StillError, match=r"more than the 50 megapixels|is damaged"):
         read_still(path)
-    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 50_000  # kB; each would take more than a gigabyte
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 50_000  # kB. Each would take more than a gigabyte
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp", "gif", "bmp", "avif", "tiff, tiles", "ppm"])

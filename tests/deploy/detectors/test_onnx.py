@@ -193,7 +193,7 @@ def test_yolox_decoding_is_that_of_the_paper_anchor_by_anchor() -> None:
 
 @pytest.mark.parametrize("kind", ["yolox", "yolov5", "yolov8"])
 def test_only_people_stay(tmp_path: Path, kind: str) -> None:
-    """A dog, a person with a more likely dog, and a person; persons are the second class here."""
+    """A dog, a person with a more likely dog, and a person. Persons are the second class here."""
     answer = answer_of(kind, [])
     rows = answer.T if kind == "yolov8" else answer
     first = 4 if kind == "yolov8" else 5

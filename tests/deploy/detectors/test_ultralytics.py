@@ -78,7 +78,7 @@ def frames(*pictures: NDArray[np.uint8]) -> list[Frame]:
 
 
 def assert_same_people(detections: Detections, expected: Detections) -> None:
-    """Every box has its counterpart within 1 px and 0.01 of score; the order of near-equal scores is free."""
+    """Every box has its counterpart within 1 px and 0.01 of score. The order of near-equal scores is free."""
     assert len(detections) == len(expected) > 3
     own, theirs = (np.column_stack([side.boxes, 1000 * side.scores]) for side in (detections, expected))
     partner = np.abs(theirs[:, None] - own[None]).sum(axis=2).argmin(axis=1)

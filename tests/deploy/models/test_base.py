@@ -29,7 +29,7 @@ RECIPE = Recipe(
 
 @pytest.fixture
 def crops(tmp_path: Path) -> Crops:
-    """Three groups of 4 people in 3 cameras of their own, two crops in each; a person is a colour."""
+    """Three groups of 4 people in 3 cameras of their own, two crops in each. A person is a colour."""
     rng = np.random.default_rng(0)
     for group in range(3):
         labels = [

@@ -22,7 +22,7 @@ MINUTES = 0.15
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """A run's folder, where four groups are rendered already; a person is a colour."""
+    """A run's folder, where four groups are rendered already. A person is a colour."""
     rng = np.random.default_rng(0)
     (tmp_path / "crops").mkdir()
     for number in range(4):

@@ -19,11 +19,11 @@ def test_folder_of_people(draw, tmp_path: Path) -> None:
         benchmark = open_benchmark(f"folder-of-people:{folder}", protocol)
         assert benchmark.truth is not None
         data = TrackletDataset.build(tmp_path / "set", benchmark.train, 8, 4)
-        mine = benchmark.truth.train.of(data)
-        found = sorted(zip(mine.people.tolist(), mine.cameras.tolist(), data.length.tolist()))
-        assert found == [(1, 0, 1), (1, 1, 2), (2, 1, 1)]
+        train_labels = benchmark.truth.train.of(data)
+        tracklets = sorted(zip(train_labels.people.tolist(), train_labels.cameras.tolist(), data.length.tolist()))
+        assert tracklets == [(1, 0, 1), (1, 1, 2), (2, 1, 1)]
         assert data.camera_names == ("gate", "hall")
-        np.testing.assert_array_equal(mine.cameras, data.tracklet_camera)
+        np.testing.assert_array_equal(train_labels.cameras, data.tracklet_camera)
         assert not len(data.cannot_link)
         assert benchmark.truth.query is not None
         assert benchmark.truth.query.people.tolist() == [1, 1, 1, 2]

@@ -47,8 +47,8 @@ def market(draw) -> Path:
 
 def test_market1501_by_identity_and_camera(market: Path) -> None:
     benchmark = open_benchmark(f"market1501:{market}", "oracle-tracklets")
-    found = training(benchmark)
-    assert [(person, camera, len(files)) for person, camera, files in found] == [
+    tracklets = training(benchmark)
+    assert [(person, camera, len(files)) for person, camera, files in tracklets] == [
         (2, 0, 4),
         (2, 1, 1),
         (7, 0, 2),
@@ -90,10 +90,16 @@ def test_labels_follow_a_dataset_whatever_its_numbering(market: Path, tmp_path: 
     broken.write_bytes(b"no picture")
     for seed in range(3):
         data = TrackletDataset.build(tmp_path / "set", benchmark.train, 8, 4, seed=seed)
-        mine = benchmark.truth.train.of(data)
-        assert len(data) == len(mine.people) == 5
-        assert sorted(zip(mine.people.tolist(), data.length.tolist())) == [(2, 1), (2, 1), (2, 2), (7, 1), (7, 2)]
-        np.testing.assert_array_equal(mine.cameras, data.tracklet_camera)
+        train_labels = benchmark.truth.train.of(data)
+        assert len(data) == len(train_labels.people) == 5
+        assert sorted(zip(train_labels.people.tolist(), data.length.tolist())) == [
+            (2, 1),
+            (2, 1),
+            (2, 2),
+            (7, 1),
+            (7, 2),
+        ]
+        np.testing.assert_array_equal(train_labels.cameras, data.tracklet_camera)
     # Nothing that is written says who anybody is.
     assert not {"people", "identities", "person"} & set(vars(data))
 
@@ -138,14 +144,14 @@ def test_msmt17(draw, train: str, test: str) -> None:
         "list_train.txt": ["0000/0000_000_01_0303morning_0015_0.jpg 0", "0000/0000_001_01_0303morning_0099_1.jpg 0"],
         "list_val.txt": ["0000/0000_002_01_0113noon_0015_0_ex.jpg 0", "0001/0001_000_14_0303morning_0017_2.jpg 1"],
     }
-    asked = {
+    tested = {
         "list_query.txt": ["0000/0000_000_01_0302afternoon_0015_0.jpg 0"],
         "list_gallery.txt": [
             "0000/0000_001_15_0302afternoon_0025_0.jpg 0",
             "0001/0001_000_01_0302afternoon_0015_0.jpg 1",
         ],
     }
-    for part, lists in ((train, learned), (test, asked)):
+    for part, lists in ((train, learned), (test, tested)):
         for file, lines in lists.items():
             draw(f"msmt/{part}", *(line.split()[0] for line in lines))
             (draw("msmt") / file).write_text("\n".join(lines) + "\n")
@@ -263,9 +269,9 @@ def cuhk_mat(tmp_path: Path) -> Path:
             count = max([int(file[2:5]) for file in FILES if file.startswith(f"{pair}_")], default=0)
             people = np.empty((count, 10), object)
             for person, picture in np.ndindex(people.shape):
-                known = f"{pair}_{person + 1:03d}_{1 + picture // 5}_{picture + 1:02d}.png"
+                file_name = f"{pair}_{person + 1:03d}_{1 + picture // 5}_{picture + 1:02d}.png"
                 pixels = np.full((8, 4, 3), (pair, person + 1, picture + 1), np.uint8)
-                people[person, picture] = cell(pixels.T if known in FILES else np.zeros(2, np.uint64))
+                people[person, picture] = cell(pixels.T if file_name in FILES else np.zeros(2, np.uint64))
             pairs[pair - 1, 0] = cell(cells(people))
         tests = np.empty((2, 1), object)
         for split, tested in enumerate(([1.0, 2.0], [5.0, 1.0])):

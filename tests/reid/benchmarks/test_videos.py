@@ -82,7 +82,7 @@ def test_mars_with_lists_that_do_not_fit(mars: Path) -> None:
 
 @pytest.fixture
 def prid(draw) -> Path:
-    """Six people of whom 2 is short in one camera and 6 in one camera only; 201 is beyond those in both."""
+    """Six people of whom 2 is short in one camera and 6 in one camera only."""
     frames = [f"{i:04d}.png" for i in range(1, 28)]
     for person in (1, 2, 3, 4, 5):
         draw(f"prid/prid_2011/multi_shot/cam_a/person_{person:04d}", *frames)

@@ -15,9 +15,9 @@ from tests.reid.encoder.encoders import TINY, lived_in, random_crops
 
 def test_exposure_and_cast_matter_less_than_the_picture() -> None:
     encoder = lived_in(new_encoder(TINY, seed=0))
-    one, other = random_crops(2, TINY).float().mul(0.5).add(20).unbind()
-    cast = one * torch.tensor([1.2, 1.0, 0.9])
-    rows = encoder.embed(torch.stack([one, cast, other]).to(torch.uint8))
+    crop, other = random_crops(2, TINY).float().mul(0.5).add(20).unbind()
+    cast = crop * torch.tensor([1.2, 1.0, 0.9])
+    rows = encoder.embed(torch.stack([crop, cast, other]).to(torch.uint8))
     assert rows[0] @ rows[1] > rows[0] @ rows[2]
 
 

@@ -48,9 +48,9 @@ def test_batching_does_not_matter_and_none_is_fine() -> None:
 
 
 def test_same_seed_same_weights() -> None:
-    one, again, other = (new_encoder(TINY, seed=seed).state_dict() for seed in (1, 1, 2))
-    assert all(torch.equal(one[name], again[name]) for name in one)
-    assert any(not torch.equal(one[name], other[name]) for name in one)
+    first, again, other = (new_encoder(TINY, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_file_keeps_weights_and_shape(tmp_path: Path) -> None:
@@ -63,21 +63,24 @@ def test_file_keeps_weights_and_shape(tmp_path: Path) -> None:
 
 
 def test_between_two_are_their_weights_and_statistics_and_nothing_else() -> None:
-    one, other = (lived_in(new_encoder(TINY, seed=seed)) for seed in (0, 1))
-    half, crops = between(one, other, 0.25).state_dict(), random_crops(3, TINY)
+    first, other = (lived_in(new_encoder(TINY, seed=seed)) for seed in (0, 1))
+    half, crops = between(first, other, 0.25).state_dict(), random_crops(3, TINY)
     for name, weight in half.items():
-        mine, its = one.state_dict()[name], other.state_dict()[name]
+        first_weight, other_weight = first.state_dict()[name], other.state_dict()[name]
         assert torch.allclose(
-            weight.double(), 0.75 * mine.double() + 0.25 * its.double() if weight.is_floating_point() else its.double()
+            weight.double(),
+            0.75 * first_weight.double() + 0.25 * other_weight.double()
+            if weight.is_floating_point()
+            else other_weight.double(),
         )
-    assert torch.equal(between(one, other, 0.0).embed(crops), one.embed(crops))
-    assert torch.equal(between(one, other, 1.0).embed(crops), other.embed(crops))
-    beyond = between(one, between(one, other, 0.5), 2.0)
+    assert torch.equal(between(first, other, 0.0).embed(crops), first.embed(crops))
+    assert torch.equal(between(first, other, 1.0).embed(crops), other.embed(crops))
+    beyond = between(first, between(first, other, 0.5), 2.0)
     assert torch.allclose(beyond.embed(crops), other.embed(crops), atol=1e-5)
     larger = new_encoder(dataclasses.replace(TINY, height=96, width=48), seed=1)
-    assert between(one, larger, 0.5).size == (96, 48)
+    assert between(first, larger, 0.5).size == (96, 48)
     with pytest.raises(EncoderError, match="differ in shape"):
-        between(one, new_encoder(dataclasses.replace(TINY, dimensions=8), seed=1), 0.5)
+        between(first, new_encoder(dataclasses.replace(TINY, dimensions=8), seed=1), 0.5)
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
@@ -132,8 +135,8 @@ def test_first_weights_of_a_file(tmp_path: Path) -> None:
     given = lived_in(new_encoder(TINY, seed=3))
     save_encoder(given, tmp_path / "e.safetensors")
 
-    def equal(one: nn.Module, other: nn.Module) -> bool:
-        return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values()))
+    def equal(module: nn.Module, other: nn.Module) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(module.state_dict().values(), other.state_dict().values()))
 
     same = new_encoder(TINY, seed=0, init=tmp_path / "e.safetensors")
     assert equal(same, given)

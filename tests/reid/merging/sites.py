@@ -35,7 +35,7 @@ def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def site(people: int = 60, seed: int = 0, *, noise: float = 0.5, width: int = 48, shared: bool = False) -> Site:
-    """People who walk through cameras 10, 11 and 12, each visit broken into pieces; `shared`: 11 sees what 10 does."""
+    """People who walk through cameras 10, 11 and 12, each visit broken into pieces. `shared`: 11 sees what 10 does."""
     rng = np.random.default_rng([seed, people])
     looks = unit(rng.normal(size=(people, width)))
     rows: list[tuple[Any, ...]] = []

@@ -41,7 +41,7 @@ def test_utal_way_is_the_papers() -> None:
 
 
 def moves(*boxes: tuple[float, float, float], rules: MergeRules = RULES, same: bool = True) -> NDArray[np.int64]:
-    """Trajectories of tracklets of one second at (start, x, y), all looking the same; people are 100 px high."""
+    """Trajectories of tracklets of one second at (start, x, y), all looking the same. People are 100 px high."""
     start, x, y = np.array(boxes, np.float64).T
     box = np.stack([x, y, x + 40, y + 100], axis=1).astype(np.float32)
     count = len(boxes)
@@ -72,7 +72,7 @@ def test_a_broken_track_goes_on_where_it_broke() -> None:
 
 
 def test_the_more_came_by_since_the_more_alike_it_must_look() -> None:
-    """Rows 0 and 1 are alike, the others like nobody; the times of all others lie between theirs."""
+    """Rows 0 and 1 are alike, the others like nobody. The times of all others lie between theirs."""
     for between, timeless, expected in ((3, False, 1), (60, False, 2), (60, True, 2), (3, True, 1)):
         strangers = unit(np.random.default_rng(0).normal(size=(between, 200)))
         alike = np.zeros((2, 200), np.float32)

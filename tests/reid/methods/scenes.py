@@ -32,7 +32,7 @@ def rows(count: int, width: int = WIDTH, *, seed: int = 0) -> Tensor:
 
 
 def batch(of: Tracklets, size: int = 13, *, seed: int = 0) -> Batch:
-    """Random images with random embeddings, some tracklets several times; the embedding wants a gradient."""
+    """Random images with random embeddings, some tracklets several times. The embedding wants a gradient."""
     rng = np.random.default_rng([seed, size])
     image = torch.from_numpy(rng.choice(len(of.image_tracklet), size, replace=False))
     tracklet = of.image_tracklet[image]
@@ -94,7 +94,7 @@ def world(*, people: int = 24, pieces: int = 1, frames: int = 8, seed: int = 0) 
 
 
 def mean_average_precision(features: Tensor, identity: Tensor, camera: Tensor) -> float:
-    """Of unseen people; matches of the query's own camera do not count."""
+    """Of unseen people. Matches of the query's own camera do not count."""
     x = functional.normalize(features)
     similarity = (x @ x.T).masked_fill(camera[:, None] == camera, -2)
     order = similarity.argsort(1, descending=True)
@@ -106,7 +106,7 @@ def mean_average_precision(features: Tensor, identity: Tensor, camera: Tensor) -
 def learn(
     method: LearningMethod, scene: World, *, rate: float = 0.01, seed: int = 0
 ) -> tuple[float, float, list[dict[str, float]]]:
-    """Trains a linear encoder; mAP on unseen people before and after, and each epoch's curves."""
+    """Trains a linear encoder. Returns mAP on unseen people before and after, and each epoch's curves."""
     rng = np.random.default_rng([seed, 7])
     torch.manual_seed(seed)
     encoder = nn.Sequential(nn.Linear(32, 24, bias=False), nn.BatchNorm1d(24, affine=False))

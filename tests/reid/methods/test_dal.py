@@ -27,7 +27,7 @@ def started(config: DALConfig) -> DAL:
 
 
 def partner(x: np.ndarray, i: int, ranking: Scope) -> int | None:
-    """Eq. 4: the nearest in another camera that ranks i first in i's own; of several, the nearest."""
+    """Eq. 4: the nearest in another camera that ranks i first in i's own. Of several, the nearest."""
 
     def apart(a: int, b: int) -> float:
         return float(np.linalg.norm(l2(x[a]) - l2(x[b])))

@@ -107,7 +107,7 @@ def test_warm_up_and_switches() -> None:
 
 
 def test_thresholds() -> None:
-    """Eq. 11 from the end of the warm-up; a quantile of the reciprocal pairs, and the share of them that passes."""
+    """Eq. 11 from the end of the warm-up. A quantile is that of the reciprocal pairs, and its share of them passes."""
     method = EEA(OF, scenes.WIDTH, EEAConfig(), 80, seed=2)
     for epoch, expected in [(0, 0.5), (10, 0.5), (45, 0.625), (79, 0.75 - 0.25 / 70)]:
         method.epoch = epoch

@@ -51,9 +51,9 @@ def test_classes_are_people(times: bool) -> None:
     pairs = np.unique(np.stack([label[inside], person[inside]]), axis=1)
     assert pairs.shape[1] < 1.1 * curves["classes"]  # hardly a class shows two people
     assert (np.unique(label[inside], return_counts=True)[1] > 1).all()
-    found = method.associations()
-    assert len(found) == curves["associations"] > 0
-    assert (method.camera[found[:, 0]] != method.camera[found[:, 1]]).all()
+    associations = method.associations()
+    assert len(associations) == curves["associations"] > 0
+    assert (method.camera[associations[:, 0]] != method.camera[associations[:, 1]]).all()
 
 
 def test_loss_and_centres_as_written_out() -> None:
@@ -69,9 +69,9 @@ def test_loss_and_centres_as_written_out() -> None:
     centre, label = method.centre.numpy().copy(), method.label[tracklet].numpy()
     count = int(method.count)
     wanted = []
-    for one, c in zip(unit, label):
+    for embedding, c in zip(unit, label):
         if c >= 0:
-            logits = centre[:count] @ one / 0.1
+            logits = centre[:count] @ embedding / 0.1
             wanted.append(np.log(np.exp(logits).sum()) - logits[c])
     assert 0 < len(wanted) < len(rows)
     assert float(loss.detach()) == pytest.approx(np.mean(wanted), rel=1e-4)

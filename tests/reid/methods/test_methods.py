@@ -63,12 +63,12 @@ def test_resumes_identically(name: str, preset: str) -> None:
     whole = build(name, of, preset, identity)
     losses = list(run(whole, of, range(EPOCHS)))
     for stop in range(1, EPOCHS):
-        one = build(name, of, preset, identity)
-        list(run(one, of, range(stop)))
+        stopped = build(name, of, preset, identity)
+        list(run(stopped, of, range(stop)))
         other = build(name, of, preset, identity)
-        other.load_state_dict(one.state_dict())
+        other.load_state_dict(stopped.state_dict())
         assert other.epoch == stop - 1
-        assert torch.equal(other.associations(), one.associations())
+        assert torch.equal(other.associations(), stopped.associations())
         assert torch.equal(torch.stack(list(run(other, of, range(stop, EPOCHS)))), torch.stack(losses[3 * stop :]))
     state = other.state_dict()
     for key, value in whole.state_dict().items():
@@ -84,44 +84,47 @@ def test_order_of_tracklets_does_not_matter(name: str, preset: str) -> None:
     number = order.argsort()
     shuffled = Tracklets(of.camera[order], of.cameras, number[of.image_tracklet], number[of.cannot_link])
     nothing = torch.empty(0, dtype=torch.int64)
-    one, other = build(name, of, preset, nothing), build(name, shuffled, preset, nothing)
+    original, other = build(name, of, preset, nothing), build(name, shuffled, preset, nothing)
     with torch.no_grad():
-        for mine, theirs in zip(one.parameters(), other.parameters()):
-            theirs.copy_(mine[order])
+        for parameter, other_parameter in zip(original.parameters(), other.parameters()):
+            other_parameter.copy_(parameter[order])
     for epoch in range(EPOCHS):
-        bank = bank_for(one, of)
-        rows = slice(None) if one.bank_unit == "image" else order
+        bank = bank_for(original, of)
+        rows = slice(None) if original.bank_unit == "image" else order
         moved = Bank(bank.embedding[rows], None if bank.stripes is None else bank.stripes[rows])
-        curves = one.start_epoch(epoch, lambda bank=bank: bank), other.start_epoch(epoch, lambda moved=moved: moved)
+        curves = (
+            original.start_epoch(epoch, lambda bank=bank: bank),
+            other.start_epoch(epoch, lambda moved=moved: moved),
+        )
         assert curves[0] == pytest.approx(curves[1], abs=1e-4)
         for turn in range(2):
             step = scenes.batch(of, seed=50 * epoch + turn)
             renamed = replace(step, tracklet=number[step.tracklet])
-            losses = [method.losses(b) for method, b in ((one, step), (other, renamed))]
+            losses = [method.losses(b) for method, b in ((original, step), (other, renamed))]
             assert losses[0].keys() == losses[1].keys()
             for part, value in losses[0].items():
                 torch.testing.assert_close(value, losses[1][part], atol=1e-4, rtol=1e-4)
-            one.after_step(step)
+            original.after_step(step)
             other.after_step(renamed)
         pairs = order[other.associations()].sort(1).values
-        assert {tuple(p) for p in pairs.tolist()} == {tuple(p) for p in one.associations().tolist()}
+        assert {tuple(p) for p in pairs.tolist()} == {tuple(p) for p in original.associations().tolist()}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_full_precision_under_autocast(name: str) -> None:
     of = scenes.tracklets()
     identity = torch.arange(len(of)) // 3
-    one, other = build(name, of, "faithful", identity), build(name, of, "faithful", identity)
+    method, other = build(name, of, "faithful", identity), build(name, of, "faithful", identity)
     for epoch in range(3):
-        one.start_epoch(epoch, lambda: bank_for(one, of))
+        method.start_epoch(epoch, lambda: bank_for(method, of))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             other.start_epoch(epoch, lambda: bank_for(other, of))
             step = scenes.batch(of, seed=epoch)
             step = replace(step, embedding=step.embedding.detach().bfloat16())
             autocast = other.losses(step)
             other.after_step(step)
-        exact = one.losses(replace(step, embedding=step.embedding.float()))
-        one.after_step(replace(step, embedding=step.embedding.float()))
+        exact = method.losses(replace(step, embedding=step.embedding.float()))
+        method.after_step(replace(step, embedding=step.embedding.float()))
         for part, value in exact.items():
             assert autocast[part].dtype == torch.float32
             torch.testing.assert_close(autocast[part], value, atol=0, rtol=0)
@@ -186,5 +189,5 @@ def test_supervised_losses() -> None:
 def test_same_seed_same_start() -> None:
     of = scenes.tracklets()
     nothing = torch.empty(0, dtype=torch.int64)
-    one, other = (build("eea", of, "faithful", nothing).state_dict() for _ in range(2))
-    assert all(torch.equal(one[key], other[key]) for key in one if isinstance(one[key], Tensor))
+    state, other = (build("eea", of, "faithful", nothing).state_dict() for _ in range(2))
+    assert all(torch.equal(state[key], other[key]) for key in state if isinstance(state[key], Tensor))

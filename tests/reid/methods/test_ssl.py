@@ -22,7 +22,7 @@ def unit_length(x: np.ndarray) -> np.ndarray:
 
 
 def in_rounds(config: SSLConfig) -> SSL:
-    """One epoch of one-hot labels, then rounds; V as it is in the middle of things."""
+    """One epoch of one-hot labels, then rounds. V is as it is in the middle of things."""
     method = SSL(OF, scenes.WIDTH, replace(config, first_phase=0.1), 10, seed=1)
     method.start_epoch(0, lambda: scenes.bank(OF, images=config.unit == "image"))
     method.start_epoch(1, lambda: scenes.bank(OF, images=config.unit == "image"))
@@ -39,7 +39,7 @@ def most_alike(config: SSLConfig) -> list[list[int]]:
     tracklet = OF.image_tracklet.numpy() if images else np.arange(len(OF))
     camera = OF.camera.numpy()[tracklet]
     apart = {tuple(p) for p in OF.cannot_link.tolist()} if config.cannot_link else set()
-    found = []
+    alike = []
     for a in range(len(whole)):
         d = {}
         for b in range(len(whole)):
@@ -48,8 +48,8 @@ def most_alike(config: SSLConfig) -> list[list[int]]:
             part = sum(np.linalg.norm(stripes[a, i] - stripes[b, i]) for i in range(8)) / 8
             d[b] = (1 - config.part_weight) * np.linalg.norm(whole[a] - whole[b]) + config.part_weight * part
             d[b] += config.same_camera if camera[a] == camera[b] else 0
-        found.append(sorted(d, key=lambda b, d=d: d[b])[: config.reliable])
-    return found
+        alike.append(sorted(d, key=lambda b, d=d: d[b])[: config.reliable])
+    return alike
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_dropout_in_training_only() -> None:
     method = in_rounds(replace(IMAGES, dropout=0.5))
     step = scenes.batch(OF)
     torch.manual_seed(0)
-    one, other = (method.losses(step)["own"].item() for _ in range(2))
+    first_loss, other_loss = (method.losses(step)["own"].item() for _ in range(2))
     method.eval()
     same = {method.losses(step)["own"].item() for _ in range(2)}
-    assert one != other and len(same) == 1
+    assert first_loss != other_loss and len(same) == 1
 
 
 def test_rounds() -> None:
-    """25 + 16 × 2 epochs as printed; shorter runs keep the proportions, one epoch a round at least."""
+    """25 + 16 × 2 epochs as printed. Shorter runs keep the proportions, one epoch a round at least."""
     assert sorted(SSL(OF, 2, SSLConfig(), 57, seed=0).round_starts) == list(range(25, 57, 2))
     assert sorted(SSL(OF, 2, SSLConfig.video(), 110, seed=0).round_starts) == list(range(30, 110, 5))
     assert sorted(SSL(OF, 2, SSLConfig(), 12, seed=0).round_starts) == list(range(5, 12))

@@ -93,7 +93,7 @@ def test_losses_and_memory(config: UTALConfig) -> None:
 
 
 def test_gradient_through_the_memory() -> None:
-    """∂L/∂x_k = λ/N · α / ((1 + α) n) · (s − r) / ‖s − r‖ for the n frames of each matched tracklet, 0 for others."""
+    """For a matched tracklet's n frames ∂L/∂x_k = λ/N · α / ((1 + α) n) · (s − r) / ‖s − r‖. It is 0 for others."""
     config = UTALConfig(alpha=0.7)
     method = started(config)
     step = scenes.batch(OF)
@@ -129,7 +129,7 @@ def test_hard_labels_are_equation_1() -> None:
 
 
 def test_weakly_supervised() -> None:
-    """Tracklets of an identity in a camera are one class; the same number in two cameras means nothing."""
+    """Tracklets of an identity in a camera are one class. The same number in two cameras means nothing."""
     identity = torch.arange(len(OF)) % 5
     method = started(UTALConfig(weakly_supervised=True), identity=identity)
     assert method.neighbours == 0
@@ -154,13 +154,13 @@ def test_weakly_supervised() -> None:
 
 
 def test_trajectories_and_label_similarity() -> None:
-    """Fragments of one person, close together, become one trajectory; other people stay by themselves."""
+    """Fragments of one person, close together, become one trajectory. Other people stay by themselves."""
     camera = torch.zeros(12, dtype=torch.int64)
     of = replace(OF, camera=camera, cameras=1, image_tracklet=torch.arange(12), cannot_link=OF.cannot_link[:0])
     person = np.arange(12) // 3
-    place = 10 * np.eye(4)[person] + np.random.default_rng(1).normal(0, 0.1, (12, 4))
+    embedding = 10 * np.eye(4)[person] + np.random.default_rng(1).normal(0, 0.1, (12, 4))
     method = UTAL(of, 4, UTALConfig(), 10, seed=0)
-    method.start_epoch(0, lambda: scenes.Bank(torch.from_numpy(place).float()))
+    method.start_epoch(0, lambda: scenes.Bank(torch.from_numpy(embedding).float()))
     same = joined(method.labels).numpy()
     assert ((same[:, None] == same) == (person[:, None] == person)).all()
     assert method.pairwise_similarity(torch.tensor([[0, 1], [3, 5]])) > 0.9

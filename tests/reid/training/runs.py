@@ -18,7 +18,7 @@ METHODS = (*UNSUPERVISED, "single-task", "supervised")
 
 
 def tiny(
-    place: Path,
+    data_folder: Path,
     method: str,
     *,
     epochs: int = 2,
@@ -30,15 +30,17 @@ def tiny(
     config = preset(method, preset_name)
     shape: dict[str, Any] = {"batch": 24, "epoch": "images", "frames": 2, "learning_rate": 0.003}
     config = replace(config, recipe=replace(config.recipe, **shape | (recipe or {})), **fields)
-    return Settings(config, f"market1501:{place / 'tiny'}", init=str(place / "tiny.safetensors"), epochs=epochs)
+    return Settings(
+        config, f"market1501:{data_folder / 'tiny'}", init=str(data_folder / "tiny.safetensors"), epochs=epochs
+    )
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
     return safetensors.torch.load_file(out / "model.safetensors")
 
 
-def same(one: Path, other: Path) -> bool:
-    a, b = weights(one), weights(other)
+def same(run_folder: Path, other_folder: Path) -> bool:
+    a, b = weights(run_folder), weights(other_folder)
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 

@@ -25,10 +25,10 @@ class Wanting(LearningMethod):
 
 @pytest.mark.parametrize("at_once", [256, 7])
 def test_rows_are_images_or_means_of_tracklets(
-    at_once: int, dataset: TrackletDataset, place: Path, monkeypatch: pytest.MonkeyPatch
+    at_once: int, dataset: TrackletDataset, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bank, "AT_ONCE", at_once)
-    encoder, numbers = load_encoder(place / "tiny.safetensors"), image_numbers(dataset, 3)
+    encoder, numbers = load_encoder(data_folder / "tiny.safetensors"), image_numbers(dataset, 3)
     with torch.no_grad():
         features = encoder.features(torch.from_numpy(dataset.crops), bank.STRIPES)
     method = Wanting(unlabelled(dataset, numbers), 1)
@@ -45,10 +45,10 @@ def test_rows_are_images_or_means_of_tracklets(
 
 
 def test_a_large_bank_is_kept_in_half_precision(
-    dataset: TrackletDataset, place: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: TrackletDataset, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bank, "BYTES", 100)
     numbers = image_numbers(dataset, 3)
     method = Wanting(unlabelled(dataset, numbers), 1)
-    large = encode_all(load_encoder(place / "tiny.safetensors"), dataset, method, numbers, FP32)
+    large = encode_all(load_encoder(data_folder / "tiny.safetensors"), dataset, method, numbers, FP32)
     assert large.embedding.dtype == torch.float16

@@ -61,9 +61,9 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_killed_process_leaves_a_run_that_goes_on(place: Path, tmp_path: Path) -> None:
+def test_a_killed_process_leaves_a_run_that_goes_on(data_folder: Path, tmp_path: Path) -> None:
     """Killed at the worst moment: while the checkpoint of the fifth step is written."""
-    settings, killed = tiny(place, "uga"), tmp_path / "killed"
+    settings, killed = tiny(data_folder, "uga"), tmp_path / "killed"
     code = f"""
 import os, time, torch
 from pathlib import Path
@@ -80,7 +80,7 @@ def slow(part, path):
         time.sleep(300)
     replace(part, path)
 os.replace = slow
-train_benchmark({settings!r}, Path({str(killed)!r}), crops=Path({str(place / "crops")!r}))
+train_benchmark({settings!r}, Path({str(killed)!r}), crops=Path({str(data_folder / "crops")!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     until = time.monotonic() + 120
@@ -91,7 +91,7 @@ train_benchmark({settings!r}, Path({str(killed)!r}), crops=Path({str(place / "cr
     process.wait()
     assert list(killed.glob("checkpoint.pt.*.part")) and not (killed / "result.json").exists()
     assert torch.load(killed / "checkpoint.pt", weights_only=True)["state"]["step"] == 4
-    train_benchmark(settings, killed, crops=place / "crops")
-    train_benchmark(settings, tmp_path / "whole", crops=place / "crops")
+    train_benchmark(settings, killed, crops=data_folder / "crops")
+    train_benchmark(settings, tmp_path / "whole", crops=data_folder / "crops")
     assert same(killed, tmp_path / "whole") and not list(killed.glob("*.part"))
     assert [line["step"] for line in lines(killed)] == [line["step"] for line in lines(tmp_path / "whole")]

@@ -16,7 +16,7 @@ from reid.training.comparison import Contender, compare, contender_named, mean_a
 
 
 def contender(label: str, values: list[float], *, tested: bool = True) -> Contender:
-    """Of two epochs; a seed's score grows by 0.1 in each."""
+    """Of two epochs. A seed's score grows by 0.1 in each."""
 
     def scores(value: float) -> dict[str, float]:
         return dict.fromkeys(("mAP", "rank1", "rank5", "rank10", "rank20", "mINP"), value)
@@ -58,10 +58,10 @@ def test_without_a_test_the_table_has_times_only() -> None:
 
 
 def test_curves_are_means_over_seeds(tmp_path: Path) -> None:
-    found = contender("dal", [0.3, 0.5])
-    np.testing.assert_allclose(found.curve("mAP"), [(1.0, 10.0, 0.3), (2.0, 20.0, 0.4)])
-    assert found.curve("nothing") == []
-    assert [path.name for path in plots([found], tmp_path)] == ["mAP.png", "associations.png"]
+    dal = contender("dal", [0.3, 0.5])
+    np.testing.assert_allclose(dal.curve("mAP"), [(1.0, 10.0, 0.3), (2.0, 20.0, 0.4)])
+    assert dal.curve("nothing") == []
+    assert [path.name for path in plots([dal], tmp_path)] == ["mAP.png", "associations.png"]
     assert [path.name for path in plots([contender("dal", [0.3], tested=False)], tmp_path)] == ["associations.png"]
 
 
@@ -88,6 +88,6 @@ def test_a_label_that_is_none_is_told(label: str, said: str) -> None:
 
 @pytest.mark.parametrize("epochs", [(None, None), (2, 3)])
 def test_all_have_one_budget(epochs: tuple[int | None, int | None], tmp_path: Path) -> None:
-    one, other = (Settings(preset("eea"), "market1501:nowhere", epochs=count) for count in epochs)
+    settings, other = (Settings(preset("eea"), "market1501:nowhere", epochs=count) for count in epochs)
     with pytest.raises(TrainingError, match="epochs"):
-        compare({"one": one, "other": other}, [0], tmp_path)
+        compare({"one": settings, "other": other}, [0], tmp_path)

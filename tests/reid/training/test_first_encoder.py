@@ -25,9 +25,9 @@ def test_a_shipped_encoder_is_found_by_its_name(tmp_path: Path, monkeypatch: pyt
     assert all(torch.equal(a, b) for a, b in zip(encoder.state_dict().values(), base.state_dict().values()))
 
 
-def test_without_the_box_files_are_still_found(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_box_files_are_still_found(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_encoder, "BOX", "nowhere.models")
-    assert weights_named(str(place / "tiny.safetensors")) == place / "tiny.safetensors"
+    assert weights_named(str(data_folder / "tiny.safetensors")) == data_folder / "tiny.safetensors"
     with pytest.raises(TrainingError, match=r"--init base: there is no such file.*python -m deploy\.models\.base"):
         weights_named(BASE)
 
@@ -41,9 +41,9 @@ def test_random_weights_have_the_recipes_shape_and_the_seed_decides() -> None:
     assert not torch.equal(next(other.parameters()), next(encoder.parameters()))
 
 
-def test_weights_keep_their_shape_unless_another_is_named(place: Path) -> None:
-    settings = replace(SETTINGS, init=str(place / "tiny.safetensors"))
-    given = load_encoder(place / "tiny.safetensors")
+def test_weights_keep_their_shape_unless_another_is_named(data_folder: Path) -> None:
+    settings = replace(SETTINGS, init=str(data_folder / "tiny.safetensors"))
+    given = load_encoder(data_folder / "tiny.safetensors")
     assert FIRST(settings).config == given.config
     assert FIRST(replace(settings, size=(96, 48))).size == (96, 48)
     other = FIRST(replace(settings, head="fc"))
@@ -53,8 +53,8 @@ def test_weights_keep_their_shape_unless_another_is_named(place: Path) -> None:
     assert (changed.config.dropout, changed.config.dimensions, changed.config.ghost) == (0.1, 32, 4)
 
 
-def test_what_there_is_not_is_told(place: Path) -> None:
-    weights = str(place / "tiny.safetensors")
+def test_what_there_is_not_is_told(data_folder: Path) -> None:
+    weights = str(data_folder / "tiny.safetensors")
     with pytest.raises(TrainingError, match="crops of 100x40 px don't go through"):
         FIRST(replace(SETTINGS, init=weights, size=(100, 40)))
     with pytest.raises(EncoderError, match="has the backbone light"):

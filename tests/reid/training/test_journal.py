@@ -56,7 +56,7 @@ def test_what_was_told_after_the_checkpoint_is_forgotten(tmp_path: Path) -> None
 
 
 def test_progress_and_losses_are_told(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[tuple[str, int, int | None]] = []
     monkeypatch.setattr(journal, "LINE_SECONDS", 0.0)
@@ -65,18 +65,18 @@ def test_progress_and_losses_are_told(
     def progress(task: str, done: int, total: int | None = None, /) -> None:
         told.append((task, done, total))
 
-    train_benchmark(tiny(place, "eea"), tmp_path, progress=progress)
+    train_benchmark(tiny(data_folder, "eea"), tmp_path, progress=progress)
     assert [entry for entry in told if entry[0] != "crops"] == [("training steps", step, 6) for step in range(7)]
     assert {("crops", 0, 72), ("crops", 72, 72)} <= set(told)
     said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("step ")]
     assert len(said) == 2 and re.fullmatch(r"step 3 of 6: loss \d+\.\d{3}, \d+ images/s", said[0])
 
 
-def test_tensorboard_shows_the_log(place: Path, tmp_path: Path) -> None:
+def test_tensorboard_shows_the_log(data_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train_benchmark(tiny(place, "eea", epochs=1), tmp_path, crops=place / "crops")
+    train_benchmark(tiny(data_folder, "eea", epochs=1), tmp_path, crops=data_folder / "crops")
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
     last = lines(tmp_path)[-1]

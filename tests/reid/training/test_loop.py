@@ -24,15 +24,15 @@ from tests.reid.training.runs import METHODS, UNSUPERVISED, lines, same, tiny, w
 
 
 @pytest.mark.parametrize("method", UNSUPERVISED)
-def test_a_method_learns_from_unlabelled_tracklets(method: str, place: Path, tmp_path: Path) -> None:
+def test_a_method_learns_from_unlabelled_tracklets(method: str, data_folder: Path, tmp_path: Path) -> None:
     """By the mean of three seeds: of so small a set one may gain by luck, or hang on the order of sums."""
     config = preset(method)
     config = replace(config, recipe=replace(config.recipe, batch=36, epoch="images", learning_rate=0.003))
-    data, init = f"market1501:{place / 'small'}", str(place / "tiny.safetensors")
+    data, init = f"market1501:{data_folder / 'small'}", str(data_folder / "tiny.safetensors")
     gains = []
     for seed in range(3):
         settings = Settings(config, data, init=init, epochs=8, seed=seed)
-        result = train_benchmark(settings, tmp_path / str(seed), crops=place / "crops")
+        result = train_benchmark(settings, tmp_path / str(seed), crops=data_folder / "crops")
         assert result.start is not None and result.final is not None
         gains.append(result.final["mAP"] - result.start["mAP"])
     assert np.mean(gains) > 0.05, gains
@@ -55,7 +55,7 @@ def test_a_method_learns_from_unlabelled_tracklets(method: str, place: Path, tmp
     ],
 )
 def test_a_run_goes_on_from_any_checkpoint_to_the_last_bit(
-    method: str, preset_name: Preset, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, preset_name: Preset, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     saved: list[Path] = []
@@ -68,12 +68,12 @@ def test_a_run_goes_on_from_any_checkpoint_to_the_last_bit(
             saved.append(shutil.copytree(out, tmp_path / f"from-{self.state.step}"))
 
     monkeypatch.setattr(Checkpoint, "save", keep)
-    settings = tiny(place, method, preset_name=preset_name, recipe={"size": (64, 32)})
-    whole = train_benchmark(settings, tmp_path / "whole", crops=place / "crops")
+    settings = tiny(data_folder, method, preset_name=preset_name, recipe={"size": (64, 32)})
+    whole = train_benchmark(settings, tmp_path / "whole", crops=data_folder / "crops")
     epoch = len(saved) // 2
     assert epoch >= 3
     for folder in (saved[epoch - 1], saved[epoch], saved[-1]):  # at an epoch's end, in the next one, at the very end
-        part = train_benchmark(settings, folder, crops=place / "crops")
+        part = train_benchmark(settings, folder, crops=data_folder / "crops")
         assert same(folder, tmp_path / "whole")
         assert (part.start, part.final) == (whole.start, whole.final)
         timeless = [
@@ -85,7 +85,7 @@ def test_a_run_goes_on_from_any_checkpoint_to_the_last_bit(
 
 @pytest.mark.parametrize("stops_at", [0, 2, 3, 5])
 def test_a_progress_that_raises_stops_the_run_which_then_goes_on(
-    stops_at: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stops_at: int, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the first step, within an epoch, at its end and in the next one: what was saved before stays."""
 
@@ -97,14 +97,14 @@ def test_a_progress_that_raises_stops_the_run_which_then_goes_on(
             raise Stopped
 
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
-    settings, stopped = tiny(place, "eea"), tmp_path / "stopped"
+    settings, stopped = tiny(data_folder, "eea"), tmp_path / "stopped"
     with pytest.raises(Stopped):
-        train_benchmark(settings, stopped, crops=place / "crops", progress=progress)
+        train_benchmark(settings, stopped, crops=data_folder / "crops", progress=progress)
     left = stopped / "checkpoint.pt"
     steps = torch.load(left, weights_only=True)["state"]["step"] if left.is_file() else 0
     assert steps == max(stops_at - 1, 0) and not (stopped / "result.json").exists()
-    train_benchmark(settings, stopped, crops=place / "crops")
-    train_benchmark(settings, tmp_path / "whole", crops=place / "crops")
+    train_benchmark(settings, stopped, crops=data_folder / "crops")
+    train_benchmark(settings, tmp_path / "whole", crops=data_folder / "crops")
     assert same(stopped, tmp_path / "whole")
     assert [line["step"] for line in lines(stopped)] == [line["step"] for line in lines(tmp_path / "whole")]
 
@@ -113,15 +113,15 @@ def test_a_progress_that_raises_stops_the_run_which_then_goes_on(
 
 
 def test_parts_of_a_batch_reach_the_memories_together(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[int, list[torch.Tensor]] = {}
     monkeypatch.setattr(EEA, "after_step", lambda self, batch: seen[parts].append(batch.image))
     for parts in (1, 3):
         seen[parts] = []
-        settings = replace(tiny(place, "eea", epochs=1), accumulate=parts)
-        train_benchmark(settings, tmp_path / str(parts), crops=place / "crops")
-    assert all(torch.equal(one, other) for one, other in zip(seen[1], seen[3], strict=True))
+        settings = replace(tiny(data_folder, "eea", epochs=1), accumulate=parts)
+        train_benchmark(settings, tmp_path / str(parts), crops=data_folder / "crops")
+    assert all(torch.equal(images, other) for images, other in zip(seen[1], seen[3], strict=True))
 
 
 class Waits(TorchDispatchMode):
@@ -138,7 +138,7 @@ class Waits(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_step_waits_for_the_device(method: str, place: Path, tmp_path: Path) -> None:
+def test_no_step_waits_for_the_device(method: str, data_folder: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
 
     def progress(task: str, done: int, total: int | None = None, /) -> None:
@@ -146,15 +146,17 @@ def test_no_step_waits_for_the_device(method: str, place: Path, tmp_path: Path) 
             assert total is not None
             seen.append(((done - 1) // (total // 2), waits.count))
 
-    settings = tiny(place, method, recipe={"optimiser": "sgd"})
+    settings = tiny(data_folder, method, recipe={"optimiser": "sgd"})
     with Waits() as waits:  # Adam waits for its own counters on the CPU, not on CUDA
-        train_benchmark(settings, tmp_path, crops=place / "crops", progress=progress)
+        train_benchmark(settings, tmp_path, crops=data_folder / "crops", progress=progress)
     assert waits.count > 0
-    within = [other[1] - one[1] for one, other in pairwise(seen) if one[0] == other[0]]
+    within = [later[1] - earlier[1] for earlier, later in pairwise(seen) if earlier[0] == later[0]]
     assert within == [0] * (len(seen) - 2)
 
 
-def test_nothing_that_trains_sees_identities(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_that_trains_sees_identities(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Made(Exception):
         pass
 
@@ -164,13 +166,13 @@ def test_nothing_that_trains_sees_identities(place: Path, tmp_path: Path, monkey
     monkeypatch.setattr(loop, "new_method", made)
     for method in METHODS:
         with pytest.raises(Made) as given:
-            train_benchmark(tiny(place, method), tmp_path / method, crops=place / "crops")
+            train_benchmark(tiny(data_folder, method), tmp_path / method, crops=data_folder / "crops")
         assert given.value.args == (method == "supervised",)
 
 
-def test_the_moving_average_is_what_is_kept(place: Path, tmp_path: Path) -> None:
-    settings = tiny(place, "dal", preset_name="faithful", recipe={"size": (64, 32)})
-    train_benchmark(settings, tmp_path, crops=place / "crops")
+def test_the_moving_average_is_what_is_kept(data_folder: Path, tmp_path: Path) -> None:
+    settings = tiny(data_folder, "dal", preset_name="faithful", recipe={"size": (64, 32)})
+    train_benchmark(settings, tmp_path, crops=data_folder / "crops")
     written = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     kept = weights(tmp_path)
     assert all(torch.equal(kept[name], written["averaged"][name]) for name in kept)
@@ -178,13 +180,15 @@ def test_the_moving_average_is_what_is_kept(place: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision(precision: Any, place: Path, tmp_path: Path) -> None:
-    settings = replace(tiny(place, "eea", epochs=1), precision=precision)
-    result = train_benchmark(settings, tmp_path, crops=place / "crops")
+def test_half_precision(precision: Any, data_folder: Path, tmp_path: Path) -> None:
+    settings = replace(tiny(data_folder, "eea", epochs=1), precision=precision)
+    result = train_benchmark(settings, tmp_path, crops=data_folder / "crops")
     assert result.final is not None and result.final["mAP"] > 0.05
 
 
-def test_a_loss_that_is_no_number_ends_the_run(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_no_number_ends_the_run(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     losses = LearningMethod.losses
 
@@ -194,7 +198,7 @@ def test_a_loss_that_is_no_number_ends_the_run(place: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(LearningMethod, "losses", broken)
     with pytest.raises(Diverged, match="learning_rate"):
-        train_benchmark(tiny(place, "eea"), tmp_path, crops=place / "crops")
+        train_benchmark(tiny(data_folder, "eea"), tmp_path, crops=data_folder / "crops")
     written = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert written["state"]["step"] == 3
     assert all(part.isfinite().all() for part in written["encoder"].values())

@@ -37,10 +37,10 @@ def one_rank() -> Iterator[None]:
 
 def test_normalisation_is_that_of_torch(one_rank: None) -> None:
     x = torch.randn(8, 5, 3, 2)
-    one, other = RankNorm(5), nn.BatchNorm2d(5)
-    torch.testing.assert_close(one(x), other(x))
-    torch.testing.assert_close(one.running_var, other.running_var)
-    assert torch.equal(one.eval()(x), one(x))
+    norm, other = RankNorm(5), nn.BatchNorm2d(5)
+    torch.testing.assert_close(norm(x), other(x))
+    torch.testing.assert_close(norm.running_var, other.running_var)
+    assert torch.equal(norm.eval()(x), norm(x))
 
 
 def test_dropout_keeps_the_mean_and_nothing_in_evaluation() -> None:
@@ -54,15 +54,17 @@ def test_dropout_keeps_the_mean_and_nothing_in_evaluation() -> None:
     assert dropout.eval()(x) is x
 
 
-def test_two_ranks_end_where_one_does(place: Path, tmp_path: Path) -> None:
+def test_two_ranks_end_where_one_does(data_folder: Path, tmp_path: Path) -> None:
     """With augmentation, dropout, memories, camera-wise batch statistics and a batch in parts."""
     kinds = {
-        "ssl": tiny(place, "ssl", epochs=1, recipe={"optimiser": "sgd"}),
-        "eea": replace(tiny(place, "eea", recipe={"optimiser": "sgd", "learning_rate": 1e-4}), accumulate=2),
-        "utal": tiny(place, "utal", epochs=1, preset_name="faithful", recipe={"optimiser": "sgd"}, ccta_start=0.0),
+        "ssl": tiny(data_folder, "ssl", epochs=1, recipe={"optimiser": "sgd"}),
+        "eea": replace(tiny(data_folder, "eea", recipe={"optimiser": "sgd", "learning_rate": 1e-4}), accumulate=2),
+        "utal": tiny(
+            data_folder, "utal", epochs=1, preset_name="faithful", recipe={"optimiser": "sgd"}, ccta_start=0.0
+        ),
     }
     for name, settings in kinds.items():
-        train_benchmark(settings, tmp_path / f"{name}-1", crops=place / "crops")
+        train_benchmark(settings, tmp_path / f"{name}-1", crops=data_folder / "crops")
     script = tmp_path / "script.py"
     script.write_text(
         f"""
@@ -77,21 +79,21 @@ from reid.training import Settings, train_benchmark
 from reid.training.ranks import ranks_of_torchrun
 with ranks_of_torchrun():
     for name, settings in {kinds!r}.items():
-        train_benchmark(settings, Path({str(tmp_path)!r}) / f"{{name}}-2", crops=Path({str(place / "crops")!r}))
+        train_benchmark(settings, Path({str(tmp_path)!r}) / f"{{name}}-2", crops=Path({str(data_folder / "crops")!r}))
 """,
         encoding="utf-8",
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run([*torchrun, str(script)], check=True, env=environment, cwd=ROOT, timeout=120)
-    start = safetensors.torch.load_file(place / "tiny.safetensors")
+    start = safetensors.torch.load_file(data_folder / "tiny.safetensors")
     for name in kinds:
-        one, two = weights(tmp_path / f"{name}-1"), weights(tmp_path / f"{name}-2")
-        assert apart(one, two) < 1e-4 * apart(one, start)  # the difference of rounding, which training magnifies
+        alone, shared = weights(tmp_path / f"{name}-1"), weights(tmp_path / f"{name}-2")
+        assert apart(alone, shared) < 1e-4 * apart(alone, start)  # the difference of rounding, which training magnifies
         for line, other in zip(lines(tmp_path / f"{name}-1"), lines(tmp_path / f"{name}-2"), strict=True):
             losses = {key: value for key, value in line.items() if key.startswith("loss/")}
             assert losses == pytest.approx({key: other[key] for key in losses}, rel=1e-3, abs=1e-5)
 
 
-def apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    return max(float((one[name] - other[name]).abs().max()) for name in one)
+def apart(state: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    return max(float((state[name] - other[name]).abs().max()) for name in state)

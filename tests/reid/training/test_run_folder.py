@@ -60,7 +60,7 @@ def test_the_digest_changes_with_what_is_learned_from(dataset: TrackletDataset) 
         replace(dataset, camera_names=("a", "b", "d")),
         replace(dataset, crops=dataset.crops[:, :32]),
     ]
-    assert len({digest(one) for one in (dataset, *others)}) == 5
+    assert len({digest(data) for data in (dataset, *others)}) == 5
     assert digest(dataset) == digest(replace(dataset))
 
 

@@ -16,7 +16,7 @@ CAMERA = np.repeat([0, 1, 2], [40, 13, 3])
 
 @pytest.fixture
 def data() -> TrackletDataset:
-    """40, 13 and 3 tracklets of three cameras, numbered at random; no pictures."""
+    """40, 13 and 3 tracklets of three cameras, numbered at random, without pictures."""
     order = np.random.default_rng(0).permutation(len(LENGTHS))
     count = int(LENGTHS.sum())
     return TrackletDataset(
@@ -50,8 +50,8 @@ def test_every_tracklet_of_a_camera_comes_equally_often(data: TrackletDataset) -
     tracklets = np.concatenate([data.tracklet[sampler.epoch(epoch)[..., 0]] for epoch in range(40)])
     counts = np.bincount(tracklets.ravel(), minlength=len(data))
     assert np.ptp(counts[data.tracklet_camera == 0]) <= 1  # 40 is a multiple of 5: exactly by turns
-    mine = counts[data.tracklet_camera == 1]  # 3 of 13 sit out each round: 46.2 on average
-    assert mine.min() > 36 and mine.max() < 56
+    camera_counts = counts[data.tracklet_camera == 1]  # 3 of 13 sit out each round: 46.2 on average
+    assert camera_counts.min() > 36 and camera_counts.max() < 56
     assert counts[data.tracklet_camera == 2].sum() == 40 * 3 * 5
     first = tracklets[:8, :5].ravel()
     np.testing.assert_array_equal(np.sort(first), np.flatnonzero(data.tracklet_camera == 0))  # across epochs

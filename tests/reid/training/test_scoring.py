@@ -24,10 +24,10 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_tracklets_are_pooled_from_their_crops(
-    pooling: Any, dataset: TrackletDataset, place: Path, monkeypatch: pytest.MonkeyPatch
+    pooling: Any, dataset: TrackletDataset, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "AT_ONCE", 5)
-    encoder = load_encoder(place / "tiny.safetensors")
+    encoder = load_encoder(data_folder / "tiny.safetensors")
     rows = embed(encoder, dataset, pooling, CPU)
     crops = encoder.embed(torch.from_numpy(dataset.crops))
     for row, start, length in zip(rows, dataset.start, dataset.length):
@@ -36,8 +36,8 @@ def test_tracklets_are_pooled_from_their_crops(
         torch.testing.assert_close(row, functional.normalize(pooled, dim=0), atol=1e-5, rtol=1e-4)
 
 
-def test_scores_are_the_fields_and_leave_the_encoder_as_it_was(dataset: TrackletDataset, place: Path) -> None:
-    encoder = load_encoder(place / "tiny.safetensors").train()
+def test_scores_are_the_fields_and_leave_the_encoder_as_it_was(dataset: TrackletDataset, data_folder: Path) -> None:
+    encoder = load_encoder(data_folder / "tiny.safetensors").train()
     labels = Labels(np.arange(13) % 4, dataset.tracklet_camera)
     recipe = Recipe(epochs=1)
     scores = score(encoder, TestSet(dataset, labels, dataset, labels), recipe, CPU)

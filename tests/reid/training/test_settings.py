@@ -60,11 +60,11 @@ def test_a_wrong_change_is_told(line: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "device", "precision"),
+    ("wanted", "device", "precision"),
     [("auto", CPU, "fp32"), ("auto", CUDA, "bf16"), ("fp16", CPU, "fp16"), ("fp32", CUDA, "fp32")],
 )
-def test_epochs_and_precision_are_named_before_the_start(asked: Any, device: torch.device, precision: str) -> None:
-    settings = Settings(preset("eea"), "data", precision=asked).resolved(device)
+def test_epochs_and_precision_are_named_before_the_start(wanted: Any, device: torch.device, precision: str) -> None:
+    settings = Settings(preset("eea"), "data", precision=wanted).resolved(device)
     assert (settings.precision, settings.epochs) == (precision, 80)
     assert replace(settings, epochs=3).resolved(device).epochs == 3
 

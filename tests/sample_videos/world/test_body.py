@@ -166,5 +166,5 @@ def test_meshes_are_made_fast_and_small() -> None:
     build_mesh(Physique(), outfit, 0.034)
     start = time.process_time()
     mesh = build_mesh(Physique(), outfit, 0.018)
-    assert time.process_time() - start < 1.0  # some 0.1 s; the rest is for busy machines
+    assert time.process_time() - start < 1.0  # some 0.1 s. The rest is for busy machines
     assert len(mesh.faces) < 33_000

@@ -10,7 +10,7 @@ import numpy as np
 from sample_videos.world.crop_stream import Groups, Renderers, file_of, render_share
 
 GROUPS = Groups(count=2, people=1, styles=1, shots=2, height=64, width=32)
-PATIENCE = 240.0  # s; a fresh checkout compiles first
+PATIENCE = 240.0  # s: a fresh checkout compiles first
 
 
 def until(renderers: Renderers, groups: set[int]) -> dict[int, Path]:
