@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import multiprocessing
 import shutil
 import signal
 from pathlib import Path
@@ -14,51 +15,32 @@ import onnx
 import pytest
 import torch
 
-from app.encoders.versions import find, folder_of, open_model, serving, store_of, use
+from app.adapt import command
+from app.encoders.versions import find, folder_of, open_model, serving, store_of, use, weights_of
 from app.errors import SiteError
 from app.learning.adapt import PRIOR, AdaptReport, adapt
+from app.learning.plan import _probe as probe
 from app.record import Site
 from app.record.forget import forget
 from app.record.leases import LEARNING
 from app.record.verify import damage
-from reid.encoder import Encoder
+from reid.encoder import Encoder, load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
+from tests.app.learning.stops import CHEAPLY, IMPORTED, STAGES, adapt_until
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
+from tests.app.typed import Typed
 from tests.app.works import boxed_export, told_probe
 
+# `python -m app.adapt`, which stops at a stage.
 ADAPT = """
-import sys, time
+import sys
 import app.adapt, app.terminal
-stage = sys.argv.pop(1)
-owner, name = {
-    "training": ("reid.training.checkpoint", "Checkpoint.save"),
-    "gate": ("app.learning.adapt", "_judge"),
-    "export": ("app.learning.adapt", "_export"),
-    "embedding": ("app.encoders.embed", "embed"),
-    "switch": ("app.record.site", "Site.add_model"),
-    "end": ("app.learning.adapt", "wipe"),
-}[stage]
-import importlib
-target = importlib.import_module(owner)
-if stage == "training":
-    target.CHECKPOINT_SECONDS = 0.0
-for part in name.split(".")[:-1]:
-    target = getattr(target, part)
-kept, count = getattr(target, name.split(".")[-1]), 0
-def stop(*arguments, **options):
-    global count
-    count += stage != "end" or arguments[0].name == "v1"
-    if count == {"training": 2, "gate": 2, "export": 1, "embedding": 3, "switch": 2, "end": 1}[stage]:
-        print("here", flush=True)
-        time.sleep(60)
-    return kept(*arguments, **options)
-setattr(target, name.split(".")[-1], stop)
+from tests.app.learning.stops import stop_at
+stop_at(sys.argv.pop(1), lambda: print("here", flush=True))
 app.terminal.run(app.adapt.command)
 """
-
-
-OPTIONS = ("--epochs", "2", "--start", "base", "--size", "128x64", "--force", "--json")
+OPTIONS = ("--epochs", "2", "--start", "base", "--size", "64x32", "--force", "--json")
 FORGOTTEN = 0.02  # of mAP on earlier footage, that a later version may lose: see docs/adapt.md
 
 
@@ -73,6 +55,46 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def adapted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     path = Path(shutil.copytree(made, tmp_path_factory.mktemp("adapted") / "site"))
     return path, learned(path, epochs=2, start="base", size=(128, 64), force=True)
+
+
+@pytest.fixture(scope="module")
+def made_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "site"
+    figure_site(path, people=12, cameras=2)
+    return path
+
+
+@pytest.fixture
+def small(made_small: Path, tmp_path: Path, cheap: None) -> Path:
+    """A site of 48 tracklets, and an adaptation that takes a few seconds there."""
+    return Path(shutil.copytree(made_small, tmp_path / "site"))
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few tracklets suffice to learn from. The machine's speed is told, and the box's ONNX file is the version's."""
+    monkeypatch.setattr("app.learning.adapt.LEAST_TRACKLETS", 20)
+    monkeypatch.setattr("app.learning.plan._probe", told_probe)
+    monkeypatch.setattr("deploy.export.export_model", boxed_export)
+
+
+@pytest.fixture(scope="module")
+def start() -> multiprocessing.context.ForkServerContext:
+    """Starts processes in moments: they are forked from one that has imported all."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    return context
+
+
+def killed_at(start: Any, stage: str, path: Path) -> None:
+    """Adapts CHEAPLY in a process of its own, which is killed where it comes to the stage."""
+    heard, ear = start.Pipe(duplex=False)
+    process = start.Process(target=adapt_until, args=(stage, path, ear))
+    process.start()
+    ear.close()  # so that the end of the process is heard too
+    assert heard.recv() == stage
+    process.kill()
+    process.join()
 
 
 def learned(path: Path, **options: Any) -> AdaptReport:
@@ -121,26 +143,30 @@ def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path
         assert open_model(site, find(site, "base")).size == (128, 64)
 
 
-def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("reid.gate.better", lambda candidate, before: (False, "it is not better at all"))
-    begun = path / "adapt" / "v1" / "plan.json"  # by an earlier version, which planned by other things
+    begun = small / "adapt" / "v1" / "plan.json"  # by an earlier version, which planned by other things
     begun.parent.mkdir(parents=True)
     begun.write_text(json.dumps({"model": "v1", "method": "merged", "epochs": 1, "asked": {}}), encoding="utf-8")
-    report = learned(path, epochs=1)
+    report = learned(small, epochs=1)
     assert (report.deployed, report.reason) == (False, "it is not better at all")
     assert (report.started_from, report.served, report.size) == ("base", "base", [128, 64])
-    with Site.open(path) as site:
+    with Site.open(small) as site:
         assert serving(site).name == "base"
         assert find(site, "v1").status == "refused"
         assert (folder_of(site, "v1") / "model.onnx").is_file()
 
 
-def test_a_large_site_starts_from_the_wider_encoder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.learning.plan.ENOUGH_TRACKLETS", 140)
-    report = learned(path, epochs=1, size=(128, 64), force=True)
-    assert (report.started_from, report.tracklets, report.parameters) == ("large", 140, 3_385_153)
-    with Site.open(path) as site:
-        assert open_model(site, serving(site)).size == (128, 64)
+def test_a_large_site_starts_from_the_wider_encoder(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.learning.plan.ENOUGH_TRACKLETS", 38)
+    report = learned(small, epochs=1, size=(64, 32), force=True)
+    assert (report.started_from, report.tracklets, report.parameters) == ("large", 38, 3_385_153)
+    with Site.open(small) as site:
+        assert serving(site).name == "v1"
+        encoder = load_encoder(weights_of(site, "v1"))
+    assert (encoder.size, encoder.parameter_count) == ((64, 32), 3_385_153)
 
 
 def held_back(path: Path) -> set[int]:
@@ -162,45 +188,65 @@ def found_again(path: Path, model: str, who: dict[int, int]) -> float:
 
 
 def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_forgets_nothing(
-    adapted: tuple[Path, Any], tmp_path: Path
+    adapted: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("app.learning.plan._probe", told_probe)
     path = Path(shutil.copytree(adapted[0], tmp_path / "site"))
     held = held_back(path)
     first_day = figure_site(tmp_path / "again", people=30, cameras=3, crops=4)  # as `made`
     second_day = figure_site(path, people=10, cameras=3, crops=4, day=1, first=200)
-    report = learned(path, epochs=2, size=(192, 96), force=True)
+    report = learned(path, epochs=2, size=(64, 32), force=True)
     before, after = (found_again(path, model, first_day) for model in ("v1", "v2"))
     assert 0.3 < before < after + FORGOTTEN
     assert found_again(path, "v2", second_day) > 0.5
-    assert (report.model, report.started_from, report.size) == ("v2", "v1", [192, 96])
+    assert (report.model, report.started_from, report.size) == ("v2", "v1", [64, 32])
     with Site.open(path) as site:
-        assert open_model(site, serving(site)).size == (192, 96)
+        assert open_model(site, serving(site)).size == (64, 32)
     assert report.tracklets > 140
     assert held <= held_back(path)
 
 
-@pytest.mark.parametrize("stage", ["training", "gate", "export", "embedding", "switch", "end"])
-def test_killed_anywhere_the_old_model_serves_and_the_same_command_finishes(path: Path, stage: str) -> None:
-    command = ["-c", ADAPT, stage, *("--site", str(path), *OPTIONS)]
-    process = begin(command)
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_anywhere_the_old_model_serves_and_the_same_adaptation_finishes(
+    small: Path, start: Any, stage: str
+) -> None:
+    killed_at(start, stage, small)
+    with Site.open(small) as site:
+        assert serving(site).name == ("v1" if stage == "end" else "base")
+        assert len(store_of(site, serving(site).name).load()[0]) == 48
+        assert list(damage(site)) == []
+    assert learned(small, **CHEAPLY).model == "v1"
+    all_is_done(small, tracklets=48)
+
+
+def test_the_command_is_killed_and_given_again(path: Path) -> None:
+    """With all that it does: the machine's speed is measured, and the version's own ONNX file is written."""
+    process = begin(["-c", ADAPT, "training", *("--site", str(path), *OPTIONS)])
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "here", process.communicate()[1]
     process.send_signal(signal.SIGKILL)
     process.communicate()
     with Site.open(path) as site:
-        assert serving(site).name == ("v1" if stage == "end" else "base")
-        assert len(store_of(site, serving(site).name).load()[0]) == 180
+        assert serving(site).name == "base"
         assert list(damage(site)) == []
     done = run("-m", "app.adapt", "--site", path, *OPTIONS)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["model"] == "v1"
+    report = json.loads(done.stdout)
+    assert (report["model"], report["deployed"], report["epochs"]) == ("v1", True, 2)
+    all_is_done(path, tracklets=180)
+    with Site.open(path) as site:
+        assert open_model(site, serving(site)).size == (64, 32)
+
+
+def all_is_done(path: Path, tracklets: int) -> None:
     with Site.open(path) as site:
         assert [model.name for model in site.models()] == ["base", "v1"]
         assert serving(site).name == "v1"
-        assert len(store_of(site, "v1").load()[0]) == 180
+        assert len(store_of(site, "v1").load()[0]) == tracklets
+    assert not list((path / "adapt").glob("*"))
 
 
-def test_too_little_is_told_in_one_sentence(made: Path, tmp_path: Path) -> None:
+def test_too_little_is_told_in_one_sentence(made: Path, typed: Typed, tmp_path: Path) -> None:
     few, alone, empty = tmp_path / "few", tmp_path / "alone", tmp_path / "empty"
     figure_site(few, people=4, cameras=2)
     figure_site(alone, people=64, cameras=1)
@@ -210,21 +256,22 @@ def test_too_little_is_told_in_one_sentence(made: Path, tmp_path: Path) -> None:
         (alone, "are of one camera"),
         (empty, "no tracklets"),
     ):
-        done = run("-m", "app.adapt", "--site", path, "--epochs", 1)
-        assert done.returncode == 2, done.stderr
-        assert words in done.stderr
-    assert run("-m", "app.adapt", "--site", tmp_path / "none").returncode == 2
+        refused = typed(command, "--site", path, "--epochs", 1)
+        assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
+    assert typed(command, "--site", tmp_path / "none").returncode == 2
     for option, value, words in (
         ("--device", "abacus", "no device 'abacus'"),
         ("--size", "128", "is not HEIGHTxWIDTH"),
         ("--size", "0x64", "16 to 1024 px"),
         ("--start", "v9", "no model 'v9'"),
     ):
-        wrong = run("-m", "app.adapt", "--site", made if option == "--start" else few, option, value)
+        wrong = typed(command, "--site", made if option == "--start" else few, option, value)
         assert (wrong.returncode, words in wrong.stderr) == (2, True), wrong.stderr
+    said = run("-m", "app.adapt", "--site", few)
+    assert (said.returncode, "adapting needs 120" in said.stderr) == (2, True), said.stderr
 
 
-def test_a_batch_goes_through_in_parts_where_memory_is_short(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_goes_through_in_parts_where_memory_is_short(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, seen = Encoder.forward, []
 
     def short(self: Encoder, crops: torch.Tensor) -> torch.Tensor:
@@ -235,12 +282,14 @@ def test_a_batch_goes_through_in_parts_where_memory_is_short(path: Path, monkeyp
         return whole(self, crops)
 
     monkeypatch.setattr(Encoder, "forward", short)
-    report = learned(path, epochs=1, start="base", force=True)
+    monkeypatch.setattr("app.learning.plan._probe", probe)
+    monkeypatch.setattr("app.learning.plan.PROBE_SECONDS", 0.0)
+    report = learned(small, epochs=1, start="base", size=(64, 32), force=True)
     assert (report.deployed, report.epochs) == (True, 1)
     assert max(seen) == 64  # of batches of 256
     monkeypatch.setattr("app.learning.plan.PARTS", (1, 2))
     with pytest.raises(SiteError, match="not enough memory to learn from 128 crops at once"):
-        learned(path, epochs=1, start="base", seed=1)
+        learned(small, epochs=1, start="base", size=(64, 32), seed=1)
 
 
 # --- somebody is erased meanwhile
@@ -279,34 +328,28 @@ def erased_at(monkeypatch: pytest.MonkeyPatch, path: Path, moment: str) -> list[
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_who_is_erased_meanwhile_is_not_learned_from(path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    monkeypatch.setattr("deploy.export.export_model", boxed_export)
-    monkeypatch.setattr("app.learning.plan._probe", told_probe)
-    gone = erased_at(monkeypatch, path, moment)
-    report = learned(path, epochs=1, start="base", size=(64, 32), force=True)
-    assert (report.model, report.deployed, report.tracklets) == ("v1", True, 139)
-    with Site.open(path) as site:
+def test_who_is_erased_meanwhile_is_not_learned_from(small: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    gone = erased_at(monkeypatch, small, moment)
+    report = learned(small, epochs=1, start="base", size=(64, 32), force=True)
+    assert (report.model, report.deployed, report.tracklets) == ("v1", True, 37)
+    with Site.open(small) as site:
         assert gone[0] not in store_of(site, "v1").load()[0]
         assert not site.are_tracklets(np.array(gone))
         assert list(damage(site)) == []
-    assert not list((path / "adapt").glob("*"))
+    assert not list((small / "adapt").glob("*"))
 
 
-def test_an_adaptation_that_was_killed_keeps_nothing_of_who_is_erased(path: Path) -> None:
-    process = begin(["-c", ADAPT, "training", *("--site", str(path), *OPTIONS)])
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "here", process.communicate()[1]
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    (run_folder,) = (path / "adapt").glob("v*")
-    assert (run_folder / "crops" / "crops.u8").stat().st_size > 10**6 and (run_folder / "training").is_dir()
-    with Site.open_to_write(path) as site:
+def test_an_adaptation_that_was_killed_keeps_nothing_of_who_is_erased(small: Path, start: Any) -> None:
+    killed_at(start, "training", small)
+    (run_folder,) = (small / "adapt").glob("v*")
+    assert (run_folder / "crops" / "crops.u8").stat().st_size > 9 * 10**5 and (run_folder / "training").is_dir()
+    with Site.open_to_write(small) as site:
         forget(site, who="me", tracklets=json.loads((run_folder / "plan.json").read_text())["learn"][:1])
     assert not run_folder.exists()
 
 
-def test_two_adaptations_at_once_are_refused(path: Path) -> None:
-    with Site.open_to_write(path) as site, site.lease(LEARNING):
-        second = run("-m", "app.adapt", "--site", path, *OPTIONS)
+def test_two_adaptations_at_once_are_refused(made: Path, typed: Typed) -> None:
+    with Site.open_to_write(made) as site, site.lease(LEARNING):
+        second = typed(command, "--site", made, *OPTIONS)
     assert (second.returncode, second.stdout) == (2, "")
     assert "is adapting at the site" in second.stderr and "run the same command again" in second.stderr

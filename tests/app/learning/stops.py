@@ -1,0 +1,59 @@
+"""Adaptations that stop at a stage and wait there to be killed."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.learning.adapt import adapt
+from app.record import Site
+from tests.app.works import cheap_adaptation
+
+IMPORTED = ["tests.app.learning.stops", "reid.training", "torch.utils.tensorboard", "torch._dynamo"]
+CHEAPLY = {"epochs": 2, "start": "base", "size": (64, 32), "force": True}  # how `adapt_until` adapts
+LATEST = 60.0  # s after which who was not killed goes on
+STAGES = {  # what is called there, and the how manyeth call it is
+    "training": ("reid.training.checkpoint", "Checkpoint.save", 2),
+    "gate": ("app.learning.adapt", "_judge", 2),
+    "export": ("app.learning.adapt", "_export", 1),
+    "embedding": ("app.encoders.embed", "embed", 2),
+    "switch": ("app.record.site", "Site.add_model", 2),
+    "end": ("app.learning.adapt", "wipe", 1),
+}
+
+
+def stop_at(stage: str, tell: Callable[[], None]) -> None:
+    """From now on this process tells when it comes to the stage, and waits there."""
+    module, name, turn = STAGES[stage]
+    owner: Any = importlib.import_module(module)
+    if stage == "training":
+        owner.CHECKPOINT_SECONDS = 0.0
+    *classes, attribute = name.split(".")
+    for part in classes:
+        owner = getattr(owner, part)
+    kept, count = getattr(owner, attribute), 0
+
+    def stop(*arguments: Any, **options: Any) -> Any:
+        nonlocal count
+        count += stage != "end" or arguments[0].name == "v1"
+        if count == turn:
+            tell()
+            time.sleep(LATEST)
+        return kept(*arguments, **options)
+
+    setattr(owner, attribute, stop)
+
+
+def adapt_until(stage: str, path: Path, ear: Connection) -> None:
+    """Adapts CHEAPLY up to a stage, and sends its name there."""
+    torch.set_num_threads(1)
+    cheap_adaptation()
+    stop_at(stage, lambda: ear.send(stage))
+    with Site.open_to_write(path) as site:
+        adapt(site, who="test", **CHEAPLY)  # type: ignore[arg-type]
