@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from app.record import Site
 from tests.app.records import copy_of, site_in, use_postgres
 from tests.app.sites import People, figure_site
 from tests.app.typed import Typed
+from tests.app.works import IMPORTED
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +46,14 @@ def record(request: pytest.FixtureRequest) -> Iterator[str]:
         use_postgres(request.getfixturevalue("postgres"))
     yield request.param
     use_postgres(None)
+
+
+@pytest.fixture(scope="session")
+def start() -> multiprocessing.context.ForkServerContext:
+    """Starts processes in moments: they are forked from one that has imported all."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    return context
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from app.record.verify import damage
 from tests.app.records import copy_of, on_postgres, site_in
 from tests.app.scenes import CREATED, SIZE, bytes_of, people, write_detections
 from tests.app.sites import figure_site
-from tests.app.works import BUSY, IMPORTED, WORKS, run_work
+from tests.app.works import BUSY, WORKS, run_work
 from tests.clips import render_clip
 from trackers.tracklets import Kind
 
@@ -40,14 +39,6 @@ class Stage:
     secret: list[bytes]  # bytes of those who will be erased: crops and vectors
     takes: dict[str, float]  # s that each work takes alone
     filmed: dict[str, list[list[bytes]]]  # crops of the tracklets that a camera's film gives, by number
-
-
-@pytest.fixture(scope="module")
-def start() -> multiprocessing.context.ForkServerContext:
-    """Starts processes in moments: they are forked from one that has imported all."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    return context
 
 
 def begun(start: Any, name: str, path: Path, settings: dict[str, Any]) -> BaseProcess:

@@ -27,7 +27,8 @@ from app.search.query import query
 from app.search.searcher import Wish
 from deploy.export import Checked, Exported
 
-IMPORTED = ["tests.app.works", "reid.training", "torch.utils.tensorboard", "torch._dynamo"]  # what work imports late
+# What works import, some of it late.
+IMPORTED = ["tests.app.works", "tests.app.stops", "reid.training", "torch.utils.tensorboard", "torch._dynamo"]
 BUSY = 3  # exit code: another process holds the lease
 Work = Callable[[Site, dict[str, Any]], None]
 

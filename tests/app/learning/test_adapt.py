@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
 import shutil
 import signal
 from pathlib import Path
@@ -26,9 +25,9 @@ from app.record.leases import LEARNING
 from app.record.verify import damage
 from reid.encoder import Encoder, load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
-from tests.app.learning.stops import CHEAPLY, IMPORTED, STAGES, adapt_until
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
+from tests.app.stops import CHEAPLY, STAGES, adapt_until, killed_at
 from tests.app.typed import Typed
 from tests.app.works import boxed_export, told_probe
 
@@ -36,7 +35,7 @@ from tests.app.works import boxed_export, told_probe
 ADAPT = """
 import sys
 import app.adapt, app.terminal
-from tests.app.learning.stops import stop_at
+from tests.app.stops import stop_at
 stop_at(sys.argv.pop(1), lambda: print("here", flush=True))
 app.terminal.run(app.adapt.command)
 """
@@ -76,25 +75,6 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.learning.adapt.LEAST_TRACKLETS", 20)
     monkeypatch.setattr("app.learning.plan._probe", told_probe)
     monkeypatch.setattr("deploy.export.export_model", boxed_export)
-
-
-@pytest.fixture(scope="module")
-def start() -> multiprocessing.context.ForkServerContext:
-    """Starts processes in moments: they are forked from one that has imported all."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    return context
-
-
-def killed_at(start: Any, stage: str, path: Path) -> None:
-    """Adapts CHEAPLY in a process of its own, which is killed where it comes to the stage."""
-    heard, ear = start.Pipe(duplex=False)
-    process = start.Process(target=adapt_until, args=(stage, path, ear))
-    process.start()
-    ear.close()  # so that the end of the process is heard too
-    assert heard.recv() == stage
-    process.kill()
-    process.join()
 
 
 def learned(path: Path, **options: Any) -> AdaptReport:
@@ -210,7 +190,7 @@ def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_
 def test_killed_anywhere_the_old_model_serves_and_the_same_adaptation_finishes(
     small: Path, start: Any, stage: str
 ) -> None:
-    killed_at(start, stage, small)
+    killed_at(start, adapt_until, stage, small)
     with Site.open(small) as site:
         assert serving(site).name == ("v1" if stage == "end" else "base")
         assert len(store_of(site, serving(site).name).load()[0]) == 48
@@ -340,7 +320,7 @@ def test_who_is_erased_meanwhile_is_not_learned_from(small: Path, monkeypatch: p
 
 
 def test_an_adaptation_that_was_killed_keeps_nothing_of_who_is_erased(small: Path, start: Any) -> None:
-    killed_at(start, "training", small)
+    killed_at(start, adapt_until, "training", small)
     (run_folder,) = (small / "adapt").glob("v*")
     assert (run_folder / "crops" / "crops.u8").stat().st_size > 9 * 10**5 and (run_folder / "training").is_dir()
     with Site.open_to_write(small) as site:

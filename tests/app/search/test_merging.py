@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.errors import SiteError
+from app.merge import command
 from app.record import Site
 from app.record.rows import Correction
 from app.record.verify import damage
 from app.search.merging import merge
-from tests.app.scenes import begin, run
+from tests.app.records import on_postgres
+from tests.app.scenes import run
 from tests.app.sites import People, figure_site
-
-# `app.merge`, which stops after it wrote the members of a merging, or removed older ones, and before it commits.
-MERGE = """
-import sys, time
-stage = sys.argv.pop(1)
-import app.merge, app.terminal
-from app.record.database import Database
-kept = Database.execute
-def stop(self, statement, *arguments):
-    result = kept(self, statement, *arguments)
-    if ("INTO members" if stage == "members" else "DELETE FROM merges") in str(statement):
-        print("here", flush=True)
-        time.sleep(60)
-    return result
-Database.execute = stop
-app.terminal.run(app.merge.command)
-"""
+from tests.app.stops import killed_at, merge_until
+from tests.app.typed import Typed
 
 
 def test_pieces_become_trajectories_and_people_identities(path: Path, who: People) -> None:
@@ -88,23 +75,20 @@ def test_a_persons_word_is_obeyed_and_kept(path: Path, who: People) -> None:
         assert len(site.corrections()) == 3
 
 
-@pytest.mark.parametrize("stage", ["members", "old"])
-def test_killed_in_the_middle_the_merging_before_holds(path: Path, stage: str) -> None:
+@pytest.mark.parametrize("stage", ["INTO members", "DELETE FROM merges"])
+def test_killed_in_the_middle_the_merging_before_holds(path: Path, start: Any, stage: str) -> None:
+    """It is killed after it wrote the members of a merging, or removed older ones, and before it commits."""
     with Site.create(path) as site:
         merge(site, who="me", method="utal")
         before = site.merging()
-    process = begin(["-c", MERGE, stage, "--site", str(path), "--json"])
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "here", process.communicate()[1]
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    killed_at(start, merge_until, stage, path)
     with Site.open(path) as site:
         now = site.merging()
         assert before is not None and now is not None
         assert now.id == before.id and np.array_equal(now.identities, before.identities)
         assert list(damage(site)) == []
-    done = run("-m", "app.merge", "--site", path, "--json")
-    assert done.returncode == 0, done.stderr
+    with Site.create(path) as site:
+        merge(site, who="me")
     with Site.open(path) as site:
         whole = site.merging()
     with Site.create(path) as site:
@@ -112,15 +96,16 @@ def test_killed_in_the_middle_the_merging_before_holds(path: Path, stage: str) -
     assert whole is not None and whole.id == before.id + 1 and len(whole.ids) == 60
 
 
-def test_the_merge_command(path: Path, tmp_path: Path) -> None:
-    done = run("-m", "app.merge", "--site", path, "--json")
+def test_the_merge_command(path: Path, typed: Typed, tmp_path: Path) -> None:
+    words = ("--site", path, "--json")
+    done = typed(command, *words) if on_postgres() else run("-m", "app.merge", *words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["tracklets"] == 60
-    assert "as before" in run("-m", "app.merge", "--site", path).stdout
-    undone = run("-m", "app.merge", "--site", path, "--undo", "--json")
+    assert "as before" in typed(command, "--site", path).stdout
+    undone = typed(command, "--site", path, "--undo", "--json")
     assert json.loads(undone.stdout) == {"undone": True, "merged": False}
-    none = run("-m", "app.merge", "--site", path, "--undo")
+    none = typed(command, "--site", path, "--undo")
     assert (none.returncode, "no merging to undo" in none.stderr) == (2, True)
-    wrong = run("-m", "app.merge", "--site", path, "--join", 1, 2)
+    wrong = typed(command, "--site", path, "--join", 1, 2)
     assert (wrong.returncode, "not two tracklets" in wrong.stderr) == (2, True)
-    assert run("-m", "app.merge", "--site", tmp_path / "none").returncode == 2
+    assert typed(command, "--site", tmp_path / "none").returncode == 2

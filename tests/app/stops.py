@@ -1,4 +1,4 @@
-"""Adaptations that stop at a stage and wait there to be killed."""
+"""Works that stop at a stage and wait there to be killed, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import torch
 
 from app.learning.adapt import adapt
 from app.record import Site
+from app.record.database import Database
+from app.search.merging import merge
 from tests.app.works import cheap_adaptation
 
-IMPORTED = ["tests.app.learning.stops", "reid.training", "torch.utils.tensorboard", "torch._dynamo"]
 CHEAPLY = {"epochs": 2, "start": "base", "size": (64, 32), "force": True}  # how `adapt_until` adapts
 LATEST = 60.0  # s after which who was not killed goes on
 STAGES = {  # what is called there, and the how manyeth call it is
@@ -57,3 +59,30 @@ def adapt_until(stage: str, path: Path, ear: Connection) -> None:
     stop_at(stage, lambda: ear.send(stage))
     with Site.open_to_write(path) as site:
         adapt(site, who="test", **CHEAPLY)  # type: ignore[arg-type]
+
+
+def merge_until(statement: str, path: Path, ear: Connection) -> None:
+    """Merges up to the record's first statement with these words, which is not yet committed, and sends them there."""
+    kept = Database.execute
+
+    def stop(self: Database, asked: Any, *arguments: Any) -> Any:
+        result = kept(self, asked, *arguments)
+        if statement in str(asked):
+            ear.send(statement)
+            time.sleep(LATEST)
+        return result
+
+    Database.execute = stop  # type: ignore[method-assign]
+    with Site.open_to_write(path) as site:
+        merge(site, who="test")
+
+
+def killed_at(start: ForkServerContext, work: Callable[[str, Path, Connection], None], stage: str, path: Path) -> None:
+    """Runs a work in a process of its own, which is killed where it comes to the stage."""
+    heard, ear = start.Pipe(duplex=False)
+    process = start.Process(target=work, args=(stage, path, ear))
+    process.start()
+    ear.close()  # so that the end of the process is heard too
+    assert heard.recv() == stage
+    process.kill()
+    process.join()
