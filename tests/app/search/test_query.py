@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+import app.audit
+import app.query
 from app.errors import SiteError
 from app.record import Site
 from app.record.rows import AuditEntry
@@ -17,8 +19,10 @@ from app.search.merging import merge
 from app.search.query import query, view
 from app.search.searcher import FALSE_ALARMS, Searcher, Wish
 from app.search.still import read_still
+from tests.app.records import on_postgres
 from tests.app.scenes import run
 from tests.app.sites import START, People
+from tests.app.typed import Typed
 from tests.reid.figures import figure
 
 
@@ -84,26 +88,27 @@ def test_a_tracklet_finds_neither_itself_nor_who_was_beside_it(path: Path, who: 
     assert set(notes[-1].details["results"]) == tracklet_ids
 
 
-def test_the_query_command(path: Path, tmp_path: Path) -> None:
+def test_the_query_command(path: Path, typed: Typed, tmp_path: Path) -> None:
     still_path = still(tmp_path, 2)
     report, sheet = tmp_path / "found.html", tmp_path / "found.png"
-    done = run("-m", "app.query", still_path, "--site", path, "--whole", "--json", "--report", report, "--sheet", sheet)
+    words = (still_path, "--site", path, "--whole", "--json", "--report", report, "--sheet", sheet)
+    done = typed(app.query.command, *words) if on_postgres() else run("-m", "app.query", *words)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert len(answer["people"][0]["matches"]) == 20
     assert answer["model"] == "base"
     assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert cv2.imread(str(sheet)) is not None
-    audit = json.loads(run("-m", "app.audit", "--site", path, "--json").stdout)
+    audit = json.loads(typed(app.audit.command, "--site", path, "--json").stdout)
     assert audit[-1]["action"] == "query"
     assert audit[-1]["still"] == answer["still"]
     nobody = tmp_path / "wall.png"
     cv2.imwrite(str(nobody), np.full((200, 300, 3), 128, np.uint8))
-    none = run("-m", "app.query", nobody, "--site", path)
+    none = typed(app.query.command, nobody, "--site", path)
     assert (none.returncode, "shows nobody" in none.stdout) == (1, True)
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
-    wrong = run("-m", "app.query", broken, "--site", path)
+    wrong = typed(app.query.command, broken, "--site", path)
     assert (wrong.returncode, wrong.stderr.startswith("Error: ")) == (2, True)
 
 
