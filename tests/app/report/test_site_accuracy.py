@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.evaluate import commands
 from app.record import Site
 from app.report.site_accuracy import evaluate_site
 from app.search.merging import merge
-from tests.app.scenes import run
 from tests.app.sites import People
+from tests.app.typed import Typed
 
 
-def test_a_site_against_truth(path: Path, who: People, tmp_path: Path) -> None:
+def test_a_site_against_truth(path: Path, who: People, typed: Typed, tmp_path: Path) -> None:
     truth = tmp_path / "truth"
     with Site.create(path) as site:
         merge(site, who="me")
@@ -35,6 +36,6 @@ def test_a_site_against_truth(path: Path, who: People, tmp_path: Path) -> None:
     assert 0 < scores.idf1 <= 1
     assert scores.query is not None
     assert scores.query.queries == 60
-    done = run("-m", "app.evaluate", "site", "--truth", truth, "--site", path)
+    done = typed(commands, "site", "--truth", truth, "--site", path)
     assert done.returncode == 0, done.stderr
     assert "identities over all cameras: IDF1" in done.stdout
