@@ -12,6 +12,7 @@ import pytest
 import app.learning.adapt
 import app.learning.plan
 from app.record import Site
+from tests.app.works import boxed_export, told_probe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,13 +35,15 @@ def cut_film(source: Path, target: Path) -> None:
 def test_the_python_example_runs_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Only adapting is cut short: it takes fewer tracklets than it would, and one epoch."""
+    """Only adapting is cut short: it takes fewer tracklets than it would, one epoch, and the box's ONNX file."""
     (tmp_path / "videos").mkdir()
     for camera in ("plaza", "street"):
         cut_film(ROOT / f"sample_videos/films/{camera}.mp4", tmp_path / f"videos/{camera}.mp4")
     shutil.copy(ROOT / "sample_videos/walk/still.jpg", tmp_path)
     monkeypatch.setattr(app.learning.adapt, "LEAST_TRACKLETS", 20)
     monkeypatch.setattr(app.learning.plan, "EPOCHS", 1)
+    monkeypatch.setattr(app.learning.plan, "_probe", told_probe)
+    monkeypatch.setattr("deploy.export.export_model", boxed_export)
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})
