@@ -40,7 +40,7 @@ def test_the_encoder_leaves_as_one_file_of_either_precision(path: Path, tmp_path
         assert (said["bytes"], said["sha256"]) == (out.stat().st_size, digest(out))
         sizes[variant], embeddings[variant] = said["bytes"], open_encoder(out).embed(crops)
     assert sizes["fp16"] < 0.6 * sizes["fp32"]
-    assert sizes["int8"] < 0.5 * sizes["fp32"]
+    assert sizes["int8"] < 0.6 * sizes["fp32"]
     assert ((embeddings["fp32"] * embeddings["fp16"]).sum(1) > 0.999).all()
     assert ((embeddings["fp32"] * embeddings["int8"]).sum(1) > 0.9).all()
 
