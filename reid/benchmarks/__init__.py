@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from reid.benchmarks import folders, images, videos
-from reid.benchmarks.parts import PROTOCOLS, RAW, Benchmark, BenchmarkError
+from reid.benchmarks.parts import PROTOCOLS, RAW, SPARSE, Benchmark, BenchmarkError
+from reid.benchmarks.sampling import sparse
 
 Reader = Callable[[str, Path, str], Benchmark]  # name, folder, protocol
 SplitReader = Callable[[str, Path, str, int], Benchmark]  # and which split
 
 READERS: dict[str, Reader] = {
     "market1501": images.market1501,
+    "market1501-val": images.market1501_val,
     "msmt17": images.msmt17,
     "cuhk03-detected": partial(images.cuhk03, boxes="detected"),
     "cuhk03-labeled": partial(images.cuhk03, boxes="labeled"),
@@ -45,8 +47,8 @@ def open_benchmark(name: str, protocol: str = RAW) -> Benchmark:
 
     Args:
         name: `set:DIR`. For sets with several random splits it may be `set@3:DIR`, with split 0 where nothing is said.
-        protocol: `oracle-tracklets` (of people in cameras, by their identities) or `raw-tracklets` (fragments as the
-            data has them).
+        protocol: `oracle-tracklets` are of people in cameras, by their identities. `raw-tracklets` are fragments as the
+            data has them. `sparse-tracklets` are those of the fragments that SSTT samples.
 
     Raises:
         BenchmarkError: The name is unknown, the folder missing, or its layout not the published one.
@@ -57,7 +59,9 @@ def open_benchmark(name: str, protocol: str = RAW) -> Benchmark:
         raise BenchmarkError(f"{name!r} is not of the form SET:FOLDER, where SET is one of {sets}")
     set_name, split, folder = parts[1], parts[2], Path(parts[3]).expanduser().absolute()
     if protocol not in PROTOCOLS:
-        raise BenchmarkError(f"there is no protocol {protocol!r}: it is {' or '.join(PROTOCOLS)}")
+        raise BenchmarkError(f"there is no protocol {protocol!r}: it is one of {', '.join(PROTOCOLS)}")
+    if protocol == SPARSE:
+        return sparse(open_benchmark(name, RAW))
     try:
         if set_name in SPLIT_READERS:
             return SPLIT_READERS[set_name](name, folder, protocol, int(split or 0))

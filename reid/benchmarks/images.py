@@ -17,6 +17,7 @@ from reid.benchmarks.parts import (
     Benchmark,
     BenchmarkError,
     Photo,
+    Seen,
     assemble,
     check_split,
     each_photo,
@@ -32,6 +33,7 @@ from reid.tracklets import Picture
 _MARKET_PARTS = ("bounding_box_train", "query", "bounding_box_test")
 _MARKET = re.compile(r"(-1|\d+)_c(\d+)s(\d+)_(\d+)_(\d+)\.jpg")
 _MARKET_FPS, _MARKET_STEP = 25.0, 25  # frames, of which every 25th was searched for people
+_HELD_OF = 3  # people, of whom one is to choose on
 _SESSION = 1e6  # s, how far apart sequences of a camera are laid, as their true distance is unknown
 _DUKE = re.compile(r"(\d+)_c(\d+)_f(\d+)\.jpg")
 _DUKE_FPS, _DUKE_STEP = 60.0, 120
@@ -48,17 +50,41 @@ def market1501(name: str, folder: Path, protocol: str) -> Benchmark:
     `0002_c1s1_000451_03.jpg` (person, camera, sequence, frame at 25/s, box). Person −1 is junk and 0 a distractor. Both
     are in the gallery only.
     """
-
-    def read(part: Path) -> Iterator[Photo]:
-        for path in pictures(part):
-            person, camera, sequence, frame, _ = map(int, parse_name(_MARKET, path, "0002_c1s1_000451_03.jpg").groups())
-            yield Photo(person, f"{camera:02d}", path, sequence * _SESSION + frame / _MARKET_FPS, f"{sequence:02d}")
-
     root = find_root(folder, _MARKET_PARTS, "Market-1501-v15.09.15", "Market-1501")
-    train, query, gallery = (list(read(root / part)) for part in _MARKET_PARTS)
+    train, query, gallery = (_market_photos(root / part) for part in _MARKET_PARTS)
     train = [photo for photo in train if photo.person > 0]
-    step = _MARKET_STEP / _MARKET_FPS
-    return assemble(name, protocol, photo_tracklets(train, protocol, step), each_photo(query), each_photo(gallery))
+    return assemble(name, protocol, _market_tracklets(train, protocol), each_photo(query), each_photo(gallery))
+
+
+def market1501_val(name: str, folder: Path, protocol: str) -> Benchmark:
+    """Market-1501's training part alone, to validate choices on: no test person is looked at.
+
+    Every third person is tested with: one picture of each camera asks, the others are the gallery.
+    """
+    root = find_root(folder, _MARKET_PARTS[:1], "Market-1501-v15.09.15", "Market-1501")
+    photos = [photo for photo in _market_photos(root / _MARKET_PARTS[0]) if photo.person > 0]
+    held = set(sorted({photo.person for photo in photos})[::_HELD_OF])
+    train = [photo for photo in photos if photo.person not in held]
+    asked: dict[tuple[int, str], Photo] = {}
+    gallery = []
+    for photo in photos:
+        if photo.person in held and asked.setdefault((photo.person, photo.camera), photo) is not photo:
+            gallery.append(photo)
+    return assemble(name, protocol, _market_tracklets(train, protocol), each_photo(asked.values()), each_photo(gallery))
+
+
+def _market_photos(part: Path) -> list[Photo]:
+    photos = []
+    for path in pictures(part):
+        person, camera, sequence, frame, _ = map(int, parse_name(_MARKET, path, "0002_c1s1_000451_03.jpg").groups())
+        photos.append(
+            Photo(person, f"{camera:02d}", path, sequence * _SESSION + frame / _MARKET_FPS, f"{sequence:02d}")
+        )
+    return photos
+
+
+def _market_tracklets(photos: list[Photo], protocol: str) -> list[Seen]:
+    return photo_tracklets(photos, protocol, _MARKET_STEP / _MARKET_FPS)
 
 
 def dukemtmc_reid(name: str, folder: Path, protocol: str) -> Benchmark:

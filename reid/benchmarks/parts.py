@@ -7,7 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -18,10 +18,11 @@ from scipy.io import loadmat
 
 from reid.tracklets import Picture, Tracklet, TrackletDataset, TrackletSource
 
-Protocol = Literal["oracle-tracklets", "raw-tracklets"]
+Protocol = Literal["oracle-tracklets", "raw-tracklets", "sparse-tracklets"]
 ORACLE: Protocol = "oracle-tracklets"
 RAW: Protocol = "raw-tracklets"
-PROTOCOLS = (ORACLE, RAW)
+SPARSE: Protocol = "sparse-tracklets"
+PROTOCOLS = (ORACLE, RAW, SPARSE)
 PATIENCE = 3  # sampling steps that a person may be unseen before a raw tracklet of an image set ends, see `cut`
 UNKNOWN_TIME = float("nan")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -154,6 +155,24 @@ def assemble(
         single_shot=single_shot,
         splits=splits,
     )
+
+
+def with_train(benchmark: Benchmark, tracklets: Sequence[Tracklet], labels: Labels, change: str) -> Benchmark:
+    """A benchmark with other tracklets to train on.
+
+    Args:
+        benchmark: What is tested with stays as it is.
+        tracklets: Made of its own. They are numbered anew.
+        labels: Who they show, in their order.
+        change: What was done, for the fingerprint.
+    """
+    assert benchmark.truth is not None
+    source = TrackletSource(
+        tuple(replace(tracklet, id=i) for i, tracklet in enumerate(tracklets)),
+        f"{benchmark.train.fingerprint} {change}",
+        sum(len(tracklet.pictures) for tracklet in tracklets),
+    )
+    return replace(benchmark, train=source, truth=replace(benchmark.truth, train=labels))
 
 
 def photo_tracklets(photos: Iterable[Photo], protocol: str, step: float = np.inf) -> list[Seen]:

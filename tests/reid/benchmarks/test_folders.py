@@ -58,7 +58,7 @@ def test_a_missing_or_empty_folder_is_one_clear_sentence(which: str, tmp_path: P
         ("", "raw-tracklets", "not of the form"),
         ("markt:{}", "raw-tracklets", "no benchmark 'markt': it is one of cuhk03-detected, "),
         ("market1501@1:{}", "raw-tracklets", "one split only: write market1501:"),
-        ("market1501:{}", "all", "no protocol 'all': it is oracle-tracklets or raw-tracklets"),
+        ("market1501:{}", "all", "no protocol 'all': it is one of oracle-tracklets, raw-tracklets, sparse-tracklets"),
         ("market1501:{}", "raw-tracklets", "does not hold bounding_box_train, query, bounding_box_test"),
         ("msmt17:{}", "raw-tracklets", "does not hold list_train.txt"),
     ],

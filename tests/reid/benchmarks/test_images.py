@@ -74,6 +74,24 @@ def test_market1501_as_fragments(market: Path) -> None:
     ]
 
 
+def test_choices_are_validated_on_a_third_of_the_people_to_train_on(draw) -> None:
+    files = [
+        f"{person:04d}_c{camera}s1_{frame:06d}_01.jpg"
+        for person in range(2, 8)
+        for camera in (1, 3)
+        for frame in (25, 50)
+    ]
+    draw("market/bounding_box_train", *files)
+    benchmark = open_benchmark(f"market1501-val:{draw('market')}", "oracle-tracklets")  # no other part need be there
+    assert [(person, camera) for person, camera, _ in training(benchmark)] == [
+        (person, camera) for person in (3, 4, 6, 7) for camera in (0, 1)
+    ]
+    assert benchmark.truth is not None
+    assert labels(benchmark.truth.query) == labels(benchmark.truth.gallery) == [(2, 0), (2, 1), (5, 0), (5, 1)]
+    assert names(benchmark.query)[0] == ["0002_c1s1_000025_01.jpg"]
+    assert names(benchmark.gallery)[0] == ["0002_c1s1_000050_01.jpg"]
+
+
 def test_market1501_cannot_link_is_overlap_in_time_and_camera(market: Path, tmp_path: Path) -> None:
     benchmark = open_benchmark(f"market1501:{market}")
     data = TrackletDataset.build(tmp_path / "set", benchmark.train, 8, 4)
