@@ -104,7 +104,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
     wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
     names = [wishes.start] if wishes.start else [LARGE, BASE] if wider else [now.name]
     recipe = config_named(wishes.method).practical().recipe
-    starts = [_probe(site, start_name, recipe.batch * recipe.frames, device) for start_name in names]
+    starts = [_probe(site, start_name, recipe.batch, wishes.size, device) for start_name in names]
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])
     start, epochs, size, most, seconds = fitted(crops, starts, wishes)
     name = next_name(site)
@@ -130,7 +130,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
     log.info(
         "%s: %s on %d tracklets (up to %d crops each), from %s, crops of %d×%d px, batches of "
         "%d crops%s, %d epochs, about %.0f minutes on %s",
-        *(name, plan.method, len(learn), most, start.name, *size, recipe.batch * recipe.frames),
+        *(name, plan.method, len(learn), most, start.name, *size, recipe.batch),
         *("" if start.parts == 1 else f" in {start.parts} parts", epochs, epochs * seconds / 60, device),
     )
     return plan
@@ -176,13 +176,25 @@ def fitted(
     return start, min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
 
 
-def _probe(site: Site, name: str, batch: int, device: torch.device) -> Start:
-    """How fast this machine learns with an encoder, whose batches go through it in as few parts as memory allows."""
+def _probe(site: Site, name: str, batch: int, size: tuple[int, int] | None, device: torch.device) -> Start:
+    """How fast this machine learns with an encoder, whose batches go through it in as few parts as memory allows.
+
+    size: of crops that shall go through it, px. None: its own. Raises SiteError where they don't.
+    """
     import torch
 
     from reid.encoder import load_encoder
 
-    encoder = load_encoder(weights_of(site, name)).to(device).train()
+    encoder = load_encoder(weights_of(site, name))
+    if size is not None:
+        try:
+            encoder.embed(torch.zeros((1, *size, 3), dtype=torch.uint8))
+        except RuntimeError as error:
+            raise SiteError(
+                f"Crops of {size[0]}x{size[1]} px don't go through {name}, whose stripes want a height that 64 "
+                f"divides: give another --size, as 128x64 or 192x96 ({error})."
+            ) from error
+    encoder.to(device).train()
     optimiser = torch.optim.Adam(encoder.parameters(), 1e-4)
     for parts in PARTS:
         crops = torch.randint(0, 256, (batch // parts, *encoder.size, 3), dtype=torch.uint8).to(device)

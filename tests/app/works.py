@@ -96,7 +96,9 @@ def boxed_export(encoder: Any, folder: Path, *_: Any, **__: Any) -> Exported:
     return Exported(onnx, digest(onnx), onnx.stat().st_size, 0, Checked(0, 0.0, True))
 
 
-def told_probe(site: Site, name: str, batch: int, device: torch.device) -> app.learning.plan.Start:
+def told_probe(
+    site: Site, name: str, batch: int, size: tuple[int, int] | None, device: torch.device
+) -> app.learning.plan.Start:
     """A machine's speed that nobody measured."""
     return app.learning.plan.Start(name, (128, 64), 100.0)
 
