@@ -177,19 +177,37 @@ def nearest_per_camera(
     return Neighbours(index, similarity)
 
 
-def reciprocal(nearest: Neighbours, camera: Tensor, scope: Scope = "pairwise") -> Neighbours:
-    """Those neighbours that have each other as the nearest.
+def reciprocal(nearest: Neighbours, camera: Tensor) -> Neighbours:
+    """Those neighbours that have each other as the nearest, any two cameras on their own (UGA Eq. 4, EEA Eq. 7).
 
-    `pairwise` looks at any two cameras on their own. So a tracklet may have one in every other camera (UGA Eq. 4, EEA
-    Eq. 7, DAL Eq. 4). `pooled` looks at the tracklets of all other cameras together. So a tracklet has at most one
-    (UTAL Eq. 9).
+    So a tracklet may have one in every other camera.
     """
-    if scope == "pooled":
-        best = nearest.similarity.argmax(1, keepdim=True)
-        nearest = nearest.where(torch.zeros_like(nearest.index, dtype=torch.bool).scatter_(1, best, True))
     own = torch.arange(len(camera), device=camera.device)
     back = nearest.index[nearest.index.clamp(min=0), camera[:, None]]  # of my neighbour in camera c, the one in mine
     return nearest.where(back == own[:, None])
+
+
+def nearest_elsewhere(features: Tensor, camera: Tensor, k: int, *, cells: int = CELLS) -> Tensor:
+    """(T, k) the nearest of each of T tracklets among those of all other cameras together, −1 where there are fewer.
+
+    Args:
+        features: (T, D). They are near by Euclidean distance.
+        camera: (T,).
+        k: How many.
+        cells: Entries of one block of a similarity matrix.
+    """
+    similarity = similarity_of(features, features, "euclidean")
+
+    def across(rows: slice, columns: slice) -> Tensor:
+        return similarity(rows, columns).masked_fill_(camera[rows, None] == camera[columns], -torch.inf)
+
+    return top_k(across, len(features), len(features), k, cells=cells)[1]
+
+
+def mutual(nearest: Tensor) -> Tensor:
+    """Those of (T, k) nearest that have each other among theirs. The others become −1."""
+    own = torch.arange(len(nearest), device=nearest.device)[:, None, None]
+    return nearest.where((nearest[nearest.clamp(min=0)] == own).any(2) & (nearest >= 0), -1)
 
 
 def calibrated_threshold(similarity: Tensor, quantile: float) -> float:
@@ -206,26 +224,26 @@ def calibrated_threshold(similarity: Tensor, quantile: float) -> float:
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Sparse label distributions over the tracklets of the same camera, K + 1 entries a row.
+    """Sparse label distributions ŷ over the classes of the same camera, here tracklets, K + 1 of them named.
 
-    The first is the row's own. Where there are fewer neighbours, the row's own comes again with 0.
+    The first is the tracklet's own class. Where there are fewer neighbours, it comes again with 0.
     """
 
-    column: Tensor  # (T, K + 1) int64, tracklets
+    classes: Tensor  # (T, K + 1) int64
     weight: Tensor  # (T, K + 1) float32, rows summing to 1 (UTAL Eq. 6)
     affinity: Tensor  # (T, K + 1) float32 (UTAL Eq. 4), 1 for itself
 
     def similarity(self, pairs: Tensor) -> Tensor:
         """Cosine (P,) of the label vectors of pairs (P, 2) of tracklets: UTAL's pairwise similarity (its Fig. 4)."""
         a, b = pairs.T
-        met = self.column[a][:, :, None] == self.column[b][:, None, :]
+        met = self.classes[a][:, :, None] == self.classes[b][:, None, :]
         products = self.weight[a][:, :, None] * self.weight[b][:, None, :]
         return (met * products).sum((1, 2)) / (self.weight[a].norm(dim=1) * self.weight[b].norm(dim=1))
 
     def neighbour_pairs(self) -> Tensor:
         """(P, 2): every tracklet with each tracklet that its label names beside itself."""
         row, entry = (self.affinity[:, 1:] > 0).nonzero(as_tuple=True)
-        return torch.stack([row, self.column[row, entry + 1]], 1)
+        return torch.stack([row, self.classes[row, entry + 1]], 1)
 
 
 def hard_labels(tracklets: int, device: torch.device) -> SoftLabels:
@@ -262,8 +280,8 @@ def soft_labels(
     hard = hard_labels(len(features), features.device)
     if k == 0:
         return hard
-    column = hard.column.expand(-1, k + 1).clone()
-    affinity = torch.zeros(column.shape, device=features.device)
+    classes = hard.classes.expand(-1, k + 1).clone()
+    affinity = torch.zeros(classes.shape, device=features.device)
     affinity[:, 0] = 1.0
     for number in range(cameras):
         members = (camera == number).nonzero()[:, 0]
@@ -277,9 +295,9 @@ def soft_labels(
         has_neighbour = member >= 0
         squared = (-nearest).masked_fill(~has_neighbour, 0.0)
         sigma2 = squared.sum() / has_neighbour.sum().clamp(min=1)  # Eq. 5
-        column[members, 1:] = torch.where(has_neighbour, members[member.clamp(min=0)], members[:, None])
+        classes[members, 1:] = torch.where(has_neighbour, members[member.clamp(min=0)], members[:, None])
         affinity[members, 1:] = torch.exp(-squared / sigma2.clamp(min=1e-12)) * has_neighbour  # Eq. 4
-    return SoftLabels(column, affinity / affinity.sum(1, keepdim=True), affinity)  # Eq. 6
+    return SoftLabels(classes, affinity / affinity.sum(1, keepdim=True), affinity)  # Eq. 6
 
 
 def within(members: Tensor, pairs: Tensor, count: int) -> Tensor:

@@ -2,10 +2,11 @@
 
     python -m reid.compare --data market1501:DIR --methods utal eea --epochs 20 --out DIR
 
-Every run has as many epochs. An epoch has as many images, whatever the method's paper says. A method may be given with
-changes, `eea:inter=False,scale=20`, so ablations are comparisons too. It writes `compare.md`, a table of means and
-spreads over the seeds. It also writes `compare.json` and the plots `mAP.png` and `associations.png`. The same command
-goes on where it was stopped. A run that is done is not done again.
+Every run has as many steps, and a step as many images, whatever the method's paper says. A method may be given with
+changes, `eea:inter=False,scale=20`. So ablations are comparisons too, and so are noise experiments:
+`eea:noise.duplicated=0.1`. It writes `compare.md`, a table of means and spreads over the seeds. It also writes
+`compare.json` and the plots `mAP.png` and `associations.png`. The same command goes on where it was stopped. A run that
+is done is not done again.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from reid.train import (
     SizeOption,
     TestEveryOption,
 )
-from reid.training import Settings, TrainingError, pixels, preset
-from reid.training.comparison import compare, contender_named, plots, table
+from reid.training import TrainingError, pixels
+from reid.training.comparison import compare, contenders_named, plots, table
 from reid.training.ranks import rank, ranks_of_torchrun
 from reid.whole_file import write_whole
 
@@ -51,6 +52,7 @@ def command(
     out: OutOption,
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     seeds: Annotated[list[int] | None, typer.Option(help="One or several; default: 0 1 2.")] = None,
+    all_splits: Annotated[bool, typer.Option("--all-splits", help="On each random split that the data has.")] = False,
     protocol: ProtocolOption = RAW,
     preset_name: PresetOption = "practical",
     init: InitOption = "base",
@@ -67,26 +69,26 @@ def command(
 ) -> None:
     """Train several methods under one budget and put them into one table. Safe to interrupt."""
     labels, chosen_seeds = dealt(methods, seeds or [], more or [])
-    contenders = {}
-    for label in labels:
-        name, label_changes = contender_named(label, changes or [])
-        contenders[label] = Settings(
-            config=label_changes.applied_to(preset(name, preset_name)),
-            data=data,
-            protocol=protocol,
-            epochs=epochs,
-            init=init,
-            backbone=backbone,
-            head=head,
-            size=None if size is None else pixels(size),
-            encoder=label_changes.encoder,
-            accumulate=accumulate,
-            precision=precision,
-            compile=compiled,
-        )
+    contenders = contenders_named(
+        labels,
+        changes or [],
+        preset_name,
+        data=data,
+        protocol=protocol,
+        epochs=epochs,
+        init=init,
+        backbone=backbone,
+        head=head,
+        size=None if size is None else pixels(size),
+        accumulate=accumulate,
+        precision=precision,
+        compile=compiled,
+    )
     with ranks_of_torchrun():
         with Bars(errors) as progress:
-            trained = compare(contenders, chosen_seeds, out, test_every=test_every, progress=progress)
+            trained = compare(
+                contenders, chosen_seeds, out, all_splits=all_splits, test_every=test_every, progress=progress
+            )
         if rank():
             return
     heading = (

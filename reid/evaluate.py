@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from reid.association import Metric, similarity_of
 from reid.rerank import Reranked, Reranking
 
 JUNK = -1  # Market-1501's person of boxes that show nobody well: left out of every ranking
@@ -47,9 +48,9 @@ class RetrievalScores:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """What a set of crops is made of: rows of length 1, who they show and where."""
+    """What a set of crops is made of: rows, who they show and where."""
 
-    rows: Tensor  # (N, D) float32
+    rows: Tensor  # (N, D) float32, of length 1 but for Euclidean distances
     people: NDArray[np.integer]  # (N,)
     cameras: NDArray[np.integer]  # (N,)
 
@@ -58,7 +59,9 @@ class Embeddings:
         return Embeddings(self.rows[torch.from_numpy(kept)], self.people[kept], self.cameras[kept])
 
 
-def pool_tracklets(rows: Tensor, tracklet: Tensor, count: int, pooling: Literal["mean", "max"] = "mean") -> Tensor:
+def pool_tracklets(
+    rows: Tensor, tracklet: Tensor, count: int, pooling: Literal["mean", "max"] = "mean", *, normalised: bool = True
+) -> Tensor:
     """Pools the features of crops by tracklet.
 
     Args:
@@ -66,14 +69,16 @@ def pool_tracklets(rows: Tensor, tracklet: Tensor, count: int, pooling: Literal[
         tracklet: (N,) 0 … count − 1, of each crop.
         count: Tracklets.
         pooling: Over a tracklet's crops.
+        normalised: Rows become of length 1.
 
     Returns:
-        (count, D) rows of length 1.
+        (count, D).
     """
     how = "amax" if pooling == "max" else "mean"
     index = tracklet.to(rows.device)[:, None].expand_as(rows)
     pooled = torch.zeros((count, rows.shape[1]), device=rows.device)
-    return functional.normalize(pooled.scatter_reduce(0, index, rows.float(), how, include_self=False))
+    pooled = pooled.scatter_reduce(0, index, rows.float(), how, include_self=False)
+    return functional.normalize(pooled) if normalised else pooled
 
 
 def evaluate_retrieval(
@@ -82,6 +87,7 @@ def evaluate_retrieval(
     *,
     single_shot: bool = False,
     rerank: Reranking | None = None,
+    metric: Metric = "cosine",
     chunk: int | None = None,
 ) -> RetrievalScores:
     """Scores of `query` against `gallery`, on the device of the embeddings.
@@ -94,7 +100,8 @@ def evaluate_retrieval(
         gallery: What is searched.
         single_shot: The gallery holds one random picture of each person, in DRAWS draws that are averaged (CUHK03's
             first protocol).
-        rerank: Settings of re-ranking. None: by cosine.
+        rerank: Settings of re-ranking. None: by `metric`.
+        metric: euclidean is for rows of any length. By cosine they are of length 1.
         chunk: Queries at a time, by default as bounded memory allows.
 
     Returns:
@@ -110,6 +117,11 @@ def evaluate_retrieval(
 
         def affinity(part: slice) -> Tensor:
             return torch.from_numpy(reranked(part)).to(device)
+    elif metric == "euclidean":
+        minus_distance = similarity_of(query.rows, gallery.rows, metric)
+
+        def affinity(part: slice) -> Tensor:
+            return minus_distance(part, slice(None))
     else:
 
         def affinity(part: slice) -> Tensor:

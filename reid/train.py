@@ -16,9 +16,9 @@ from reid.encoder import Backbone, EncoderError, Head
 from reid.evaluate import EvaluationError
 from reid.progress import Bars
 from reid.tracklets import DatasetError
-from reid.training import Changes, Diverged, Settings, TrainingError, pixels, preset, train_benchmark
+from reid.training import Changes, Diverged, Settings, TrainingError, pixels, train_benchmark
 from reid.training.ranks import rank, ranks_of_torchrun
-from reid.training.settings import PrecisionName, Preset
+from reid.training.settings import PrecisionName
 
 CANNOT_START = (TrainingError, BenchmarkError, DatasetError, EncoderError, EvaluationError)
 BROKE_OFF = (Diverged,)
@@ -26,7 +26,14 @@ BROKE_OFF = (Diverged,)
 DataOption = Annotated[str, typer.Option(help="SET:FOLDER, as market1501:DIR or folder-of-tracklets:DIR.")]
 OutOption = Annotated[Path, typer.Option(help="The run's folder; the same command goes on in it.")]
 ProtocolOption = Annotated[Protocol, typer.Option(help="What counts as a tracklet.")]
-PresetOption = Annotated[Preset, typer.Option("--preset", help="The method as it works, or as printed.")]
+PresetOption = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        help="practical is the method as it works, faithful as printed. Some have more: faithful-mars of eea, "
+        "faithful-video of ssl, faithful-small of dal.",
+    ),
+]
 InitOption = Annotated[str, typer.Option(help="base, random, imagenet, or a safetensors file.")]
 BackboneOption = Annotated[Backbone | None, typer.Option(help="Where weights don't tell it; default: light.")]
 HeadOption = Annotated[Head | None, typer.Option(help="A new one instead of the weights' own.")]
@@ -39,7 +46,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="A field of the method's settings, recipe.FIELD or encoder.FIELD; may be repeated.",
+        help="A field of the method's settings, recipe.FIELD, encoder.FIELD or noise.FIELD; may be repeated.",
     ),
 ]
 AccumulateOption = Annotated[int, typer.Option(help="Parts in which a batch goes through the encoder.")]
@@ -68,9 +75,10 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Learn an encoder from a benchmark's tracklets, by one method. Safe to interrupt."""
-    parsed_changes = Changes.parse(changes or [])
-    settings = Settings(
-        config=parsed_changes.applied_to(preset(method, preset_name)),
+    settings = Settings.of(
+        method,
+        preset_name,
+        Changes.parse(changes or []),
         data=data,
         protocol=protocol,
         epochs=epochs,
@@ -79,7 +87,6 @@ def command(
         backbone=backbone,
         head=head,
         size=None if size is None else pixels(size),
-        encoder=parsed_changes.encoder,
         accumulate=accumulate,
         precision=precision,
         compile=compiled,

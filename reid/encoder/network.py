@@ -140,21 +140,22 @@ class Encoder(nn.Module):
         return mapped
 
     @torch.inference_mode()
-    def embed(self, crops: Tensor, *, batch: int = 256) -> Tensor:
+    def embed(self, crops: Tensor, *, batch: int = 256, normalised: bool = True) -> Tensor:
         """Embeddings of any number of crops, in evaluation mode, in which the encoder stays.
 
         Args:
             crops: (N, height, width, 3) uint8 RGB on the CPU.
             batch: How many go through the network at once.
+            normalised: Rows become of length 1. Else they stay as the head gives them.
 
         Returns:
-            (N, dimensions) float32 on the CPU, rows of length 1.
+            (N, dimensions) float32 on the CPU.
         """
         self.eval()
         device = next(self.parameters()).device
         rows = [self(part.to(device)).cpu() for part in crops.split(batch)]
         embedding = torch.cat(rows) if rows else torch.zeros(0, self.config.dimensions)
-        return embedding if self.head.normalises else functional.normalize(embedding)
+        return functional.normalize(embedding) if normalised and not self.head.normalises else embedding
 
 
 def _head(config: EncoderConfig) -> StripeHead | PooledHead:

@@ -86,8 +86,8 @@ def joined(labels: SoftLabels, threshold: float = UTAL_AFFINITY) -> Tensor:
     import torch
 
     row, entry = (labels.affinity > threshold).nonzero(as_tuple=True)
-    column = labels.column[row, entry]
-    size = len(labels.column)
+    column = labels.classes[row, entry]
+    size = len(labels.classes)
     edges = coo_array((np.ones(len(row)), (row.cpu().numpy(), column.cpu().numpy())), shape=(size, size))
     return torch.from_numpy(connected_components(edges, connection="strong")[1]).long().to(row.device)
 

@@ -27,8 +27,6 @@ from torch.nn import functional
 
 from reid.encoder import Head
 
-DROP = 0.1  # of the learning rate, at each of a recipe's drops
-
 Sampling = Literal["camera-even", "tracklet", "image", "identity"]
 Unit = Literal["tracklet", "image"]
 
@@ -93,11 +91,10 @@ class Recipe:
     optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
     learning_rate: float = 3.5e-4
     drops: tuple[float, ...] = ()
-    """Fractions of a cycle after which the learning rate is DROP times what it was."""
+    """Fractions of a stage after which the learning rate is `drop` times what it was."""
+    drop: float = 0.1
     tail: float = 1.0
-    """The factor to which the rate falls exponentially in the second half of a cycle; 1: it does not."""
-    cycles: int = 1
-    """Times that the schedule runs and the optimiser starts afresh: UGA's two stages."""
+    """The factor to which the rate falls exponentially in the second half of a stage; 1: it does not."""
     nesterov: bool = False
     """Nesterov's momentum, of sgd."""
     weight_decay: float = 5e-4
@@ -124,13 +121,23 @@ class Recipe:
     """Each camera's images go through the encoder by themselves, so that batch statistics are per camera."""
     tracklet_pooling: Literal["mean", "max"] = "mean"
     """Of frames, at test."""
+    test_distance: Literal["cosine", "euclidean"] = "cosine"
+    """By which the gallery is ranked at test. euclidean: of features as they leave the head, of any length."""
 
     def rate(self, progress: float) -> float:
-        """The learning rate at `progress` 0 … 1 of the run."""
-        within = min(progress, 1.0) * self.cycles
-        within -= min(int(within), self.cycles - 1)
-        factor = DROP ** sum(within >= place for place in self.drops)
-        return self.learning_rate * factor * self.tail ** max(0.0, 2 * within - 1)
+        """The learning rate at `progress` 0 … 1 of a stage."""
+        factor = self.drop ** sum(progress >= fraction for fraction in self.drops)
+        return self.learning_rate * factor * self.tail ** max(0.0, 2 * progress - 1)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of a run before it begins. Practical settings depend on it."""
+
+    fragmented: bool = True
+    """One person may be several tracklets of a camera, as trackers give them."""
+    pretrained: bool = True
+    """The encoder tells people apart already. Random weights do not."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +150,14 @@ class MethodConfig:
     recipe: Recipe
 
     @classmethod
-    def practical(cls) -> MethodConfig:
+    def practical(cls, situation: Situation = Situation()) -> MethodConfig:
         """With the deviations that make it work. Each is an option that says why."""
         return cls()  # type: ignore[call-arg]  # every paper gives its recipe as the default
+
+    @classmethod
+    def presets(cls, situation: Situation = Situation()) -> dict[str, MethodConfig]:
+        """Settings by name: as it works, as the paper prints it, and as that has it for other kinds of sets."""
+        return {"practical": cls.practical(situation), "faithful": cls()}  # type: ignore[call-arg]
 
     @property
     def needs_identities(self) -> bool:
@@ -160,6 +172,8 @@ class LearningMethod(nn.Module, ABC):
     bank_unit: Unit = "tracklet"
     """The rows that `encode` gives."""
     needs_stripes = False
+    restarts: frozenset[int] = frozenset()
+    """Epochs at which a new stage begins: the optimiser starts afresh, and so does the recipe's schedule."""
 
     camera: Tensor
 

@@ -14,19 +14,16 @@ import torch
 from torch import Tensor
 
 from reid.association import (
-    SoftLabels,
     calibrated_threshold,
-    hard_labels,
     nearest_per_camera,
     reciprocal,
     soft_labels,
 )
-from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, normalised
-from reid.methods.classifier import CameraClassifier
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Situation, Tracklets, normalised
+from reid.methods.classifier import CameraClassifier, LabelMemory
 
 RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding-l2")  # Adam at 3.5e-4, no drop is named
 
-WARM_UP = 10 / 80  # the share of the epochs with the intra-camera loss only, where the paper has 30 / 80 on MARS
 LOWER, UPPER = 0.5, 0.75  # L(λ) and U(λ), nowhere in the paper
 
 
@@ -42,6 +39,8 @@ class EEAConfig(MethodConfig):
     pairs, since a number fits one feature space only; it moves along `quantiles`, looser as the exemplars mature."""
     fixed: float = 0.65
     quantiles: tuple[float, float] = (0.6, 0.3)
+    warm_up: float = 10 / 80
+    """The share of the epochs with the intra-camera loss only."""
     intra: bool = True
     """The intra-camera loss after the warm-up; within it, it always is."""
     inter: bool = True
@@ -58,9 +57,21 @@ class EEAConfig(MethodConfig):
     """Tracklets seen side by side never soften each other's label."""
 
     @classmethod
-    def practical(cls) -> EEAConfig:
+    def presets(cls, situation: Situation = Situation()) -> dict[str, MethodConfig]:
+        """Beside other sets the paper has a longer warm-up for MARS, "since it has most tracklets"."""
+        return super().presets(situation) | {"faithful-mars": cls(warm_up=30 / 80)}
+
+    @classmethod
+    def practical(cls, situation: Situation = Situation()) -> EEAConfig:
         """As it works on a site's tracklets."""
-        return cls(threshold="quantile", scale=16.0, exemplars="features", neighbours=4, cannot_link=True)
+        # Exemplars of random weights stay nearly orthogonal for a third of a run: no number between 0.5 and 0.75 fits.
+        return cls(
+            threshold="dynamic" if situation.pretrained else "quantile",
+            scale=16.0,
+            exemplars="features",
+            neighbours=4 if situation.fragmented else 0,
+            cannot_link=True,
+        )
 
 
 class EEA(LearningMethod):
@@ -70,26 +81,19 @@ class EEA(LearningMethod):
 
     neighbour: Tensor  # (T, C): ŷ in each other camera, −1 where there is none
     edge: Tensor  # (T, C): A, 0 where there is none
-    column: Tensor
-    weight: Tensor
-    affinity: Tensor
     cannot_link: Tensor
 
     def __init__(self, tracklets: Tracklets, width: int, config: EEAConfig, epochs: int, seed: int) -> None:
         super().__init__(tracklets, epochs)
         self.config = config
-        self.warm = round(WARM_UP * epochs)
+        self.warm = round(config.warm_up * epochs)
         self.classifier = CameraClassifier(self.camera, self.cameras, width, config.scale, seed)
         with torch.no_grad():
             self.exemplars.copy_(normalised(self.exemplars))
         self.register_buffer("neighbour", torch.full((len(tracklets), self.cameras), -1))
         self.register_buffer("edge", torch.zeros(len(tracklets), self.cameras))
         self.register_buffer("cannot_link", tracklets.cannot_link.clone(), persistent=False)
-        labels = hard_labels(len(tracklets), self.camera.device)
-        nothing = (0, config.neighbours)
-        self.register_buffer("column", labels.column.expand(-1, config.neighbours + 1).clone())
-        self.register_buffer("weight", torch.nn.functional.pad(labels.weight, nothing))
-        self.register_buffer("affinity", torch.nn.functional.pad(labels.affinity, nothing))
+        self.soft = LabelMemory(len(tracklets), config.neighbours)
 
     @property
     def exemplars(self) -> Tensor:
@@ -116,9 +120,7 @@ class EEA(LearningMethod):
         if self.config.neighbours:
             apart = self.cannot_link if self.config.cannot_link else None
             labels = soft_labels(self.exemplars, self.camera, self.cameras, self.config.neighbours, cannot_link=apart)
-            self.column.copy_(labels.column)
-            self.weight.copy_(labels.weight)
-            self.affinity.copy_(labels.affinity)
+            self.soft.keep(labels)
         # Eq. 6 and 7, K = 1, at the start of each epoch.
         mutual = reciprocal(nearest_per_camera(self.exemplars, self.camera, self.cameras), self.camera)
         threshold = self.threshold(mutual.pairs()[1])
@@ -133,8 +135,7 @@ class EEA(LearningMethod):
         logits = self.classifier(batch.embedding)
         parts = {}
         if self.config.intra or self.epoch < self.warm:
-            labels = SoftLabels(self.column, self.weight, self.affinity)
-            own = self.classifier.soft_cross_entropy(logits, batch.tracklet, batch.camera, labels)
+            own = self.classifier.soft_cross_entropy(logits, batch.tracklet, batch.camera, self.soft.labels)
             parts["intra"] = own.mean()  # Eq. 1, 5
         if self.config.inter and self.epoch >= self.warm:
             entropy = self.classifier.cross_entropy_per_camera(logits, self.neighbour[batch.tracklet])

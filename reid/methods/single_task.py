@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.methods import Batch, LearningMethod, MethodConfig, Recipe, Tracklets
+from reid.methods import Batch, LearningMethod, MethodConfig, Recipe, Situation, Tracklets
 from reid.methods.classifier import CameraClassifier
 
 RECIPE = Recipe(epochs=80, batch=60, frames=1, head="embedding")  # as UGA and EEA, to compare with
@@ -28,7 +28,7 @@ class SingleTaskConfig(MethodConfig):
     """None: logits are Wᵀx; else so many times the cosine."""
 
     @classmethod
-    def practical(cls) -> SingleTaskConfig:
+    def practical(cls, situation: Situation = Situation()) -> SingleTaskConfig:
         """With a cosine, as the other methods have it."""
         return cls(scale=16.0)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.association import Similarity, top_k
+from reid.association import Similarity, mutual, top_k
 from reid.methods import (
     Bank,
     Batch,
@@ -22,6 +22,7 @@ from reid.methods import (
     LearningMethod,
     MethodConfig,
     Recipe,
+    Situation,
     Tracklets,
     Unit,
     group_mean,
@@ -90,12 +91,13 @@ class SSLConfig(MethodConfig):
     """Tracklets seen side by side are never alike."""
 
     @classmethod
-    def video(cls) -> SSLConfig:
-        """The paper's settings for video sets."""
-        return cls(recipe=VIDEO, unit="tracklet", first_phase=30 / 110)
+    def presets(cls, situation: Situation = Situation()) -> dict[str, MethodConfig]:
+        """Beside image sets the paper has settings for video sets."""
+        video = cls(recipe=VIDEO, unit="tracklet", first_phase=30 / 110)
+        return super().presets(situation) | {"faithful-video": video}
 
     @classmethod
-    def practical(cls) -> SSLConfig:
+    def practical(cls, situation: Situation = Situation()) -> SSLConfig:
         """As it works on a site's tracklets."""
         # Tracklets are what a site has. As single images, a tracklet's own frames fill most of the k places. Adam
         # at one rate does as for the other methods. No first phase: one-hot labels push fragments of one person apart.
@@ -181,8 +183,7 @@ class SSL(LearningMethod):
                     without_diagonal=True,
                 )
                 if self.config.reciprocal:
-                    own = torch.arange(size, device=alike.device)[:, None, None]
-                    alike = alike.where((alike[alike.clamp(min=0)] == own).any(2), -1)
+                    alike = mutual(alike)
                 self.alike.copy_(alike)
         across = self.class_camera[self.alike.clamp(min=0)] != self.class_camera[:, None]
         count = (self.alike >= 0).sum()

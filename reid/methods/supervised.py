@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.methods import Batch, LearningMethod, MethodConfig, Recipe, Tracklets
+from reid.methods import Batch, LearningMethod, MethodConfig, Recipe, Situation, Tracklets
 from reid.methods.classifier import CameraClassifier
 
 RECIPE = Recipe(epochs=80, drops=(40 / 80, 60 / 80), batch=64, frames=4, head="embedding")
@@ -35,7 +35,7 @@ class SupervisedConfig(MethodConfig):
         return True
 
     @classmethod
-    def practical(cls) -> SupervisedConfig:
+    def practical(cls, situation: Situation = Situation()) -> SupervisedConfig:
         """With a cosine, as the methods have it."""
         return cls(scale=16.0)
 

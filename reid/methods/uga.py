@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from reid.association import calibrated_threshold, nearest_per_camera, reciprocal
-from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, normalised
+from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Situation, Tracklets, normalised
 from reid.methods.classifier import CameraClassifier
 
 # 80 epochs a stage, × 0.1 at 40 and 60 of each, Adam from the start in each. The paper's batch is 60 images, "the same
 # number from each camera". It does not tell frames of a tracklet, the dropout rate and augmentation.
-RECIPE = Recipe(epochs=160, cycles=2, drops=(40 / 80, 60 / 80), batch=60, frames=1, head="embedding")
+RECIPE = Recipe(epochs=160, drops=(40 / 80, 60 / 80), batch=60, frames=1, head="embedding")
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class UGAConfig(MethodConfig):
     a thousand, so those saturate the softmax; else so many times the cosine."""
 
     @classmethod
-    def practical(cls) -> UGAConfig:
+    def practical(cls, situation: Situation = Situation()) -> UGAConfig:
         """As it works on a site's tracklets."""
         # From an encoder that has learned something, a shorter first stage at one rate does.
-        recipe = replace(RECIPE, cycles=1, drops=())
+        recipe = replace(RECIPE, drops=())
         return cls(recipe=recipe, calibration="quantile", scale=16.0, stage_one=0.25)
 
 
@@ -61,6 +61,8 @@ class UGA(LearningMethod):
         super().__init__(tracklets, epochs)
         self.config = config
         self.first_of_stage_two = round(config.stage_one * epochs)
+        # "Adam from the start in each": its moments are of rows that stage 2 replaces.
+        self.restarts = frozenset({self.first_of_stage_two}) & frozenset(range(1, epochs))
         self.classifier = CameraClassifier(self.camera, self.cameras, width, config.scale, seed)
         self.register_buffer("neighbour", torch.full((len(tracklets), self.cameras), -1))
         self.register_buffer("edge", torch.zeros(len(tracklets), self.cameras))
@@ -98,14 +100,15 @@ class UGA(LearningMethod):
     def parts(self, batch: Batch) -> dict[str, Tensor]:
         """Eq. 1 and 2 in stage 1, Eq. 8 and 9 in stage 2."""
         logits = self.classifier(batch.embedding)
-        entropy = self.classifier.cross_entropy_per_camera(logits, self.neighbour[batch.tracklet])
-        weighted = (self.edge[batch.tracklet] * entropy).sum(1)  # Eq. 8
-        own = entropy.gather(1, batch.camera[:, None])[:, 0]
+        entropy = self.classifier.cross_entropy_per_camera(logits, self.neighbour[batch.tracklet])  # l_ce(I, s_m)
+        camera = batch.camera[:, None]
+        own = entropy.gather(1, camera).mean()  # l_ce(I, s_t), Eq. 1
         if self.epoch < self.first_of_stage_two:
-            return {"intra": own.mean()}  # Eq. 1, 2
-        parts = {"inter": (weighted - own).mean()}  # Eq. 9 without α l_ce(I, s)
+            return {"intra": own}  # Eq. 2
+        edge = self.edge[batch.tracklet].scatter(1, camera, 0.0)  # e(c_t, c_m) over N(s_t) − s_t
+        parts = {"inter": (edge * entropy).sum(1).mean()}  # Eq. 8, 9
         if self.config.self_term:
-            parts["self"] = own.mean()
+            parts["self"] = own  # α l_ce(I, s_t) of Eq. 8, where α = e(c_t, c_t) = 1
         return parts
 
     def associations(self) -> Tensor:

@@ -12,25 +12,41 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from reid.association import SoftLabels, hard_labels, nearest_per_camera, reciprocal, soft_labels
+from reid.association import (
+    Scope,
+    SoftLabels,
+    mutual,
+    nearest_elsewhere,
+    nearest_per_camera,
+    reciprocal,
+    soft_labels,
+)
 from reid.methods import (
     Batch,
     Encode,
     LearningMethod,
     MethodConfig,
     Recipe,
+    Situation,
     Tracklets,
     distance,
     group_mean,
     normalised,
 )
-from reid.methods.classifier import CameraClassifier
+from reid.methods.classifier import CameraClassifier, LabelMemory
 
 # Adam at a constant rate as printed. The paper is silent on weight decay and on the epoch, of the smallest camera's
 # tracklets. So it is on the forward pass, of each camera by itself. All three are taken from the code of its
 # predecessor, TAUDL.
 FAITHFUL = Recipe(
-    epochs=200, batch=384, frames=4, head="fc", epoch="smallest-camera", weight_decay=5e-4, camera_by_camera=True
+    epochs=200,
+    batch=384,
+    frames=4,
+    head="fc",
+    epoch="smallest-camera",
+    weight_decay=5e-4,
+    camera_by_camera=True,
+    test_distance="euclidean",
 )
 
 CCTA_WEIGHT = 10.0  # λ of Eq. 11
@@ -49,6 +65,12 @@ class UTALConfig(MethodConfig):
     """K of Eq. 4 and 5; 0 gives hard labels, for tracklets that are not fragmented."""
     ccta: bool = True
     """Cross-camera association at all."""
+    matches: Literal["mutual", "one-way"] = "mutual"
+    """R of Eq. 9. Table 9 compares mutual nearest neighbours with nearest ones."""
+    match_neighbours: int = 1
+    """Of each side of Eq. 9. Table 9 has 1, 5 and 10."""
+    match_scope: Scope = "pooled"
+    """Eq. 9 does not say of what "the cross-camera NN" is the nearest: of all other cameras together, or of each."""
     ccta_start: float = 0.5
     """The share of the epochs before it."""
     normalise: bool = False
@@ -70,12 +92,20 @@ class UTALConfig(MethodConfig):
         return self.weakly_supervised
 
     @classmethod
-    def practical(cls) -> UTALConfig:
+    def practical(cls, situation: Situation = Situation()) -> UTALConfig:
         """As it works on a site's tracklets."""
-        # The tail is TAUDL's. An epoch is of all tracklets, since a quiet camera would make it a handful of steps.
-        # Batches are small, as the other methods have them, since short runs need steps.
-        recipe = Recipe(epochs=80, batch=96, frames=4, head="fc", epoch="tracklets", tail=0.01)
-        return cls(recipe=recipe, normalise=True, cannot_link=True, scale=16.0, classifiers="features", ccta_start=0.25)
+        # An epoch is of all tracklets, since a quiet camera would make it a handful of steps. Batches are small, as the
+        # other methods have them, since short runs need steps. Of whole tracklets nobody else is a fragment.
+        recipe = Recipe(epochs=80, batch=96, frames=4, head="fc", epoch="tracklets")
+        return cls(
+            recipe=recipe,
+            neighbours=4 if situation.fragmented else 0,
+            normalise=True,
+            cannot_link=True,
+            scale=16.0,
+            classifiers="features",
+            ccta_start=0.25,
+        )
 
 
 class UTAL(LearningMethod):
@@ -88,10 +118,7 @@ class UTAL(LearningMethod):
     first: Tensor  # (U,) a tracklet of each class
     cannot_link: Tensor
     memory: Tensor  # (U, D) s
-    column: Tensor
-    weight: Tensor
-    affinity: Tensor
-    partner: Tensor  # (U, C) R(s), −1 where there is none
+    partner: Tensor  # (U, P) R(s), −1 where there is none
 
     def __init__(
         self,
@@ -115,6 +142,8 @@ class UTAL(LearningMethod):
         super().__init__(tracklets, epochs)
         if config.weakly_supervised != (identity is not None):
             raise ValueError("utal: identities are for the weakly supervised mode, and it needs them")
+        if config.match_neighbours != 1 and config.match_scope == "pairwise":
+            raise ValueError("utal: several match_neighbours are of all other cameras together: match_scope=pooled")
         self.config = config
         self.neighbours = config.neighbours if identity is None else 0  # hard labels suffice for known identities
         class_of = numbers = torch.arange(len(tracklets))
@@ -129,18 +158,15 @@ class UTAL(LearningMethod):
         self.register_buffer("first", first)
         self.register_buffer("cannot_link", tracklets.cannot_link.clone(), persistent=False)
         self.register_buffer("memory", torch.zeros(classes, width))
-        labels = hard_labels(classes, torch.device("cpu"))
-        spread = (-1, self.neighbours + 1)
-        self.register_buffer("column", labels.column.expand(spread).clone())
-        self.register_buffer("weight", labels.weight.expand(spread) / (self.neighbours + 1))
-        self.register_buffer("affinity", labels.affinity.expand(spread).clone())
-        self.register_buffer("partner", torch.full((classes, tracklets.cameras), -1))
+        self.soft = LabelMemory(classes, self.neighbours)
+        partners = tracklets.cameras if config.match_scope == "pairwise" else config.match_neighbours
+        self.register_buffer("partner", torch.full((classes, partners), -1))
         self.classifier = CameraClassifier(camera, tracklets.cameras, width, config.scale, seed)
 
     @property
     def labels(self) -> SoftLabels:
         """ŷ, of classes."""
-        return SoftLabels(self.column, self.weight, self.affinity)
+        return self.soft.labels
 
     @property
     def associating(self) -> bool:
@@ -166,19 +192,24 @@ class UTAL(LearningMethod):
         if self.neighbours:
             apart = self.cannot_link if self.config.cannot_link else None
             labels = soft_labels(self.memory, self.class_camera, self.cameras, self.neighbours, cannot_link=apart)
-            self.column.copy_(labels.column)
-            self.weight.copy_(labels.weight)
-            self.affinity.copy_(labels.affinity)
+            self.soft.keep(labels)
             pairs = labels.neighbour_pairs()
             if len(pairs):
                 curves["soft_label_similarity"] = float(labels.similarity(pairs).mean())
         self.partner.fill_(-1)
         if self.associating:
-            nearest = nearest_per_camera(self.memory, self.class_camera, self.cameras, metric="euclidean")
-            mutual = reciprocal(nearest, self.class_camera, "pooled")  # Eq. 9, "the cross-camera NN" is one
-            self.partner.copy_(mutual.index)
-            curves["associations"] = float(len(mutual.pairs()[0]))
+            self.partner.copy_(self.matched())
+            curves["associations"] = float(len(self.associations()))
         return curves
+
+    def matched(self) -> Tensor:
+        """(U, P) the classes of other cameras that match each class, −1 where there are fewer (Eq. 9)."""
+        config = self.config
+        if config.match_scope == "pairwise":
+            nearest = nearest_per_camera(self.memory, self.class_camera, self.cameras, metric="euclidean")
+            return (reciprocal(nearest, self.class_camera) if config.matches == "mutual" else nearest).index
+        nearest_classes = nearest_elsewhere(self.memory, self.class_camera, config.match_neighbours)
+        return mutual(nearest_classes) if config.matches == "mutual" else nearest_classes
 
     def fresh(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """The memory s after this batch (Eq. 3).
@@ -201,7 +232,7 @@ class UTAL(LearningMethod):
         if self.associating:
             # The anchor carries the gradient through its batch mean. Memory against memory would carry none at all.
             anchor, class_of, first = self.fresh(batch)
-            partner = self.partner[class_of]  # (B, C)
+            partner = self.partner[class_of]  # (B, P)
             apart = distance(anchor[:, None], self.memory[partner.clamp(min=0)])
             pulled = apart.where(partner >= 0, 0.0).sum(1)  # Eq. 10
             # The mean is over the batch's tracklets, with those that have no match: the more are found, the stronger.
@@ -216,8 +247,8 @@ class UTAL(LearningMethod):
 
     def associations(self) -> Tensor:
         """Matched pairs."""
-        row, camera = (self.partner >= 0).nonzero(as_tuple=True)
-        pairs = torch.stack([self.first[row], self.first[self.partner[row, camera]]], 1)
+        row, column = (self.partner >= 0).nonzero(as_tuple=True)
+        pairs = torch.stack([self.first[row], self.first[self.partner[row, column]]], 1)
         return pairs.sort(1).values.unique(dim=0)
 
     def pairwise_similarity(self, pairs: Tensor) -> float:

@@ -5,6 +5,7 @@ What the loop calls, a file an idea:
     settings        all that decides what a run ends in, and changes of a preset, as a command line has them
     run_folder      whose run a folder holds, and what came of it
     first_encoder   the encoder that a run begins with
+    statistics      batch normalisations that have seen nothing yet
     batches         which crops a step sees (`samplers`), and what the method may know of them
     optimiser       the optimiser, its rate at each step, the seeds of what is random
     precision       bf16 or fp16 in the encoder, and fp16's scaled losses

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reid.benchmarks import open_benchmark
+from reid.benchmarks.noise import Noise, noisy
 from reid.progress import Progress, unheard
 from reid.tracklets import TrackletDataset, TrackletSource
 from reid.training.first_encoder import first_encoder
@@ -31,14 +32,15 @@ def train_benchmark(
         TrainingError, EncoderError, Diverged: As `train` does.
         BenchmarkError, DatasetError: The benchmark, or one of its pictures, can't be read.
     """
-    benchmark = open_benchmark(settings.data, settings.protocol)
+    benchmark = noisy(open_benchmark(settings.data, settings.protocol), settings.noise)
     size = first_encoder(settings).size
     if (out / "settings.json").is_file():  # a wrong folder is told before hours go into crops
         keep_settings(out, {name: value for name, value in settings.plain().items() if value not in (None, "auto")})
     crops = crops or out / "crops"
 
     def build(part: str, source: TrackletSource) -> TrackletDataset:
-        folder = crops / f"{settings.protocol}-{part}-{size[0]}x{size[1]}"
+        noise = f"-{settings.noise}" if part == "train" and settings.noise != Noise() else ""
+        folder = crops / f"{settings.protocol}{noise}-{part}-{size[0]}x{size[1]}"
         return TrackletDataset.build(folder, source, *size, progress=progress)
 
     if rank():

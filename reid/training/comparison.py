@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
+import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from reid.benchmarks import open_benchmark
+from reid.methods import MethodConfig
 from reid.progress import Progress, unheard
 from reid.training.benchmark import train_benchmark
 from reid.training.errors import TrainingError
@@ -22,6 +26,8 @@ log = logging.getLogger("sightline")
 
 SCORES = {"mAP": "mAP", "rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "mINP": "mINP"}
 TESTS = 10  # during a run, for the plot
+BATCH = 60  # images a step, UGA's and EEA's
+BUDGET = ("epochs", "batch", "epoch")  # fields of a recipe that a comparison decides
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Contender:
     """A method, with changes or without, and what became of it with each seed."""
 
     label: str
+    config: MethodConfig
     results: list[Result]
     epochs: list[list[dict[str, Any]]]
     """Of each seed, the log's lines of epochs."""
@@ -61,23 +68,73 @@ def mean_and_spread(values: Sequence[float]) -> tuple[float, float] | None:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def contender_named(label: str, lines: Iterable[str]) -> tuple[str, Changes]:
-    """A method's name and changes, of `name` or `name:FIELD=VALUE,…`.
-
-    An epoch covers as many images for all methods, unless a line says otherwise.
+def contender_named(label: str, lines: Iterable[str], preset_name: str, **settings: Any) -> Settings:
+    """The settings of `name` or `name:FIELD=VALUE,…`.
 
     Args:
         label: As it is called in the table.
         lines: Changes for all methods, `NAME=VALUE`. The label's own come after them.
+        preset_name: Of the method's presets.
+        settings: Further fields, as for `Settings.of`.
 
     Raises:
-        TrainingError: A change is not of that form.
+        TrainingError: There is no such method, or a change is not of that form.
     """
     name, _, own = label.partition(":")
     try:
-        return name, Changes.parse(["recipe.epoch=images", *lines, *filter(None, own.split(","))])
+        changes = Changes.parse([*lines, *filter(None, own.split(","))])
+        return Settings.of(name, preset_name, changes, **settings)
     except TrainingError as error:
         raise TrainingError(f"--methods {label}: {error}") from error
+
+
+def contenders_named(
+    labels: Sequence[str], lines: Sequence[str], preset_name: str, **settings: Any
+) -> dict[str, Settings]:
+    """Settings by label, with one budget: the same number of images a step, and of steps.
+
+    A line or label may name another batch. The table tells what each had.
+
+    Args:
+        labels: Of the methods.
+        lines: Changes for all.
+        preset_name: Of each method's presets.
+        settings: Further fields of all, `data` and `protocol` among them.
+
+    Raises:
+        TrainingError: As `contender_named` does.
+        BenchmarkError: The data can't be read.
+    """
+    recipes = [contender_named(label, lines, preset_name, **settings).config.recipe for label in labels]
+    tracklets = open_benchmark(settings["data"], settings["protocol"]).train.tracklets
+    batch = common_batch([recipe.frames for recipe in recipes], len({tracklet.camera for tracklet in tracklets}))
+    budget = [f"recipe.batch={batch}", "recipe.epoch=images"]
+    return {label: contender_named(label, [*budget, *lines], preset_name, **settings) for label in labels}
+
+
+def common_batch(frames: Sequence[int], cameras: int) -> int:
+    """The smallest batch of at least BATCH images that is whole tracklets, as many of each camera, for all.
+
+    Args:
+        frames: Images of a tracklet in a step, of each method.
+        cameras: How many there are.
+    """
+    unit = math.lcm(*frames) * cameras
+    return unit * math.ceil(BATCH / unit)
+
+
+def deviations(config: MethodConfig) -> list[str]:
+    """What settings have otherwise than the paper, `NAME=VALUE` each. The budget is none of it."""
+    faithful = type(config)()  # type: ignore[call-arg]  # every paper gives its recipe as the default
+    return changed_fields(config, faithful, but=("recipe",)) + [
+        f"recipe.{change}" for change in changed_fields(config.recipe, faithful.recipe, but=BUDGET)
+    ]
+
+
+def changed_fields(values: Any, printed: Any, but: Sequence[str]) -> list[str]:
+    """`NAME=VALUE` of the fields of two dataclasses of one kind that differ."""
+    names = [entry.name for entry in dataclasses.fields(values) if entry.name not in but]
+    return [f"{name}={getattr(values, name)}" for name in names if getattr(values, name) != getattr(printed, name)]
 
 
 def compare(
@@ -85,6 +142,7 @@ def compare(
     seeds: Sequence[int],
     out: Path,
     *,
+    all_splits: bool = False,
     test_every: int = 0,
     progress: Progress = unheard,
 ) -> list[Contender]:
@@ -94,6 +152,7 @@ def compare(
         contenders: Settings by label. All have the same number of epochs.
         seeds: They take the place of the settings' own.
         out: A folder for the runs, and for the crops that they share.
+        all_splits: On each random split of the data, as PRID2011 and iLIDS-VID have ten. Means are over all of them.
         test_every: Epochs between two tests. 0 makes TESTS in a run.
         progress: As for `train_benchmark`.
 
@@ -107,36 +166,65 @@ def compare(
     trained = []
     for label, settings in contenders.items():
         results, logs = [], []
-        for seed in seeds:
-            folder = out / f"{re.sub(r'[^A-Za-z0-9.=,_-]+', '-', label)}-seed{seed}"
-            log.info("%s, seed %d", label, seed)
+        for split, seed in itertools.product(splits_of(settings, all_splits), seeds):
+            trial = f"{f'-split{split}' if all_splits else ''}-seed{seed}"
+            folder = out / f"{re.sub(r'[^A-Za-z0-9.=,_-]+', '-', label)}{trial}"
+            crops = out / (f"crops-split{split}" if all_splits else "crops")
+            log.info("%s%s", label, trial.replace("-", ", "))
             seeded, every = dataclasses.replace(settings, seed=seed), test_every or max(1, epochs // TESTS)
-            results.append(train_benchmark(seeded, folder, crops=out / "crops", test_every=every, progress=progress))
+            if all_splits:
+                seeded = dataclasses.replace(seeded, data=on_split(settings.data, split))
+            results.append(train_benchmark(seeded, folder, crops=crops, test_every=every, progress=progress))
             lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
             logs.append([line for line in lines if "epoch" in line])
-        trained.append(Contender(label, results, logs))
+        trained.append(Contender(label, settings.config, results, logs))
     return trained
 
 
+def splits_of(settings: Settings, all_splits: bool) -> range:
+    """The numbers of the data's splits, or just one."""
+    return range(open_benchmark(settings.data, settings.protocol).splits if all_splits else 1)
+
+
+def on_split(data: str, split: int) -> str:
+    """`set:DIR` as `set@SPLIT:DIR`. Raises TrainingError where a split is named already."""
+    name, _, folder = data.partition(":")
+    if "@" in name:
+        raise TrainingError(f"{data} names one split already, so not all of them can be taken")
+    return f"{name}@{split}:{folder}"
+
+
 def table(contenders: Sequence[Contender]) -> str:
-    """Markdown. Figures are means ± standard deviations over the seeds, in percent, but for times."""
+    """Markdown. Figures are means ± standard deviations over the runs, in percent, but for counts and times."""
     tested = any(contender.results[0].final for contender in contenders)
-    heads = ["method", *(SCORES.values() if tested else ()), "true associations", "seconds", "images/s"]
+    counts = ("steps", "images", "seconds", "images/s")
+    heads = ["method", "otherwise than printed", *(SCORES.values() if tested else ()), "true associations", *counts]
     rows = []
     starts = {contender.results[0].start["mAP"] for contender in contenders if contender.results[0].start}
     if len(starts) == 1:  # the same encoder for all: what it does untrained
         scores = [percent(contenders[0].spread(name, "start")) for name in SCORES]
-        rows.append(["*untrained*", *scores, "", "", ""])
+        rows.append(["*untrained*", "", *scores, *[""] * 5])
     for contender in contenders:
         scores = [percent(contender.spread(name)) for name in SCORES] if tested else []
-        seconds, speed = (
-            statistics.fmean(getattr(result, name) for result in contender.results)
-            for name in ("seconds", "images_per_second")
+        steps, images, seconds, speed = (
+            f"{statistics.fmean(getattr(result, name) for result in contender.results):.0f}"
+            for name in ("steps", "images", "seconds", "images_per_second")
         )
         precision = percent(contender.last("association_precision"))
-        rows.append([contender.label, *scores, precision, f"{seconds:.0f}", f"{speed:.0f}"])
-    rule = ["---"] + ["---:"] * (len(heads) - 1)
-    return "".join("| " + " | ".join(row) + " |\n" for row in (heads, rule, *rows))
+        changed = ", ".join(deviations(contender.config)) or "nothing"
+        rows.append([contender.label, changed, *scores, precision, steps, images, seconds, speed])
+    rule = ["---"] * 2 + ["---:"] * (len(heads) - 2)
+    lines = "".join("| " + " | ".join(row) + " |\n" for row in (heads, rule, *rows))
+    return f"{lines}\n{budget(contenders)}\n"
+
+
+def budget(contenders: Sequence[Contender]) -> str:
+    """One sentence: whether all had the same number of images and of steps."""
+    budgets = {(result.steps, result.images) for contender in contenders for result in contender.results}
+    if len(budgets) > 1:
+        return "Budgets differ: see the columns of steps and images."
+    ((steps, images),) = budgets
+    return f"Each run had {steps:,} steps and {images:,} images."
 
 
 def percent(spread: tuple[float, float] | None) -> str:

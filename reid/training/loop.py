@@ -31,7 +31,7 @@ from reid.training.errors import TrainingError
 from reid.training.first_encoder import first_encoder
 from reid.training.hindsight import hindsight
 from reid.training.journal import Journal, Losses, Stopwatch
-from reid.training.optimiser import new_optimiser, random_seed, restarts, set_rate
+from reid.training.optimiser import new_optimiser, random_seed, set_rate, stage_progress
 from reid.training.precision import Precision
 from reid.training.ranks import (
     device_of_this_rank,
@@ -46,6 +46,7 @@ from reid.training.ranks import (
 from reid.training.run_folder import Result, digest, finish, finished, keep_settings
 from reid.training.scoring import TestSet, score
 from reid.training.settings import Settings
+from reid.training.statistics import settle_statistics
 
 LOG_EVERY = 50  # steps between two looks at the losses, the only times that a step waits for the device
 
@@ -93,6 +94,8 @@ def train(
     encoder = first_encoder(settings).to(device)
     if dataset.crops.shape[1:3] != encoder.size:
         raise TrainingError(f"the crops are {dataset.crops.shape[1:3]} px, the encoder takes {encoder.size}")
+    precision = Precision(settings.precision, device)
+    settle_statistics(encoder, dataset, precision, seed)
     numbers = image_numbers(dataset, seed)
     identity = torch.from_numpy(people) if people is not None and config.needs_identities else None
     width = encoder.config.dimensions
@@ -108,7 +111,6 @@ def train(
     over_ranks(encoder, recipe.frames)
     parameters = [*encoder.parameters(), *method.parameters()]
     optimiser = new_optimiser(encoder, method, recipe)
-    precision = Precision(settings.precision, device)
     forward: Any = torch.compile(encoder) if settings.compile else encoder
     generator = torch.Generator(device)
     encode = partial(encode_all, encoder, dataset, method, numbers, precision)
@@ -129,7 +131,7 @@ def train(
         for epoch in range(state.step // batches.steps, epochs):
             stopwatch.lap()
             if state.step % batches.steps == 0:  # else it goes on in the middle of an epoch
-                if epoch in restarts(recipe, epochs):
+                if epoch in method.restarts:
                     checkpoint.parts["optimiser"] = optimiser = new_optimiser(encoder, method, recipe)
                 torch.manual_seed(random_seed(seed, epoch, 1))
                 state.curves = method.start_epoch(epoch, encode)
@@ -140,7 +142,7 @@ def train(
             method.train()
             state.seconds += stopwatch.lap()
             for rows, crops in batches.epoch(epoch, state.step % batches.steps):
-                rate = recipe.rate(state.step / steps)
+                rate = recipe.rate(stage_progress(state.step, batches.steps, epochs, method.restarts))
                 set_rate(optimiser, rate)
                 # Randomness follows from the step alone, so a run goes on as if it had never been stopped. Each rank
                 # augments the whole batch, so its draws are those of one rank.
@@ -197,6 +199,8 @@ def train(
         method=config.method,
         protocol=settings.protocol,
         epochs=epochs,
+        steps=state.step,
+        images=state.images,
         seconds=round(state.seconds, 2),
         images_per_second=round(state.images / state.training, 1),
         start=state.start,

@@ -37,9 +37,20 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["share"]
 
 
-def restarts(recipe: Recipe, epochs: int) -> set[int]:
-    """The epochs at which the optimiser starts afresh, the first one apart."""
-    return {round(cycle / recipe.cycles * epochs) for cycle in range(1, recipe.cycles)} - {0}
+def stage_progress(step: int, steps_an_epoch: int, epochs: int, restarts: frozenset[int]) -> float:
+    """How far a step is in its stage, 0 … 1: the one clock of rates and restarts.
+
+    Args:
+        step: Steps that are done.
+        steps_an_epoch: Of the run.
+        epochs: Of the run.
+        restarts: Epochs at which a stage begins, the first one apart.
+    """
+    edges = [0, *sorted(restarts), epochs]
+    epoch = min(step // steps_an_epoch, epochs - 1)
+    first = max(edge for edge in edges if edge <= epoch)
+    last = min(edge for edge in edges if edge > epoch)
+    return (step / steps_an_epoch - first) / (last - first)
 
 
 def random_seed(*numbers: int) -> int:

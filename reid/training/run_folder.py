@@ -25,6 +25,9 @@ class Result:
     method: str
     protocol: str
     epochs: int
+    steps: int
+    images: int
+    """That it trained on, in all steps."""
     seconds: float
     """Training with all that it needs, without tests; over all interruptions."""
     images_per_second: float

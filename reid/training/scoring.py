@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,12 +34,15 @@ class TestSet:
     __test__ = False  # for pytest: no test
 
 
-def embed(encoder: Encoder, dataset: TrackletDataset, pooling: Literal["mean", "max"], device: torch.device) -> Tensor:
-    """(T, D) rows of length 1 of the tracklets."""
+def embed(encoder: Encoder, dataset: TrackletDataset, recipe: Recipe, device: torch.device) -> Tensor:
+    """(T, D) rows of the tracklets, of length 1 but where the recipe tests by Euclidean distance."""
+    normalised = recipe.test_distance == "cosine"
     every = np.arange(len(dataset.crops))
     starts = range(0, len(every), AT_ONCE)
-    rows = [encoder.embed(dataset.gather(every[k : k + AT_ONCE]).permute(0, 2, 3, 1)) for k in starts]
-    return pool_tracklets(torch.cat(rows).to(device), torch.from_numpy(dataset.tracklet), len(dataset), pooling)
+    parts = (dataset.gather(every[k : k + AT_ONCE]).permute(0, 2, 3, 1) for k in starts)
+    rows = torch.cat([encoder.embed(part, normalised=normalised) for part in parts]).to(device)
+    tracklet = torch.from_numpy(dataset.tracklet)
+    return pool_tracklets(rows, tracklet, len(dataset), recipe.tracklet_pooling, normalised=normalised)
 
 
 def score(encoder: Encoder, test: TestSet, recipe: Recipe, device: torch.device) -> dict[str, float]:
@@ -48,10 +51,11 @@ def score(encoder: Encoder, test: TestSet, recipe: Recipe, device: torch.device)
     if rank() == 0:
         training = encoder.training
         query, gallery = (
-            Embeddings(embed(encoder, part, recipe.tracklet_pooling, device), labels.people, labels.cameras)
+            Embeddings(embed(encoder, part, recipe, device), labels.people, labels.cameras)
             for part, labels in ((test.query, test.query_labels), (test.gallery, test.gallery_labels))
         )
-        scores = [dataclasses.asdict(evaluate_retrieval(query, gallery, single_shot=test.single_shot))]
+        metric = recipe.test_distance
+        scores = [dataclasses.asdict(evaluate_retrieval(query, gallery, single_shot=test.single_shot, metric=metric))]
         encoder.train(training)
     if ranks() > 1:
         distributed.broadcast_object_list(scores)

@@ -10,14 +10,15 @@ from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_h
 
 import torch
 
+from reid.benchmarks.noise import Noise
 from reid.benchmarks.parts import RAW, Protocol
 from reid.encoder import Backbone, EncoderConfig, Head
-from reid.methods import MethodConfig, config_named
+from reid.methods import MethodConfig, Situation, config_named
 from reid.training.errors import TrainingError
 
-Preset = Literal["practical", "faithful"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 T = TypeVar("T")
+NO_NOISE = Noise()
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Settings:
     data: str
     """`market1501:DIR`, or how a site is called."""
     protocol: Protocol = RAW
+    noise: Noise = NO_NOISE
+    """Tracklets made wrong on purpose."""
     epochs: int | None = None
     """None: the recipe's."""
     seed: int = 0
@@ -48,6 +51,47 @@ class Settings:
     """auto: bf16 on CUDA, else fp32."""
     compile: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        preset_name: str,
+        changes: Changes,
+        *,
+        protocol: Protocol = RAW,
+        init: str = "base",
+        head: Head | None = None,
+        size: tuple[int, int] | None = None,
+        **others: Any,
+    ) -> Self:
+        """Settings of a method by its preset's name, with changes.
+
+        A faithful preset has its paper's head, with its own width, and its size of crops, whatever the weights have.
+
+        Args:
+            method: Its name.
+            preset_name: One of its presets.
+            changes: Of the method, its recipe, the encoder and the noise.
+            protocol: Whole tracklets and fragments want other practical settings.
+            init: So do trained weights and random ones.
+            head: None: the preset's, or that of the weights.
+            size: Of crops, the same.
+            others: Further fields.
+
+        Raises:
+            TrainingError: There is no such method, preset or field.
+        """
+        situation = Situation(fragmented=protocol == RAW, pretrained=init != "random")
+        config = changes.applied_to(preset(method, preset_name, situation))
+        encoder = changes.encoder
+        if preset_name.startswith("faithful"):
+            head, size = head or config.recipe.head, size or config.recipe.size
+            encoder = {"dimensions": 0} | encoder
+        noise = _changed(Noise(), changes.noise, "noise.")
+        return cls(
+            config=config, protocol=protocol, init=init, head=head, size=size, encoder=encoder, noise=noise, **others
+        )
+
     def resolved(self, device: torch.device) -> Settings:
         """The same with epochs and precision named. Raises TrainingError where a number is under 1."""
         recipe = self.config.recipe
@@ -66,17 +110,20 @@ class Settings:
         return {"method": self.config.method, **dataclasses.asdict(self)}
 
 
-def preset(method: str, name: Preset = "practical") -> MethodConfig:
-    """A method as it works (`practical`), or as its paper has it (`faithful`).
+def preset(method: str, name: str = "practical", situation: Situation = Situation()) -> MethodConfig:
+    """A method as it works (`practical`), or as its paper has it (`faithful`, and for some sets others).
 
     Raises:
-        TrainingError: There is no such method.
+        TrainingError: There is no such method, or it has no such preset.
     """
     try:
         kind = config_named(method)
     except ValueError as error:
         raise TrainingError(str(error)) from error
-    return kind.practical() if name == "practical" else kind()  # type: ignore[call-arg]  # each has a recipe
+    presets = kind.presets(situation)
+    if name not in presets:
+        raise TrainingError(f"{method} has no preset {name!r}; it has {', '.join(presets)}")
+    return presets[name]
 
 
 @dataclass(frozen=True)
@@ -89,24 +136,31 @@ class Changes:
     """`recipe.batch=64`."""
     encoder: dict[str, Any]
     """`encoder.ghost=16`."""
+    noise: dict[str, Any] = field(default_factory=dict)
+    """`noise.duplicated=0.1`."""
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Self:
         """Of lines `NAME=VALUE`. Of two with one name the later counts. Raises TrainingError."""
-        parts: dict[str, dict[str, Any]] = {"": {}, "recipe": {}, "encoder": {}}
+        parts: dict[str, dict[str, Any]] = {"": {}, "recipe": {}, "encoder": {}, "noise": {}}
         for line in lines:
             name, equals, text = line.partition("=")
             part, _, inner = name.rpartition(".")
             if not equals:
                 raise TrainingError(f"{line!r} is not NAME=VALUE")
             if part not in parts:
-                raise TrainingError(f"{name!r} is no setting: it is NAME, recipe.NAME or encoder.NAME")
+                raise TrainingError(f"{name!r} is no setting: it is NAME, recipe.NAME, encoder.NAME or noise.NAME")
             parts[part][inner] = _value(text)
         _changed(EncoderConfig(), parts["encoder"], "encoder.")  # is told before anything is read
-        return cls(parts[""], parts["recipe"], parts["encoder"])
+        _changed(Noise(), parts["noise"], "noise.")
+        return cls(parts[""], parts["recipe"], parts["encoder"], parts["noise"])
 
     def applied_to(self, config: MethodConfig) -> MethodConfig:
-        """The settings with all changes but the encoder's. Raises TrainingError where a field or value is wrong."""
+        """The settings with all changes but those of encoder and noise.
+
+        Raises:
+            TrainingError: There is no such field, or a value does not fit it.
+        """
         recipe = _changed(config.recipe, self.recipe, "recipe.")
         return _changed(replace(config, recipe=recipe), self.method, "")
 

@@ -21,6 +21,8 @@ def result(method: str, epochs: int) -> Result:
         method=method,
         protocol="raw-tracklets",
         epochs=epochs,
+        steps=10 * epochs,
+        images=600 * epochs,
         seconds=2.0 * epochs,
         images_per_second=100.0,
         start={"mAP": 0.1},

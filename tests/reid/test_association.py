@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from reid import association
-from reid.association import Metric, Scope
+from reid.association import Metric
 
 CAMERAS = 4
 
@@ -53,28 +53,37 @@ def test_nearest_in_each_camera(metric: Metric, cells: int) -> None:
                 assert nearest.similarity[i, c] == -torch.inf
 
 
-@pytest.mark.parametrize("scope", ["pairwise", "pooled"])
-def test_reciprocal_neighbours(scope: Scope) -> None:
+def test_reciprocal_neighbours() -> None:
     features, camera = crowd()
     nearest = association.nearest_per_camera(features, camera, CAMERAS)
-    mutual = association.reciprocal(nearest, camera, scope)
+    mutual = association.reciprocal(nearest, camera)
     of = nearest_by_loops(features, camera, "cosine")
     x = features.numpy()
-    if scope == "pooled":
-        pooled = {}
-        for i in range(len(x)):
-            candidates = [j for (k, _), j in of.items() if k == i]
-            pooled[i] = max(candidates, key=lambda j: similarity(x[i], x[j], "cosine"))
-        expected = {(i, j) for i, j in pooled.items() if pooled[j] == i and i < j}
-    else:
-        expected = {(i, j) for (i, _), j in of.items() if of[j, int(camera[i])] == i and i < j}
+    expected = {(i, j) for (i, _), j in of.items() if of[j, int(camera[i])] == i and i < j}
     pairs, values = mutual.pairs()
     assert {tuple(pair) for pair in pairs.tolist()} == expected
     assert len(expected) > 3
     for (i, j), value in zip(pairs.tolist(), values.tolist()):
         assert value == pytest.approx(similarity(x[i], x[j], "cosine"), abs=1e-5)
-    if scope == "pooled":
-        assert (mutual.index >= 0).sum(1).max() == 1
+
+
+@pytest.mark.parametrize("k", [1, 3, 50])
+@pytest.mark.parametrize("cells", [30, 2**20])
+def test_nearest_elsewhere_and_those_that_are_so_to_each_other(k: int, cells: int) -> None:
+    features, camera = crowd()
+    x, where = features.numpy().astype(float), camera.tolist()
+    near = []
+    for i in range(len(x)):
+        elsewhere = [j for j in range(len(x)) if where[j] != where[i]]
+        near.append(sorted(elsewhere, key=lambda j, i=i: float(np.square(x[i] - x[j]).sum()))[:k])
+    nearest = association.nearest_elsewhere(features, camera, k, cells=cells)
+    assert nearest.shape == (len(x), k)
+    assert [[j for j in row if j >= 0] for row in nearest.tolist()] == near
+    mutual = association.mutual(nearest)
+    assert [[j for j in row if j >= 0] for row in mutual.tolist()] == [
+        [j for j in row if i in near[j]] for i, row in enumerate(near)
+    ]
+    assert any(mutual[:, 0] >= 0)
 
 
 @pytest.mark.parametrize("cells", [5, 64, 2**20])
@@ -126,17 +135,17 @@ def test_soft_labels() -> None:
         for i in members:
             affinity = {i: 1.0} | {j: np.exp(-squared[i, j] / sigma2) for j in near[i]}
             total = sum(affinity.values())
-            got = dict(zip(labels.column[i].tolist(), labels.weight[i].tolist()))
+            got = dict(zip(labels.classes[i].tolist(), labels.weight[i].tolist()))
             assert got.keys() == affinity.keys()
             for j, a in affinity.items():
                 assert got[j] == pytest.approx(a / total, abs=1e-5)
-    assert torch.equal(labels.column[:, 0], torch.arange(len(features)))
+    assert torch.equal(labels.classes[:, 0], torch.arange(len(features)))
 
 
 def test_soft_label_similarity() -> None:
     features, camera = crowd()
     labels = association.soft_labels(features, camera, CAMERAS, 3)
-    dense = torch.zeros(len(features), len(features)).scatter_add_(1, labels.column, labels.weight)
+    dense = torch.zeros(len(features), len(features)).scatter_add_(1, labels.classes, labels.weight)
     pairs = torch.tensor([[0, 1], [4, 9], [7, 7], [20, 33]])
     expected = torch.nn.functional.cosine_similarity(dense[pairs[:, 0]], dense[pairs[:, 1]])
     torch.testing.assert_close(labels.similarity(pairs), expected)
@@ -149,7 +158,7 @@ def test_lonely_tracklets_and_hard_labels() -> None:
     assert (labels.weight[1:] > 0).sum(1).tolist() == [2, 2]
     torch.testing.assert_close(labels.weight.sum(1), torch.ones(3))
     hard = association.soft_labels(torch.randn(3, 4), camera, 2, 0)
-    assert hard.column.tolist() == [[0], [1], [2]] and hard.weight.tolist() == [[1], [1], [1]]
+    assert hard.classes.tolist() == [[0], [1], [2]] and hard.weight.tolist() == [[1], [1], [1]]
 
 
 def test_order_of_tracklets_does_not_matter() -> None:

@@ -38,8 +38,19 @@ def test_the_command_prints_its_result(
     arguments += ["--set", "recipe.batch=24", "--set", "threshold=fixed"]
     assert command(monkeypatch, *arguments) == 0
     result = json.loads(capsys.readouterr().out)
-    keys = ["method", "protocol", "epochs", "seconds", "images_per_second", "start", "final", "model"]
-    assert list(result) == keys
+    keys = [
+        "method",
+        "protocol",
+        "epochs",
+        "steps",
+        "images",
+        "seconds",
+        "images_per_second",
+        "start",
+        "final",
+        "model",
+    ]
+    assert list(result) == [*keys, "model"]
     assert (result["method"], result["protocol"], result["epochs"]) == ("eea", "oracle-tracklets", 2)
     scores = ["mAP", "rank1", "rank5", "rank10", "rank20", "mINP", "queries", "gallery"]
     assert list(result["start"]) == list(result["final"]) == scores

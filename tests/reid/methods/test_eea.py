@@ -120,9 +120,9 @@ def test_thresholds() -> None:
 
 def test_soft_labels_of_fragments() -> None:
     method = warmed_up(EEAConfig(neighbours=3, exemplars="features"))
-    torch.testing.assert_close(method.weight.sum(1), torch.ones(len(OF)))
-    assert ((method.weight > 0).sum(1) == 4).any()
-    assert (OF.camera[method.column] == OF.camera[:, None]).all()
+    torch.testing.assert_close(method.soft.weight.sum(1), torch.ones(len(OF)))
+    assert ((method.soft.weight > 0).sum(1) == 4).any()
+    assert (OF.camera[method.soft.classes] == OF.camera[:, None]).all()
 
 
 def test_learns() -> None:

@@ -14,7 +14,9 @@ from reid.methods.ssl import SSL, SSLConfig
 from tests.reid.methods import scenes
 
 OF = scenes.tracklets()
-IMAGES, VIDEO = SSLConfig(dropout=0.0), replace(SSLConfig.video(), dropout=0.0)
+VIDEO_SETTINGS = SSLConfig.presets()["faithful-video"]
+assert isinstance(VIDEO_SETTINGS, SSLConfig)
+IMAGES, VIDEO = SSLConfig(dropout=0.0), replace(VIDEO_SETTINGS, dropout=0.0)
 
 
 def unit_length(x: np.ndarray) -> np.ndarray:
@@ -125,14 +127,14 @@ def test_dropout_in_training_only() -> None:
 def test_rounds() -> None:
     """25 + 16 × 2 epochs as printed. Shorter runs keep the proportions, one epoch a round at least."""
     assert sorted(SSL(OF, 2, SSLConfig(), 57, seed=0).round_starts) == list(range(25, 57, 2))
-    assert sorted(SSL(OF, 2, SSLConfig.video(), 110, seed=0).round_starts) == list(range(30, 110, 5))
+    assert sorted(SSL(OF, 2, VIDEO_SETTINGS, 110, seed=0).round_starts) == list(range(30, 110, 5))
     assert sorted(SSL(OF, 2, SSLConfig(), 12, seed=0).round_starts) == list(range(5, 12))
     assert not SSL(OF, 2, replace(SSLConfig(), first_phase=1.0), 5, seed=0).round_starts
 
 
 def test_learns() -> None:
     scene = scenes.world()
-    for config, gain in ((SSLConfig(), 0.15), (SSLConfig.practical(), 0.3), (SSLConfig.video(), 0.3)):
+    for config, gain in ((SSLConfig(), 0.15), (SSLConfig.practical(), 0.3), (VIDEO_SETTINGS, 0.3)):
         start, final, curves = scenes.learn(SSL(scene.tracklets, 24, config, 10, seed=0), scene)
         assert final > start + gain
         assert curves[-1]["associations"] > 10

@@ -100,6 +100,14 @@ def test_stage_one_is_each_cameras_own() -> None:
     assert set(parts) == {"intra"} and not len(method.associations())
 
 
+@pytest.mark.parametrize(("epochs", "starts"), [(160, {80}), (5, {2}), (1, set())])
+def test_the_optimiser_starts_afresh_with_stage_two(epochs: int, starts: set[int]) -> None:
+    """Its moments are of the rows that stage two replaces."""
+    method = UGA(OF, scenes.WIDTH, UGAConfig(), epochs, seed=2)
+    assert method.restarts == starts
+    assert not starts or method.first_of_stage_two in starts
+
+
 def test_graph_follows_the_nodes() -> None:
     method = in_stage_two(UGAConfig(threshold=0.3))
     with torch.no_grad():

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from reid.merging import joined
+from reid.methods import Situation
 from reid.methods.utal import CCTA_WEIGHT, UTAL, UTALConfig
 from tests.reid.methods import scenes
 
@@ -117,6 +118,48 @@ def test_association_waits_for_the_second_half() -> None:
     assert "associations" in method.start_epoch(5, scenes.never)
     assert set(method.losses(scenes.batch(OF))) == {"pctd", "ccta"}
     assert set(started(UTALConfig(ccta=False)).losses(scenes.batch(OF))) == {"pctd"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        UTALConfig(matches="one-way"),
+        UTALConfig(match_neighbours=5),
+        UTALConfig(match_scope="pairwise"),
+        UTALConfig(match_scope="pairwise", matches="one-way"),
+    ],
+)
+def test_variants_of_table_9(config: UTALConfig) -> None:
+    method = started(config)
+    s, camera = method.memory.numpy().astype(float), OF.camera.tolist()
+
+    def near(i: int) -> set[int]:
+        others = [j for j in range(len(OF)) if camera[j] != camera[i]]
+        groups = (
+            [[j for j in others if camera[j] == c] for c in set(camera)]
+            if config.match_scope == "pairwise"
+            else [others]
+        )
+        ranked = [sorted(group, key=lambda j: float(np.square(s[i] - s[j]).sum())) for group in groups]
+        return {j for group in ranked for j in group[: config.match_neighbours]}
+
+    expected = {i: {j for j in near(i) if config.matches == "one-way" or i in near(j)} for i in range(len(OF))}
+    assert {i: {j for j in row if j >= 0} for i, row in enumerate(method.partner.tolist())} == expected
+    assert any(expected.values())
+    step = scenes.batch(OF)
+    x, tracklet = step.embedding.detach().numpy().astype(float), step.tracklet.numpy()
+    new = followed(method, x, tracklet, config)
+    ccta = sum(float(np.linalg.norm(new[t] - s[j])) for t in new for j in expected[t]) / len(new)  # Eq. 10, 11
+    assert method.losses(step)["ccta"].item() == pytest.approx(CCTA_WEIGHT * ccta, rel=1e-4)
+
+
+def test_several_neighbours_of_each_camera_are_refused() -> None:
+    with pytest.raises(ValueError, match="match_scope=pooled"):
+        started(UTALConfig(match_scope="pairwise", match_neighbours=5))
+
+
+def test_whole_tracklets_have_hard_labels() -> None:
+    assert UTALConfig.practical(Situation(fragmented=False)).neighbours == 0 < UTALConfig.practical().neighbours
 
 
 def test_hard_labels_are_equation_1() -> None:

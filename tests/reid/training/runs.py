@@ -11,7 +11,6 @@ import safetensors.torch
 import torch
 
 from reid.training import Settings, preset
-from reid.training.settings import Preset
 
 UNSUPERVISED = ("utal", "uga", "eea", "ssl", "dal")
 METHODS = (*UNSUPERVISED, "single-task", "supervised")
@@ -22,7 +21,7 @@ def tiny(
     method: str,
     *,
     epochs: int = 2,
-    preset_name: Preset = "practical",
+    preset_name: str = "practical",
     recipe: dict[str, Any] | None = None,
     **fields: Any,
 ) -> Settings:

@@ -67,6 +67,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on(data_folder: Path, tmp_path:
     code = f"""
 import os, time, torch
 from pathlib import Path
+from reid.benchmarks.noise import Noise
 from reid.methods.uga import UGAConfig
 from reid.methods import Recipe
 from reid.training import Settings, checkpoint, train_benchmark

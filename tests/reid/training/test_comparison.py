@@ -5,14 +5,28 @@ from __future__ import annotations
 import re
 import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from reid.benchmarks.noise import Noise
+from reid.methods.eea import EEAConfig
 from reid.training import Result, Settings, TrainingError, comparison, preset
-from reid.training.comparison import Contender, compare, contender_named, mean_and_spread, plots, table
+from reid.training.comparison import (
+    Contender,
+    common_batch,
+    compare,
+    contender_named,
+    contenders_named,
+    deviations,
+    mean_and_spread,
+    on_split,
+    plots,
+    table,
+)
 
 
 def contender(label: str, values: list[float], *, tested: bool = True) -> Contender:
@@ -24,13 +38,14 @@ def contender(label: str, values: list[float], *, tested: bool = True) -> Conten
     results, logs = [], []
     for value in values:
         final = scores(value) if tested else None
-        results.append(Result(label, "raw-tracklets", 2, 20.0, 100.0, scores(0.1) if tested else None, final, "m"))
+        start = scores(0.1) if tested else None
+        results.append(Result(label, "raw-tracklets", 2, 20, 1200, 20.0, 100.0, start, final, "m"))
         lines: list[dict[str, Any]] = [{"epoch": n, "seconds": 10.0 * n, "associations": 10.0 * n} for n in (1, 2)]
         if tested:
             for number, line in enumerate(lines):
                 line |= scores(value - 0.1 * (1 - number)) | {"association_precision": 0.5 * value}
         logs.append(lines)
-    return Contender(label, results, logs)
+    return Contender(label, preset(label.partition(":")[0]), results, logs)
 
 
 def test_means_and_spreads() -> None:
@@ -42,19 +57,30 @@ def test_means_and_spreads() -> None:
 def test_the_table() -> None:
     text = table([contender("eea", [0.3, 0.4]), contender("eea:inter=False", [0.25, 0.25])])
     head, rule, *rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert head == "| method | mAP | rank-1 | rank-5 | rank-10 | mINP | true associations | seconds | images/s |"
+    assert head == (
+        "| method | otherwise than printed | mAP | rank-1 | rank-5 | rank-10 | mINP | true associations | steps "
+        "| images | seconds | images/s |"
+    )
     assert head.count("|") == rule.count("|") == rows[0].count("|")
-    assert [row.split("|")[1:3] for row in rows] == [
-        [" *untrained* ", " 10.0 ± 0.0 "],
-        [" eea ", " 35.0 ± 7.1 "],
-        [" eea:inter=False ", " 25.0 ± 0.0 "],
+    changed = " scale=16.0, exemplars=features, neighbours=4, cannot_link=True "
+    assert [row.split("|")[1:4] for row in rows] == [
+        [" *untrained* ", "  ", " 10.0 ± 0.0 "],
+        [" eea ", changed, " 35.0 ± 7.1 "],
+        [" eea:inter=False ", changed, " 25.0 ± 0.0 "],
     ]
-    assert rows[1].endswith("| 17.5 ± 3.5 | 20 | 100 |")
+    assert rows[1].endswith("| 17.5 ± 3.5 | 20 | 1200 | 20 | 100 |")
+    assert text.endswith("\n\nEach run had 20 steps and 1,200 images.\n")
+
+
+def test_other_budgets_are_told() -> None:
+    one, other = contender("eea", [0.3]), contender("utal", [0.3])
+    other.results[0] = replace(other.results[0], images=1300)
+    assert "Budgets differ: see the columns" in table([one, other])
 
 
 def test_without_a_test_the_table_has_times_only() -> None:
     text = table([contender("eea", [0.3], tested=False)])
-    assert "| eea |  | 20 | 100 |" in text and "mAP" not in text
+    assert "|  | 20 | 1200 | 20 | 100 |" in text and "mAP" not in text
 
 
 def test_curves_are_means_over_seeds(tmp_path: Path) -> None:
@@ -73,17 +99,47 @@ def test_without_matplotlib_there_is_a_table_still(tmp_path: Path, monkeypatch: 
 
 
 def test_a_label_names_a_method_and_its_changes() -> None:
-    name, changes = contender_named("eea:scale=8.0,recipe.frames=2", ["recipe.batch=12", "scale=4.0"])
-    config = changes.applied_to(preset(name))
-    assert name == "eea" and (config.recipe.batch, config.recipe.frames, config.recipe.epoch) == (12, 2, "images")
-    assert changes.method == {"scale": 8.0}
-    assert contender_named("utal", ["recipe.epoch=tracklets"])[1].recipe == {"epoch": "tracklets"}
+    label = "eea:scale=8.0,recipe.frames=2,noise.duplicated=0.1"
+    settings = contender_named(label, ["recipe.batch=12", "scale=4.0"], "practical", data="nowhere")
+    config = settings.config
+    assert isinstance(config, EEAConfig) and (config.recipe.batch, config.recipe.frames, config.scale) == (12, 2, 8.0)
+    assert settings.noise == Noise(duplicated=0.1)
+
+
+def test_all_have_batches_of_whole_tracklets_evenly_over_cameras(data_folder: Path) -> None:
+    assert [common_batch([1, 4, 2], cameras) for cameras in (6, 3, 1)] == [72, 60, 60]
+    data = {"data": f"market1501:{data_folder / 'tiny'}", "protocol": "raw-tracklets"}  # of three cameras
+    settings = contenders_named(["utal", "eea:recipe.batch=8"], [], "practical", **data)
+    recipes = [contender.config.recipe for contender in settings.values()]
+    assert [(recipe.batch, recipe.epoch) for recipe in recipes] == [(60, "images"), (8, "images")]
+
+
+def test_the_papers_experiments_of_the_docs_are_ones_that_there_are() -> None:
+    page = Path(comparison.__file__).parents[2] / "docs" / "researchers.md"
+    labels = [word for line in re.findall(r"--methods ([^`\n]+)", page.read_text("utf-8")) for word in line.split()]
+    labels = [label for label in labels if not label.startswith("--") and not label.isdecimal()]
+    assert len(labels) > 25
+    for label in {label for label in labels if label.partition(":")[0] in ("utal", "uga", "eea", "ssl", "dal")}:
+        assert contender_named(label, [], "practical", data="nowhere").data == "nowhere"
+
+
+def test_deviations_are_those_from_the_paper() -> None:
+    assert deviations(preset("utal", "faithful")) == []
+    changed = deviations(replace(preset("dal"), recipe=replace(preset("dal").recipe, batch=3, clip_value=5.0)))
+    assert "update=averaged" in changed and "recipe.clip_value=5.0" in changed
+    assert not any(change.startswith("recipe.batch") for change in changed)
+
+
+def test_a_split_is_named_in_the_data() -> None:
+    assert on_split("prid2011:/data/prid", 3) == "prid2011@3:/data/prid"
+    with pytest.raises(TrainingError, match="names one split already"):
+        on_split("prid2011@1:/data/prid", 3)
 
 
 @pytest.mark.parametrize(("label", "said"), [("eea:inter", "--methods eea:inter: 'inter' is not NAME=VALUE")])
 def test_a_label_that_is_none_is_told(label: str, said: str) -> None:
     with pytest.raises(TrainingError, match=said):
-        contender_named(label, [])
+        contender_named(label, [], "practical", data="nowhere")
 
 
 @pytest.mark.parametrize("epochs", [(None, None), (2, 3)])

@@ -72,6 +72,7 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from reid.methods import Recipe
+from reid.benchmarks.noise import Noise
 from reid.methods.eea import EEAConfig
 from reid.methods.ssl import SSLConfig
 from reid.methods.utal import UTALConfig

@@ -65,7 +65,7 @@ def test_the_digest_changes_with_what_is_learned_from(dataset: TrackletDataset) 
 
 
 def test_a_finished_run_knows_its_result(tmp_path: Path) -> None:
-    result = Result("eea", "raw-tracklets", 2, 1.5, 100.0, {"mAP": 0.1}, {"mAP": 0.3}, "model")
+    result = Result("eea", "raw-tracklets", 2, 8, 96, 1.5, 100.0, {"mAP": 0.1}, {"mAP": 0.3}, "model")
     assert finished(tmp_path) is None
     finish(tmp_path, result)
     assert finished(tmp_path) == result

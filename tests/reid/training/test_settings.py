@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from reid.benchmarks.noise import Noise
 from reid.methods.eea import EEAConfig
 from reid.methods.merged import MergedConfig
 from reid.training import Changes, Settings, TrainingError, pixels, preset
@@ -21,6 +22,36 @@ def test_presets() -> None:
     assert isinstance(preset("merged"), MergedConfig)
     with pytest.raises(TrainingError, match="no method is called 'udal'; there are utal, uga"):
         preset("udal")
+    assert preset("eea", "faithful-mars") == EEAConfig(warm_up=30 / 80)
+    with pytest.raises(TrainingError, match="utal has no preset 'faithful-mars'; it has practical, faithful"):
+        preset("utal", "faithful-mars")
+
+
+def test_practical_settings_depend_on_what_is_known_before() -> None:
+    nothing = Changes.parse([])
+
+    def eea(**known: Any) -> EEAConfig:
+        config = Settings.of("eea", "practical", nothing, data="data", **known).config
+        assert isinstance(config, EEAConfig)
+        return config
+
+    assert (eea().threshold, eea(init="random").threshold) == ("dynamic", "quantile")
+    assert eea().neighbours > eea(protocol="oracle-tracklets").neighbours == eea(protocol="sparse-tracklets").neighbours
+
+
+def test_a_faithful_preset_has_its_papers_head_width_and_size() -> None:
+    settings = Settings.of("eea", "faithful", Changes.parse(["encoder.ghost=16"]), data="data")
+    assert (settings.head, settings.size) == ("embedding-l2", (256, 128))
+    assert settings.encoder == {"dimensions": 0, "ghost": 16}
+    chosen = Settings.of("eea", "faithful", Changes.parse([]), data="data", head="pooled", size=(64, 32))
+    assert (chosen.head, chosen.size) == ("pooled", (64, 32))
+    practical = Settings.of("eea", "practical", Changes.parse([]), data="data")
+    assert (practical.head, practical.size, practical.encoder) == (None, None, {})
+
+
+def test_noise_is_a_setting() -> None:
+    settings = Settings.of("eea", "practical", Changes.parse(["noise.mislabelled=0.5"]), data="data")
+    assert settings.noise == Noise(mislabelled=0.5)
 
 
 def test_changes_reach_method_recipe_and_encoder() -> None:
@@ -30,7 +61,7 @@ def test_changes_reach_method_recipe_and_encoder() -> None:
     assert isinstance(config, EEAConfig)
     assert (config.scale, config.threshold, config.recipe.batch, config.recipe.size) == (9.5, "fixed", 24, (64, 32))
     assert changes.encoder == {"ghost": 16}
-    unchanged = replace(config, scale=16.0, threshold="quantile", recipe=preset("eea").recipe)
+    unchanged = replace(config, scale=16.0, threshold="dynamic", recipe=preset("eea").recipe)
     assert unchanged == preset("eea")
 
 
@@ -43,7 +74,8 @@ def test_none_and_numbers_take_each_others_place() -> None:
     ("line", "said"),
     [
         ("scale", "'scale' is not NAME=VALUE"),
-        ("head.scale=1", "'head.scale' is no setting: it is NAME, recipe.NAME or encoder.NAME"),
+        ("head.scale=1", "'head.scale' is no setting: it is NAME, recipe.NAME, encoder.NAME or noise.NAME"),
+        ("noise.loud=1", "there is no setting 'noise.loud'; there are duplicated, mislabelled"),
         ("recipe=3", "there is no setting 'recipe'"),
         ("inter=1", "inter is True by default and can't be 1"),
         ("scale=True", "scale is 16.0 by default and can't be True"),
