@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from reid import train
 from reid.encoder import load_encoder
+from reid.training import Result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -38,19 +40,7 @@ def test_the_command_prints_its_result(
     arguments += ["--set", "recipe.batch=24", "--set", "threshold=fixed"]
     assert command(monkeypatch, *arguments) == 0
     result = json.loads(capsys.readouterr().out)
-    keys = [
-        "method",
-        "protocol",
-        "epochs",
-        "steps",
-        "images",
-        "seconds",
-        "images_per_second",
-        "start",
-        "final",
-        "model",
-    ]
-    assert list(result) == [*keys, "model"]
+    assert list(result) == [entry.name for entry in dataclasses.fields(Result)]
     assert (result["method"], result["protocol"], result["epochs"]) == ("eea", "oracle-tracklets", 2)
     scores = ["mAP", "rank1", "rank5", "rank10", "rank20", "mINP", "queries", "gallery"]
     assert list(result["start"]) == list(result["final"]) == scores
