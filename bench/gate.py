@@ -354,9 +354,9 @@ class Datasets:
 
 
 def measure(
-    labelled: LabelledSet, models: list[Path], folder: Path, progress: Progress = unheard
+    labelled: LabelledSet, models: list[Path], folder: Path, progress: Progress = unheard, *, must_gain: bool = True
 ) -> dict[str, ModelFigures]:
-    """By model. Datasets are built in `folder`."""
+    """By model. Datasets are built in `folder`. must_gain: as for `better`."""
     datasets = Datasets(folder, progress)
     figures: dict[str, ModelFigures] = {}
     first: GateScore | None = None
@@ -365,7 +365,7 @@ def measure(
         dataset = datasets.of("train", labelled.train, encoder.size)
         rows = embedded(dataset, encoder)
         score = judged(rows, dataset)
-        passes, reason = (None, None) if first is None else better(score, first)
+        passes, reason = (None, None) if first is None else better(score, first, must_gain=must_gain)
         first = score if first is None else first
         fresh = np.ones(len(dataset), bool)
         if labelled.learned is not None and path.parent.name != BASE:
@@ -475,6 +475,9 @@ def command(
     site: Annotated[Path | None, typer.Option(help="A site whose people are known; needs --truth.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of CAMERA/gt/gt.txt.")] = None,
     crops: Annotated[int, typer.Option(help="Of a site's tracklet, at most.", min=1)] = 16,
+    as_merged: Annotated[
+        bool, typer.Option("--as-merged", help="Judge as adapt judges the method merged, which need not gain.")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw how reliable the probabilities are (PNG).")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -487,7 +490,8 @@ def command(
     else:
         raise typer.BadParameter("give --data, or --site with --truth.", param_hint="--data")
     with tempfile.TemporaryDirectory() as folder, Bars(errors) as progress:
-        figures = measure(labelled, [*models, *(more or [])], Path(folder), progress)
+        every = [*models, *(more or [])]
+        figures = measure(labelled, every, Path(folder), progress, must_gain=not as_merged)
     report = GateReport(models=figures, spearman=rank_correlations(figures))
     if plot is not None:
         draw(report, plot)

@@ -51,6 +51,7 @@ GUARDS = {  # what a better model may lose at most, and what it says of one that
 OF_ALL = ("company", "split")  # measured on all tracklets, the other parts only on those that were held back
 CONFIDENCE = 0.9  # that the gain, or the loss of a guard, is no accident of the sample
 DRAWS = 2000  # of the bootstrap
+BLOCK = 10  # tracklets that follow each other in time, which the bootstrap draws together
 LEAST_QUERIES = 20  # tracklets, below which a part is not measured
 LEAST_SPREAD = 1e-3  # standard deviation of tracklets' similarities below which an encoder is collapsed
 
@@ -82,11 +83,15 @@ class GateScore:
     left_out: tuple[str, ...]  # what could not be measured, and why
     values: dict[str, Floats] = field(repr=False)
     """Of each part, (T,) what each tracklet adds. NaN: nothing."""
+    block: NDArray[np.int64] = field(repr=False)
+    """(T,) tracklets that follow each other in time. Pieces of one person are no independent evidence."""
     same_data: int = field(repr=False)  # equal for the same tracklets
 
     def plain(self) -> dict[str, Any]:
         """All but the single tracklets' values, for JSON."""
-        entries = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("values", "same_data")}
+        entries = {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("values", "block", "same_data")
+        }
         return entries | {"left_out": list(self.left_out)}
 
 
@@ -176,21 +181,24 @@ def judge(
         queries=queries,
         left_out=tuple(left_out),
         values=values,
+        block=np.argsort(np.argsort(first_seen, kind="stable")) // BLOCK,
         same_data=zlib.crc32(
             b"".join(np.ascontiguousarray(a).tobytes() for a in (tracklets, cameras, pairs, is_judged))
         ),
     )
 
 
-def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[bool, str]:
+def better(candidate: GateScore, serving: GateScore, *, must_gain: bool = True, seed: int = 0) -> tuple[bool, str]:
     """Decides whether a model may take over.
 
-    The gain must be above 0 in CONFIDENCE of the draws of a paired bootstrap over tracklets. Neither people seen side
-    by side may become more alike, nor a tracklet's end and those of other tracklets.
+    The gain must be above 0 in CONFIDENCE of the draws of a paired bootstrap over blocks of tracklets. Neither people
+    seen side by side may become more alike, nor a tracklet's end and those of other tracklets.
 
     Args:
         candidate: Score of the model that would take over.
         serving: Score of the model that serves, on the same tracklets.
+        must_gain: Else it suffices that the gain is not below 0 in CONFIDENCE of the draws. That is for a method which
+            is known to gain more often than this judgement sees it.
         seed: Of the bootstrap.
 
     Returns:
@@ -209,20 +217,26 @@ def better(candidate: GateScore, serving: GateScore, *, seed: int = 0) -> tuple[
     both = candidate.values.keys() & serving.values.keys() & {*weights, *GUARDS}
     change = {name: candidate.values[name] - serving.values[name] for name in sorted(both)}
     counted = ~np.all([np.isnan(value) for value in change.values()], axis=0)
-    change, count = {name: value[counted] for name, value in change.items()}, int(counted.sum())
+    change = {name: value[counted] for name, value in change.items()}
+    blocks, block = np.unique(candidate.block[counted], return_inverse=True)
+    count = len(blocks)
     drawn = np.random.default_rng([seed, count]).multinomial(count, np.full(count, 1 / count), DRAWS)
-    gain = np.sum([w * _resampled(change[n], drawn) for n, w in weights.items()], axis=0)
+    gain = np.sum([w * _resampled(change[n], block, drawn) for n, w in weights.items()], axis=0)
     mean = sum(w * float(np.nanmean(change[n])) for n, w in weights.items())
     scores = f"its score is {candidate.score:.3f} against {serving.score:.3f}"
     for name, (allowed_loss, skill) in GUARDS.items():
         if name not in change or -float(np.nanmean(change[name])) <= allowed_loss:
             continue
-        if float(np.quantile(_resampled(change[name], drawn), CONFIDENCE)) < 0:
+        if float(np.quantile(_resampled(change[name], block, drawn), CONFIDENCE)) < 0:
             now, before = getattr(candidate, name), getattr(serving, name)
             return False, f"it {skill} less often, {now:.3f} against {before:.3f} ({scores})"
+    least, most = (float(np.quantile(gain, level)) for level in (1 - CONFIDENCE, CONFIDENCE))
+    if not must_gain and least <= 0:
+        if most < 0:
+            return False, f"{scores}, a loss of {-mean:.3f}, at least {-most:.3f} with {CONFIDENCE:.0%} confidence"
+        return True, f"{scores}, no loss that is more than chance"
     if mean <= 0:
         return False, f"{scores}, not better"
-    least = float(np.quantile(gain, 1 - CONFIDENCE))
     if least <= 0:
         return False, f"{scores}, which may be chance: with other tracklets the gain could be {least:+.3f}"
     return True, f"{scores}, a gain of {mean:.3f}, at least {least:.3f} with {CONFIDENCE:.0%} confidence"
@@ -386,7 +400,9 @@ def _combined(means: dict[str, float]) -> float:
     return sum((w * means[name] for name, w in _weights(set(means)).items()), 0.0)
 
 
-def _resampled(values: Floats, drawn: NDArray[np.int64]) -> Floats:
-    """Means of (T,) values in (R, T) draws, without those that are NaN."""
-    there = ~np.isnan(values)
-    return (drawn[:, there] @ values[there]) / np.maximum(drawn[:, there].sum(1), 1)
+def _resampled(values: Floats, block: NDArray[np.int64], drawn: NDArray[np.int64]) -> Floats:
+    """Means of (T,) values whose blocks (T,) come as often as (R, B) draws say, without those that are NaN."""
+    there, blocks = ~np.isnan(values), drawn.shape[1]
+    sums = np.bincount(block[there], values[there], blocks)
+    counts = np.bincount(block[there], minlength=blocks)
+    return (drawn @ sums) / np.maximum(drawn @ counts, 1)

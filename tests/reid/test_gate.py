@@ -112,6 +112,34 @@ def test_better_needs_more_than_noise() -> None:
     assert all(better(scene(0.9, seed=seed).judged(), serving)[0] for seed in range(8))
 
 
+def with_change(score: GateScore, change: np.ndarray) -> GateScore:
+    """The same judgement, in which each tracklet's company differs."""
+    return replace(score, values=score.values | {"company": score.values["company"] + change})
+
+
+def test_pieces_of_one_time_are_one_piece_of_evidence() -> None:
+    """A gain of twenty tracklets is more than chance where they are spread, and not where they are two blocks."""
+    serving = scene(1.2).judged()
+    few = np.isin(serving.block, [3, 4])
+    spread = np.arange(len(serving.block)) % (len(few) // few.sum()) == 0
+    assert spread.sum() == few.sum() == 2 * gate.BLOCK
+    assert better(with_change(serving, 0.5 * spread), serving)[0]
+    passed, reason = better(with_change(serving, 0.5 * few), serving)
+    assert (passed, "may be chance" in reason) == (False, True), reason
+
+
+def test_who_need_not_gain_is_refused_for_a_loss_alone() -> None:
+    serving = scene(1.2).judged()
+    passed, reason = better(serving, serving, must_gain=False)
+    assert (passed, "no loss that is more than chance" in reason) == (True, True)
+    slightly = with_change(serving, np.where(serving.block == 3, -0.5, 0.0))
+    assert better(slightly, serving, must_gain=False)[0]
+    passed, reason = better(with_change(serving, np.full(len(serving.block), -0.2)), serving, must_gain=False)
+    assert (passed, "a loss of" in reason) == (False, True), reason
+    passed, reason = better(scene(0.8).judged(), serving, must_gain=False)
+    assert (passed, "a gain of" in reason) == (True, True), reason
+
+
 def test_who_believes_a_mistake_keeps_the_nearest_and_loses_the_company() -> None:
     """Crops are drawn to one tracklet of each other camera, a wrong one, at the cost of all others."""
     before = scene(1.0)
