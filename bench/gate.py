@@ -44,7 +44,7 @@ from reid.camera_shift import without_camera
 from reid.encoder import EncoderError
 from reid.evaluate import Embeddings, EvaluationError, evaluate_retrieval
 from reid.gate import GateError, GateScore, better, judge
-from reid.merging import MergeRules, Seen, merge_tracklets
+from reid.merging import SURE, MergeRules, Seen, merge_tracklets
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
 from reid.tracklets import DatasetError, Tracklet, TrackletDataset, TrackletSource
@@ -232,7 +232,7 @@ def begin_and_end(dataset: TrackletDataset) -> tuple[NDArray[np.float64], NDArra
     return dataset.time[dataset.start], dataset.time[dataset.start + dataset.length - 1]
 
 
-def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.int64]:
+def merged(rows: NDArray[np.float32], dataset: TrackletDataset, rules: MergeRules) -> NDArray[np.int64]:
     """(T,) identities as merging finds them without a common clock and without places. Rows (T, D)."""
     start, end = begin_and_end(dataset)
     seen = Seen(
@@ -243,7 +243,7 @@ def merged(rows: NDArray[np.float32], dataset: TrackletDataset) -> NDArray[np.in
         embedding=rows,
         cannot_link=dataset.cannot_link,
     )
-    return merge_tracklets(seen, MergeRules(), shared_clock=False)[1].labels
+    return merge_tracklets(seen, rules, shared_clock=False)[1].labels
 
 
 def judged(rows: NDArray[np.float32], dataset: TrackletDataset) -> GateScore:
@@ -276,7 +276,8 @@ def against_truth(
         test_mAP: Of the test part.
     """
     rows = normalised(halves.sum(1))
-    calibration = Calibration.fit(halves, dataset.tracklet_camera, dataset.cannot_link, merged(rows, dataset), fresh)
+    identity, sure = (merged(rows, dataset, rules) for rules in (MergeRules(), SURE))
+    calibration = Calibration.fit(halves, dataset.tracklet_camera, dataset.cannot_link, identity, fresh, sure=sure)
     shows_person = people > 0
     rows, fresh = rows[shows_person], fresh[shows_person]
     people, camera = people[shows_person], dataset.tracklet_camera[shows_person]

@@ -129,10 +129,10 @@ class Calibration:
     def threshold(self, gallery: int, false_alarms: float = 0.1) -> float:
         """Similarity that the best match in a gallery of so many tracklets exceeds with this chance if nobody fits.
 
-        Where merging has found identities, each tracklet's best match outside of its own stands for a stranger's. In a
-        smaller or larger gallery, the best of G independent ones is below t with P(s ≤ t)^G. Before merging, P(s > t)
-        is extrapolated from the people who were seen side by side. It is a guide at best. `python -m bench.gate` shows
-        what both come to where people are known.
+        Where merging has found identities, each tracklet's best match outside of its own stands for a stranger's. Those
+        are identities that merging is nearly certain of. In a smaller or larger gallery, the best of G independent ones
+        is below t with P(s ≤ t)^G. Before merging, P(s > t) is extrapolated from the people who were seen side by side.
+        It is a guide at best. `python -m bench.gate` shows what both come to where people are known.
 
         Args:
             gallery: Tracklets in the gallery, at least 1.
@@ -196,6 +196,7 @@ class Calibration:
         identity: ArrayLike | None = None,
         unlearned: ArrayLike | None = None,
         *,
+        sure: ArrayLike | None = None,
         seed: int = 0,
     ) -> Self:
         """Learns from T tracklets of one site, without labels.
@@ -211,6 +212,8 @@ class Calibration:
             unlearned: (T,) which tracklets the encoder was not trained on, by default all. It is surer of those that it
                 learned from than of a new picture, right or wrong. So where there are enough, identities count by pairs
                 with an unlearned one.
+            sure: (T,) what a merging finds that joins only what it is nearly certain of, by default `identity`. Who is
+                outside of it stands for a stranger. With `identity` whoever was joined wrongly would be missing there.
             seed: Of random pairs.
 
         Returns:
@@ -224,8 +227,10 @@ class Calibration:
         if half.ndim != 3 or half.shape[1] != 2 or camera.shape != half.shape[:1]:
             raise CalibrationError(f"halves are (T, 2, D) and cameras (T,), not {half.shape} and {camera.shape}")
         identities = None if identity is None else np.asarray(identity)
-        if identities is not None and identities.shape != camera.shape:
-            raise CalibrationError(f"identities are (T,), not {identities.shape}")
+        sure_identities = identities if sure is None else np.asarray(sure)
+        for labels in (identities, sure_identities):
+            if labels is not None and labels.shape != camera.shape:
+                raise CalibrationError(f"identities are (T,), not {labels.shape}")
         fresh = np.ones(len(camera), bool) if unlearned is None else np.asarray(unlearned, bool)
         if fresh.shape != camera.shape:
             raise CalibrationError(f"what was not learned from is (T,), not {fresh.shape}")
@@ -262,6 +267,8 @@ class Calibration:
         if identities is not None and len(rows) >= LEAST_PAIRS:
             fresh = fresh[kept] if fresh[kept].sum() >= LEAST_PAIRS else np.ones(len(rows), bool)
             fields |= _from_identities(cls(**fields), rows, camera, identities[kept], fresh, rng)
+            assert sure_identities is not None
+            fields |= _strangers(rows, sure_identities[kept], fresh)
         return cls(**fields)
 
 
@@ -306,11 +313,16 @@ def _from_identities(
         if min(len(same), len(different)) >= LEAST_PAIRS:
             steep, flat = fit_curve(same, different), getattr(before, name)
             fields[name] = Curve((steep.slope + flat.slope) / 2, (steep.middle + flat.middle) / 2)
-    best = _best_of_others(rows, identity, np.flatnonzero(fresh))
-    if len(best) >= LEAST_PAIRS:
-        quantiles = tuple(map(float, np.quantile(best, LEVELS)))
-        fields |= {"strangers": quantiles, "strangers_gallery": len(rows), "source_tail": STRANGERS}
     return fields
+
+
+def _strangers(rows: NDArray, sure: NDArray, fresh: NDArray[np.bool_]) -> dict[str, Any]:
+    """How similar the best match of somebody is who is not there, by those outside of `sure` identities (T,)."""
+    best = _best_of_others(rows, sure, np.flatnonzero(fresh))
+    if len(best) < LEAST_PAIRS:
+        return {}
+    quantiles = tuple(map(float, np.quantile(best, LEVELS)))
+    return {"strangers": quantiles, "strangers_gallery": len(rows), "source_tail": STRANGERS}
 
 
 def _pairs_within(identity: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:

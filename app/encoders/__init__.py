@@ -1,4 +1,5 @@
 """The versions of a site's encoder, and what they make of its tracklets.
 
-`versions.py`: which there are, which serves, how another comes to serve. `embed.py`: crops to embeddings.
+`versions.py`: which there are, which serves, how another comes to serve. `embed.py`: crops to embeddings. `seen.py`:
+the tracklets as merging takes them. `export.py`: a version as one ONNX file.
 """

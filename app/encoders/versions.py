@@ -118,21 +118,50 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def calibrate(site: Site, model: ModelRecord) -> Calibration:
-    """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets."""
+def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True) -> Calibration:
+    """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets.
+
+    afresh: the distribution of strangers, too, which takes a merging. Else it stays as it was known before.
+    """
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
     row, there = lookup(table.ids, ids)
     ids, halves, row = ids[there], halves[there], row[there]
     pairs = site.cannot_link()
     pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
-    cameras, merge, identity = table.cameras[row], site.merging(), None
+    cameras, merge, identity, sure = table.cameras[row], site.merging(), None, None
     if merge is not None and len(merge.ids):
         identity = merge.of(ids)[1]
+        sure = _surely_one(site, model, ids) if afresh else None
     # As a search compares them: see `app.search.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
-    return Calibration.fit(rows.reshape(halves.shape), cameras, pairs, identity, fresh)
+    fitted = Calibration.fit(rows.reshape(halves.shape), cameras, pairs, identity, fresh, sure=sure)
+    if afresh or identity is None or model.calibration is None:
+        return fitted
+    known = Calibration.from_json(model.calibration)
+    if not known.strangers:
+        return fitted
+    return replace(
+        fitted,
+        strangers=known.strangers,
+        strangers_gallery=known.strangers_gallery,
+        source_tail=known.source_tail,
+    )
+
+
+def _surely_one(site: Site, model: ModelRecord, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """(T,) identities of tracklets as a merging finds them that is nearly certain. None where it can't be."""
+    from app.encoders.seen import seen_tracklets  # it brings SciPy, which a search does without
+    from reid.merging import SURE, MergeError, merge_tracklets
+
+    seen = seen_tracklets(site, store_of(site, model.name))
+    try:
+        labels = merge_tracklets(seen, SURE)[1].labels
+    except MergeError:  # what a person said contradicts itself: the next merging tells
+        return None
+    at, there = lookup(seen.ids, ids)
+    return labels[at] if there.all() else None
 
 
 def learned_from(site: Site) -> NDArray[np.int64]:
@@ -154,7 +183,7 @@ def bring_up_to_date(site: Site, progress: Progress = unheard) -> None:
     """Embeds what the serving version has not embedded yet, and calibrates it on all that there is now."""
     model = serving(site)
     embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
-    site.set_calibration(model.name, calibrate(site, model).to_json())
+    site.set_calibration(model.name, calibrate(site, model, afresh=False).to_json())
 
 
 def deploy_model(site: Site, model: ModelRecord, progress: Progress = unheard) -> ModelRecord:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
+from app.encoders.seen import seen_tracklets
 from app.encoders.versions import bring_up_to_date, calibrate, serving, store_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
-from app.record.rows import AuditEntry, Correction, Merging, lookup
-from reid.merging import MergeError, MergeRules, Seen, merge_tracklets
-from reid.normalised import normalised
+from app.record.rows import AuditEntry, Correction, Merging
+from reid.merging import MergeError, MergeRules, merge_tracklets
 
 KEPT = 5  # mergings that can be undone
 
@@ -71,7 +71,7 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
     bring_up_to_date(site, progress)
     model, before = serving(site), site.merging()
     try:
-        seen, names = _seen(site, model.name)
+        seen, names = seen_tracklets(site, store_of(site, model.name)), site.tracklet_table().names
         if not len(seen):
             raise SiteError(
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
@@ -109,37 +109,6 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
         transits=transits,
         seconds=round(time.monotonic() - began, 2),
     )
-
-
-def _seen(site: Site, model: str) -> tuple[Any, tuple[str, ...]]:
-    """All embedded tracklets of the site as merging takes them, and the cameras' names."""
-    table = site.tracklet_table()
-    ids, rows = store_of(site, model).load_whole()
-    at, there = lookup(table.ids, ids)
-    ids, rows, at = ids[there], rows[there], at[there]
-    first, last = site.first_and_last_boxes(ids)
-
-    def pairs(listed: NDArray[np.int64]) -> NDArray[np.int64]:
-        listed = listed.reshape(-1, 2)
-        return lookup(ids, listed[np.isin(listed, ids).all(1)])[0]
-
-    said = {
-        kind: np.array([(c.a, c.b) for c in site.corrections() if c.kind == kind], np.int64)
-        for kind in ("join", "split")
-    }
-    seen = Seen(
-        ids=ids,
-        camera=table.cameras[at],
-        start=table.start[at],
-        end=table.end[at],
-        first_box=first,
-        last_box=last,
-        embedding=normalised(rows),
-        cannot_link=pairs(site.cannot_link()),
-        must_link=pairs(said["join"]),
-        apart=pairs(said["split"]),
-    )
-    return seen, table.names
 
 
 def _earlier(before: Merging, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

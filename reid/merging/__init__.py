@@ -9,11 +9,12 @@ rest is left to looks. The same tracklets give the same labels in whatever order
 from reid.merging.context import contextual, probability
 from reid.merging.identities import Identities, identities
 from reid.merging.merge import merge_tracklets
-from reid.merging.seen import MergeError, MergeRules, Seen
+from reid.merging.seen import SURE, MergeError, MergeRules, Seen
 from reid.merging.trajectories import joined, trajectories
 from reid.merging.transit import TransitTime
 
 __all__ = [
+    "SURE",
     "Identities",
     "MergeError",
     "MergeRules",

@@ -124,6 +124,9 @@ class MergeRules:
             raise MergeError("neighbours and passes are at least 1")
 
 
+SURE = MergeRules(certainty=0.97)  # joins only what it is nearly certain of
+
+
 def logit(probability: float) -> float:
     """Log-odds of a probability between 0 and 1."""
     return float(np.log(probability / (1 - probability)))

@@ -255,3 +255,19 @@ def test_with_identities_false_alarms_are_as_promised_whatever_side_by_side_woul
     assert not alone.strangers  # one identity: there is no other to tell it from
     with pytest.raises(CalibrationError, match="identities"):
         Calibration.fit(halves, camera, nobody, person[:-1])
+
+
+def test_who_was_joined_wrongly_is_still_among_the_strangers() -> None:
+    halves, camera, person, pairs = tracklets()
+    rows = halves.sum(1) / np.linalg.norm(halves.sum(1), axis=1, keepdims=True)
+    similarity = np.where(person[:, None] == person, -1.0, rows @ rows.T)
+    wrong = person.copy()
+    for first in np.argsort(-similarity.max(1))[:60]:  # the most alike of two people become one
+        wrong[wrong == wrong[similarity[first].argmax()]] = wrong[first]
+    lax = Calibration.fit(halves, camera, pairs, wrong)
+    strict = Calibration.fit(halves, camera, pairs, wrong, sure=person)
+    truly = Calibration.fit(halves, camera, pairs, person)
+    assert lax.threshold(len(rows)) < strict.threshold(len(rows)) == truly.threshold(len(rows))
+    assert (strict.within, strict.across, strict.share) == (lax.within, lax.across, lax.share)
+    with pytest.raises(CalibrationError, match="identities are"):
+        Calibration.fit(halves, camera, pairs, wrong, sure=person[1:])

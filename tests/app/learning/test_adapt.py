@@ -126,7 +126,7 @@ def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path
 def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reid.gate.better", lambda candidate, before: (False, "it is not better at all"))
+    monkeypatch.setattr("reid.gate.better", lambda candidate, before, **_: (False, "it is not better at all"))
     begun = small / "adapt" / "v1" / "plan.json"  # by an earlier version, which planned by other things
     begun.parent.mkdir(parents=True)
     begun.write_text(json.dumps({"model": "v1", "method": "merged", "epochs": 1, "asked": {}}), encoding="utf-8")

@@ -1,0 +1,42 @@
+"""A site's tracklets as merging takes them: looks, places, times, and what is known of pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.record import Site
+from app.record.embeddings import Embeddings
+from app.record.rows import lookup
+from reid.merging import Seen
+from reid.normalised import normalised
+
+
+def seen_tracklets(site: Site, store: Embeddings) -> Seen:
+    """All tracklets of the site of which there are embeddings."""
+    table = site.tracklet_table()
+    ids, rows = store.load_whole()
+    at, there = lookup(table.ids, ids)
+    ids, rows, at = ids[there], rows[there], at[there]
+    first, last = site.first_and_last_boxes(ids)
+
+    def pairs(listed: NDArray[np.int64]) -> NDArray[np.int64]:
+        listed = listed.reshape(-1, 2)
+        return lookup(ids, listed[np.isin(listed, ids).all(1)])[0]
+
+    said = {
+        kind: np.array([(c.a, c.b) for c in site.corrections() if c.kind == kind], np.int64)
+        for kind in ("join", "split")
+    }
+    return Seen(
+        ids=ids,
+        camera=table.cameras[at],
+        start=table.start[at],
+        end=table.end[at],
+        first_box=first,
+        last_box=last,
+        embedding=normalised(rows),
+        cannot_link=pairs(site.cannot_link()),
+        must_link=pairs(said["join"]),
+        apart=pairs(said["split"]),
+    )
