@@ -36,6 +36,7 @@ NEIGHBOURS = 2  # reciprocal nearest that count as positives, of each two camera
 LEAST_PAIRS = 40  # positives (and negatives) below which nothing is fitted
 MOST_TRACKLETS = 6000  # looked at. Of more, a random choice
 MOST_PAIRS = 100_000  # random negatives, of each kind
+AT_ONCE = 2048  # pairs
 FLATTER_WITHIN, FLATTER_ACROSS = 0.72, 0.44  # true slope / fitted slope: 0.67 and 0.78, 0.46 and 0.42 (see above)
 TOWARDS = 0.6  # negatives' standard deviations by which the middle moves down: 0.8 and 0.4, 0.55 and 0.66
 LEAST_SPREAD = 1e-4  # of negatives' similarities. Below it, all embeddings are alike
@@ -244,7 +245,7 @@ class Calibration:
         rows = normalised(half.sum(1))
         own = np.einsum("td,td->t", half[:, 0], half[:, 1]).astype(np.float64)
         own = own[(half[:, 0] != half[:, 1]).any(1)]
-        apart = np.einsum("pd,pd->p", rows[pairs[:, 0]], rows[pairs[:, 1]]).astype(np.float64)
+        apart = _similarities(rows, pairs[:, 0], pairs[:, 1])
         inside, outside = _random_pairs(rows, camera, rng)
         reciprocal = _reciprocal(rows, camera)
         fields: dict[str, Any] = {}
@@ -307,7 +308,7 @@ def _from_identities(
     joined, random = (pairs[:, fresh[pairs].any(0)] for pairs in (joined, random))
     for name, across in (("within", False), ("across", True)):
         same, different = (
-            np.einsum("pd,pd->p", rows[a], rows[b]).astype(np.float64)
+            _similarities(rows, a, b)
             for a, b in (x[:, (camera[x[0]] != camera[x[1]]) == across] for x in (joined, random))
         )
         if min(len(same), len(different)) >= LEAST_PAIRS:
@@ -368,11 +369,15 @@ def _random_pairs(rows: NDArray, camera: NDArray, rng: np.random.Generator) -> t
     wanted = min(2 * MOST_PAIRS, count * (count - 1) // 2)
     left = rng.integers(0, count, wanted)
     right = (left + rng.integers(1, count, wanted)) % count  # never itself
-    similarity = np.concatenate(
-        [np.einsum("pd,pd->p", rows[a], rows[b]) for a, b in zip(np.array_split(left, 32), np.array_split(right, 32))]
-    ).astype(np.float64)
+    similarity = _similarities(rows, left, right)
     alike = camera[left] == camera[right]
     return similarity[alike], similarity[~alike]
+
+
+def _similarities(rows: NDArray, left: NDArray, right: NDArray) -> Floats:
+    """(P,) of pairs of rows, some thousand at a time: all of them at once would be copied, a gigabyte."""
+    parts = zip(*(np.array_split(side, max(1, len(left) // AT_ONCE)) for side in (left, right)))
+    return np.concatenate([np.einsum("pd,pd->p", rows[a], rows[b]) for a, b in parts]).astype(np.float64)
 
 
 def _reciprocal(rows: NDArray, camera: NDArray) -> Floats:
