@@ -24,6 +24,7 @@ from reid.calibration import Calibration
 from reid.camera_shift import without_camera
 from reid.whole_file import whole_file
 
+STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
 
 
@@ -121,7 +122,7 @@ def digest(path: Path) -> str:
 def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True) -> Calibration:
     """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets.
 
-    afresh: the distribution of strangers, too, which takes a merging. Else it stays as it was known before.
+    afresh: the distribution of strangers, too, which takes a merging. Else it stays as it is, where it is known.
     """
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
@@ -130,38 +131,38 @@ def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True) -> Calibra
     pairs = site.cannot_link()
     pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
     cameras, merge, identity, sure = table.cameras[row], site.merging(), None, None
+    known = {} if afresh or model.calibration is None else model.calibration
     if merge is not None and len(merge.ids):
         identity = merge.of(ids)[1]
-        sure = _surely_one(site, model, ids) if afresh else None
+        sure = None if known.get("strangers") else _surely_one(site, model, ids, identity)
     # As a search compares them: see `app.search.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
     fitted = Calibration.fit(rows.reshape(halves.shape), cameras, pairs, identity, fresh, sure=sure)
-    if afresh or identity is None or model.calibration is None:
+    if identity is None or sure is not None:
         return fitted
-    known = Calibration.from_json(model.calibration)
-    if not known.strangers:
-        return fitted
-    return replace(
-        fitted,
-        strangers=known.strangers,
-        strangers_gallery=known.strangers_gallery,
-        source_tail=known.source_tail,
-    )
+    return Calibration.from_json(fitted.to_json() | {name: known[name] for name in STRANGERS if name in known})
 
 
-def _surely_one(site: Site, model: ModelRecord, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """(T,) identities of tracklets as a merging finds them that is nearly certain. None where it can't be."""
+def _surely_one(
+    site: Site, model: ModelRecord, ids: NDArray[np.int64], identity: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(T,) identities of tracklets as a merging finds them that is nearly certain. Who is in none is alone.
+
+    They are `identity` (T,) where what a person said contradicts itself. The next merging tells that.
+    """
     from app.encoders.seen import seen_tracklets  # it brings SciPy, which a search does without
     from reid.merging import SURE, MergeError, merge_tracklets
 
     seen = seen_tracklets(site, store_of(site, model.name))
+    if not len(seen):
+        return identity
     try:
         labels = merge_tracklets(seen, SURE)[1].labels
-    except MergeError:  # what a person said contradicts itself: the next merging tells
-        return None
+    except MergeError:
+        return identity
     at, there = lookup(seen.ids, ids)
-    return labels[at] if there.all() else None
+    return np.where(there, labels[at], -1 - np.arange(len(ids)))
 
 
 def learned_from(site: Site) -> NDArray[np.int64]:

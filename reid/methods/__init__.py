@@ -18,7 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -150,14 +150,19 @@ class MethodConfig:
     recipe: Recipe
 
     @classmethod
+    def faithful(cls) -> Self:
+        """As printed. Every paper gives its recipe, as the default of its settings."""
+        return cls()  # type: ignore[call-arg]  # this class alone has no default
+
+    @classmethod
     def practical(cls, situation: Situation = Situation()) -> MethodConfig:
         """With the deviations that make it work. Each is an option that says why."""
-        return cls()  # type: ignore[call-arg]  # every paper gives its recipe as the default
+        return cls.faithful()
 
     @classmethod
     def presets(cls, situation: Situation = Situation()) -> dict[str, MethodConfig]:
         """Settings by name: as it works, as the paper prints it, and as that has it for other kinds of sets."""
-        return {"practical": cls.practical(situation), "faithful": cls()}  # type: ignore[call-arg]
+        return {"practical": cls.practical(situation), "faithful": cls.faithful()}
 
     @property
     def needs_identities(self) -> bool:

@@ -125,7 +125,7 @@ def common_batch(frames: Sequence[int], cameras: int) -> int:
 
 def deviations(config: MethodConfig) -> list[str]:
     """What settings have otherwise than the paper, `NAME=VALUE` each. The budget is none of it."""
-    faithful = type(config)()  # type: ignore[call-arg]  # every paper gives its recipe as the default
+    faithful = config.faithful()
     return changed_fields(config, faithful, but=("recipe",)) + [
         f"recipe.{change}" for change in changed_fields(config.recipe, faithful.recipe, but=BUDGET)
     ]

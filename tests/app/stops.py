@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -18,9 +19,9 @@ from app.record.database import Database
 from app.search.merging import merge
 from tests.app.works import cheap_adaptation
 
-CHEAPLY = {"epochs": 2, "start": "base", "size": (64, 32), "force": True}  # how `adapt_until` adapts
+CHEAPLY: dict[str, Any] = {"epochs": 2, "start": "base", "size": (64, 32), "force": True}  # how `adapt_until` adapts
 LATEST = 60.0  # s after which who was not killed goes on
-STAGES = {  # what is called there, and the how manyeth call it is
+STAGES = {  # what is called there, and which call of it is the one
     "training": ("reid.training.checkpoint", "Checkpoint.save", 2),
     "gate": ("app.learning.adapt", "_judge", 2),
     "export": ("app.learning.adapt", "_export", 1),
@@ -58,22 +59,21 @@ def adapt_until(stage: str, path: Path, ear: Connection) -> None:
     cheap_adaptation()
     stop_at(stage, lambda: ear.send(stage))
     with Site.open_to_write(path) as site:
-        adapt(site, who="test", **CHEAPLY)  # type: ignore[arg-type]
+        adapt(site, who="test", **CHEAPLY)
 
 
 def merge_until(statement: str, path: Path, ear: Connection) -> None:
     """Merges up to the record's first statement with these words, which is not yet committed, and sends them there."""
     kept = Database.execute
 
-    def stop(self: Database, asked: Any, *arguments: Any) -> Any:
-        result = kept(self, asked, *arguments)
-        if statement in str(asked):
+    def stop(self: Database, executed: Any, *arguments: Any) -> Any:
+        result = kept(self, executed, *arguments)
+        if statement in str(executed):
             ear.send(statement)
             time.sleep(LATEST)
         return result
 
-    Database.execute = stop  # type: ignore[method-assign]
-    with Site.open_to_write(path) as site:
+    with patch.object(Database, "execute", stop), Site.open_to_write(path) as site:
         merge(site, who="test")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from multiprocessing.process import BaseProcess
@@ -18,16 +17,14 @@ from app.encoders.versions import serving, store_of
 from app.engine.ingest import ingest
 from app.record import Site
 from app.record.verify import damage
-from tests.app.records import copy_of, site_in, use_postgres
+from tests.app.records import copy_of, on_postgres, site_in
 from tests.app.scenes import CREATED, SIZE, bytes_of, people, write_detections
 from tests.app.sites import figure_site
 from tests.app.works import BUSY, WORKS, run_work
 from tests.clips import render_clip
 from trackers.tracklets import Kind
 
-RECORDS = ("sqlite", "postgresql")
 PAIRS = list(combinations_with_replacement(WORKS, 2))
-LONG = bool(os.environ.get("SIGHTLINE_LONG_TESTS"))
 FRAMES = 60  # of each film
 LIMIT = 120.0  # s that a work may take at most
 Figures = list[tuple[int, list[bytes]]]
@@ -64,21 +61,8 @@ def crops_of(site: Site, camera: str) -> list[list[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def stages(start: Any, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
-    """Gives the stage on a record, on which sites are made from then on."""
-    made: dict[str, Stage] = {}
-
-    def stage_on(record: str) -> Stage:
-        use_postgres(postgres if record == "postgresql" else None)
-        if record not in made:
-            made[record] = stage_in(tmp_path_factory.mktemp("stage"), start)
-        return made[record]
-
-    yield stage_on
-    use_postgres(None)
-
-
-def stage_in(folder: Path, start: Any) -> Stage:
+def stage(record: str, start: Any, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    folder = tmp_path_factory.mktemp("stage")
     path = site_in(folder)
     figure_site(path, people=12, cameras=2)
     settings: dict[str, Any] = {"videos": folder / "videos", "detections": folder / "detections"}
@@ -110,45 +94,14 @@ def stage_in(folder: Path, start: Any) -> Stage:
     return Stage(path, settings, secret, takes, filmed)
 
 
-def runs() -> list[tuple[str, str, str, list[int]]]:
-    """A record and a pair each, and the places in the pair of those who are killed."""
-    listed = []
-    for k, record in enumerate(RECORDS):
-        for number, (first, second) in enumerate(PAIRS):
-            if LONG:
-                victims = [0, 1]
-            elif first == second or "forget" in (first, second):
-                victims = [k]
-            elif number % 2 == k:
-                victims = [number // 2 % 2]
-            else:
-                continue
-            listed.append((record, first, second, victims))
-    return listed
-
-
-@pytest.mark.parametrize(
-    ("record", "first", "second", "victims"), runs(), ids=[f"{record}-{a} + {b}" for record, a, b, _ in runs()]
-)
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=[f"{a} + {b}" for a, b in PAIRS])
 def test_a_pair_at_once_with_a_kill_of_either(
-    stages: Callable[[str], Stage],
-    start: Any,
-    tmp_path: Path,
-    record: str,
-    first: str,
-    second: str,
-    victims: list[int],
-    request: pytest.FixtureRequest,
+    stage: Stage, start: Any, tmp_path: Path, first: str, second: str, request: pytest.FixtureRequest
 ) -> None:
-    """Each pair runs on SQLite or on PostgreSQL by turns, and the one or the other of it is killed by turns.
-
-    Two of one kind, and all pairs with `forget`, run on both: the one is killed there, the other here. With
-    SIGHTLINE_LONG_TESTS=1 every pair runs on both, and either is killed on each.
-    """
-    stage = stages(record)
+    """The one is killed on SQLite, the other on PostgreSQL, or with SIGHTLINE_LONG_TESTS=1 either on both."""
     path, names = copy_of(stage.path, tmp_path), (first, second)
     rng = np.random.default_rng(list(request.node.name.encode()))
-    for victim in victims:
+    for victim in (0, 1) if os.environ.get("SIGHTLINE_LONG_TESTS") else (int(on_postgres()),):
         works = [begun(start, name, path, stage.settings) for name in names]
         time.sleep(rng.uniform(0.05, 0.9) * stage.takes[names[victim]])
         works[victim].kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,15 +97,3 @@ def test_without_any_embedding_there_is_an_empty_gallery_and_the_default_calibra
             store.drop(footage)
         assert len(gallery_of(site, "base").ids) == 0
         assert calibrate(site, serving(site)).source == DEFAULT
-
-
-def test_strangers_stay_as_they_were_until_somebody_merges_again(path: Path) -> None:
-    with Site.open_to_write(path) as site:
-        merge(site, who="me")
-        model = serving(site)
-        afresh = calibrate(site, model)
-        assert model.calibration is not None and afresh.strangers
-        known = replace(model, calibration=model.calibration | {"strangers": [0.5] * 101, "strangers_gallery": 7})
-        kept = calibrate(site, known, afresh=False)
-        assert (kept.strangers, kept.strangers_gallery) == ((0.5,) * 101, 7)
-        assert calibrate(site, known).strangers == afresh.strangers

@@ -120,15 +120,15 @@ def test_an_averaged_anchor_remembers() -> None:
     rng = np.random.default_rng(0)
     truth = l2(rng.normal(0, 1, scenes.WIDTH))
     nearness = {}
-    for update in ("printed", "averaged"):
-        method = started(DALConfig(update=update))  # type: ignore[arg-type]
+    for config in (DALConfig(), DALConfig(update="averaged")):
+        method = started(config)
         frames = torch.from_numpy(truth + rng.normal(0, 0.35, (40, scenes.WIDTH))).float()
         seen = []
         for frame in frames:
             one = torch.zeros(1, dtype=torch.int64)
             method.after_step(Batch(frame[None], one, OF.camera[one], one))
             seen.append(float(method.anchor[0].numpy() @ truth / method.anchor[0].norm()))
-        nearness[update] = float(np.mean(seen[5:]))
+        nearness[config.update] = float(np.mean(seen[5:]))
     assert nearness["averaged"] > nearness["printed"] + 0.03
 
 

@@ -147,3 +147,26 @@ def test_all_have_one_budget(epochs: tuple[int | None, int | None], tmp_path: Pa
     settings, other = (Settings(preset("eea"), "market1501:nowhere", epochs=count) for count in epochs)
     with pytest.raises(TrainingError, match="epochs"):
         compare({"one": settings, "other": other}, [0], tmp_path)
+
+
+def test_all_splits_are_trained_on_each_with_each_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[tuple[str, int, str, str]] = []
+
+    def train(settings: Settings, out: Path, *, crops: Path, **_: Any) -> Result:
+        trained.append((settings.data, settings.seed, out.name, crops.name))
+        out.mkdir(parents=True)
+        (out / "log.jsonl").write_text('{"epoch": 1, "seconds": 1.0}\n', encoding="utf-8")
+        return contender("dal", [0.1]).results[0]
+
+    monkeypatch.setattr(comparison, "train_benchmark", train)
+    monkeypatch.setattr(comparison, "splits_of", lambda settings, all_splits: range(2 if all_splits else 1))
+    settings = Settings(preset("dal"), "prid2011:DIR", epochs=1)
+    (entry,) = compare({"dal": settings}, [0, 5], tmp_path, all_splits=True)
+    assert trained == [
+        (f"prid2011@{split}:DIR", seed, f"dal-split{split}-seed{seed}", f"crops-split{split}")
+        for split in (0, 1)
+        for seed in (0, 5)
+    ]
+    assert len(entry.results) == len(entry.epochs) == 4
+    compare({"dal": settings}, [7], tmp_path)
+    assert trained[4:] == [("prid2011:DIR", 7, "dal-seed7", "crops")]

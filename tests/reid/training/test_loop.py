@@ -24,7 +24,7 @@ from tests.reid.training.runs import METHODS, UNSUPERVISED, lines, same, tiny, w
 
 @pytest.mark.parametrize("method", UNSUPERVISED)
 def test_a_method_learns_from_unlabelled_tracklets(method: str, data_folder: Path, tmp_path: Path) -> None:
-    """By the mean of two seeds, or of three in doubt: one may gain by luck, or hang on the order of sums."""
+    """By the mean of three seeds: of so small a set one may gain by luck, or hang on the order of sums."""
     config = preset(method)
     config = replace(config, recipe=replace(config.recipe, batch=36, epoch="images", learning_rate=0.003))
     data, init = f"market1501:{data_folder / 'small'}", str(data_folder / "tiny.safetensors")
@@ -34,8 +34,6 @@ def test_a_method_learns_from_unlabelled_tracklets(method: str, data_folder: Pat
         result = train_benchmark(settings, tmp_path / str(seed), crops=data_folder / "crops")
         assert result.start is not None and result.final is not None
         gains.append(result.final["mAP"] - result.start["mAP"])
-        if len(gains) == 2 and np.mean(gains) > 0.08:
-            break
     assert np.mean(gains) > 0.05, gains
     told = [line for line in lines(tmp_path / "0") if "epoch" in line]
     assert [line["epoch"] for line in told] == list(range(1, 9))
