@@ -22,7 +22,7 @@ from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
 from deploy.models import BASE, LARGE, shipped
 from reid.calibration import Calibration
 from reid.camera_shift import without_camera
-from reid.whole_file import whole_file
+from reid.whole_file import sweep, whole_file
 
 STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
@@ -82,6 +82,7 @@ def with_base(site: Site) -> ModelRecord:
         return serving(site)
     folder = folder_of(site, BASE)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sweep(folder)
     for file, name in ((f"{BASE}.onnx", ONNX), (f"{BASE}.safetensors", WEIGHTS)):
         with whole_file(folder / name) as part:
             shutil.copyfile(in_the_box(file), part)

@@ -30,6 +30,7 @@ from app.record import Site
 from app.record.leases import LEARNING
 from app.record.private_files import wipe
 from app.record.rows import AuditEntry, ModelRecord, TrackletTable, lookup
+from reid.whole_file import sweep
 
 if TYPE_CHECKING:  # they bring torch
     import torch
@@ -257,6 +258,7 @@ def _export(
 
     folder = folder_of(site, name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sweep(folder)
     save_encoder(encoder, folder / WEIGHTS)
     crops = dataset.crops[np.linspace(0, len(dataset.crops) - 1, CHECKED).round().astype(int)]
     try:

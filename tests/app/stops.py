@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -20,11 +21,14 @@ from app.search.merging import merge
 from tests.app.works import cheap_adaptation
 
 CHEAPLY: dict[str, Any] = {"epochs": 2, "start": "base", "size": (64, 32), "force": True}  # how `adapt_until` adapts
+# Of these, only calls count that are about such a path, which is the argument of this number.
+ABOUT = {"end": (0, r"adapt/v1$"), "writing": (1, r"models/v1/")}
 LATEST = 60.0  # s after which who was not killed goes on
 STAGES = {  # what is called there, and which call of it is the one
     "training": ("reid.training.checkpoint", "Checkpoint.save", 2),
     "gate": ("app.learning.adapt", "_judge", 2),
     "export": ("app.learning.adapt", "_export", 1),
+    "writing": ("safetensors.torch", "save_file", 1),
     "embedding": ("app.encoders.embed", "embed", 2),
     "switch": ("app.record.site", "Site.add_model", 2),
     "end": ("app.learning.adapt", "wipe", 1),
@@ -44,7 +48,8 @@ def stop_at(stage: str, tell: Callable[[], None]) -> None:
 
     def stop(*arguments: Any, **options: Any) -> Any:
         nonlocal count
-        count += stage != "end" or arguments[0].name == "v1"
+        argument, path = ABOUT.get(stage, (0, ""))
+        count += path == "" or re.search(path, str(arguments[argument])) is not None
         if count == turn:
             tell()
             time.sleep(LATEST)

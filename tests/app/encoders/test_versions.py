@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.encoders.versions import bring_up_to_date, calibrate, serving
+from app.encoders.versions import BASE, bring_up_to_date, calibrate, folder_of, serving, with_base
 from app.record import Site
 from app.search.merging import merge
 from tests.app.records import copy_of, site_in
@@ -58,3 +58,12 @@ def test_what_contradicts_itself_leaves_the_identities(
     with Site.open_to_write(copy_of(merged, tmp_path)) as site:
         monkeypatch.setattr("reid.merging.merge_tracklets", contradiction)
         assert calibrate(site, serving(site)).strangers
+
+
+def test_what_was_half_written_when_it_was_killed_does_not_stay(tmp_path: Path) -> None:
+    with Site.create(site_in(tmp_path)) as site:
+        half = folder_of(site, BASE) / "model.onnx.0123abcd.part"
+        half.parent.mkdir(parents=True)
+        half.write_bytes(b"half")
+        assert with_base(site).name == BASE
+        assert not half.exists()

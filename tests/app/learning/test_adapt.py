@@ -223,7 +223,7 @@ def all_is_done(path: Path, tracklets: int) -> None:
         assert [model.name for model in site.models()] == ["base", "v1"]
         assert serving(site).name == "v1"
         assert len(store_of(site, "v1").load()[0]) == tracklets
-    assert not list((path / "adapt").glob("*"))
+    assert not list((path / "adapt").glob("*")) and not list(path.rglob("*.part"))
 
 
 def test_too_little_is_told_in_one_sentence(made: Path, typed: Typed, tmp_path: Path) -> None:
