@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
-import onnxruntime
 import torch
 import typer
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from bench.measuring import Machine, Timed, best_of
 from bench.terminal import print_table, run, say
 from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from deploy.export import ExportError, export_model, write_variant
+from deploy.onnx_runtime import onnxruntime
 from reid.encoder import EncoderError, load_encoder
 from reid.evaluate import Embeddings, EvaluationError, RetrievalScores, evaluate_retrieval
 

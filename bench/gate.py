@@ -47,6 +47,7 @@ from reid.gate import GateError, GateScore, better, judge
 from reid.merging import SURE, MergeRules, Seen, merge_tracklets
 from reid.normalised import normalised
 from reid.progress import Bars, Progress, unheard
+from reid.traceless import new_figure
 from reid.tracklets import DatasetError, Tracklet, TrackletDataset, TrackletSource
 
 PAIRS = 300_000  # of two people, that the calibration is tested on. All of one person are taken.
@@ -451,9 +452,7 @@ def _print(report: GateReport) -> None:
 
 def draw(report: GateReport, path: Path) -> None:
     """Said against true probability, of all pairs of tracklets, as queries show it."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 5), layout="constrained")
+    figure = new_figure(5, 5)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="as it should be")
     for name, model in report.models.items():

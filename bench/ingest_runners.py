@@ -18,9 +18,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from deploy.onnx_runtime import onnxruntime
 from trackers import make_tracker
 from trackers.detections import Detections
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from deploy.onnx_runtime import onnxruntime
 from reid.normalised import normalised
 from reid.pictures import MEAN, SPREAD
 

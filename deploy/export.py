@@ -199,8 +199,8 @@ def _same_ranking(trained: NDArray[np.float32], exported: NDArray[np.float32], t
 
 
 def _write_fp16(model: onnx.ModelProto, part: Path) -> None:
-    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
-    from onnxruntime.transformers.onnx_model import OnnxModel
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16  # noqa: TID251
+    from onnxruntime.transformers.onnx_model import OnnxModel  # noqa: TID251
 
     blocked = sorted({*DEFAULT_OP_BLOCK_LIST, *KEPT_FLOAT32})
     converted = convert_float_to_float16(model, keep_io_types=True, op_block_list=blocked)
@@ -220,7 +220,7 @@ def _write_int8(model: onnx.ModelProto, part: Path, crops: Crops) -> None:
     The first sees a picture beside its balanced copy, two scales that one range can't serve. There 8 bits cost several
     points of mAP, elsewhere next to none. Percentile and entropy ranges were no better.
     """
-    from onnxruntime import quantization
+    from onnxruntime import quantization  # noqa: TID251
 
     calibrating = crops[:: -(-len(crops) // CALIBRATION)]
     name = model.graph.input[0].name

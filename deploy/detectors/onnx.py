@@ -39,11 +39,11 @@ from typing import Any, Literal, NamedTuple
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from deploy.detectors import DetectorError, Frame, first_line, person_class
+from deploy.onnx_runtime import onnxruntime
 from trackers.detections import Detections
 
 log = logging.getLogger("sightline")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from deploy.detectors import DetectorError, Frame, first_line, person_class
+from reid.traceless import temporary_folder
 from trackers.detections import Detections
 
 # Published detection weights, with or without .pt. Those with -seg, -pose and so on are no better at boxes.
@@ -35,6 +36,8 @@ def load_ultralytics() -> Any:
     * ULTRALYTICS_SAFE_LOAD reads a .pt file with `weights_only=True` and a list of known classes. Otherwise it is a
       pickle that may run any code and name packages to install.
 
+    Its settings, and what matplotlib caches for it, go to temporary folders unless these variables name others.
+
     `settings["sync"]` is the user's own switch for the events and Sentry. It is turned off in memory only, because the
     settings file is the user's. Callbacks of Platform, ClearML, Comet, MLflow and W&B belong to its trainer, fonts to
     its plots. Neither is used here. For the whole process, the library also sets OpenCV to one thread and, unless set
@@ -43,6 +46,8 @@ def load_ultralytics() -> Any:
     Raises:
         DetectorError: The library is not installed, or it is too old to be kept off the network.
     """
+    temporary_folder("YOLO_CONFIG_DIR")
+    temporary_folder("MPLCONFIGDIR")
     os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", ULTRALYTICS_SAFE_LOAD="true")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import onnxruntime
 import torch
 import typer
 from numpy.typing import NDArray
@@ -33,6 +32,7 @@ from torch.nn import functional
 
 from deploy.export import forget_origin
 from deploy.models import BASE, LARGE, MakingError, OtherRunError, install
+from deploy.onnx_runtime import onnxruntime
 from reid.augment import augment
 from reid.command import JsonOption, errors, output, print_json, run
 from reid.encoder import Encoder, EncoderConfig, export_onnx, load_encoder, new_encoder, save_encoder

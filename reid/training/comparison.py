@@ -17,6 +17,7 @@ from typing import Any, Literal
 from reid.benchmarks import open_benchmark
 from reid.methods import MethodConfig
 from reid.progress import Progress, unheard
+from reid.traceless import new_figure
 from reid.training.benchmark import train_benchmark
 from reid.training.errors import TrainingError
 from reid.training.run_folder import Result
@@ -235,13 +236,12 @@ def percent(spread: tuple[float, float] | None) -> str:
 def plots(contenders: Sequence[Contender], out: Path) -> list[Path]:
     """`mAP.png`, over time, where there was a test, and `associations.png`, how many and how many of them true."""
     try:
-        from matplotlib.figure import Figure
+        figure = new_figure(7, 4.5)
     except ImportError:
         log.warning("no plots: matplotlib is not installed")
         return []
     written = []
     if any(contender.curve("mAP") for contender in contenders):
-        figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
         for contender in contenders:
             start = contender.spread("mAP", "start")
@@ -259,7 +259,7 @@ def plots(contenders: Sequence[Contender], out: Path) -> list[Path]:
         written.append(out / "mAP.png")
         figure.savefig(written[-1], dpi=120)
     if any(contender.curve("associations") for contender in contenders):
-        figure = Figure(figsize=(7, 6), layout="constrained")
+        figure = new_figure(7, 6)
         above, below = figure.subplots(2, 1, sharex=True)
         for number, contender in enumerate(contenders):
             for axes, name, scale in ((above, "associations", 1), (below, "association_precision", 100)):

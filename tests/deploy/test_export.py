@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
@@ -18,6 +17,7 @@ from onnx import numpy_helper
 import deploy.export
 from deploy.encoder import open_encoder
 from deploy.export import ExportError, check, drawn_crops, export_model, read_metadata, write_variant
+from deploy.onnx_runtime import onnxruntime
 from reid.encoder import Encoder, EncoderConfig, load_encoder, new_encoder
 
 MODELS = Path(__file__).parents[2] / "deploy" / "models"

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
 
+from deploy.onnx_runtime import onnxruntime
 from reid.encoder import (
     EncoderConfig,
     EncoderError,
