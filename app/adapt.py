@@ -38,7 +38,7 @@ def _pixels(text: str) -> tuple[int, int]:
 def command(
     site: SiteOption = SITE,
     method: Annotated[MethodName, typer.Option(help="How it learns.")] = MethodName.merged,
-    minutes: Annotated[float, typer.Option(help="As long as this at most, about, on this machine.", min=0.1)] = 30.0,
+    minutes: Annotated[float, typer.Option(help="In this time at most.", min=0.1)] = 30.0,
     epochs: Annotated[
         int | None, typer.Option(help=f"So often through all crops; default: {EPOCHS}, or as many as fit.", min=1)
     ] = None,

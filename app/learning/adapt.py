@@ -25,7 +25,7 @@ from app.encoders.embed import read_crops, spread
 from app.encoders.versions import WEIGHTS, bring_up_to_date, deploy_model, folder_of, serving, store_of, weights_of
 from app.encoders.versions import find as find_model
 from app.errors import SiteError
-from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_plan
+from app.learning.plan import PLAN, SPARE, STILL, Erased, Plan, Wishes, planned, read_plan
 from app.record import Site
 from app.record.leases import LEARNING
 from app.record.private_files import wipe
@@ -64,7 +64,7 @@ class AdaptReport:
     backbone: str
     parameters: int
     size: list[int]  # height and width of crops, px
-    epochs: int
+    epochs: float  # fewer than were planned where others slowed the machine down
     images_per_second: float
     gate: dict[str, Any]  # of the candidate
     gate_before: dict[str, Any]  # of the model that served
@@ -98,7 +98,8 @@ def adapt(
         site: The site, opened to write.
         who: Who asked. The audit keeps it.
         method: How it learns, a name in `reid.methods`.
-        minutes: For about as long as this at most, on this machine.
+        minutes: For as long as this at most. What is learned is fitted to that, also where others slow the machine
+            down.
         epochs: None for EPOCHS, or as many as fit `minutes`.
         start: A version, or `large`. None is for the one that serves. Where that is `base`, None is for `large` if
             there are ENOUGH_TRACKLETS and all epochs fit.
@@ -152,7 +153,8 @@ def _adapted(
         dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
         watched.check()
         settings = _settings(plan, weights)
-        result = train(dataset, settings, run / "training", device=device, progress=watched)
+        timed = {} if wishes.epochs else {"seconds": max(1.0, began + SPARE * 60 * wishes.minutes - time.monotonic())}
+        result = train(dataset, settings, run / "training", device=device, progress=watched, **timed)
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
     except (TrainingError, Diverged, DatasetError, OSError) as error:
         watched.check()  # erasing removes the run: that is why it failed
@@ -177,7 +179,7 @@ def _adapted(
         "backbone": candidate.config.backbone,
         "parameters": candidate.parameter_count,
         "size": list(candidate.size),
-        "epochs": plan.epochs,
+        "epochs": round(plan.epochs * result.completed, 1),
         "images_per_second": result.images_per_second,
         "share": round(share, 3),
         "gate": after.plain(),

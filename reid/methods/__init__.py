@@ -181,6 +181,8 @@ class LearningMethod(nn.Module, ABC):
     """Epochs at which a new stage begins: the optimiser starts afresh, and so does the recipe's schedule."""
 
     camera: Tensor
+    passed: frozenset[int]
+    """The epoch that has begun, and those before it that a run by time left out."""
 
     def __init__(self, tracklets: Tracklets, epochs: int) -> None:
         super().__init__()
@@ -188,6 +190,7 @@ class LearningMethod(nn.Module, ABC):
         self.cameras = tracklets.cameras
         self.epochs = epochs
         self.epoch = 0
+        self.passed = frozenset({0})
 
     def start_epoch(self, epoch: int, encode: Encode) -> dict[str, float]:
         """Refreshes what changes once an epoch.
@@ -195,6 +198,7 @@ class LearningMethod(nn.Module, ABC):
         Returns:
             The method's own curves (associations, thresholds), from no labels.
         """
+        self.passed = frozenset({*range(self.epoch + 1, epoch), epoch})
         self.epoch = epoch
         with torch.no_grad(), torch.autocast(self.camera.device.type, enabled=False):
             return self.refresh(encode)

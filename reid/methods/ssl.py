@@ -169,7 +169,7 @@ class SSL(LearningMethod):
 
     def refresh(self, encode: Encode) -> dict[str, float]:
         """At the start of a round, refills the table and chooses for each class the k most alike."""
-        new_round = self.epoch in self.round_starts
+        new_round = not self.round_starts.isdisjoint(self.passed)
         if new_round or (self.epoch == 0 and self.config.table == "features"):
             bank = encode()
             self.table.copy_(normalised(bank.embedding.to(self.table)))

@@ -80,7 +80,7 @@ class UGA(LearningMethod):
         if self.epoch < self.first_of_stage_two:
             return {}
         nodes = self.classifier.weight
-        if self.epoch == self.first_of_stage_two:
+        if self.first_of_stage_two in self.passed:
             mean = encode().embedding.to(nodes)  # Eq. 3
             nodes.copy_(mean if self.config.scale is None else normalised(mean))
         mutual = reciprocal(nearest_per_camera(nodes, self.camera, self.cameras), self.camera)  # Eq. 4, K = 1

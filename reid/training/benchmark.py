@@ -11,7 +11,7 @@ from reid.tracklets import TrackletDataset, TrackletSource
 from reid.training.first_encoder import first_encoder
 from reid.training.loop import train
 from reid.training.ranks import rank, wait_for_ranks
-from reid.training.run_folder import Result, keep_settings
+from reid.training.run_folder import Result, alone_in, keep_settings
 from reid.training.scoring import TestSet
 from reid.training.settings import Settings
 
@@ -29,14 +29,18 @@ def train_benchmark(
         progress: Told of "crops" and of "training steps".
 
     Raises:
-        TrainingError, EncoderError, Diverged: As `train` does.
+        TrainingError, EncoderError, Diverged: As `train` does. Also where another process trains in `out`.
         BenchmarkError, DatasetError: The benchmark, or one of its pictures, can't be read.
     """
+    with alone_in(out):
+        return _trained(settings, out, crops or out / "crops", test_every, progress)
+
+
+def _trained(settings: Settings, out: Path, crops: Path, test_every: int, progress: Progress) -> Result:
     benchmark = noisy(open_benchmark(settings.data, settings.protocol), settings.noise)
     size = first_encoder(settings).size
     if (out / "settings.json").is_file():  # a wrong folder is told before hours go into crops
         keep_settings(out, {name: value for name, value in settings.plain().items() if value not in (None, "auto")})
-    crops = crops or out / "crops"
 
     def build(part: str, source: TrackletSource) -> TrackletDataset:
         noise = f"-{settings.noise}" if part == "train" and settings.noise != Noise() else ""

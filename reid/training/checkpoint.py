@@ -32,6 +32,8 @@ class State:
     """Of training with all that it needs, without tests."""
     training: float = 0.0
     """Seconds of the steps alone."""
+    refresh: float = 0.0
+    """Seconds that the latest epoch took to begin."""
     start: dict[str, float] | None = None
     """Scores before the first step."""
     final: dict[str, float] | None = None

@@ -30,6 +30,11 @@ class Stopwatch:
     def __init__(self) -> None:
         self.pressed = time.monotonic()
 
+    @property
+    def running(self) -> float:
+        """Seconds since the last press."""
+        return time.monotonic() - self.pressed
+
     def lap(self) -> float:
         """Seconds since the last press, which this is from now on."""
         before, self.pressed = self.pressed, time.monotonic()

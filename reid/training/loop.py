@@ -27,11 +27,12 @@ from reid.training.averaging import WeightAverage
 from reid.training.bank import encode_all
 from reid.training.batches import Batches, image_numbers, labelled, unlabelled
 from reid.training.checkpoint import Checkpoint, State
+from reid.training.clock import Clock
 from reid.training.errors import TrainingError
 from reid.training.first_encoder import first_encoder
 from reid.training.hindsight import hindsight
 from reid.training.journal import Journal, Losses, Stopwatch
-from reid.training.optimiser import new_optimiser, random_seed, set_rate, stage_progress
+from reid.training.optimiser import new_optimiser, random_seed, set_rate
 from reid.training.precision import Precision
 from reid.training.ranks import (
     device_of_this_rank,
@@ -60,6 +61,7 @@ def train(
     test: TestSet | None = None,
     test_every: int = 0,
     device: torch.device | None = None,
+    seconds: float | None = None,
     progress: Progress = unheard,
 ) -> Result:
     """Trains on `dataset` into the folder `out`, from its checkpoint where there is one.
@@ -73,6 +75,7 @@ def train(
         test: Scores before and after, and every `test_every` epochs. Nothing is ever chosen by them.
         test_every: Epochs between two tests. 0 tests before and after only.
         device: None for CUDA where it works.
+        seconds: That the steps and all they need may take. Where that is too little, fewer steps are done.
         progress: Told of "training steps" after each. What it raises ends the run, which goes on from the last
             checkpoint.
 
@@ -82,6 +85,8 @@ def train(
         Diverged: The loss is no number any more.
     """
     # -- what is asked for
+    if seconds is not None and ranks() > 1:
+        raise TrainingError("several ranks have no time in common: give a number of epochs only")
     device = device or device_of_this_rank()
     settings = settings.resolved(device)
     config, recipe, seed, epochs = settings.config, settings.config.recipe, settings.seed, settings.epochs
@@ -125,24 +130,28 @@ def train(
 
     # -- the loop
     steps = batches.steps * epochs
+    clock = Clock(batches.steps, epochs, method.restarts, seconds)
     losses, stopwatch = Losses(state.step, batches.steps), Stopwatch()
     with Journal(out, state.step, steps, progress) as journal:
         journal.show(state.step)
-        for epoch in range(state.step // batches.steps, epochs):
+        while not clock.over(state.step, state.seconds + (state.refresh if state.step % batches.steps == 0 else 0.0)):
+            epoch = state.step // batches.steps
             stopwatch.lap()
             if state.step % batches.steps == 0:  # else it goes on in the middle of an epoch
-                if epoch in method.restarts:
-                    checkpoint.parts["optimiser"] = optimiser = new_optimiser(encoder, method, recipe)
                 torch.manual_seed(random_seed(seed, epoch, 1))
-                state.curves = method.start_epoch(epoch, encode)
+                state.curves = method.start_epoch(clock.epoch(state.step, state.seconds), encode)
+                if not method.restarts.isdisjoint(method.passed):
+                    checkpoint.parts["optimiser"] = optimiser = new_optimiser(encoder, method, recipe)
                 same_on_all_ranks(method)
                 state.curves |= hindsight(method, people)
                 state.losses = {}
             encoder.train()
             method.train()
-            state.seconds += stopwatch.lap()
+            state.refresh = stopwatch.lap()
+            state.seconds += state.refresh
             for rows, crops in batches.epoch(epoch, state.step % batches.steps):
-                rate = recipe.rate(stage_progress(state.step, batches.steps, epochs, method.restarts))
+                elapsed = state.seconds + stopwatch.running
+                rate = recipe.rate(clock.stage_progress(method.epoch, state.step, elapsed))
                 set_rate(optimiser, rate)
                 # Randomness follows from the step alone, so a run goes on as if it had never been stopped. Each rank
                 # augments the whole batch, so its draws are those of one rank.
@@ -175,17 +184,20 @@ def train(
                 state.step, state.images = state.step + 1, state.images + rows.size
                 journal.show(state.step)
 
-                ends, due = state.step % batches.steps == 0, checkpoint.due
+                over, due = clock.over(state.step, state.seconds + stopwatch.running), checkpoint.due
+                ends = over or state.step % batches.steps == 0
                 if ends or due or state.step % LOG_EVERY == 0:
                     losses.look(state)
-                    seconds = stopwatch.lap()
-                    state.seconds, state.training = state.seconds + seconds, state.training + seconds
+                    took = stopwatch.lap()
+                    state.seconds, state.training = state.seconds + took, state.training + took
                     if state.step % LOG_EVERY == 0 and not ends:
                         journal.write(state, {"learning_rate": rate})
                     if due and not ends:
                         checkpoint.save()
                     stopwatch.lap()
-            last = epoch + 1 == epochs
+                if over:
+                    break
+            last = clock.over(state.step, state.seconds + state.refresh)
             figures = {"epoch": epoch + 1, **state.curves, "learning_rate": rate}
             if test is not None and (last or (test_every and (epoch + 1) % test_every == 0)):
                 state.final = score(kept, test, recipe, device)
@@ -206,6 +218,7 @@ def train(
         start=state.start,
         final=state.final,
         model=str(out / "model.safetensors"),
+        completed=state.step / steps,
     )
     if rank() == 0:
         save_encoder(kept, out / "model.safetensors")

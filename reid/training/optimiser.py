@@ -37,22 +37,6 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["share"]
 
 
-def stage_progress(step: int, steps_an_epoch: int, epochs: int, restarts: frozenset[int]) -> float:
-    """How far a step is in its stage, 0 … 1: the one clock of rates and restarts.
-
-    Args:
-        step: Steps that are done.
-        steps_an_epoch: Of the run.
-        epochs: Of the run.
-        restarts: Epochs at which a stage begins, the first one apart.
-    """
-    edges = [0, *sorted(restarts), epochs]
-    epoch = min(step // steps_an_epoch, epochs - 1)
-    first = max(edge for edge in edges if edge <= epoch)
-    last = min(edge for edge in edges if edge > epoch)
-    return (step / steps_an_epoch - first) / (last - first)
-
-
 def random_seed(*numbers: int) -> int:
     """One seed of several numbers: a run's seed, the step, and what it is for."""
     return int(np.random.default_rng(numbers).integers(2**62))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import json
+import logging
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ from reid.tracklets import TrackletDataset
 from reid.training.errors import TrainingError
 from reid.training.ranks import rank
 from reid.whole_file import sweep, write_whole
+
+log = logging.getLogger("sightline")
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,39 @@ class Result:
     final: dict[str, float] | None
     model: str
     """The file."""
+    completed: float = 1.0
+    """Share of all steps that its time allowed."""
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else trains into the folder meanwhile, which is made where it is missing. The lock dies with its process.
+
+    Raises:
+        TrainingError: Somebody does.
+    """
+    if rank():  # the first of several ranks holds it for all
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise TrainingError(f"{folder} can't be written ({error.strerror}): give another --out") from error
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TrainingError(f"another process trains in {folder}: wait for its end, or give another --out") from error
+    except OSError as error:
+        log.warning("%s is on a file system without locks (%s): train into it once at a time", folder, error.strerror)
 
 
 def keep_settings(folder: Path, settings: dict[str, Any]) -> None:

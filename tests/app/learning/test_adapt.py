@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import shutil
@@ -14,10 +15,12 @@ import onnx
 import pytest
 import torch
 
+import reid.training
 from app.adapt import command
 from app.encoders.versions import find, folder_of, open_model, serving, store_of, use, weights_of
 from app.errors import SiteError
 from app.learning.adapt import PRIOR, AdaptReport, adapt
+from app.learning.plan import SPARE
 from app.learning.plan import _probe as probe
 from app.record import Site
 from app.record.forget import forget
@@ -184,6 +187,23 @@ def test_the_next_day_starts_from_the_model_that_serves_holds_back_the_same_and_
         assert open_model(site, serving(site)).size == (64, 32)
     assert report.tracklets > 140
     assert held <= held_back(path)
+
+
+def test_minutes_bound_the_training_whatever_was_planned(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, allowed = reid.training.train, []
+
+    def train(*arguments: Any, **options: Any) -> Any:
+        allowed.append(options.get("seconds"))
+        return dataclasses.replace(kept(*arguments, **options), completed=0.25)
+
+    monkeypatch.setattr("reid.training.train", train)
+    report = learned(small, minutes=0.2, start="base", size=(64, 32), force=True)
+    assert 0 < allowed[0] < SPARE * 12
+    with Site.open(small) as site:
+        planned = find(site, "v1").summary["epochs"] / 0.25
+    assert report.epochs == planned * 0.25 and planned >= 1
+    learned(small, **CHEAPLY | {"epochs": 1})
+    assert allowed[1] is None
 
 
 @pytest.mark.parametrize("stage", STAGES)

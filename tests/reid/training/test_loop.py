@@ -13,9 +13,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from reid.benchmarks import open_benchmark
 from reid.methods import LearningMethod
 from reid.methods.eea import EEA
-from reid.training import Diverged, Settings, checkpoint, loop, preset, train_benchmark
+from reid.tracklets import TrackletDataset
+from reid.training import Diverged, Result, Settings, checkpoint, journal, loop, preset, train, train_benchmark
 from reid.training.checkpoint import Checkpoint
 from tests.reid.training.runs import METHODS, UNSUPERVISED, lines, same, tiny, weights
 
@@ -106,6 +108,47 @@ def test_a_progress_that_raises_stops_the_run_which_then_goes_on(
     train_benchmark(settings, tmp_path / "whole", crops=data_folder / "crops")
     assert same(stopped, tmp_path / "whole")
     assert [line["step"] for line in lines(stopped)] == [line["step"] for line in lines(tmp_path / "whole")]
+
+
+class SlowMachine:
+    """A clock on which each step takes 10 s, and a progress that ends the run after a step."""
+
+    def __init__(self, last: int | None = None) -> None:
+        self.now, self.last = 0.0, last
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def __call__(self, task: str, done: int, total: int | None = None, /) -> None:
+        if task == "training steps" and done:
+            self.now += 10.0
+            if done == self.last:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("method", "stage"), [("eea", 0), ("ssl", 0), ("uga", 2)])  # the epoch of the last stage
+def test_a_run_by_time_ends_in_time_with_its_rates_at_their_end(
+    method: str, stage: int, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
+    settings = tiny(data_folder, method, epochs=10, recipe={"tail": 0.1})
+    dataset = TrackletDataset.build(tmp_path / "crops", open_benchmark(settings.data, settings.protocol).train, 64, 32)
+
+    def learned(out: Path, last: int | None = None) -> Result:
+        machine = SlowMachine(last)
+        monkeypatch.setattr(journal, "time", machine)
+        return train(dataset, settings, out, seconds=150.0, progress=machine)
+
+    whole = learned(tmp_path / "whole")
+    assert whole.steps == 15 and whole.completed == 0.5
+    assert {line["epoch"] for line in lines(tmp_path / "whole") if "epoch" in line} == {1, 2, 3, 4, 5}
+    rates = [line["learning_rate"] for line in lines(tmp_path / "whole") if "epoch" in line]
+    progress = (140 / 150 * 10 - stage) / (10 - stage)
+    assert rates[-1] == pytest.approx(settings.config.recipe.rate(progress)) and rates[-1] < 0.5 * rates[0]
+    with pytest.raises(KeyboardInterrupt):
+        learned(tmp_path / "stopped", last=7)
+    assert learned(tmp_path / "stopped").steps == 15
+    assert same(tmp_path / "stopped", tmp_path / "whole")
 
 
 # -- what a step does

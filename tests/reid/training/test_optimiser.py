@@ -10,7 +10,7 @@ import torch
 from reid.encoder import EncoderConfig, new_encoder
 from reid.methods import Recipe, new_method
 from reid.methods.eea import EEAConfig
-from reid.training.optimiser import new_optimiser, random_seed, set_rate, stage_progress
+from reid.training.optimiser import new_optimiser, random_seed, set_rate
 from tests.reid.methods import scenes
 
 RECIPE = Recipe(epochs=10, learning_rate=0.1, weight_decay=0.01, backbone_rate=0.5)
@@ -40,13 +40,6 @@ def test_the_backbone_has_its_share_of_the_rate() -> None:
     set_rate(optimiser, 0.3)
     assert [group["lr"] for group in optimiser.param_groups] == [0.15, 0.3]
     assert len(optimiser.param_groups[0]["params"]) == len(list(ENCODER.backbone.parameters()))
-
-
-def test_a_stage_begins_where_the_optimiser_does() -> None:
-    progress = [stage_progress(step, 4, 5, frozenset()) for step in (0, 10, 19, 20)]
-    assert progress == [0.0, 0.5, 0.95, 1.0]
-    progress = [stage_progress(step, 4, 5, frozenset({2})) for step in (0, 7, 8, 14, 20)]  # 2 epochs, then 3
-    assert progress == [0.0, 7 / 8, 0.0, 0.5, 1.0]
 
 
 def test_seeds_differ_by_what_they_are_for() -> None:

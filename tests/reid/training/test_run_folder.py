@@ -11,7 +11,7 @@ import pytest
 
 from reid.tracklets import TrackletDataset
 from reid.training import Result, TrainingError
-from reid.training.run_folder import digest, finish, finished, keep_settings
+from reid.training.run_folder import alone_in, digest, finish, finished, keep_settings
 
 SETTINGS = {"method": "eea", "config": {"scale": 16.0, "recipe": {"size": (64, 32)}}, "encoder": {}, "seed": 0}
 
@@ -23,6 +23,19 @@ def test_the_same_settings_claim_it_again(tmp_path: Path) -> None:
     keep_settings(tmp_path / "run", SETTINGS)
     keep_settings(tmp_path / "run", {"method": "eea"})  # what is not named is not compared
     assert (tmp_path / "run" / "settings.json").read_text() == written
+
+
+def test_two_do_not_train_into_it_at_once(tmp_path: Path) -> None:
+    with alone_in(tmp_path / "run"):
+        with pytest.raises(TrainingError, match="another process trains in"), alone_in(tmp_path / "run"):
+            pass
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(tmp_path / "run"):
+        pass
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(TrainingError, match="can't be written"), alone_in(tmp_path / "file"):
+        pass
 
 
 @pytest.mark.parametrize(
