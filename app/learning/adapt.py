@@ -153,8 +153,8 @@ def _adapted(
         dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
         watched.check()
         settings = _settings(plan, weights)
-        timed = {} if wishes.epochs else {"seconds": max(1.0, began + SPARE * 60 * wishes.minutes - time.monotonic())}
-        result = train(dataset, settings, run / "training", device=device, progress=watched, **timed)
+        left = max(1.0, began + SPARE * 60 * wishes.minutes - time.monotonic()) if wishes.epochs is None else None
+        result = train(dataset, settings, run / "training", device=device, seconds=left, progress=watched)
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
     except (TrainingError, Diverged, DatasetError, OSError) as error:
         watched.check()  # erasing removes the run: that is why it failed
