@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations, pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,15 +48,31 @@ def mutual_pairs(rows: Rows, camera: Integers) -> Integers:
 
     Only these two cameras count for a pair.
     """
-    members = [np.flatnonzero(camera == number) for number in np.unique(camera)]
+    order = np.argsort(camera, kind="stable")
+    rows = normalised(rows[order])
+    edges = np.append(np.unique(camera[order], return_index=True)[1], len(camera)).tolist()
+    cameras = [slice(begin, end) for begin, end in pairwise(edges)]
     pairs = [np.zeros((0, 2), np.int64)]
-    for index, first in enumerate(members):
-        for second in members[index + 1 :]:
-            there = nearest_rows(rows[first], rows[second], 1)[:, 1]
-            back = nearest_rows(rows[second], rows[first], 1)[:, 1]
-            mutual = back[there] == np.arange(len(first))
-            pairs.append(np.stack([first[mutual], second[there[mutual]]], 1))
+    for first, second in combinations(cameras, 2):
+        there, back = _nearest_each_way(rows[first], rows[second])
+        row = np.flatnonzero(back[there] == np.arange(len(there)))
+        pairs.append(np.stack([order[first][row], order[second][there[row]]], 1))
     return np.sort(np.concatenate(pairs), axis=1)
+
+
+def _nearest_each_way(first: Rows, second: Rows) -> tuple[Integers, Integers]:
+    """For each row of (N, D) the nearest of (M, D), and the other way round. All have length 1."""
+    there, back = np.empty(len(first), np.int64), np.zeros(len(second), np.int64)
+    best = np.full(len(second), -np.inf, np.float32)
+    step = max(1, CELLS // len(second))
+    for begin in range(0, len(first), step):
+        similarity = first[begin : begin + step] @ second.T
+        there[begin : begin + step] = similarity.argmax(1)
+        row = similarity.argmax(0)
+        value = similarity[row, np.arange(len(second))]
+        better = value > best
+        back[better], best[better] = begin + row[better], value[better]
+    return there, back
 
 
 def best_columns(similarity: Rows, k: int) -> Integers:
