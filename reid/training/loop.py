@@ -48,6 +48,7 @@ from reid.training.run_folder import Result, digest, finish, finished, keep_sett
 from reid.training.scoring import TestSet, score
 from reid.training.settings import Settings
 from reid.training.statistics import settle_statistics
+from reid.training.threads import ThreadChoice
 
 LOG_EVERY = 50  # steps between two looks at the losses, the only times that a step waits for the device
 
@@ -131,6 +132,7 @@ def train(
     # -- the loop
     steps = batches.steps * epochs
     clock = Clock(batches.steps, epochs, method.restarts, seconds)
+    threads = ThreadChoice(torch.get_num_threads()) if seconds is not None and device.type == "cpu" else None
     losses, stopwatch = Losses(state.step, batches.steps), Stopwatch()
     with Journal(out, state.step, steps, progress) as journal:
         journal.show(state.step)
@@ -183,6 +185,8 @@ def train(
                     average.follow(encoder, state.step)
                 state.step, state.images = state.step + 1, state.images + rows.size
                 journal.show(state.step)
+                if threads is not None:
+                    threads.after_step()
 
                 over, due = clock.over(state.step, state.seconds + stopwatch.running), checkpoint.due
                 ends = over or state.step % batches.steps == 0
