@@ -25,6 +25,10 @@ class ThreadChoice:
         """most: threads. clock: tells seconds."""
         self.choices = sorted({most, max(1, most // 2), 1}, reverse=True)
         self._clock = clock or time.monotonic
+        self.threads, self._steps, self._step_began, self._trial_began = most, 0, 0.0, 0.0
+        self._untried: list[int] = []
+        self._least: dict[int, float] = {}
+        self._holds_until: float | None = None
         self._try_all()
 
     def after_step(self) -> None:
@@ -46,8 +50,8 @@ class ThreadChoice:
             self._holds_until = now + max(KEPT, REPAID * (now - self._trial_began))
 
     def _try_all(self) -> None:
-        self._holds_until: float | None = None
-        self._least: dict[int, float] = {}
+        self._holds_until = None
+        self._least = {}
         self._trial_began = self._clock()
         first, *self._untried = self.choices
         self._use(first)
