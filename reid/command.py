@@ -100,7 +100,8 @@ def run(
         )
         sys.exit(2)
     except (*broke_off, *cannot_start()) as error:
-        errors.print(f"Error: {error}")
+        for line in f"Error: {error}".replace("\n", "\n  ").split("\n"):  # no name makes a line that looks like ours
+            errors.print(line)
         sys.exit(1 if isinstance(error, broke_off) else 2)
     if code == 130:  # which is also what Typer makes of a KeyboardInterrupt
         errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
