@@ -16,7 +16,7 @@ COMMANDS = {
     "merge": "Join tracklets into trajectories and identities.",
     "query": "Find a person in all cameras from one still.",
     "forget": "Erase people from a site for good.",
-    "audit": "Show who asked what, erased, merged, or let another model serve.",
+    "audit": "Show who asked, looked, exported, erased, merged, or let another model serve.",
     "models": "List the versions of a site's encoder, or let another one serve.",
     "site": "Show what a site holds; with --verify, read and check all of it.",
     "contact_sheet": "Draw tracklets as rows of crops, by camera and time.",

@@ -79,13 +79,11 @@ def command(
         f"{report.model} ({report.method} from {report.started_from}, {report.backbone} backbone, "
         f"{report.parameters / 1e6:.1f} M parameters): {report.epochs} epochs of "
         f"{report.crops:,} crops of {report.tracklets:,} tracklets, {'×'.join(map(str, report.size))} px, in "
-        f"{report.seconds / 60:.1f} minutes; {report.share:.0%} of the way from {report.started_from}",
-        markup=False,
+        f"{report.seconds / 60:.1f} minutes; {report.share:.0%} of the way from {report.started_from}"
     )
-    output.print(f"gate {report.gate_before['score']:.3f} → {report.gate['score']:.3f}: {report.reason}", markup=False)
+    output.print(f"gate {report.gate_before['score']:.3f} → {report.gate['score']:.3f}: {report.reason}")
     output.print(
-        f"{report.model} serves now." if report.deployed else f"{report.served} goes on serving; --force overrides.",
-        markup=False,
+        f"{report.model} serves now." if report.deployed else f"{report.served} goes on serving; --force overrides."
     )
 
 

@@ -1,4 +1,4 @@
-"""Who searched or erased what: every query and every erasure leaves a row that `python -m app.audit` shows."""
+"""Who looked at, took along, searched or erased what: each leaves a row that `python -m app.audit` shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def command(
     last: Annotated[int, typer.Option(help="Only the latest so many.", min=1)] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who searched this site for whom, and what was erased."""
+    """Show who searched this site for whom, what was looked at, taken along, changed and erased."""
     with Site.open(site) as opened:
         entries = opened.audit()[-last:]
     if as_json:

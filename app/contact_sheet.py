@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from app.asking import this_user
 from app.record import Site
 from app.report.contact_sheet import contact_sheet
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json
@@ -23,12 +24,12 @@ def command(
     """Draw tracklets as rows of crops, by camera and time."""
     if out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{out} must end in .png.", param_hint="OUT")
-    with Site.open(site) as opened:
-        sheet = contact_sheet(opened, out, camera=camera, rows=rows, columns=columns)
+    with Site.open_to_write(site) as opened:
+        sheet = contact_sheet(opened, out, who=this_user(), camera=camera, rows=rows, columns=columns)
     if as_json:
         print_json(sheet)
     else:
-        output.print(f"{sheet.path}: {sheet.tracklets} of {sheet.of} tracklets", markup=False, soft_wrap=True)
+        output.print(f"{sheet.path}: {sheet.tracklets} of {sheet.of} tracklets")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def _print(report: TrackingReport) -> None:
         )
     output.print(figures_table)
     for error in report.errors:
-        output.print(error, markup=False, soft_wrap=True)
+        output.print(error)
 
 
 @commands.command()
@@ -83,7 +83,7 @@ def reid(
         with Bars(errors) as progress:
             scores = evaluate_reid(data, model, imagenet=imagenet, pooling=pooling, rerank=rerank, progress=progress)
     except (BenchmarkError, DatasetError, EncoderError, OnnxError, EvaluationError) as error:
-        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        errors.print(f"Error: {error}")
         sys.exit(2)
     if as_json:
         print_json(scores)
@@ -111,8 +111,7 @@ def site_command(
         return
     output.print(
         f"{scores.tracklets:,} tracklets of {scores.people} people in {len(scores.cameras)} cameras "
-        f"({scores.strangers} more are on nobody), model {scores.model}",
-        markup=False,
+        f"({scores.strangers} more are on nobody), model {scores.model}"
     )
     figures_table = table("", "NMI", "ARI", "precision", "recall", "F1", "groups", "a person", left=("",))
     for name, groups in (
@@ -126,13 +125,12 @@ def site_command(
             figures_table.add_row(name, *percents, str(groups.groups), f"{groups.fragments:.2f}")
     output.print(figures_table)
     if scores.idf1 is not None:
-        output.print(f"identities over all cameras: IDF1 {100 * scores.idf1:.1f}", markup=False)
+        output.print(f"identities over all cameras: IDF1 {100 * scores.idf1:.1f}")
     if scores.query is not None:
         q = scores.query
         output.print(
             f"each tracklet searched in the other cameras: mAP {100 * q.mAP:.1f}, rank-1 {100 * q.rank1:.1f} "
-            f"({q.queries:,} queries, {q.gallery:,} tracklets)",
-            markup=False,
+            f"({q.queries:,} queries, {q.gallery:,} tracklets)"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.asking import this_user
 from app.encoders.export import export_model
 from app.record import Site
 from app.report.motchallenge import export_rows
@@ -51,26 +52,21 @@ def model(
     as_json: JsonOption = False,
 ) -> None:
     """The site's encoder as one ONNX file: uint8 RGB crops (N, height, width, 3) in, embeddings of length 1 out."""
-    with Site.open(site) as opened:
-        report = export_model(opened, out, version, variant.value)
+    with Site.open_to_write(site) as opened:
+        report = export_model(opened, out, version, variant.value, who=this_user())
     if as_json:
         print_json(report)
     else:
-        output.print(
-            f"{report.model} ({variant}) in {out}, {report.bytes / 1e6:.1f} MB, SHA-256 {report.sha256}", markup=False
-        )
+        output.print(f"{report.model} ({variant}) in {out}, {report.bytes / 1e6:.1f} MB, SHA-256 {report.sha256}")
 
 
 def _export(out: Path, site: Path, kind: Kind | None, as_json: bool) -> None:
-    with Site.open(site) as opened:
-        try:
-            report = export_rows(opened, out, kind=kind)
-        except OSError as error:
-            raise typer.BadParameter(f"{out} can't be written ({error.strerror}).", param_hint="OUT") from error
+    with Site.open_to_write(site) as opened:
+        report = export_rows(opened, out, kind=kind, who=this_user())
     if as_json:
         print_json(report)
     else:
-        output.print(f"{len(report.files)} files, {report.boxes:,} boxes in {out}", markup=False, soft_wrap=True)
+        output.print(f"{len(report.files)} files, {report.boxes:,} boxes in {out}")
 
 
 if __name__ == "__main__":

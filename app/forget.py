@@ -38,15 +38,13 @@ def command(
     if as_json:
         print_json(done)
         return
-    output.print(f"{done.tracklets:,} tracklets erased ({done.segments:,} pieces of tracks in all)", markup=False)
+    output.print(f"{done.tracklets:,} tracklets erased ({done.segments:,} pieces of tracks in all)")
     for sentence in done.left:
-        output.print(f"Not reached: {sentence}.", markup=False, soft_wrap=True)
+        output.print(f"Not reached: {sentence}.")
     if done.models and done.tracklets:
         output.print(
             f"{', '.join(done.models)} learned while they were there; weights hold no pictures, but can't unlearn: "
-            "`python -m app.adapt` makes a new version, `python -m app.models use base` goes back.",
-            markup=False,
-            soft_wrap=True,
+            "`python -m app.adapt` makes a new version, `python -m app.models use base` goes back."
         )
 
 

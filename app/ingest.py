@@ -10,7 +10,7 @@ import typer
 
 from app.asking import this_user
 from app.engine.ingest import IngestReport, Thinning, ingest
-from app.report.draw import draw_cameras
+from app.report.draw import check_folder, draw_cameras
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_errors, print_json, table
 from reid.progress import Bars
 from trackers import TRACKERS
@@ -66,6 +66,8 @@ def command(
         raise typer.BadParameter("must be above 0, and not given together with --every.", param_hint="--fps")
     thinning = Thinning(every, fps, moment(begin, "--from"), moment(end, "--to"))
     began_at = moment(start, "--start")
+    if draw is not None:
+        check_folder(draw)
     with Bars(errors) as progress:
         report = ingest(
             videos,
@@ -82,7 +84,7 @@ def command(
             progress=progress,
         )
     if draw is not None:
-        draw_cameras(site, videos, draw, start=began_at, config=config)
+        draw_cameras(site, videos, draw, who=this_user(), start=began_at, config=config)
     if as_json:
         print_json(report)
     else:
@@ -106,7 +108,7 @@ def _print(report: IngestReport) -> None:
     output.print(camera_table)
     for c in report.cameras:
         print_errors(c.camera, c.errors)
-    output.print(f"Site {report.site}, {report.seconds:.1f} s", markup=False)
+    output.print(f"Site {report.site}, {report.seconds:.1f} s")
 
 
 if __name__ == "__main__":

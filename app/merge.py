@@ -52,8 +52,7 @@ def command(
         return
     output.print(
         f"{report.tracklets:,} tracklets → {report.trajectories:,} trajectories → {report.identities:,} identities, "
-        f"{report.across:,} of them in two cameras or more" + ("" if report.changed else " (as before)"),
-        markup=False,
+        f"{report.across:,} of them in two cameras or more" + ("" if report.changed else " (as before)")
     )
     if report.transits:
         transits = table("from", "to", "people", "median s", "10 %", "90 %", left=("from", "to"))

@@ -10,6 +10,7 @@ import typer
 
 from app.asking import this_user
 from app.record import Site
+from app.record.private_files import check_writable
 from app.search.matches import Match, groups, percent
 from app.search.query import QueryReport, query, view
 from app.search.searcher import Answer, Box, Wish
@@ -44,6 +45,7 @@ def command(
         raise typer.BadParameter("give --box or --whole, not both.", param_hint="--box")
     if (at is None) != (inside is None):
         raise typer.BadParameter("--at and --in tell when and where the still was taken: give both.", param_hint="--at")
+    check_writable(*(path for path in (report, sheet) if path is not None))
     wish = Wish(
         tuple(camera or ()),
         moment(begin, "--from"),
@@ -71,7 +73,7 @@ def command(
                     progress=progress,
                 )
         except LookupError as error:
-            output.print(f"{error.args[0]}", markup=False, soft_wrap=True)
+            output.print(f"{error.args[0]}")
             raise typer.Exit(1) from error
         if report is not None or sheet is not None:
             pages = view(opened, answered, picture)
@@ -116,18 +118,16 @@ def _plain(report: QueryReport) -> dict[str, Any]:
 def _print(answer: Answer, number: int | None) -> None:
     if number is not None:
         where = "" if answer.box is None else " at " + ",".join(f"{side:.0f}" for side in answer.box)
-        output.print(f"Person {number}{where}", style="bold", markup=False)
-    output.print(answer.verdict, markup=False, soft_wrap=True)
+        output.print(f"Person {number}{where}", style="bold")
+    output.print(answer.verdict)
     for person in groups(answer.matches):
         name = "not merged" if person.number is None else f"identity {person.number}"
-        output.print(f"{name}: {percent(person.probability)}", markup=False)
+        output.print(f"{name}: {percent(person.probability)}")
         for match in person.matches:
             start, end = (time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(t)) for t in (match.start, match.end))
             output.print(
                 f"  {percent(match.probability):>6}  {match.similarity:.3f}  {match.camera:<14} {start}–{end[11:]} UTC"
-                f"  tracklet {match.tracklet}",
-                markup=False,
-                soft_wrap=True,
+                f"  tracklet {match.tracklet}"
             )
 
 

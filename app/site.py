@@ -107,19 +107,17 @@ def _print(report: SiteReport) -> None:
     for c in report.cameras:
         print_errors(c.camera, c.errors)
     output.print(
-        f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people",
-        markup=False,
+        f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people"
     )
     output.print(
         f"{report.bytes / 1e6:.1f} MB on disk ({report.crop_bytes / 1e6:.1f} crops, {report.database_bytes / 1e6:.1f} "
-        "record)",
-        markup=False,
+        "record)"
     )
     for detector in report.detectors:
-        output.print(f"detector {detector}", markup=False, soft_wrap=True)
-    output.print(f"models: {', '.join(report.models) or 'none yet'}", markup=False)
+        output.print(f"detector {detector}")
+    output.print(f"models: {', '.join(report.models) or 'none yet'}")
     for sentence in report.damage:
-        output.print(f"Damaged: {sentence}", markup=False, soft_wrap=True)
+        output.print(f"Damaged: {sentence}")
     if report.verified and not report.damage:
         output.print("Every row and every crop is sound.")
 

@@ -9,10 +9,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from app.errors import StorageError, expected
 from reid import command as commands
 from reid.command import JsonOption, alone, errors, group, output, print_json
+from reid.foreign import visible
 
 __all__ = [
     "SITE",
@@ -33,9 +35,17 @@ SiteOption = Annotated[Path, typer.Option("--site", envvar="SIGHTLINE_SITE", hel
 SITE = Path("site")
 
 
-def table(*heads: str, left: tuple[str, ...] = ("camera",)) -> Table:
+class PlainTable(Table):
+    """A table without lines, whose cells show foreign text as it is."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """Adds a row of texts."""
+        super().add_row(*(Text(visible(cell)) for cell in cells), **options)
+
+
+def table(*heads: str, left: tuple[str, ...] = ("camera",)) -> PlainTable:
     """A plain table whose columns are figures, but for those named in `left`."""
-    plain = Table(box=None, pad_edge=False, header_style="bold")
+    plain = PlainTable(box=None, pad_edge=False, header_style="bold")
     for head in heads:
         plain.add_column(head, justify="left" if head in left else "right")
     return plain
@@ -44,7 +54,7 @@ def table(*heads: str, left: tuple[str, ...] = ("camera",)) -> Table:
 def print_errors(camera: str, wrong: list[str]) -> None:
     """What was wrong with a camera, a line each."""
     for error in wrong:
-        output.print(f"{camera}: {error}", markup=False, soft_wrap=True)
+        output.print(f"{camera}: {error}")
 
 
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:

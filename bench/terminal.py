@@ -26,7 +26,7 @@ def run(
 
 def say(text: str = "") -> None:
     """A line of the result."""
-    output.print(text, markup=False, soft_wrap=True)
+    output.print(text)
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

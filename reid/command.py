@@ -8,6 +8,7 @@ file, never what they call.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import logging
 import sys
@@ -17,12 +18,26 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-errors = Console(stderr=True, highlight=False)
-output = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+from reid.foreign import visible, visible_json
+
+
+class Screen(Console):
+    """A console for text that may hold what others chose. Nothing in it is markup or acts on a terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints texts, each in one line whatever it holds, or what rich draws by itself."""
+        if all(isinstance(text, str) for text in objects):
+            options |= {"markup": False, "soft_wrap": True}
+        super().print(*(visible(text) if isinstance(text, str) else text for text in objects), **options)
+
+
+errors = Screen(stderr=True, highlight=False)
+output = Screen(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on stdout.")]
 
 Errors = tuple[type[Exception], ...]
+UsageError: Any = typer.BadParameter.__mro__[1]  # Typer gives it no public name
 
 # Libraries that `deploy/runtime.txt` leaves out, and the extra of pyproject.toml that brings each (none: all of it).
 OPTIONAL = dict.fromkeys(
@@ -59,15 +74,21 @@ def run(
     logging.basicConfig(level=logging.WARNING, handlers=[_Log()], format="%(message)s")
     logging.getLogger("sightline").setLevel(logging.INFO)
     try:
-        program()
-    except (KeyboardInterrupt, SystemExit) as ended:
-        if isinstance(ended, SystemExit) and ended.code != 130:  # 130 is what Typer makes of a KeyboardInterrupt
-            raise
-        errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
-        sys.exit(130)
+        code = program(standalone_mode=False)
+    except UsageError as error:
+        error.message = "\n".join(map(visible, error.message.split("\n")))  # help has lines
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        code = 130
     except BrokenPipeError:  # the reader of stdout went away (`| head`)
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        errors.print(f"Error: {error.filename} is too long for a file's name: give another.")
+        sys.exit(2)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in OPTIONAL:
@@ -75,21 +96,22 @@ def run(
         extra = OPTIONAL[library] and f"[{OPTIONAL[library]}]"
         errors.print(
             f"Error: this needs the library {library}, which is not installed here: run `pip install '.{extra}'` in "
-            "Sightline's checkout.",
-            markup=False,
-            soft_wrap=True,
+            "Sightline's checkout."
         )
         sys.exit(2)
     except (*broke_off, *cannot_start()) as error:
-        errors.print(f"Error: {error}", markup=False, soft_wrap=True)
+        for line in f"Error: {error}".replace("\n", "\n  ").split("\n"):  # no name makes a line that looks like ours
+            errors.print(line)
         sys.exit(1 if isinstance(error, broke_off) else 2)
-    sys.exit(0)
+    if code == 130:  # which is also what Typer makes of a KeyboardInterrupt
+        errors.print("Interrupted. What was finished is kept; the same command goes on from there.")
+    sys.exit(code or 0)
 
 
 def print_json(result: Any) -> None:
     """One JSON object on stdout, from a dataclass or plain values."""
     value = dataclasses.asdict(result) if dataclasses.is_dataclass(result) and not isinstance(result, type) else result
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)) + "\n")
     sys.stdout.flush()
 
 
@@ -97,4 +119,4 @@ class _Log(logging.Handler):
     """Log lines on stderr, above any progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        errors.print(self.format(record), markup=False, soft_wrap=True)
+        errors.print(self.format(record))

@@ -108,7 +108,8 @@ def command(
     if as_json:
         print_json(report)
     else:
-        output.print(text, markup=False, soft_wrap=True, end="")
+        for line in text.splitlines():
+            output.print(line)
 
 
 def dealt(methods: list[str], seeds: list[int], more: list[str]) -> tuple[list[str], list[int]]:

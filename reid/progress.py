@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from reid.foreign import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -123,7 +125,7 @@ class Bars:
 
     def _show(self, task: str, done: int, total: int | None, anew: bool) -> None:
         if task not in self._bar_ids:
-            self._bar_ids[task] = self._bars.add_task(task, total=total, completed=done)
+            self._bar_ids[task] = self._bars.add_task(visible(task), total=total, completed=done)
         elif anew:
             self._bars.reset(self._bar_ids[task], total=total, completed=done)
         else:

@@ -99,11 +99,11 @@ def command(
     if as_json:
         print_json(result)
         return
-    output.print(f"{result.method}: {result.epochs} epochs in {result.seconds:.0f} s", markup=False)
+    output.print(f"{result.method}: {result.epochs} epochs in {result.seconds:.0f} s")
     if result.start and result.final:
         for name in ("mAP", "rank1"):
-            output.print(f"{name} {100 * result.start[name]:.1f} → {100 * result.final[name]:.1f} %", markup=False)
-    output.print(result.model, markup=False, soft_wrap=True)
+            output.print(f"{name} {100 * result.start[name]:.1f} → {100 * result.final[name]:.1f} %")
+    output.print(result.model)
 
 
 def main() -> None:

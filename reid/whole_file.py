@@ -5,6 +5,7 @@ A reader never finds half of one, whatever moment the writer was killed at.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PART = ".part"
+_KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a link"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
 @contextmanager
@@ -23,9 +25,12 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     An empty file stands there already. It may be opened by name, as exporters do. Two writers of one path never share
     it, and the last one to end wins. What a killed writer leaves is for `sweep`.
 
+    Raises FileExistsError where a device, a link or anything but a file stands at `path`.
+
     private: for its owner's eyes only (mode 0600), and on the disk before this returns. Others have the usual
     permissions, and a loss of power may undo them.
     """
+    check_replaceable(path)
     part, handle = _new_part(path, private)
     try:
         yield part
@@ -45,6 +50,17 @@ def write_whole(path: Path, text: str) -> None:
     """A text in UTF-8 as one whole file."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises FileExistsError where a device, a link or anything but a file stands at `path`, else nothing is wrong."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), "a device")
+        raise FileExistsError(errno.EEXIST, f"it is {kind}, and only a file is replaced", str(path))
 
 
 def sweep(folder: Path) -> None:

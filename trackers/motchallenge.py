@@ -6,7 +6,7 @@ Frames count from 1. Rows are float64 arrays in the file's own column order. The
 from __future__ import annotations
 
 import configparser
-import os
+import io
 import warnings
 from dataclasses import dataclass
 from fractions import Fraction
@@ -67,16 +67,12 @@ def read_rows(path: Path) -> Rows:
     return rows[np.argsort(rows[:, FRAME], kind="stable")]
 
 
-def write_rows(path: Path, rows: Rows) -> None:
-    """Writes result rows `(N, 7)` as `frame,id,left,top,width,height,score,-1,-1,-1`.
-
-    The file appears whole or not, as with `reid.whole_file`, which this floor can't import.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
+def text_of(rows: Rows) -> bytes:
+    """Result rows `(N, 7)` as lines `frame,id,left,top,width,height,score,-1,-1,-1`."""
+    text = io.BytesIO()
     order = np.lexsort((rows[:, ID], rows[:, FRAME]))
-    np.savetxt(draft, rows[order][:, :FEWEST_COLUMNS], fmt="%d,%d,%.2f,%.2f,%.2f,%.2f,%.4f,-1,-1,-1")
-    os.replace(draft, path)
+    np.savetxt(text, rows[order][:, :FEWEST_COLUMNS], fmt="%d,%d,%.2f,%.2f,%.2f,%.2f,%.4f,-1,-1,-1")
+    return text.getvalue()
 
 
 def read_sequence_info(path: Path) -> SequenceInfo:

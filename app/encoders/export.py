@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,8 +15,9 @@ from app.encoders.embed import read_crops
 from app.encoders.versions import ONNX, digest, find, folder_of, open_model, serving
 from app.errors import SiteError
 from app.record import Site
+from app.record.private_files import check_writable, private_file
+from app.record.rows import AuditEntry
 from reid.pictures import decode_crops
-from reid.whole_file import whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +32,32 @@ class ModelFile:
 
 
 def export_model(
-    site: Site, out: Path, version: str | None = None, variant: Literal["fp32", "fp16", "int8"] = "fp32"
+    site: Site,
+    out: Path,
+    version: str | None = None,
+    variant: Literal["fp32", "fp16", "int8"] = "fp32",
+    *,
+    who: str,
 ) -> ModelFile:
-    """Writes a version's ONNX file, or a smaller variant of it, calibrated on the site's crops. Raises SiteError."""
+    """Writes a version's ONNX file, or a smaller variant of it, calibrated on the site's crops. Notes that `who` did.
+
+    Only its owner may read the file. Raises SiteError.
+    """
+    check_writable(out)
     model = serving(site) if version is None else find(site, version)
     encoder = open_model(site, model)  # checks that the file is what was deployed
     source = folder_of(site, model.name) / ONNX
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    site.note(AuditEntry(time.time(), who, "export", {"of": "model", "model": model.name, "to": str(out)}))
+    with private_file(out) as part:
         if variant == "fp32":
-            with whole_file(out) as part:
-                shutil.copyfile(source, part)
+            shutil.copyfile(source, part)
         else:
             from deploy.export import CALIBRATION, ExportError, write_variant
 
             try:
-                write_variant(source, out, variant, _some_crops(site, CALIBRATION, encoder.size))
+                write_variant(source, part, variant, _some_crops(site, CALIBRATION, encoder.size))
             except ExportError as error:
                 raise SiteError(f"{error}.") from error
-    except OSError as error:
-        raise SiteError(f"{out} can't be written ({error.strerror}).") from error
     return ModelFile(model.name, str(out), variant, out.stat().st_size, digest(out))
 
 

@@ -84,7 +84,7 @@ def with_base(site: Site) -> ModelRecord:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     sweep(folder)
     for file, name in ((f"{BASE}.onnx", ONNX), (f"{BASE}.safetensors", WEIGHTS)):
-        with whole_file(folder / name) as part:
+        with whole_file(folder / name, private=True) as part:
             shutil.copyfile(in_the_box(file), part)
     site.add_model(
         ModelRecord(

@@ -107,7 +107,7 @@ def ingest(
     finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
     with Site.create(site_path) as site, ExitStack() as leases:
-        free = _leased(site, cameras, leases, reports)
+        free = _leased(site, _named_in_unicode(cameras, reports), leases, reports)
         with _embedder(site) as embedder:
             settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
@@ -125,6 +125,22 @@ def ingest(
                 report.tracklets, report.crops = summary.tracklets, summary.crops
                 report.errors = [*summary.errors, *report.errors]
     return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
+
+
+def _named_in_unicode(cameras: list[Camera], reports: dict[str, CameraReport]) -> list[Camera]:
+    """The cameras without the footage whose path no record can hold. That is an error in their report."""
+    kept = []
+    for camera in cameras:
+        footage = []
+        for piece in camera.footage:
+            try:
+                str(piece.path).encode("utf-8")
+            except UnicodeEncodeError:
+                reports[camera.name].errors.append(f"{piece.path} has bytes in its name that are no UTF-8: rename it")
+            else:
+                footage.append(piece)
+        kept.append(dataclasses.replace(camera, footage=tuple(footage)))
+    return kept
 
 
 def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[str, CameraReport]) -> list[Camera]:

@@ -23,6 +23,7 @@ from app.record import erasure, leases
 from app.record.audit import add_entry, entries
 from app.record.database import Database, no_more
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
+from app.record.private_files import make_private
 from app.record.rows import (
     AuditEntry,
     Boxes,
@@ -114,7 +115,12 @@ class Site:
         return cls(path, Database.create(path))._finished()
 
     def _finished(self) -> Self:
-        self.left_to_erase = erasure.finish_what_was_left(self.database, self.path)
+        try:
+            make_private(self.path.resolve())
+            self.left_to_erase = erasure.finish_what_was_left(self.database, self.path)
+        except BaseException:  # whatever it is, Ctrl-C too: the connection is given back
+            self.close()
+            raise
         return self
 
     def __enter__(self) -> Self:

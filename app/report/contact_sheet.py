@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from app.errors import SiteError
 from app.record import Site
-from app.record.rows import SegmentRecord
+from app.record.private_files import check_writable, write_private
+from app.record.rows import AuditEntry, SegmentRecord
 from app.report.sheet import FAINT, HEAD, INK, band, row, write
-from reid.whole_file import whole_file
 from trackers.tracklets import Kind
 
 Item = TypeVar("Item")
@@ -31,12 +32,15 @@ class Sheet:
     of: int  # in the site, or of the chosen camera
 
 
-def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: int = 60, columns: int = 12) -> Sheet:
+def contact_sheet(
+    site: Site, path: Path, *, who: str, camera: str | None = None, rows: int = 60, columns: int = 12
+) -> Sheet:
     """Writes a PNG: a row a tracklet, by camera and time, its crops spread over its time.
 
     Args:
-        site: has the tracklets.
-        path: of the PNG.
+        site: has the tracklets, and is open to write, as the audit notes who looked.
+        path: of the PNG. Only its owner may read it.
+        who: looks.
         camera: only this one, default all.
         rows: about how many at most. More tracklets are thinned evenly, camera by camera.
         columns: the most crops in a row.
@@ -44,6 +48,7 @@ def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: in
     Raises:
         SiteError: there is nothing to show, or the PNG can't be written.
     """
+    check_writable(path)
     cameras = [c.camera for c in site.cameras() if camera in (None, c.camera)]
     if not cameras:
         raise SiteError(
@@ -56,23 +61,21 @@ def contact_sheet(site: Site, path: Path, *, camera: str | None = None, rows: in
     if not total:
         raise SiteError(f"The site at {site.path} has no tracklets yet: ingest footage with people in it first.")
     share = min(1.0, rows / total)
-    bands, drawn = [], 0
+    bands: list[NDArray[np.uint8]] = []
+    shown: list[int] = []
     for name, in_camera in tracklets.items():
         if in_camera:
             sample = _spread(in_camera, max(1, round(len(in_camera) * share)))
             bands.append(_headline(f"{name}   {len(sample)} of {len(in_camera)} tracklets", columns))
             bands += [_row(site, tracklet, columns) for tracklet in sample]
-            drawn += len(sample)
+            shown += [tracklet.id for tracklet in sample]
     done, png = cv2.imencode(".png", cv2.cvtColor(np.concatenate(bands), cv2.COLOR_RGB2BGR))
     if not done:
         raise SiteError(f"{path} can't be written: the sheet is too large; ask for fewer --rows or --columns.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as part:
-            part.write_bytes(png.tobytes())
-    except OSError as error:
-        raise SiteError(f"{path} can't be written ({error.strerror}): check the folder and the disk.") from error
-    return Sheet(str(path), drawn, total)
+    details = {"camera": camera, "tracklets": shown, "to": str(path)}
+    site.note(AuditEntry(time.time(), who, "contact_sheet", details))
+    write_private(path, png.tobytes())
+    return Sheet(str(path), len(shown), total)
 
 
 def _spread(items: Sequence[Item], count: int) -> list[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import time
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -12,34 +13,43 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import SiteError
 from app.footage import Camera, discover, open_footage, site_config
 from app.record import Site
-from reid.whole_file import whole_file
+from app.record.private_files import check_writable, private_file
+from app.record.rows import AuditEntry
+from reid.foreign import file_names
 from trackers.tracklets import Kind
 
 TICKS = 1000  # a second, of the written video's stamps
 
 
 def draw_cameras(
-    site_path: Path, videos: Path, folder: Path, *, start: float | None = None, config: Path | None = None
+    site_path: Path, videos: Path, folder: Path, *, who: str, start: float | None = None, config: Path | None = None
 ) -> None:
-    """Draws all cameras of the footage at `videos` that the site has. `start` and `config` are as for ingest."""
-    with Site.open(site_path) as site:
-        for camera in discover(videos, site_config(videos, config), start):
-            draw_camera(site, camera, folder)
+    """Writes `folder/<camera>.mp4` for each camera of the footage at `videos` that the site has.
 
+    Each is all footage of the camera that the site has, one after the other. Boxes of tracklets are drawn thick, those
+    of other pieces of a track (crossings, short pieces) thin. Where there is nothing to draw, there is no file.
 
-def draw_camera(site: Site, camera: Camera, folder: Path) -> Path:
-    """Writes `folder/<camera>.mp4`: all footage of the camera that the site has, one after the other.
-
-    Boxes of tracklets are drawn thick, those of other pieces of a track (crossings, short pieces) thin. Where there is
-    nothing to draw, there is no file.
+    The audit notes that `who` did. Only their owner may read the files. `start` and `config` are as for ingest.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{camera.name}.mp4"
-    with suppress(_NothingDrawn), whole_file(target) as part:
-        _draw(site, camera, part)
-    return target
+    with Site.open_to_write(site_path) as site:
+        cameras = discover(videos, site_config(videos, config), start)
+        names = file_names(camera.name for camera in cameras)
+        targets = [folder / f"{names[camera.name]}.mp4" for camera in cameras]
+        check_writable(*targets)
+        site.note(AuditEntry(time.time(), who, "draw", {"cameras": list(names), "to": str(folder)}))
+        for camera, target in zip(cameras, targets, strict=True):
+            with suppress(_NothingDrawn), private_file(target) as part:
+                _draw(site, camera, part)
+
+
+def check_folder(folder: Path) -> None:
+    """Before long work: raises SiteError where `draw_cameras` could not write into a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise SiteError(f"{folder} is no folder to write videos into: name a new one.")
+    check_writable(*folder.glob("*.mp4"))
 
 
 class _NothingDrawn(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import numpy as np
 
 from app.errors import FootageError
 from app.record import Site
-from trackers.motchallenge import FRAME, ID, Rows, to_rows, write_rows
+from app.record.private_files import check_writable, write_private
+from app.record.rows import AuditEntry
+from reid.foreign import file_names
+from trackers.motchallenge import FRAME, ID, Rows, text_of, to_rows
 from trackers.tracklets import Kind
 
 
@@ -62,13 +66,18 @@ def _rows(site: Site, camera: str, kind: Kind | None) -> Rows:
     return rows[np.lexsort((rows[:, ID], rows[:, FRAME]))]
 
 
-def export_rows(site: Site, out: Path, *, kind: Kind | None) -> ExportReport:
-    """Writes `out/<camera>.txt` for every camera: tracks, or with a kind only tracklets."""
-    files, boxes = [], 0
-    for camera in site.cameras():
-        rows = track_rows(site, camera.camera) if kind is None else tracklet_rows(site, camera.camera)
-        path = out / f"{camera.camera}.txt"
-        write_rows(path, rows)
-        files.append(str(path))
+def export_rows(site: Site, out: Path, *, kind: Kind | None, who: str) -> ExportReport:
+    """Writes `out/<camera>.txt` for every camera: tracks, or with a kind only tracklets. Notes that `who` did.
+
+    Only their owner may read the files. Raises SiteError where they can't be written.
+    """
+    paths = {camera: out / f"{name}.txt" for camera, name in file_names(c.camera for c in site.cameras()).items()}
+    check_writable(*paths.values())
+    details = {"of": "tracks" if kind is None else "tracklets", "cameras": list(paths), "to": str(out)}
+    site.note(AuditEntry(time.time(), who, "export", details))
+    boxes = 0
+    for camera, path in paths.items():
+        rows = track_rows(site, camera) if kind is None else tracklet_rows(site, camera)
+        write_private(path, text_of(rows))
         boxes += len(rows)
-    return ExportReport(files, boxes)
+    return ExportReport([str(path) for path in paths.values()], boxes)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import itertools
-import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 from app.search.matches import percent
+from reid.foreign import visible
 
 if TYPE_CHECKING:
     import jinja2
@@ -54,8 +54,8 @@ def _environment() -> jinja2.Environment:
 
 
 def _printable(value: object) -> object:
-    """Text whose control characters, which HTML forbids, are a mark. Markup was made of such text and stays."""
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "\ufffd", value) if type(value) is str else value
+    """Text whose controls can be seen, as HTML forbids most. Markup was made of such text and stays."""
+    return visible(value) if type(value) is str else value
 
 
 def count_of(number: int, noun: str) -> str:

@@ -39,7 +39,7 @@ def write_report(view: QueryView, path: Path) -> None:
         still_is_small=max(view.still.shape[:2]) < _SMALL_SIDE,
         person=person,
     )
-    write_private(path, page.encode("utf-8", "replace"))
+    write_private(path, page.encode("utf-8"))
 
 
 def _shrunk(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.foreign import visible
+
 CELL = (64, 128)  # width and height of a crop, px
 LABEL = 190  # width of a row's label, px
 GAP = 4  # px between crops and below a row
@@ -47,7 +49,7 @@ def write(
     image: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], size: int, weight: int = 400
 ) -> None:
     """Draws text into the image. `at` is the left end of its base line, px."""
-    cv2.putText(image, text, at, colour, cv2.FontFace("sans"), size, weight)
+    cv2.putText(image, visible(text), at, colour, cv2.FontFace("sans"), size, weight)
 
 
 def write_within(
@@ -60,7 +62,7 @@ def write_within(
     weight: int,
 ) -> None:
     """As `write`, but the text ends before `right`, cut short where it is longer."""
-    font = cv2.FontFace("sans")
+    font, text = cv2.FontFace("sans"), visible(text)
 
     def too_wide(text: str) -> bool:
         return cv2.getTextSize((1 << 15, 64), text, at, font, size, weight)[2] > right - at[0]

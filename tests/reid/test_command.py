@@ -46,6 +46,7 @@ def ending(raised: BaseException | None, monkeypatch: pytest.MonkeyPatch) -> int
         (None, 0, ""),
         (Unstartable("there is no [b]such[/b] folder"), 2, "Error: there is no [b]such[/b] folder"),
         (Broken("the disk is full"), 1, "Error: the disk is full"),
+        (Broken("two lines:\nWarning: \x1b[31m"), 1, "Error: two lines:\n  Warning: \\x1b[31m\n"),
         (KeyboardInterrupt(), 130, "Interrupted. What was finished is kept"),
     ],
 )

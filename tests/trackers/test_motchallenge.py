@@ -12,27 +12,26 @@ from trackers.motchallenge import (
     boxes_of,
     read_rows,
     read_sequence_info,
+    text_of,
     to_rows,
-    write_rows,
 )
 
 
 def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     boxes = np.array([[1.25, 2, 11.5, 22], [3, 4, 13, 24], [5, 6, 15, 26]], np.float32)
     rows = to_rows(np.array([2, 1, 2]), np.array([7, 7, 3]), boxes, np.array([0.5, 0.25, 1]))
-    write_rows(tmp_path / "deep" / "cam.txt", rows)
-    back = read_rows(tmp_path / "deep" / "cam.txt")
+    (tmp_path / "cam.txt").write_bytes(text_of(rows))
+    back = read_rows(tmp_path / "cam.txt")
     assert back[:, :2].tolist() == [[1, 7], [2, 3], [2, 7]]  # by frame, then id
     np.testing.assert_allclose(boxes_of(back), boxes[[1, 2, 0]], atol=0.005)
     assert back[:, 6].tolist() == [0.25, 1, 0.5]
-    assert (tmp_path / "deep" / "cam.txt").read_text().splitlines()[0] == "1,7,3.00,4.00,10.00,20.00,0.2500,-1,-1,-1"
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["cam.txt"]  # no draft is left
+    assert (tmp_path / "cam.txt").read_text().splitlines()[0] == "1,7,3.00,4.00,10.00,20.00,0.2500,-1,-1,-1"
 
 
 def test_an_empty_file_holds_no_rows(tmp_path: Path) -> None:
     (tmp_path / "none.txt").write_text("")
     assert read_rows(tmp_path / "none.txt").shape[0] == 0
-    write_rows(tmp_path / "out.txt", np.zeros((0, 7)))
+    (tmp_path / "out.txt").write_bytes(text_of(np.zeros((0, 7))))
     assert (tmp_path / "out.txt").read_text() == ""
 
 

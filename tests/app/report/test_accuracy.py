@@ -17,7 +17,7 @@ from app.report.accuracy import Pooling, evaluate_reid, evaluate_tracking, find_
 from deploy.encoder import OnnxError
 from reid.encoder import EncoderConfig, EncoderError, new_encoder, save_encoder
 from tests.app.scenes import people, run
-from trackers.motchallenge import write_rows
+from trackers.motchallenge import text_of
 
 FIGURES = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "purity")
 
@@ -39,8 +39,9 @@ def truth_and_results(tmp_path: Path) -> tuple[Path, Path]:
     for camera, rows in {"hall": hall, "gate": gate}.items():
         (truth / camera / "gt").mkdir(parents=True)
         np.savetxt(truth / camera / "gt" / "gt.txt", [[*row, 1, 1] for row in rows], fmt="%g", delimiter=",")
-    write_rows(results / "hall.txt", np.array(hall))
-    write_rows(results / "gate.txt", np.array(walk(9, 0, range(1, 21))))
+    results.mkdir()
+    (results / "hall.txt").write_bytes(text_of(np.array(hall)))
+    (results / "gate.txt").write_bytes(text_of(np.array(walk(9, 0, range(1, 21)))))
     return truth, results
 
 

@@ -46,8 +46,8 @@ def test_a_contact_sheet_of_one_camera_and_of_fewer_rows(ingested: Path, tmp_pat
 
 
 def test_every_camera_keeps_a_row(ingested: Path, tmp_path: Path) -> None:
-    with Site.open(ingested) as site:
-        sheet = contact_sheet(site, tmp_path / "sheet.png", rows=4, columns=2)
+    with Site.open_to_write(ingested) as site:
+        sheet = contact_sheet(site, tmp_path / "sheet.png", rows=4, columns=2, who="test")
     assert (sheet.tracklets, sheet.of) == (4, 8)  # 1 of 2, 1 of 2, 2 of 4
     shape = np.asarray(cv2.imread(str(tmp_path / "sheet.png"))).shape
     assert shape == (3 * HEAD + 4 * (CELL[1] + GAP), LABEL + 2 * (CELL[0] + GAP), 3)
@@ -55,11 +55,11 @@ def test_every_camera_keeps_a_row(ingested: Path, tmp_path: Path) -> None:
 
 def test_what_can_not_be_drawn_says_so(ingested: Path, tmp_path: Path) -> None:
     with Site.create(tmp_path / "empty") as site, pytest.raises(SiteError, match="is empty"):
-        contact_sheet(site, tmp_path / "sheet.png")
+        contact_sheet(site, tmp_path / "sheet.png", who="test")
     (tmp_path / "file").write_bytes(b"")
-    with Site.open(ingested) as site:
+    with Site.open_to_write(ingested) as site:
         with pytest.raises(SiteError, match=r"sheet\.png can't be written \(.*\): check the folder and the disk"):
-            contact_sheet(site, tmp_path / "file" / "sheet.png")
+            contact_sheet(site, tmp_path / "file" / "sheet.png", who="test")
         with pytest.raises(SiteError, match="has no camera 'attic'"):
-            contact_sheet(site, tmp_path / "sheet.png", camera="attic")
+            contact_sheet(site, tmp_path / "sheet.png", camera="attic", who="test")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]

@@ -15,7 +15,7 @@ from tests.clips import COLOURS, render_clip
 
 
 def test_draw_writes_a_video_for_each_camera(world: World, ingested: Path, tmp_path: Path) -> None:
-    draw_cameras(ingested, world.videos, tmp_path / "drawn")
+    draw_cameras(ingested, world.videos, tmp_path / "drawn", who="test")
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["gate.mp4", "hall.mp4", "yard.mp4"]
     for camera, seconds, frames in (("gate", 4.0, 40), ("hall", 3.0, 75), ("yard", 5.4, 135)):
         with av.open(str(tmp_path / "drawn" / f"{camera}.mp4")) as movie:
@@ -37,7 +37,7 @@ def test_draw_knows_footage_by_its_content(changing_world: World, tmp_path: Path
     early.rename(videos / "yard" / "2026-11-20_12-00-00.mp4")
     render_clip(late, people(20), size=SIZE)
     report = ingest(videos, site, detector=changing_world.detector, who="test")
-    draw_cameras(site, videos, tmp_path / "drawn")
+    draw_cameras(site, videos, tmp_path / "drawn", who="test")
     assert [len(camera.errors) for camera in report.cameras] == [0, 0, 1]
     with av.open(str(tmp_path / "drawn" / "yard.mp4")) as movie:
         assert sum(1 for _ in movie.decode(video=0)) == 75
@@ -46,7 +46,7 @@ def test_draw_knows_footage_by_its_content(changing_world: World, tmp_path: Path
 def test_draw_goes_over_footage_that_cannot_be_read(changing_world: World, tmp_path: Path) -> None:
     (changing_world.videos / "broken.mp4").write_bytes(b"")
     report = ingest(changing_world.videos, tmp_path / "site", detector=changing_world.detector, who="test")
-    draw_cameras(tmp_path / "site", changing_world.videos, tmp_path / "drawn")
+    draw_cameras(tmp_path / "site", changing_world.videos, tmp_path / "drawn", who="test")
     assert [bool(camera.errors) for camera in report.cameras] == [True, False, False, False]
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["gate.mp4", "hall.mp4", "yard.mp4"]
 

@@ -36,8 +36,8 @@ def test_exported_rows_are_read_back(ingested: Path, tmp_path: Path, what: str) 
 def test_offsets_count_thinned_frames_too(world: World, tmp_path: Path) -> None:
     site_path = tmp_path / "site"
     ingest(world.videos, site_path, detector=world.detector, who="test", thinning=Thinning(every=2))
-    with Site.open(site_path) as site:
-        export_rows(site, tmp_path / "out", kind=None)
+    with Site.open_to_write(site_path) as site:
+        export_rows(site, tmp_path / "out", kind=None, who="test")
     frames = sorted(set(read_rows(tmp_path / "out" / "yard.txt")[:, 0].astype(int)))
     assert frames == [*range(1, 76, 2), *range(76, 136, 2)]
 
@@ -51,8 +51,8 @@ def test_tracks_of_a_single_box_are_left_out(tmp_path: Path) -> None:
         file.write("12,-1,5.0,70.0,28.0,58.0,0.9\n")  # seen once, far from everybody
     (camera,) = ingest(world.videos, tmp_path / "site", detector=world.detector, who="test").cameras
     assert (camera.detections, camera.tracks) == (31, 1)
-    with Site.open(tmp_path / "site") as site:
-        assert export_rows(site, tmp_path / "out", kind=None).boxes == 30
+    with Site.open_to_write(tmp_path / "site") as site:
+        assert export_rows(site, tmp_path / "out", kind=None, who="test").boxes == 30
 
 
 def test_truth_is_looked_for_by_camera(tmp_path: Path) -> None:
