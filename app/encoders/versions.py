@@ -8,6 +8,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from deploy.models import BASE, LARGE, shipped
 from reid.calibration import Calibration
 from reid.camera_shift import without_camera
 from reid.whole_file import sweep, whole_file
+
+if TYPE_CHECKING:  # it brings SciPy, which a search does without
+    from reid.merging import MergeRules
 
 STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
@@ -159,7 +163,7 @@ def _surely_one(
     if not len(seen):
         return identity
     try:
-        labels = merge_tracklets(seen, SURE)[1].labels
+        labels = merge_tracklets(seen, merge_rules(model, SURE))[1].labels
     except MergeError:
         return identity
     at, there = lookup(seen.ids, ids)
@@ -188,9 +192,37 @@ def bring_up_to_date(site: Site, progress: Progress = unheard) -> None:
     site.set_calibration(model.name, calibrate(site, model, afresh=False).to_json())
 
 
-def deploy_model(site: Site, model: ModelRecord, progress: Progress = unheard) -> ModelRecord:
-    """Embeds all tracklets with a version, calibrates it, and only then lets it serve."""
+def merge_rules(model: ModelRecord, rules: MergeRules | None = None) -> MergeRules:
+    """When tracklets are joined by what a version says of their looks. rules: the usual ones by default."""
+    from reid.merging import MergeRules  # it brings SciPy, which a search does without
+
+    usual = rules or MergeRules()
+    return replace(usual, across=model.summary.get("across", usual.across))
+
+
+def with_operating_point(site: Site, model: ModelRecord, served: ModelRecord) -> ModelRecord:
+    """A version with the similarity from which it joins tracklets across cameras, by that of the one that served.
+
+    Both have embedded the site's tracklets.
+    """
+    from app.encoders.seen import seen_tracklets
+    from reid.merging import same_share
+
+    before, after = (seen_tracklets(site, store_of(site, version.name)) for version in (served, model))
+    across = same_share(before, after, merge_rules(served)).across
+    return replace(model, summary={**model.summary, "across": across})
+
+
+def deploy_model(
+    site: Site, model: ModelRecord, progress: Progress = unheard, *, served: ModelRecord | None = None
+) -> ModelRecord:
+    """Embeds all tracklets with a version, calibrates it, and only then lets it serve.
+
+    served: the version that a new one has adapted from, after which it gets its operating point.
+    """
     embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+    if served is not None:
+        model = with_operating_point(site, model, served)
     ready = replace(model, calibration=calibrate(site, model).to_json(), status="deployed", serving=True)
     site.add_model(ready)
     return find(site, model.name)

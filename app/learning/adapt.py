@@ -191,7 +191,7 @@ def _adapted(
     details = {"model": plan.model, "method": plan.method, "deployed": passed or force}
     site.note(AuditEntry(time.time(), who, "adapt", details))
     if passed or force:
-        deploy_model(site, model, progress)
+        deploy_model(site, model, progress, served=now)
     else:
         site.add_model(dataclasses.replace(model, status="refused"))
     wipe(run / "crops")  # of people: not kept twice

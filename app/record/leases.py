@@ -14,12 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from app.errors import Busy
+from app.errors import Busy, StorageError
 
 FOLDER = "leases"
 _PAUSE = 0.02  # s between two tries
@@ -80,16 +80,19 @@ class FileLeases:
 
     def try_to_take(self, name: str) -> Callable[[], None] | None:
         """What gives the file's lock back, or None where somebody has it."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        os.truncate(file, 0)
-        os.pwrite(file, f"process {os.getpid()}".encode(), 0)
-        return lambda: os.close(file)
+        with _told(self._folder):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            file = os.open(self._folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+        with ExitStack() as closing:
+            closing.callback(os.close, file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            with _told(self._folder):
+                os.truncate(file, 0)
+                os.pwrite(file, f"process {os.getpid()}".encode(), 0)
+            return closing.pop_all().close
 
     def holder(self, name: str) -> str:
         """What the holder wrote into the file."""
@@ -97,6 +100,18 @@ class FileLeases:
             return (self._folder / name).read_text(encoding="utf-8") or "just starting"
         except OSError:
             return "of another user"
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Raises StorageError where the disk takes no more."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{folder} can't be written ({error.strerror}): what was finished is kept. Make room or check the disk, "
+            "then run the same command again."
+        ) from error
 
 
 class AdvisoryLeases:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
 from app.encoders.seen import seen_tracklets
-from app.encoders.versions import bring_up_to_date, calibrate, serving, store_of
+from app.encoders.versions import bring_up_to_date, calibrate, merge_rules, serving, store_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
 from app.record.rows import AuditEntry, Correction, Merging
-from reid.merging import MergeError, MergeRules, merge_tracklets
+from reid.merging import MergeError, merge_tracklets
 
 KEPT = 5  # mergings that can be undone
 
@@ -77,7 +77,7 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
             )
         earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        within, across = merge_tracklets(seen, MergeRules(), method=method, previous=earlier)
+        within, across = merge_tracklets(seen, merge_rules(model), method=method, previous=earlier)
     except MergeError as error:
         raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
     transits = [

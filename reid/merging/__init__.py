@@ -9,6 +9,7 @@ rest is left to looks. The same tracklets give the same labels in whatever order
 from reid.merging.context import contextual, probability
 from reid.merging.identities import Identities, identities
 from reid.merging.merge import merge_tracklets
+from reid.merging.operating_point import same_share
 from reid.merging.seen import SURE, MergeError, MergeRules, Seen
 from reid.merging.trajectories import joined, trajectories
 from reid.merging.transit import TransitTime
@@ -25,5 +26,6 @@ __all__ = [
     "joined",
     "merge_tracklets",
     "probability",
+    "same_share",
     "trajectories",
 ]

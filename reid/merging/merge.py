@@ -13,7 +13,6 @@ from reid.merging.seen import MergeRules, Seen
 from reid.merging.trajectories import trajectories
 
 APART = 1e9  # s between the clocks of cameras that have none in common
-ACROSS = 0.55  # similarity of `contextual` rows at which looks are undecided across cameras. Chosen as `within` is
 
 Labels = NDArray[np.int64]
 
@@ -46,4 +45,4 @@ def merge_tracklets(
     around = replace(seen, embedding=contextual(seen.embedding, seen.camera))
     looked_at = seen if method == "utal" else around
     within = trajectories(looked_at, rules, probability(rules.within), method, previous[0])
-    return within, identities(around, within, rules, probability(ACROSS), previous[1])
+    return within, identities(around, within, rules, probability(rules.across), previous[1])

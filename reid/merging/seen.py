@@ -110,6 +110,8 @@ class MergeRules:
     """Posterior probability, 0…1, above which two groups are joined."""
     within: float = 0.86
     """Similarity (of `contextual` rows) at which looks are undecided within a camera. Chosen where people are known."""
+    across: float = 0.55
+    """The same across cameras. Of an encoder that has adapted it is another one: see `same_share`."""
     neighbours: int = 30
     """How many look-alikes of each tracklet are considered. It bounds the memory."""
     passes: int = 3
@@ -118,8 +120,9 @@ class MergeRules:
     def __post_init__(self) -> None:
         if not 0 < self.certainty < 1:
             raise MergeError(f"certainty is a probability between 0 and 1, not {self.certainty}")
-        if not -1 <= self.within <= 1:
-            raise MergeError(f"within is a similarity between -1 and 1, not {self.within}")
+        for name, similarity in (("within", self.within), ("across", self.across)):
+            if not -1 <= similarity <= 1:
+                raise MergeError(f"{name} is a similarity between -1 and 1, not {similarity}")
         if min(self.neighbours, self.passes) < 1:
             raise MergeError("neighbours and passes are at least 1")
 

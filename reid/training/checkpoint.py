@@ -80,7 +80,12 @@ class Checkpoint:
                 )
             written = {name: part.state_dict() for name, part in self.parts.items()}
             with whole_file(self.path) as part, part.open("wb") as file:
-                torch.save({**written, "state": dataclasses.asdict(self.state)}, file)
+                try:
+                    torch.save({**written, "state": dataclasses.asdict(self.state)}, file)
+                except RuntimeError as error:  # torch makes this of a disk that takes no more
+                    if isinstance(error.__context__, OSError):
+                        raise error.__context__ from None
+                    raise
                 file.flush()
                 os.fsync(file.fileno())
         self.saved = time.monotonic()

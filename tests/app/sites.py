@@ -76,12 +76,15 @@ def figure_site(
                     at = np.linspace(0, FRAMES - 1, crops).round().astype(int)
                     pictures[number] = [
                         Crop(
-                            *(
-                                int(piece_of_track.frames[k]),
-                                float(piece_of_track.times[k]),
-                                (left, 20.0, left + 40, 100.0),
-                            ),
-                            *(0.9, 0.0, 0.0, 50.0, 1.0, jpeg(rng, first + person, camera, 2 * person + piece)),
+                            frame=int(piece_of_track.frames[k]),
+                            time=float(piece_of_track.times[k]),
+                            box=(left, 20.0, left + 40, 100.0),
+                            score=0.9,
+                            overlap=0.0,
+                            border=0.0,
+                            sharpness=50.0,
+                            height_ratio=1.0,
+                            jpeg=jpeg(rng, first + person, camera, 2 * person + piece),
                         )
                         for k in at
                     ]

@@ -18,7 +18,7 @@ import app.learning.adapt
 import app.learning.plan
 import deploy.export
 from app.encoders.versions import BASE, digest, in_the_box, use
-from app.errors import Busy
+from app.errors import Busy, SiteError
 from app.record import Site
 from app.record.forget import forget
 from app.record.verify import damage
@@ -30,6 +30,7 @@ from deploy.export import Checked, Exported
 # What works import, some of it late.
 IMPORTED = ["tests.app.works", "tests.app.stops", "reid.training", "torch.utils.tensorboard", "torch._dynamo"]
 BUSY = 3  # exit code: another process holds the lease
+TOLD = 4  # exit code: an error that a person is told in one sentence
 Work = Callable[[Site, dict[str, Any]], None]
 
 
@@ -120,3 +121,5 @@ def run_work(name: str, path: Path, settings: dict[str, Any]) -> None:
             WORKS[name](site, settings)
     except Busy:
         sys.exit(BUSY)
+    except SiteError:
+        sys.exit(TOLD)

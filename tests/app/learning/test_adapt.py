@@ -17,7 +17,7 @@ import torch
 
 import reid.training
 from app.adapt import command
-from app.encoders.versions import find, folder_of, open_model, serving, store_of, use, weights_of
+from app.encoders.versions import find, folder_of, merge_rules, open_model, serving, store_of, use, weights_of
 from app.errors import SiteError
 from app.learning.adapt import PRIOR, AdaptReport, adapt
 from app.learning.plan import SPARE
@@ -28,6 +28,7 @@ from app.record.leases import LEARNING
 from app.record.verify import damage
 from reid.encoder import Encoder, load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
+from reid.merging import SURE, MergeRules
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
 from tests.app.stops import CHEAPLY, STAGES, adapt_until, killed_at
@@ -101,6 +102,9 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
         model = serving(site)
         assert model.name == "v1"
         assert model.summary["gate"]["score"] == report.gate["score"]
+        rules = merge_rules(model, SURE)
+        assert rules.across == model.summary["across"] != SURE.across and rules.certainty == SURE.certainty
+        assert merge_rules(find(site, "base")) == MergeRules()
         ids, halves = store_of(site, "v1").load()
         assert np.array_equal(ids, site.tracklet_table().ids)
         assert not np.allclose(

@@ -7,7 +7,6 @@ import pytest
 
 from reid.camera_shift import without_camera
 from reid.merging import MergeRules, context, contextual, probability
-from reid.merging.merge import ACROSS
 from reid.methods.merged import WITHIN
 from tests.reid.crowds import average_precision, crowd, unit
 
@@ -67,7 +66,7 @@ def test_hardly_anything_is_no_reason_to_join() -> None:
     """Three strangers are all there are: that they are each other's neighbours says nothing."""
     rows = unit(np.random.default_rng(0).standard_normal((3, 32)))
     around = contextual(rows, np.array([0, 1, 2]))
-    likely = probability(ACROSS)(around @ around.T)
+    likely = probability(RULES.across)(around @ around.T)
     assert (likely[~np.eye(3, dtype=bool)] < 0.5).all()
     assert contextual(rows[:0], np.zeros(0, np.int64)).shape[0] == 0
     assert contextual(rows[:1], np.zeros(1, np.int64)).shape[0] == 1
@@ -75,7 +74,7 @@ def test_hardly_anything_is_no_reason_to_join() -> None:
 
 def test_probabilities_rise_and_are_stricter_within_a_camera() -> None:
     similarity = np.linspace(-1, 1, 21)
-    within, across = probability(RULES.within)(similarity), probability(ACROSS)(similarity)
+    within, across = probability(RULES.within)(similarity), probability(RULES.across)(similarity)
     assert (np.diff(within) > 0).all() and (within < across).all()
-    assert probability(ACROSS)(np.array([ACROSS]))[0] == pytest.approx(0.5)
+    assert probability(RULES.across)(np.array([RULES.across]))[0] == pytest.approx(0.5)
     assert RULES.within < WITHIN  # learning joins less than merging

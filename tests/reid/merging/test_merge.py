@@ -11,7 +11,6 @@ import numpy as np
 
 from reid.evaluate import evaluate_clustering
 from reid.merging import Seen, contextual, identities, merge_tracklets, probability, trajectories
-from reid.merging.merge import ACROSS
 from tests.reid.merging.sites import RULES, site, unit
 
 
@@ -21,7 +20,7 @@ def test_both_steps_judge_by_company() -> None:
     around = replace(simulated.seen, embedding=contextual(simulated.seen.embedding, simulated.seen.camera))
     expected = trajectories(around, RULES, probability(RULES.within))
     assert (trajectory == expected).all()
-    assert (people.labels == identities(around, expected, RULES, probability(ACROSS)).labels).all()
+    assert (people.labels == identities(around, expected, RULES, probability(RULES.across)).labels).all()
     scores = evaluate_clustering(simulated.person, people.labels)
     assert scores.precision > 0.9 and scores.recall > 0.7
 

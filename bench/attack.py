@@ -1,0 +1,150 @@
+"""Attacks works on a site, for as long as is asked, and tells each failure with what makes it again.
+
+- strikes: The n-th call by which a work changes the disk fails, finds it full, or is the work's last. n counts up until
+  the work makes no more calls. Then the same command runs again, and all must be there. This needs strace.
+- pairs: Two works run at once, and one of them is killed at a random moment. Then both run again.
+
+Works are those of the tests, which do a bounded part of the same.
+
+    python -m bench.attack strikes pairs --minutes 60 --seed 0
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations_with_replacement, count, product
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from app.terminal import JsonOption, print_json
+from bench.measuring import Machine
+from bench.terminal import print_table, run, say
+from tests.app.records import copy_of
+from tests.app.stage import Stage, both_again, kill_one_of_two, new_stage
+from tests.app.strikes import STRIKES, can_strike, strike_and_go_on
+from tests.app.works import IMPORTED, WORKS
+
+STRUCK = ("ingest a", "merge", "forget", "adapt", "models use")
+Work = Callable[[Path], bool]
+"""What an attack does in a new folder. False: there is no more of its kind."""
+
+
+class TimeIsOver(Exception):
+    """All of a kind that time allowed was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttackReport:
+    """What was tried, and what broke."""
+
+    machine: Machine
+    seed: int
+    minutes: float
+    tried: dict[str, int]  # by kind
+    all_tried: dict[str, bool]  # whether a kind came to its end before its time was over
+    failures: dict[str, str]  # by attack, its first line
+
+
+class Attempts:
+    """Tries attacks of one kind until the time is over, and keeps what breaks."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+        self.tried = 0
+        self.failures: dict[str, str] = {}
+
+    def __call__(self, label: str, work: Work) -> bool:
+        """Tries one. Raises TimeIsOver."""
+        if time.monotonic() > self.end:
+            raise TimeIsOver
+        self.tried += 1
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                return work(Path(folder))
+            except Exception as error:  # noqa: BLE001, whatever breaks is the result
+                self.failures[label] = f"{type(error).__name__}: {error}".splitlines()[0]
+                say(f"{label}: {self.failures[label]}")
+                return True
+
+
+def strikes(stage: Stage, start: Any, seed: int, attempt: Attempts) -> None:
+    """All calls of all works, each struck in each way."""
+    for name, strike in product(STRUCK, STRIKES):
+        for nth in count(1):
+            work = partial(strike_and_go_on, stage, start, name=name, strike=strike, nth=nth)
+            if not attempt(f"{name}, {strike} at {nth}", work):
+                break
+
+
+def pairs(stage: Stage, start: Any, seed: int, attempt: Attempts) -> None:
+    """Random pairs without end."""
+    rng = np.random.default_rng(seed)
+    every = list(combinations_with_replacement(WORKS, 2))
+    while True:
+        names, victim, share = every[rng.integers(len(every))], int(rng.integers(2)), float(rng.uniform(0.02, 0.95))
+        label = f"{names[victim]} killed at {share:.3f} of its time beside {names[1 - victim]}"
+        attempt(label, partial(_pair, stage=stage, start=start, names=names, victim=victim, share=share))
+
+
+def _pair(folder: Path, stage: Stage, start: Any, names: tuple[str, str], victim: int, share: float) -> bool:
+    path = copy_of(stage.path, folder)
+    kill_one_of_two(path, stage, start, names, victim, share)
+    both_again(path, stage, start, names)
+    return True
+
+
+KINDS = {"strikes": strikes, "pairs": pairs}
+
+
+def measure(kinds: list[str], minutes: float, seed: int) -> AttackReport:
+    """Attacks by all kinds, each for the same share of the time."""
+    report = AttackReport(Machine.now(), seed, minutes, {}, {}, {})
+    start = multiprocessing.get_context("forkserver")
+    start.set_forkserver_preload(IMPORTED)
+    with tempfile.TemporaryDirectory() as folder:
+        stage = new_stage(Path(folder), start)
+        for kind in kinds:
+            attempts = Attempts(60 * minutes / len(kinds))
+            try:
+                KINDS[kind](stage, start, seed, attempts)
+                report.all_tried[kind] = True
+            except TimeIsOver:
+                report.all_tried[kind] = False
+            report.tried[kind] = attempts.tried
+            report.failures.update(attempts.failures)
+    return report
+
+
+def command(
+    kinds: Annotated[list[str], typer.Argument(help=f"Of {', '.join(KINDS)}.")],
+    minutes: Annotated[float, typer.Option(help="In all.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Attack works on a site until something breaks or the time is over."""
+    if unknown := set(kinds) - set(KINDS):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(KINDS)}.")
+    if "strikes" in kinds and not can_strike():
+        raise typer.BadParameter("strikes need strace, which is not here or may not attach itself.")
+    report = measure(kinds, minutes, seed)
+    if as_json:
+        print_json(report)
+    else:
+        print_table(
+            ["attacks", "tried", "all of them"],
+            [[kind, str(tried), "yes" if report.all_tried[kind] else "no"] for kind, tried in report.tried.items()],
+        )
+        say(f"{len(report.failures)} failed")
+    raise typer.Exit(1 if report.failures else 0)
+
+
+if __name__ == "__main__":
+    run(command)
