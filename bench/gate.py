@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from app.encoders.embed import spread
-from app.encoders.versions import BASE, learned_from
+from app.encoders.versions import BASE, learned_from, merge_rules
 from app.record import Site
 from app.report.site_accuracy import people_shown
 from app.terminal import JsonOption, errors, print_json
@@ -73,6 +73,8 @@ class LabelledSet:
     gallery: LabelledPart | None = None
     learned: NDArray[np.int64] | None = None
     """Of a site that has adapted: the tracklets that its versions learned from."""
+    rules: dict[str, MergeRules] = field(default_factory=dict)
+    """Of a site: when each of its versions joins tracklets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ def read_site(path: Path, truth: Path, crops: int) -> LabelledSet:
     with Site.open(path) as site:
         table, pairs = site.tracklet_table(), site.cannot_link()
         learned = np.flatnonzero(np.isin(table.ids, learned_from(site)))
+        rules = {model.name: merge_rules(model) for model in site.models()}
         person_of = people_shown(site, truth)
     people = np.array([person_of.get(tracklet, -1) for tracklet in table.ids.tolist()], np.int64)
 
@@ -208,7 +211,7 @@ def read_site(path: Path, truth: Path, crops: int) -> LabelledSet:
                 )
 
     source = TrackletSource(tracklets(), f"{path} {crops}", cannot_link=np.searchsorted(table.ids, pairs))
-    return LabelledSet(train=LabelledPart(source, Labels(people, table.cameras)), learned=learned)
+    return LabelledSet(train=LabelledPart(source, Labels(people, table.cameras)), learned=learned, rules=rules)
 
 
 def embedded(dataset: TrackletDataset, encoder: OpenEncoder) -> NDArray[np.float32]:
@@ -265,6 +268,7 @@ def against_truth(
     dataset: TrackletDataset,
     people: NDArray[np.int64],
     fresh: NDArray[np.bool_],
+    rules: MergeRules,
     test_mAP: float | None = None,
 ) -> TruthFigures:
     """Calibration and open-set search among tracklets, those on nobody left out.
@@ -274,10 +278,11 @@ def against_truth(
         dataset: The T tracklets.
         people: (T,) who they show.
         fresh: (T,) which of them the encoder was not trained on. Those ask, and pairs with one of them are looked at.
+        rules: When tracklets are joined.
         test_mAP: Of the test part.
     """
     rows = normalised(halves.sum(1))
-    identity, sure = (merged(rows, dataset, rules) for rules in (MergeRules(), SURE))
+    identity, sure = (merged(rows, dataset, each) for each in (rules, SURE))
     calibration = Calibration.fit(halves, dataset.tracklet_camera, dataset.cannot_link, identity, fresh, sure=sure)
     shows_person = people > 0
     rows, fresh = rows[shows_person], fresh[shows_person]
@@ -377,6 +382,7 @@ def measure(
             dataset,
             labelled.train.labels.of(dataset).people,
             fresh,
+            labelled.rules.get(path.parent.name, MergeRules()),
             _test_mAP(labelled, encoder, datasets),
         )
         label = str(path) if path.name == "model.safetensors" else path.name

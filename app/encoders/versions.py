@@ -163,7 +163,7 @@ def _surely_one(
     if not len(seen):
         return identity
     try:
-        labels = merge_tracklets(seen, merge_rules(model, SURE))[1].labels
+        labels = merge_tracklets(seen, SURE)[1].labels
     except MergeError:
         return identity
     at, there = lookup(seen.ids, ids)
@@ -192,11 +192,11 @@ def bring_up_to_date(site: Site, progress: Progress = unheard) -> None:
     site.set_calibration(model.name, calibrate(site, model, afresh=False).to_json())
 
 
-def merge_rules(model: ModelRecord, rules: MergeRules | None = None) -> MergeRules:
-    """When tracklets are joined by what a version says of their looks. rules: the usual ones by default."""
+def merge_rules(model: ModelRecord) -> MergeRules:
+    """When tracklets are joined by what a version says of their looks."""
     from reid.merging import MergeRules  # it brings SciPy, which a search does without
 
-    usual = rules or MergeRules()
+    usual = MergeRules()
     return replace(usual, across=model.summary.get("across", usual.across))
 
 

@@ -28,7 +28,7 @@ from app.record.leases import LEARNING
 from app.record.verify import damage
 from reid.encoder import Encoder, load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
-from reid.merging import SURE, MergeRules
+from reid.merging import MergeRules
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
 from tests.app.stops import CHEAPLY, STAGES, adapt_until, killed_at
@@ -102,8 +102,7 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
         model = serving(site)
         assert model.name == "v1"
         assert model.summary["gate"]["score"] == report.gate["score"]
-        rules = merge_rules(model, SURE)
-        assert rules.across == model.summary["across"] != SURE.across and rules.certainty == SURE.certainty
+        assert merge_rules(model) == MergeRules(across=model.summary["across"]) != MergeRules()
         assert merge_rules(find(site, "base")) == MergeRules()
         ids, halves = store_of(site, "v1").load()
         assert np.array_equal(ids, site.tracklet_table().ids)
