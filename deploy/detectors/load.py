@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from pathlib import Path
 
 from deploy.detectors import Detector, DetectorError
@@ -12,6 +13,7 @@ from deploy.models import shipped
 log = logging.getLogger("sightline")
 
 SHIPPED = shipped("person.onnx")
+LONGEST_NAME = 255  # bytes, of a file on most file systems
 HOW_TO_NAME_ONE = "give one with --detector PATH.onnx, or --detector yolo11n.pt --download"
 
 
@@ -72,6 +74,8 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
     Raises:
         DetectorError: None does, or the backend can't have that detector.
     """
+    if "\0" in name or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
+        raise DetectorError(f"{name[:80]!a}… names no detector, as no file can be called so; {HOW_TO_NAME_ONE}.")
     if name.startswith("mot:"):
         from deploy.detectors.mot import MotDetector
 
