@@ -65,7 +65,8 @@ class OnnxEncoder:
             takes = ", ".join(f"{tensor.type} {tensor.shape}" for tensor in inputs)
             gives = ", ".join(str(tensor.shape) for tensor in outputs)
             raise OnnxError(
-                f"{path} takes {takes} and gives {gives}: an encoder takes float N×3×H×W, or uint8 N×H×W×3, and gives N×D"
+                f"{path} takes {takes} and gives {gives}: an encoder takes float N×3×H×W, or uint8 N×H×W×3, "
+                "and gives N×D"
             )
         sides = shape[1:3] if self._ours else shape[2:4]
         self._size = tuple(side if isinstance(side, int) else usual for side, usual in zip(sides, FOREIGN_SIZE))
