@@ -39,6 +39,12 @@ MOST_MEMORY = 2 * 2**30  # bytes of a worker, without what it shares with others
 SLOTS = 2  # pictures on their way: one is written while the other is copied
 _LOOK = 0.5  # seconds between looks at a worker
 _PR_SET_PDEATHSIG = 1
+# A fork keeps one thread only. And glibc would give a picture's memory back and fetch it again, page by page.
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+}
 _SERVER = "import sys, app.footage; from app.footage.apart import _serve; _serve(int(sys.argv[1]))"
 
 Work = Callable[..., Any]  # of a module's top level. A generator's items are answers of their own
@@ -134,8 +140,8 @@ class Worker:
         quiet, read_first = time.monotonic(), None
         read_last: int | None = None
         while True:
-            answered = self._connection.poll(0 if time.monotonic() - self._looked < _LOOK else _LOOK)
-            if not answered or time.monotonic() - self._looked >= _LOOK:
+            answered = self._connection.poll(_LOOK)
+            if time.monotonic() - self._looked >= _LOOK:
                 self._looked = time.monotonic()
                 if own_memory(self._process) > MOST_MEMORY:
                     raise FootageError(
@@ -199,7 +205,7 @@ def _server() -> socket.socket:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,  # it carries results of ours
-                    env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},  # a fork keeps one thread
+                    env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": paths},
                 )
             if _control is None:
                 atexit.register(_end_server)
