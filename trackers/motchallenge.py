@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 import warnings
 from dataclasses import dataclass
 from fractions import Fraction
