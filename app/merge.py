@@ -37,6 +37,8 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Join tracklets into trajectories within a camera and identities across cameras. Nothing is destroyed."""
+    if not all(0 <= tracklet < 2**63 for pair in (join, split) for tracklet in pair or ()):
+        raise typer.BadParameter("a tracklet's id has at most 63 bits.", param_hint="--join, --split")
     said = [Correction(kind, *pair) for kind, pair in (("join", join), ("split", split)) if pair is not None]
     with Site.open_to_write(site) as opened, Bars(errors) as progress:
         if take_back:

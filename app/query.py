@@ -18,6 +18,8 @@ from app.search.still import Still, read_still
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
 from reid.progress import Bars
 
+ID_DIGITS = 18  # of a tracklet. The record's numbers have 63 bits
+
 
 def command(
     still: Annotated[str, typer.Argument(help="A picture: a whole scene or a crop; or the id of a tracklet.")],
@@ -56,7 +58,7 @@ def command(
         rerank,
         expand,
     )
-    asked_for: Still | int = int(still) if still.isdecimal() and not Path(still).exists() else read_still(Path(still))
+    asked_for = _asked_for(still)
     where = _box(box)
     with Site.open_to_write(site) as opened:
         try:
@@ -90,6 +92,13 @@ def command(
     else:
         for number, answer in enumerate(answered.people, 1):
             _print(answer, number if len(answered.people) > 1 else None)
+
+
+def _asked_for(text: str) -> Still | int:
+    """The still of that name, or the id of a tracklet where there is no such file."""
+    if text.isdecimal() and len(text) <= ID_DIGITS and not Path(text).exists():
+        return int(text)
+    return read_still(Path(text))
 
 
 def _box(text: str | None) -> Box | None:

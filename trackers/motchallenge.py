@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import os
 import warnings
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,10 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trackers.bounded import bounded_number
+
 FRAME, ID, LEFT, TOP, WIDTH, HEIGHT, CONFIDENCE, CLASS, VISIBILITY = range(9)
 CONSIDERED = CONFIDENCE  # in truth files: 0 marks a row to ignore
 BOX = slice(LEFT, HEIGHT + 1)
 FEWEST_COLUMNS = CONFIDENCE + 1  # of results and detections, truth has more
+FARTHEST = 1e9  # px, and frames, and ids. Beyond it float32 boxes overflow
+FRAME_RATES = (Fraction(1, 86_400), Fraction(1_000_000))  # frames/s. One a day is the slowest
+LONGEST_SEQUENCE = 10**9  # frames
+INI_BYTES = 65_536  # of a seqinfo.ini
+LONGEST_NAME = 255  # bytes, of a folder on most file systems
 
 Rows = NDArray[np.float64]
 
@@ -49,11 +57,12 @@ def read_rows(path: Path) -> Rows:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # NumPy warns of an empty file, but no boxes is a fair answer
-            rows = np.loadtxt(path, delimiter=",", dtype=np.float64, ndmin=2, encoding="utf-8")
+            with path.open(encoding="utf-8") as file:  # given a path, NumPy would unpack .gz
+                rows = np.loadtxt(file, delimiter=",", dtype=np.float64, ndmin=2)
     except UnicodeDecodeError as error:
         raise MotFormatError(f"{path} is not text; a MOTChallenge file has one comma-separated box a line.") from error
     except ValueError as error:
-        raise MotFormatError(f"{path} is not a MOTChallenge file ({error}).") from error
+        raise MotFormatError(f"{path} is not a MOTChallenge file ({error!s:.200}).") from error
     if rows.size == 0:
         return np.zeros((0, VISIBILITY + 1))
     if rows.shape[1] < FEWEST_COLUMNS:
@@ -61,9 +70,10 @@ def read_rows(path: Path) -> Rows:
             f"{path} has {rows.shape[1]} columns where MOTChallenge has at least {FEWEST_COLUMNS} "
             "(frame, id, left, top, width, height, score)."
         )
-    if not np.isfinite(rows[:, : HEIGHT + 1]).all():
-        bad = int(np.flatnonzero(~np.isfinite(rows[:, : HEIGHT + 1]).all(axis=1))[0])
-        raise MotFormatError(f"{path}, row {bad + 1}: a frame, id or box is not a finite number.")
+    sound = (np.abs(rows[:, : HEIGHT + 1]) <= FARTHEST).all(axis=1)  # a NaN is not
+    if not sound.all():
+        bad = int(np.flatnonzero(~sound)[0])
+        raise MotFormatError(f"{path}, row {bad + 1}: a frame, id or box is not a finite number up to {FARTHEST:g}.")
     return rows[np.argsort(rows[:, FRAME], kind="stable")]
 
 
@@ -83,19 +93,25 @@ def read_sequence_info(path: Path) -> SequenceInfo:
     """
     ini = configparser.ConfigParser(interpolation=None)
     try:
-        ini.read_string(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            text = file.read(INI_BYTES + 1)
+        if len(text) > INI_BYTES:
+            raise ValueError(f"more than {INI_BYTES} bytes")
+        ini.read_string(text.decode("utf-8-sig"))
         section = ini["Sequence"]
-        rate = Fraction(section["frameRate"])
-        length = int(section.get("seqLength", "0"))
-        images = path.parent / section.get("imDir", "img1")
-    except (OSError, configparser.Error, KeyError, ValueError, ZeroDivisionError) as error:
+        rate = bounded_number(section["frameRate"], *FRAME_RATES)
+        length = int(bounded_number(section.get("seqLength", "0"), 0, LONGEST_SEQUENCE))
+        name = section.get("imDir", "img1")
+        if len(os.fsencode(name)) > LONGEST_NAME:
+            raise ValueError(f"imDir has more than {LONGEST_NAME} bytes")
+        images = path.parent / name
+        inside = images.resolve().is_relative_to(path.parent.resolve())
+    except (OSError, configparser.Error, KeyError, ValueError) as error:
         raise MotFormatError(
-            f"{path} is not a seqinfo.ini ({error}): it needs [Sequence] with frameRate= and imDir="
+            f"{path} is not a seqinfo.ini ({error!s:.200}): it needs [Sequence] with frameRate= and imDir="
         ) from error
-    if rate <= 0:
-        raise MotFormatError(f"{path} says frameRate={rate}: it must be above 0")
-    if not images.resolve().is_relative_to(path.parent.resolve()):
-        raise MotFormatError(f"{path} says imDir={section.get('imDir')}: it must be a folder inside {path.parent}")
+    if not inside:
+        raise MotFormatError(f"{path} says imDir={name}: it must be a folder inside {path.parent}")
     return SequenceInfo(rate, images, length)
 
 

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
+from app.errors import SiteError
 from app.record import Site
 from app.record.embeddings import Embeddings, pool
 from app.record.leases import ERASING
-from deploy.encoder import OpenEncoder
+from deploy.encoder import OnnxError, OpenEncoder
 from reid.pictures import decode_crops
 
 log = logging.getLogger("sightline")
@@ -40,11 +41,12 @@ def embed(
     """Ids and JPEG crops in the order of time → ids and halves `(2, D)`.
 
     Halves are the means of the earlier and later crops. A tracklet none of whose crops can be decoded is left out.
+    Raises SiteError where the encoder fails or answers what is no number.
     """
     held: list[tuple[int, NDArray[np.uint8]]] = []
 
     def flush() -> Iterator[tuple[int, NDArray[np.float32]]]:
-        rows = encoder.embed(np.concatenate([crops for _, crops in held]), batch=BATCH)
+        rows = embed_crops(np.concatenate([crops for _, crops in held]), encoder)
         tracklet_of_crop = np.repeat(np.arange(len(held)), [len(crops) for _, crops in held])
         yield from zip([number for number, _ in held], pool(rows, tracklet_of_crop), strict=True)
         held.clear()
@@ -59,6 +61,20 @@ def embed(
             yield from flush()
     if held:
         yield from flush()
+
+
+def embed_crops(crops: NDArray[np.uint8], encoder: OpenEncoder) -> NDArray[np.float32]:
+    """Crops `(N, height, width, 3)` RGB → `(N, D)` finite rows. Raises SiteError where there are none such."""
+    try:
+        rows = encoder.embed(crops, batch=BATCH)
+    except OnnxError as error:
+        raise SiteError(f"{error}: let another version serve, `python -m app.models use NAME`.") from error
+    if not np.isfinite(rows).all():
+        raise SiteError(
+            "The serving model makes embeddings that are no numbers: let another version serve, "
+            "`python -m app.models use NAME`."
+        )
+    return rows
 
 
 def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes]]]:

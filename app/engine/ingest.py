@@ -17,7 +17,9 @@ from app.encoders.versions import bring_up_to_date, open_model, store_of, with_b
 from app.engine.pipeline import Decoded, detections
 from app.engine.tracking import FootageTracker, resume_of
 from app.errors import Busy, FootageError
-from app.footage import Camera, Footage, discover, open_footage, site_config
+from app.footage import Camera, Footage, discover, site_config
+from app.footage.apart import Worker, prepare
+from app.footage.decode import DecodedFrame, decode_apart
 from app.record import Site
 from app.record.leases import of_camera
 from app.record.rows import Chunk, FootageRecord, segment_id
@@ -103,8 +105,9 @@ def ingest(
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
-    cameras = discover(videos, settings_file, start)
+    prepare()  # it starts while the detector is loaded
     finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
+    cameras = discover(videos, settings_file, start)
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
     with Site.create(site_path) as site, ExitStack() as leases:
         free = _leased(site, _named_in_unicode(cameras, reports), leases, reports)
@@ -287,24 +290,20 @@ def _follow(
 
 def _decode(site: Site, jobs: list[_Job], thinning: Thinning, frame_counter: _FrameCounter) -> Iterator[Decoded]:
     """The frames of one camera, footage by footage, each ending with an item without a frame."""
-    for job in jobs:
-        record = job.record
-        before = tuple(record.problems) if record.status == "running" else ()
-        try:
-            with open_footage(
-                job.footage,
-                every=thinning.every,
-                fps=thinning.fps,
-                begin=thinning.begin,
-                end=thinning.end,
-                resume=resume_of(site.intake.checkpoint(record.id)),
-            ) as decoder:
-                frame_counter.expect(job.camera.name, decoder.frames_expected)
-                for number, frame in enumerate(decoder, record.frames + 1):
-                    if number % CHUNK == 0:
-                        yield Decoded(record.id, frame, decoder.resume_point(), (*before, *decoder.problems))
+    with Worker() as worker:
+        for job in jobs:
+            record = job.record
+            before = tuple(record.problems) if record.status == "running" else ()
+            resume = resume_of(site.intake.checkpoint(record.id))
+            try:
+                for item in decode_apart(
+                    worker, job.footage, record.frames + 1, CHUNK, resume=resume, **dataclasses.asdict(thinning)
+                ):
+                    if not isinstance(item, DecodedFrame):
+                        frame_counter.expect(job.camera.name, item)
+                    elif item.frame is None or item.resume is not None:
+                        yield Decoded(record.id, item.frame, item.resume, (*before, *item.problems))
                     else:
-                        yield Decoded(record.id, frame)
-                yield Decoded(record.id, None, problems=(*before, *decoder.problems))
-        except FootageError as error:
-            yield Decoded(record.id, None, problems=(str(error),), failed=True)
+                        yield Decoded(record.id, item.frame)
+            except FootageError as error:
+                yield Decoded(record.id, None, problems=(str(error),), failed=True)

@@ -1,8 +1,8 @@
 """Decoding, detecting and following overlap.
 
-One thread decodes each camera, and one detects over all cameras in batches. The calling thread follows people and
-writes the record. Queues between them are short, so memory does not grow with the length of the footage. Each camera's
-frames stay in order, so the result does not depend on who was faster.
+A thread a camera takes frames from the process that decodes it, and one detects over all cameras in batches. The
+calling thread follows people and writes the record. Queues between them are short, so memory does not grow with the
+length of the footage. Each camera's frames stay in order, so the result does not depend on who was faster.
 """
 
 from __future__ import annotations

@@ -13,13 +13,16 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from app.errors import FootageError
+from app.footage.picture import MOST_PIXELS
+from trackers.bounded import bounded_number
+from trackers.motchallenge import FRAME_RATES
 
 # Demuxers of real containers. What is missing here matters: ffconcat, HLS, DASH, SDP, image2 and lavfi files can name
 # other files and hosts. And libav goes by content, so any of them may come along as "evening.mp4".
 CONTAINERS = (
     "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,ogg,ivf,obu,av1,mjpeg,dhav,mxf,nut,dv"
 )
-MAX_PIXELS = 2**27  # 16384 x 8192. A header may announce anything, and the buffers follow the header
+LONGEST = 10 * 366 * 86_400  # seconds. Footage that announces more is not believed
 CONTINUED_CLOCK = 60  # seconds. A later first stamp is the clock of a longer recording, not a late first picture
 AV_TIME_BASE = 1_000_000  # of container.start_time and container.duration
 AVFMT_TS_DISCONT = 0x0200  # flag of formats whose clock starts anywhere (MPEG transport and programme streams)
@@ -61,12 +64,13 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     if context is None:
         container.close()
         raise FootageError(f"{path} has video of a kind that can't be decoded here: convert it to H.264")
-    if context.width * context.height > MAX_PIXELS:
+    if context.width * context.height > MOST_PIXELS:
         container.close()
         raise FootageError(
-            f"{path} announces pictures of {context.width} x {context.height} pixels: at most {MAX_PIXELS} are read"
+            f"{path} announces pictures of {context.width} x {context.height} pixels: at most {MOST_PIXELS} are read"
         )
     context.thread_count = 1
+    context.options = {"max_pixels": str(MOST_PIXELS)}  # of what comes later in the stream
     return container, stream
 
 
@@ -93,8 +97,9 @@ def _begins_like_mp4(path: Path) -> bool:
 
 
 def frame_rate(stream: VideoStream) -> Fraction:
-    """Frames a second, on average, as announced. 25 when nothing is."""
-    return Fraction(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
+    """Frames a second, on average, as announced. 25 when nothing is, or nothing that can be meant."""
+    rate = Fraction(stream.average_rate or stream.guessed_rate or stream.base_rate or 25)
+    return rate if FRAME_RATES[0] <= rate <= FRAME_RATES[1] else Fraction(25)
 
 
 def clock_origin(container: InputContainer) -> Fraction:
@@ -125,7 +130,8 @@ def announced_end(container: InputContainer, stream: VideoStream) -> tuple[Fract
     if kind.startswith("matroska") and tag:
         try:
             hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds), slack
+            whole = bounded_number(hours, 0, LONGEST // 3600) * 3600 + bounded_number(minutes, 0, 60) * 60
+            return whole + bounded_number(seconds, 0, 60), slack
         except ValueError:
             pass
     if kind.startswith(("matroska", "flv")) and container.duration:  # of the longest stream, which may be the sound
@@ -134,8 +140,10 @@ def announced_end(container: InputContainer, stream: VideoStream) -> tuple[Fract
 
 
 def length_of(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds from the start of the footage to its end, as announced or estimated. None when unknown."""
+    """Seconds from the start of the footage to its end, as announced or estimated. None when unknown or absurd."""
     announced = announced_end(container, stream)
     if announced is not None:
-        return float(announced[0] - clock_origin(container))
-    return container.duration / AV_TIME_BASE if container.duration else None
+        seconds = announced[0] - clock_origin(container)
+    else:
+        seconds = Fraction(container.duration or 0, AV_TIME_BASE)
+    return float(seconds) if 0 < seconds <= LONGEST else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from app.footage.apart import WithPicture, Worker
 from app.footage.discover import Footage
 from app.footage.image_sequence import ImageSequence
 from app.footage.picture import Picture, Resume, checksum
@@ -16,7 +18,7 @@ from deploy.detectors import Frame
 
 ROUNDING = Fraction(1, 1000)  # s. Containers round stamps to it, and 0.1333 s must still meet the tick at 2/15 s
 
-__all__ = ["Decoder", "Resume", "open_footage"]
+__all__ = ["DecodedFrame", "Decoder", "Resume", "decode_apart", "open_footage"]
 
 
 def open_footage(
@@ -52,6 +54,52 @@ def open_footage(
     return Decoder(
         footage, every, None if fps is None else Fraction(fps).limit_denominator(1_000_000), begin, end, resume
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """A frame from another process, or the end of the footage (frame None)."""
+
+    frame: Frame | None
+    resume: Resume | None = None  # set at the end of a chunk
+    problems: tuple[str, ...] = ()  # of the footage so far, set at the end of a chunk and of the footage
+
+
+def decode_apart(
+    worker: Worker, footage: Footage, number: int, chunk: int, **thinning: Any
+) -> Generator[int | DecodedFrame | None, None, None]:
+    """First how many frames to expect, then the frames, then one item without a frame: decoded by `worker`.
+
+    Args:
+        worker: The process that decodes.
+        footage: What to decode.
+        number: Of the first frame that comes, from 1.
+        chunk: Each frame whose number it divides has a place to go on from.
+        thinning: As for `open_footage`.
+
+    Raises:
+        FootageError: As `open_footage` and `Worker.call` do.
+    """
+    answers = worker.stream(footage.path, footage.size, _decoded, footage, number, chunk, thinning)
+    yield next(answers)
+    for answer in answers:
+        if isinstance(answer, DecodedFrame):
+            yield answer
+        else:
+            pixels, (index, time, resume, problems) = answer
+            yield DecodedFrame(Frame(footage.camera, index, time, pixels), resume, problems)
+
+
+def _decoded(footage: Footage, number: int, chunk: int, thinning: dict[str, Any]) -> Iterator[Any]:
+    """What the worker does."""
+    with open_footage(footage, **thinning) as decoder:
+        yield decoder.frames_expected
+        for count, frame in enumerate(decoder, number):
+            due = count % chunk == 0
+            resume = decoder.resume_point() if due else None
+            problems = tuple(decoder.problems) if due else ()
+            yield WithPicture(frame.image, (frame.index, frame.time, resume, problems))
+        yield DecodedFrame(None, problems=tuple(decoder.problems))
 
 
 class Decoder(Iterator[Frame]):

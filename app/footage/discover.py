@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from app.errors import FootageError
+from app.footage.apart import Worker
 from app.footage.container import length_of, open_container
 from app.footage.fingerprint import fingerprint, fingerprint_images
 from app.footage.image_sequence import IMAGE_SUFFIXES, ImageSequence, image_folder, is_sequence, numbered_images
@@ -95,7 +96,13 @@ def discover(path: Path, config: SiteConfig | None = None, start: float | None =
         raise FootageError(f"{path} does not exist: give a video file or a folder of them")
     if config is None:
         config = site_config(path)
-    paths_by_camera = list(_cameras(path))
+    with Worker() as worker:
+        return _discovered(path, config, start, worker)
+
+
+def _discovered(path: Path, config: SiteConfig, start: float | None, worker: Worker) -> list[Camera]:
+    """What `discover` finds. The worker opens the files."""
+    paths_by_camera = list(_cameras(path, worker))
     if not paths_by_camera:
         raise FootageError(_nothing(path))
     for name in config.cameras.keys() - {name for name, _, _ in paths_by_camera}:
@@ -108,7 +115,7 @@ def discover(path: Path, config: SiteConfig | None = None, start: float | None =
         cameras.append(
             Camera(
                 name=name,
-                footage=_footage(name, root, paths, settings, start),
+                footage=_footage(name, root, paths, settings, start, worker),
                 mask=settings.mask,
                 min_height=settings.min_person_height,
                 time_zone=settings.time_zone,
@@ -126,7 +133,7 @@ def discover(path: Path, config: SiteConfig | None = None, start: float | None =
     return sorted(cameras, key=lambda camera: _natural(camera.name))
 
 
-def _cameras(path: Path) -> Iterator[tuple[str, Path, list[Path]]]:
+def _cameras(path: Path, worker: Worker) -> Iterator[tuple[str, Path, list[Path]]]:
     """Name, the folder that footage names are relative to, and the footage of each camera."""
     if path.is_file():
         if path.suffix.lower() in OTHER_SUFFIXES:
@@ -140,14 +147,14 @@ def _cameras(path: Path) -> Iterator[tuple[str, Path, list[Path]]]:
     else:
         for entry in _entries(path):
             if entry.is_dir():
-                paths = [entry] if is_sequence(entry) else _segments(entry)
+                paths = [entry] if is_sequence(entry) else _segments(entry, worker)
                 if paths:
                     yield entry.name, path if paths == [entry] else entry, paths
-            elif _is_footage(entry):
+            elif _is_footage(entry, worker):
                 yield entry.stem, path, [entry]
 
 
-def _segments(folder: Path) -> list[Path]:
+def _segments(folder: Path, worker: Worker) -> list[Path]:
     """Footage at any depth below `folder`. Links to folders are not followed, for they may go round in circles."""
     paths: list[Path] = []
     for entry in _entries(folder):
@@ -155,8 +162,8 @@ def _segments(folder: Path) -> list[Path]:
             if is_sequence(entry):
                 paths.append(entry)
             elif not entry.is_symlink():
-                paths.extend(_segments(entry))
-        elif _is_footage(entry):
+                paths.extend(_segments(entry, worker))
+        elif _is_footage(entry, worker):
             paths.append(entry)
     return paths
 
@@ -171,18 +178,17 @@ def _entries(folder: Path) -> list[Path]:
     )
 
 
-def _is_footage(path: Path) -> bool:
+def _is_footage(path: Path, worker: Worker) -> bool:
     suffix = path.suffix.lower()
     if not path.is_file() or suffix in OTHER_SUFFIXES:
         return False
     if suffix in VIDEO_SUFFIXES:
         return True
     try:
-        container, _ = open_container(path)
+        worker.call(path, _size(path), _creation_and_length, path)
     except FootageError:
         logger.info("passed over %s: it does not look like a video and can't be opened as one", path)
         return False
-    container.close()
     return True
 
 
@@ -195,7 +201,7 @@ def _nothing(path: Path) -> str:
 
 
 def _footage(
-    camera: str, root: Path, paths: Sequence[Path], settings: CameraConfig, start: float | None
+    camera: str, root: Path, paths: Sequence[Path], settings: CameraConfig, start: float | None, worker: Worker
 ) -> tuple[Footage, ...]:
     """The camera's footage in the order of time, then of name."""
     zone = zone_of(settings.time_zone)
@@ -209,10 +215,10 @@ def _footage(
         began: float | None = None
         source: StartSource = "given"
         if fixed is None:
-            began, source = _stated_start(path, PurePath(name), zone)
+            began, source = _stated_start(path, PurePath(name), zone, worker)
         if began is None and clock is not None:
             began, source = clock, "given"
-            clock += _length(path)
+            clock += _length(path, worker)
         size, mark, modified = _identity(path)
         if began is None:
             began, source = modified, "file time"
@@ -220,28 +226,39 @@ def _footage(
     return tuple(sorted(footage, key=lambda item: (item.start, _natural(item.name))))
 
 
-def _stated_start(path: Path, name: PurePath, zone: tzinfo) -> tuple[float | None, StartSource]:
+def _stated_start(path: Path, name: PurePath, zone: tzinfo, worker: Worker) -> tuple[float | None, StartSource]:
     began = from_name(name, zone)
     if began is not None or path.is_dir():
         return began, "name"
     try:
-        container, stream = open_container(path)
+        return worker.call(path, _size(path), _creation_and_length, path)[0], "container"
     except FootageError:  # the decoder will say so, and that is recorded
         return None, "container"
-    with container:
-        return from_metadata(container.metadata, stream.metadata), "container"
 
 
-def _length(path: Path) -> float:
+def _length(path: Path, worker: Worker) -> float:
     """Seconds, 0 when unknown, so that whatever follows is at least not before it."""
     try:
-        if path.is_dir():
-            return ImageSequence(path).length
-        container, stream = open_container(path)
+        length: float | None = worker.call(path, _size(path), _creation_and_length, path)[1]
     except FootageError:
         return 0.0
+    return length or 0.0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _creation_and_length(path: Path) -> tuple[float | None, float | None]:
+    """UTC seconds at which footage was made, and its seconds, each None when unknown. Raises FootageError."""
+    if path.is_dir():
+        return None, ImageSequence(path).length
+    container, stream = open_container(path)
     with container:
-        return length_of(container, stream) or 0.0
+        return from_metadata(container.metadata, stream.metadata), length_of(container, stream)
 
 
 def _identity(path: Path) -> tuple[int, str, float]:

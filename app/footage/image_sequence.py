@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 from app.errors import FootageError
-from app.footage.picture import Image, Picture, Resume, checksum
+from app.footage.picture import MOST_PIXELS, Image, Picture, Resume, checksum
 from trackers.motchallenge import MotFormatError, SequenceInfo, read_sequence_info
 
 SEQINFO = "seqinfo.ini"
+PICTURE_BYTES = 200_000_000  # a file of more is none
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
 
 
@@ -79,9 +80,9 @@ class ImageSequence:
             if start is None or index >= start.index:
                 yield Picture(index, index, index / self.rate, partial(self._image, path))
         last = max(self.images)
-        if len(self.images) <= last:
-            gaps = sorted(set(range(last)) - self.images.keys())
-            self.problems.append(f"{len(gaps)} pictures are missing, the first is number {gaps[0] + 1}")
+        if missing := last + 1 - len(self.images):
+            first = next(place for place, index in enumerate(self.images) if index != place)
+            self.problems.append(f"{missing} pictures are missing, the first is number {first + 1}")
         if last + 1 < self._announced:
             self.problems.append(f"ended at picture {last + 1} of {self._announced}: the sequence is not whole")
 
@@ -100,14 +101,17 @@ class ImageSequence:
 def numbered_images(folder: Path) -> dict[int, Path]:
     """Pictures by 0-based index, ascending.
 
-    The index is the number that ends the name, which counts from 1, or from 0 if 0 is there.
+    The index is the number that ends the name, which counts from 1, or from 0 if 0 is there. Raises FootageError when
+    the folder can't be listed.
     """
     numbered: dict[int, Path] = {}
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
+    try:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             digits = re.search(r"(\d{1,12})$", path.stem)
             if digits and path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file():
                 numbered.setdefault(int(digits[1]), path)
+    except OSError as error:
+        raise FootageError(f"{folder} can't be listed ({error.strerror}): check its name and permissions") from error
     first = 0 if 0 in numbered else 1
     return {number - first: numbered[number] for number in sorted(numbered)}
 
@@ -125,13 +129,17 @@ def _info(folder: Path) -> SequenceInfo:
 
 
 def _read(path: Path) -> Image | None:
-    """RGB, upright by its EXIF tag. None when the file is not a whole picture."""
+    """RGB, upright by its EXIF tag. None when the file is not a whole picture, or announces too large a one."""
+    from app.footage.picture_header import fits  # Pillow takes a while to import, and video does without
+
     try:
+        if path.stat().st_size > PICTURE_BYTES:
+            return None
         data = path.read_bytes()
     except OSError:
         return None
     # Half a JPEG decodes to a picture that is grey below. The decoder only writes a warning.
-    if not data or (path.suffix.lower() in {".jpg", ".jpeg"} and b"\xff\xd9" not in data[-4096:]):
+    if not fits(data, MOST_PIXELS) or (path.suffix.lower() in {".jpg", ".jpeg"} and b"\xff\xd9" not in data[-4096:]):
         return None
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)

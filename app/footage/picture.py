@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 
+MOST_PIXELS = 2**26  # 8192 x 8192. A header may announce anything, and the buffers follow the header
+
 
 @dataclass(frozen=True, slots=True)
 class Resume:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,9 @@ from app.errors import SiteConfigError
 Polygon = tuple[tuple[float, float], ...]  # x, y: pixels, or fractions of width and height when none is above 1
 
 SITE_TOML = "site.toml"
+MOST_BYTES = 2**20  # of a site.toml
+MOST_PIXELS = 10**6  # of a coordinate or a height
+YEARS = (1970, 2200)  # between which footage starts
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,14 @@ def read_site_toml(path: Path) -> SiteConfig:
     """
     try:
         with path.open("rb") as file:
-            document = tomllib.load(file)
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise SiteConfigError(f"{path} has more than {MOST_BYTES // 2**20} MB: give a site.toml")
+        document = tomllib.loads(text.decode())
     except OSError as error:
         raise SiteConfigError(f"{path} can't be read ({error.strerror}): check the path and its permissions") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SiteConfigError(f"{path} is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits, and of a thousand brackets
+        raise SiteConfigError(f"{path} is not TOML: {error!s:.200}") from error
     _refuse_unknown(path, "the file", document, {"site", "cameras"})
     site = _table(path, "site", document.get("site", {}))
     _refuse_unknown(path, "[site]", site, {"detector", "time_zone"})
@@ -81,7 +86,9 @@ def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
     _refuse_unknown(path, f"[{where}]", table, {"name", "time_zone", "start", "mask", "min_person_height"})
     height = table.get("min_person_height")
     if height is not None and (not _is_number(height) or height < 0):
-        raise SiteConfigError(f"{path}: {where}.min_person_height = {height!r} must be a number of pixels, 0 or more")
+        raise SiteConfigError(
+            f"{path}: {where}.min_person_height = {_shown(height)} must be a number of pixels, 0 or more"
+        )
     return CameraConfig(
         name=_text(path, f"{where}.name", table.get("name")),
         time_zone=_zone_name(path, f"{where}.time_zone", table.get("time_zone")),
@@ -94,7 +101,9 @@ def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
 def _refuse_unknown(path: Path, where: str, table: dict[str, Any], keys: set[str]) -> None:
     for key in table:
         if key not in keys:
-            raise SiteConfigError(f"{path}: unknown key {key!r} in {where}; possible are {', '.join(sorted(keys))}")
+            raise SiteConfigError(
+                f"{path}: unknown key {_shown(key)} in {where}; possible are {', '.join(sorted(keys))}"
+            )
 
 
 def _table(path: Path, where: str, value: object) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def _table(path: Path, where: str, value: object) -> dict[str, Any]:
 def _text(path: Path, where: str, value: object) -> str | None:
     if value is not None and (not isinstance(value, str) or not value.strip()):
         raise SiteConfigError(
-            f'{path}: {where} = {value!r} must be text in quotes, like {where.split(".")[-1]} = "..."'
+            f'{path}: {where} = {_shown(value)} must be text in quotes, like {where.split(".")[-1]} = "..."'
         )
     return value
 
@@ -124,14 +133,15 @@ def _zone_name(path: Path, where: str, value: object) -> str | None:
 
 
 def _moment(path: Path, where: str, value: object) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
+    if value is None:
+        return None
     try:
-        if isinstance(value, str):
-            return datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
-        pass
-    raise SiteConfigError(f'{path}: {where} = {value!r} must be a date and time, like "2026-11-20T08:00:00"')
+        moment = None
+    if isinstance(moment, datetime) and YEARS[0] < moment.year < YEARS[1]:
+        return moment
+    raise SiteConfigError(f'{path}: {where} = {_shown(value)} must be a date and time, like "2026-11-20T08:00:00"')
 
 
 def _mask(path: Path, where: str, value: object) -> tuple[Polygon, ...]:
@@ -157,5 +167,14 @@ def _mask(path: Path, where: str, value: object) -> tuple[Polygon, ...]:
     return tuple(polygons)
 
 
+def _shown(value: object) -> str:
+    """A value in a sentence, as Python writes it and cut short."""
+    try:
+        return f"{value!r:.100}"
+    except (ValueError, RecursionError):  # of a hexadecimal number with 5,000 digits, and of a thousand brackets
+        return f"a {type(value).__name__}"
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that can be meant, and no NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MOST_PIXELS <= value <= MOST_PIXELS

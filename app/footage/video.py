@@ -19,7 +19,15 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
 from app.errors import FootageError
-from app.footage.container import AV_TIME_BASE, announced_end, clock_origin, frame_rate, length_of, open_container
+from app.footage.container import (
+    AV_TIME_BASE,
+    LONGEST,
+    announced_end,
+    clock_origin,
+    frame_rate,
+    length_of,
+    open_container,
+)
 from app.footage.picture import Image, Picture, Resume, checksum
 
 UNREADABLE = "packets could not be decoded"
@@ -88,7 +96,7 @@ class Video:
 
         Seconds are the container's own stamps. They may repeat or step back where the file has it so: AVI keeps no
         presentation stamps, and B-frames in it come with those of their neighbours. Where there is no stamp, frames
-        follow each other at the average rate.
+        follow each other at the average rate. So they do where a stamp lies years away.
 
         Raises:
             FootageError: the frame that `start` describes is not in the file.
@@ -104,8 +112,9 @@ class Video:
                 index = 0
         seconds: Fraction | None = None
         for frame in frames if frames is not None else self._frames():
-            if frame.pts is not None:
-                seconds = frame.pts * self._time_base - self._origin
+            stamp = None if frame.pts is None else frame.pts * self._time_base - self._origin
+            if stamp is not None and abs(stamp) <= LONGEST:
+                seconds = stamp
             else:
                 seconds = seconds + 1 / self.rate if seconds is not None else Fraction(0)
             picture = Picture(index, frame.pts, seconds, partial(self._image, frame))

@@ -89,8 +89,8 @@ class Searcher:
         self._merge = site.merging()
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Crops of any size, RGB → `(N, D)`."""
-        return self.encoder.embed(decode_crops(pictures, *self.encoder.size))
+        """Crops of any size, RGB → `(N, D)`. Raises SiteError where the model makes no numbers of them."""
+        return embed.embed_crops(decode_crops(pictures, *self.encoder.size), self.encoder)
 
     def search(
         self,

@@ -1,8 +1,7 @@
 """A still to search with, and the people in it. It is read with care, for it may come from anywhere.
 
 Pillow both says how large a picture is and decodes it. So a header that lies about its size can't make the decoder
-take more than was allowed. Pillow's plugins are called by name, each for its own signature. `Image.open` would try what
-else is registered, and Ultralytics replaces it by one that installs packages.
+take more than was allowed.
 """
 
 from __future__ import annotations
@@ -21,24 +20,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
-from PIL.AvifImagePlugin import AvifImageFile
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.PpmImagePlugin import PpmImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from app.errors import StillError
+from app.footage.picture_header import FORMATS, announced_sizes, plugin_of
 from deploy.detectors import Detector, Frame, first_line
 from trackers.detections import area, coverage, whole_pixels
 
 MOST_PIXELS = 50_000_000  # 150 MB as RGB. The largest phones take such pictures
 MOST_BYTES = 100_000_000
-FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, JPEG 2000, PPM"
 LEAST_SCORE = 0.3  # of a detection that counts as a person. Detectors also report what only a tracker can use
 
 _CROP_ASPECT = (1.5, 4.0)  # height / width of a picture that may be a crop of one person
@@ -179,16 +169,15 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(data: bytes, path: Path) -> NDArray[np.uint8]:
-    plugin = _plugin(data)
+    plugin = plugin_of(data)
     if plugin is None:
         raise StillError(f"{path} is no picture that can be read here ({FORMATS}): save it as JPEG or PNG.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, which is no concern of ours
         try:
             with plugin(io.BytesIO(data)) as image:
-                _check_size(image.size, path)
-                if isinstance(image, TiffImageFile):  # whose tiles may be larger than the picture
-                    _check_size((image.tag_v2.get(322, 0), image.tag_v2.get(323, 0)), path)
+                for size in announced_sizes(image):
+                    _check_size(size, path)
                 image.load()  # first: PNG may have its EXIF at the end
                 with suppress(Exception):  # broken EXIF is common, and no reason to refuse a picture
                     ImageOps.exif_transpose(image, in_place=True)
@@ -201,27 +190,6 @@ def _decode(data: bytes, path: Path) -> NDArray[np.uint8]:
             raise StillError(
                 f"{path} is damaged or not whole ({first_line(error)}): copy it again, or save it anew as JPEG or PNG."
             ) from error
-
-
-def _plugin(data: bytes) -> type[ImageFile] | None:
-    """Who reads a file that begins like this. None where nobody does."""
-    if data[4:8] == b"ftyp":
-        return AvifImageFile if data[8:12] in (b"avif", b"avis") or b"avif" in data[16:64] else None
-    if data[:4] == b"RIFF":
-        return WebPImageFile if data[8:12] == b"WEBP" else None
-    signatures: tuple[tuple[bytes, type[ImageFile]], ...] = (
-        (b"\xff\xd8\xff", JpegImageFile),
-        (b"\x89PNG\r\n\x1a\n", PngImageFile),
-        (b"GIF87a", GifImageFile),
-        (b"GIF89a", GifImageFile),
-        (b"BM", BmpImageFile),
-        (b"II*\0", TiffImageFile),
-        (b"MM\0*", TiffImageFile),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", Jpeg2KImageFile),
-        (b"\xff\x4f\xff\x51", Jpeg2KImageFile),
-        *((b"P%d" % kind, PpmImageFile) for kind in range(1, 7)),
-    )
-    return next((plugin for signature, plugin in signatures if data.startswith(signature)), None)
 
 
 def _check_size(size: tuple[int, int], path: Path) -> None:

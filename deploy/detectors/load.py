@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from pathlib import Path
 
 from deploy.detectors import Detector, DetectorError
 from deploy.models import shipped
+from deploy.probe import ProbeError, probe
 
 log = logging.getLogger("sightline")
 
 SHIPPED = shipped("person.onnx")
+LONGEST_NAME = 255  # bytes, of a file on most file systems
 HOW_TO_NAME_ONE = "give one with --detector PATH.onnx, or --detector yolo11n.pt --download"
 
 
@@ -72,6 +75,8 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
     Raises:
         DetectorError: None does, or the backend can't have that detector.
     """
+    if "\0" in name or any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(name).parts):
+        raise DetectorError(f"{name[:80]!a}… names no detector, as no file can be called so; {HOW_TO_NAME_ONE}.")
     if name.startswith("mot:"):
         from deploy.detectors.mot import MotDetector
 
@@ -81,6 +86,8 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
             raise DetectorError(f"There is no shipped detector ({SHIPPED} is missing); {HOW_TO_NAME_ONE}.")
         from deploy.detectors.onnx import OnnxDetector
 
+        if name != "shipped":
+            _tried(name, device)
         detector = OnnxDetector(
             SHIPPED if name == "shipped" else Path(name), score=score, threads=threads, device=device
         )
@@ -90,6 +97,8 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
     from deploy.detectors.ultralytics import OFFICIAL, UltralyticsDetector
 
     if name.endswith(".pt") or OFFICIAL.fullmatch(name):
+        if not OFFICIAL.fullmatch(name):
+            _tried(name, device)
         return UltralyticsDetector(name, download=download, score=score, threads=threads, device=device)
 
     from deploy.detectors.torchvision import TorchvisionDetector, detector_names
@@ -100,3 +109,24 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
         f"'{name}' names no detector; {HOW_TO_NAME_ONE}; known too are auto, shipped, mot:PATH and "
         "torchvision's names, such as fasterrcnn_resnet50_fpn_v2."
     )
+
+
+def try_detector(name: str, device: str) -> None:
+    """Loads a foreign file and runs it once, wherever that may lead. `device` is empty for the best one."""
+    if name.endswith(".onnx"):
+        from deploy.detectors.onnx import OnnxDetector
+
+        OnnxDetector(Path(name), threads=1, device=device or None)
+    else:
+        from deploy.detectors.ultralytics import UltralyticsDetector
+
+        UltralyticsDetector(name, threads=1, device=device or None)
+
+
+def _tried(name: str, device: str | None) -> None:
+    """Raises DetectorError where a foreign file does not come through `try_detector` in a process of its own."""
+    if Path(name).is_file():  # a missing one is told by its backend
+        try:
+            probe(Path(name), "deploy.detectors.load:try_detector", device or "")
+        except ProbeError as error:
+            raise DetectorError(str(error)) from error

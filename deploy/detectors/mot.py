@@ -43,9 +43,12 @@ class MotDetector:
         self.name = f"mot:{path}"
         self.batch, self.calls = 8, 1
         files = [path] if path.is_file() else sorted([*path.glob("*.txt"), *path.glob("*/det/det.txt")])
-        self.sha256: str | None = hashlib.sha256(
-            b"".join(file.read_bytes() for file in files)
-        ).hexdigest()  # of all, in this order
+        try:
+            self.sha256: str | None = hashlib.sha256(
+                b"".join(file.read_bytes() for file in files)
+            ).hexdigest()  # of all, in this order
+        except OSError as error:
+            raise DetectorError(f"The detections {error.filename} can't be read ({error.strerror}).") from error
         self._path, self._score = path, score
         self._cameras: dict[str, tuple[NDArray[np.float64], Detections]] = {}
 

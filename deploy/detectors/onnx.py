@@ -34,7 +34,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 import cv2
 import numpy as np
@@ -52,6 +52,9 @@ GREY = 114  # what YOLOX and Ultralytics pad their letterbox with
 NMS_IOU = 0.65  # YOLOX's, as Ultralytics' 0.7 leaves doubles in crowds
 DYNAMIC_SIZE = 640  # longest side where neither the graph nor its metadata names one
 LEAST_STRIDE = 32  # px, of the coarsest grid
+MOST_STRIDE = 256  # px
+MOST_SIDE = 8192  # px, of the network's input
+MOST_VALUES = 2**27  # of a batch that it takes: 512 MB
 COCO_CLASSES = 80  # where a file does not name its classes
 TRACKERS_SCORE = 0.1  # from which on the tracker uses boxes
 STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
@@ -137,30 +140,12 @@ class OnnxDetector:
         self._score, self._iou = score, iou
         self._session, self._cuda = open_session(data, path, device)
         metadata = read_metadata(self._session.get_modelmeta().custom_metadata_map)
-
-        inputs = self._session.get_inputs()
-        dtypes = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-        shape = inputs[0].shape
-        takes_picture = (
-            len(shape) == 4 and (shape[1] == 3 or not isinstance(shape[1], int)) and inputs[0].type in dtypes
-        )
-        if len(inputs) != 1 or not takes_picture:
-            takes = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
-            raise DetectorError(f"{path} takes {takes}; a detector takes one float picture (B, 3, H, W): export it so.")
-        self._input, self._dtype = inputs[0].name, dtypes[inputs[0].type]
-        self._fixed_batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
-        self._fixed_size = tuple(side if isinstance(side, int) and side > 0 else None for side in shape[2:])
-        self._size = tuple(fixed or side for fixed, side in zip(self._fixed_size, metadata.size, strict=True))
-        self._stride = max(LEAST_STRIDE, metadata.stride)
-
-        probe = np.full((self._fixed_batch or 1, 3, *self._size), 0.5, self._dtype)
         try:
-            answers = self._session.run(None, {self._input: probe})
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
-            raise DetectorError(
-                f"{path} does not run at {self._size[0]}x{self._size[1]}: {first_line(error)}"
-            ) from error
-        self.head = read_head(answers, self._size, metadata, str(path))
+            self._look(path, metadata)
+        except DetectorError:
+            raise
+        except Exception as error:  # foreign metadata and answers may be anything
+            raise DetectorError(f"{path} can't be understood as a detector: {first_line(error)}") from error
 
         if threads is None:
             threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -174,6 +159,38 @@ class OnnxDetector:
         else:
             self._chunk = self._fixed_batch or 1
             self.batch = 2 * max(1, threads) * self._chunk  # twice, so that no thread waits long for the slowest frame
+
+    def _look(self, path: Path, metadata: ExportMetadata) -> None:
+        """What it takes, and by one run what it answers."""
+        inputs = self._session.get_inputs()
+        dtypes = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+        shape = inputs[0].shape if len(inputs) == 1 else []
+        takes_picture = (
+            len(shape) == 4 and (shape[1] == 3 or not isinstance(shape[1], int)) and inputs[0].type in dtypes
+        )
+        if not takes_picture:
+            takes = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
+            raise DetectorError(f"{path} takes {takes}; a detector takes one float picture (B, 3, H, W): export it so.")
+        self._input, self._dtype = inputs[0].name, dtypes[inputs[0].type]
+        self._fixed_batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
+        self._fixed_size = tuple(side if isinstance(side, int) and side > 0 else None for side in shape[2:])
+        self._size = tuple(fixed or side for fixed, side in zip(self._fixed_size, metadata.size, strict=True))
+        self._stride = max(LEAST_STRIDE, metadata.stride)
+        values = 3 * (self._fixed_batch or 1) * self._size[0] * self._size[1]
+        if not all(0 < side <= MOST_SIDE for side in self._size) or values > MOST_VALUES or self._stride > MOST_STRIDE:
+            raise DetectorError(
+                f"{path} wants {self._fixed_batch or 1} pictures of {self._size[0]}x{self._size[1]} in steps of "
+                f"{self._stride}: at most {MOST_SIDE} px a side, {MOST_VALUES:,} values and steps of {MOST_STRIDE} are "
+                "given; export it smaller."
+            )
+        probe = np.full((self._fixed_batch or 1, 3, *self._size), 0.5, self._dtype)
+        try:
+            answers = self._session.run(None, {self._input: probe})
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
+            raise DetectorError(
+                f"{path} does not run at {self._size[0]}x{self._size[1]}: {first_line(error)}"
+            ) from error
+        self.head = read_head(answers, self._size, metadata, str(path))
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector.detect`."""
@@ -211,7 +228,10 @@ class OnnxDetector:
         batch = np.full((self._fixed_batch or len(images), 3, *size), GREY if bgr255 else GREY / 255, self._dtype)
         for _ in each(write_letterboxed, images, boxes, batch[: len(images)], [bgr255] * len(images)):
             pass
-        answer = self._session.run([self._session.get_outputs()[self.head.output].name], {self._input: batch})[0]
+        try:
+            answer = self._session.run([self._session.get_outputs()[self.head.output].name], {self._input: batch})[0]
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
+            raise DetectorError(f"{self.name} fails at {size[0]}x{size[1]}: {first_line(error)}") from error
         return list(each(functools.partial(self._read, size=size), answer[: len(images)], boxes, images))
 
     def _read(
@@ -337,13 +357,17 @@ def read_metadata(entries: Mapping[str, str]) -> ExportMetadata:
     lowest_score = arguments.get("conf")
     return ExportMetadata(
         task=str(values.get("task", default.task)),
-        names=names if isinstance(names, dict) else default.names,
+        names=names if _are_names(names) else default.names,
         size=(size[0] or DYNAMIC_SIZE, size[1] or DYNAMIC_SIZE),
         stride=stride if isinstance(stride, int) else default.stride,
-        batch=batch if isinstance(batch, int) else default.batch,
+        batch=batch if isinstance(batch, int) and batch > 0 else default.batch,
         ends_in_nms=bool(values.get("end2end") or arguments.get("nms")),
         lowest_score=lowest_score if isinstance(lowest_score, float) else None,
     )
+
+
+def _are_names(names: object) -> TypeGuard[dict[int, str]]:
+    return isinstance(names, dict) and all(isinstance(k, int) and isinstance(v, str) for k, v in names.items())
 
 
 def read_head(answers: Sequence[NDArray[Any]], size: tuple[int, ...], metadata: ExportMetadata, where: str) -> Head:

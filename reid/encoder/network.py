@@ -26,6 +26,10 @@ Pooling = Literal["mean", "gem"]
 DIMENSIONS = {"stripes": 512, "fc": 2048, "embedding": 1024, "embedding-l2": 1024}
 
 
+MOST = 8192  # channels, dimensions, pixels a side, images: of a file's configuration
+MOST_BLOCKS = 256
+
+
 class EncoderError(ValueError):
     """An encoder that can't be made as asked, or a file that is none of ours. The message says why and what to do."""
 
@@ -263,19 +267,44 @@ def save_encoder(encoder: Encoder, path: Path) -> None:
 
 
 def load_encoder(path: Path) -> Encoder:
-    """What `save_encoder` wrote, in evaluation mode. Raises EncoderError where the file is missing or none of ours."""
+    """What `save_encoder` wrote, in evaluation mode.
+
+    The configuration is compared with the shapes in the file before anything of its size is made.
+
+    Raises:
+        EncoderError: The file is missing, none of ours, or has weights that are no numbers.
+    """
     try:
         with safetensors.safe_open(path, "pt") as file:
-            written = json.loads((file.metadata() or {})["encoder"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-        channels, blocks = tuple(written.pop("channels")), tuple(written.pop("blocks"))
-        encoder = Encoder(EncoderConfig(channels, blocks, **written))
+            config = _written_config((file.metadata() or {})["encoder"])
+            with torch.device("meta"):
+                shapes = {name: list(weight.shape) for name, weight in Encoder(config).state_dict().items()}
+            if {name: file.get_slice(name).get_shape() for name in file.keys()} != shapes:  # noqa: SIM118 - it is no dict
+                raise EncoderError("its weights are not those of its configuration")
+            weights = {name: file.get_tensor(name) for name in shapes}
+        encoder = Encoder(config)
         encoder.load_state_dict(weights)
     except OSError as error:
         raise EncoderError(f"{path} can't be read: {error}") from error
-    except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-        raise EncoderError(f"{path} is no encoder of this version: {error}") from error
+    except (LookupError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise EncoderError(f"{path} is no encoder of this version: {error!s:.300}") from error
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise EncoderError(f"{path} has weights that are no numbers: take another file, or train it again")
     return encoder.to(memory_format=torch.channels_last).eval()
+
+
+def _written_config(text: str) -> EncoderConfig:
+    """The configuration beside weights. Raises ValueError or TypeError where a network can't be like this."""
+    written = json.loads(text)
+    if not isinstance(written, dict):
+        raise TypeError("its configuration is no table")
+    channels, blocks = tuple(written.pop("channels", ())), tuple(written.pop("blocks", ()))
+    sizes = [written.get(name, 1) for name in ("stripes", "dimensions", "height", "width", "ghost")]
+    if not all(isinstance(number, int) and 0 <= number <= MOST for number in (*channels, *blocks, *sizes)):
+        raise ValueError(f"its configuration has sizes that are not 0 to {MOST}")
+    if sum(blocks) > MOST_BLOCKS or len(channels) != len(blocks) + 1 or 0 in channels:
+        raise ValueError(f"its backbone has {len(channels)} widths and {sum(blocks)} blocks, of at most {MOST_BLOCKS}")
+    return EncoderConfig(channels, blocks, **written)
 
 
 class _Embedding(nn.Module):

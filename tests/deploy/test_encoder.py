@@ -88,7 +88,7 @@ def test_what_is_no_encoder_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(OnnxError, match="there is no model"):
         open_encoder(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("no model")
-    with pytest.raises(OnnxError, match="can't be opened as ONNX"):
+    with pytest.raises(OnnxError, match="is not an ONNX file"):
         open_encoder(tmp_path / "text.onnx")
     detector = mean_colour(tmp_path / "boxes.onnx", 1)
     model = onnx.load(detector)
@@ -98,3 +98,15 @@ def test_what_is_no_encoder_is_not_opened(tmp_path: Path) -> None:
     onnx.save(model, detector)
     with pytest.raises(OnnxError, match="an encoder takes float"):
         open_encoder(detector)
+
+
+def test_rows_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    path = mean_colour(tmp_path / "m.onnx", "batch")
+    model = onnx.load(path)
+    model.graph.node[1].op_type = "Log"  # of a black picture: minus infinity
+    model.graph.node.append(helper.make_node("Flatten", ["log"], ["output"]))
+    model.graph.node[1].output[0] = "log"
+    onnx.save(model, path)
+    encoder = open_encoder(path, imagenet=False)
+    with pytest.raises(OnnxError, match=r"m\.onnx answers \(2, 3\) to 2 crops, or what is no number"):
+        encoder.embed(np.zeros((2, 8, 4, 3), np.uint8))

@@ -71,7 +71,7 @@ def test_sequence_info(tmp_path: Path) -> None:
     [
         ("name=MOT-1\n", r"not a seqinfo\.ini"),
         ("[Sequence]\nimDir=img1\n", "frameRate"),
-        ("[Sequence]\nframeRate=0\n", "above 0"),
+        ("[Sequence]\nframeRate=0\n", "not between"),
         ("[Sequence]\nframeRate=25\nimDir=../elsewhere\n", "a folder inside"),
     ],
 )

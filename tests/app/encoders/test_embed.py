@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app.encoders import embed
 from app.encoders.embed import CROPS, Embedder, keep, spread, update
 from app.encoders.versions import open_model, serving, store_of
+from app.errors import SiteError
 from app.record import Site
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry
@@ -148,3 +149,17 @@ def test_the_serving_model_has_embedded_all_after_ingest(path: Path) -> None:
         assert halves.shape[1:] == (2, 512)
         assert open_model(site, model).size == (128, 64)
         assert model.calibration is not None
+
+
+def test_no_embedding_that_is_no_number_is_stored(path: Path, tmp_path: Path) -> None:
+    class Broken(Counting):
+        def embed(self, crops: NDArray[np.uint8], *, batch: int = 32) -> NDArray[np.float32]:
+            rows = super().embed(crops)
+            rows[-1, 2] = np.nan
+            return rows
+
+    with Site.open(path) as site:
+        store = Embeddings(tmp_path / "e")
+        with pytest.raises(SiteError, match="The serving model makes embeddings that are no numbers"):
+            update(site, store, Broken)
+        assert not store.footages()

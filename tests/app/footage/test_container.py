@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import av
@@ -97,3 +98,14 @@ def test_odd_names_are_plain_files(tmp_path: Path, name: str, monkeypatch: pytes
     assert len(decode(tmp_path / name)) == 3
     monkeypatch.chdir(tmp_path)
     assert len(decode(Path(name))) == 3
+
+
+@pytest.mark.parametrize(
+    "duration", ["0:0:1e999999999", "00:00:1e400", "0:0:1/0", "9" * 15 + ":0:0", "0:-1:nan", "1e99:0:0"]
+)
+def test_an_absurd_length_is_not_believed(tmp_path: Path, duration: str) -> None:
+    path = render_clip(tmp_path / "a.mkv", 10).path
+    data, count = re.subn(rb"\d\d:\d\d:\d\d\.\d{9}\0", duration.encode()[:19].ljust(19, b"\0"), path.read_bytes())
+    assert count == 1
+    path.write_bytes(data)
+    assert len(decode(path)) == 10

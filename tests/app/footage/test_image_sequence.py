@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 import numpy as np
 import pytest
@@ -55,3 +58,34 @@ def test_an_announced_sequence_without_pictures_is_refused(tmp_path: Path) -> No
     for image in (folder / "img1").iterdir():
         image.unlink()
     assert "there are none" in refusal(folder)
+
+
+def test_a_number_of_twelve_digits_is_a_gap_like_any_other(tmp_path: Path) -> None:
+    folder = render_sequence(tmp_path / "MOT-1", 3).path
+    (folder / "img1" / "000003.png").rename(folder / "img1" / "999999999999.png")
+    frames, problems = problems_of(folder)
+    assert [frame.index for frame in frames] == [0, 1, 999_999_999_998]
+    assert problems[0] == "999999999996 pictures are missing, the first is number 3"
+
+
+def test_a_picture_that_announces_too_much_is_damaged_and_takes_no_memory(tmp_path: Path) -> None:
+    folder = render_sequence(tmp_path / "MOT-1", 3).path
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    side = 32_000
+    rows = zlib.compressobj(9)
+    row = bytes(1 + 3 * side)
+    data = b"".join([*(rows.compress(row) for _ in range(200)), rows.flush()])
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    (folder / "img1" / "000001.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    )
+    (folder / "img1" / "000002.png").write_bytes(b"P6\n#" + b"a" * 20_000_000 + b"\n8 8 255\n" + bytes(192))
+    frames, problems = problems_of(folder)
+    assert [frame.index for frame in frames] == [2]
+    assert [problem.split(":")[0] for problem in problems] == [
+        "000001.png can't be decoded",
+        "000002.png can't be decoded",
+    ]
+    assert getrusage(RUSAGE_SELF).ru_maxrss - before < 200_000  # KB. All of it would be 3 GB

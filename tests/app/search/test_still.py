@@ -481,3 +481,12 @@ def test_a_crop_is_known_as_one(height: int, width: int, rows: list[tuple[float,
         assert people.scores.tolist() == pytest.approx([rows[0][4] if rows else 0.0])
     else:
         assert len(people.boxes) == len(rows)
+
+
+def test_a_picture_with_a_comment_of_90_mb_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6\n#" + b"a" * 90_000_000 + b"\n8 8 255\n" + bytes(192))
+    with pytest.raises(StillError, match="no picture that can be read here"):
+        read_still(path)
+    path.write_bytes(b"P6\n# a comment\n#\n8 # another\r\n8 255\n" + bytes(192))
+    assert read_still(path).pixels.shape == (8, 8, 3)

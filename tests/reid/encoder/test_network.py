@@ -89,6 +89,39 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
         load_encoder(tmp_path / "other")
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "null",
+        "[]",
+        "[" * 5000,
+        "{}",
+        '{"channels": [4, 4, 4, 4, 1000000000], "blocks": [1, 1, 1, 1]}',
+        '{"channels": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1000000000]}',
+        '{"channels": null, "blocks": 3}',
+        '{"channels": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1], "dimensions": ' + "9" * 5000 + "}",
+        '{"channels": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1], "head": ["x"]}',
+        '{"channels": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1], "stripes": 0}',
+        '{"channels": [8000, 8000, 8000, 8000, 8000], "blocks": [50, 50, 50, 50]}',
+    ],
+)
+def test_a_malformed_configuration_is_refused(tmp_path: Path, written: str) -> None:
+    weights = {name: weight.contiguous() for name, weight in new_encoder(TINY, seed=0).state_dict().items()}
+    safetensors.torch.save_file(weights, tmp_path / "e.safetensors", {"encoder": written})
+    with pytest.raises(EncoderError, match="is no encoder of this version"):
+        load_encoder(tmp_path / "e.safetensors")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, wrong: float) -> None:
+    encoder = new_encoder(TINY, seed=0)
+    with torch.no_grad():
+        next(encoder.parameters())[0, 0, 0, 0] = wrong
+    save_encoder(encoder, tmp_path / "e.safetensors")
+    with pytest.raises(EncoderError, match="weights that are no numbers"):
+        load_encoder(tmp_path / "e.safetensors")
+
+
 def test_onnx_takes_raw_crops_and_gives_the_same_rows(tmp_path: Path) -> None:
     encoder = lived_in(new_encoder(TINY, seed=0))
     export_onnx(encoder, tmp_path / "e.onnx")

@@ -1,0 +1,69 @@
+"""What a picture's file announces, before a pixel of it is decoded.
+
+Pillow's plugins read it, called by name, each for its own signature. `Image.open` would try what else is registered,
+and Ultralytics replaces it by one that installs packages.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+FORMATS = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, JPEG 2000, PPM"
+
+_SIGNATURES: tuple[tuple[bytes, type[ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"GIF87a", GifImageFile),
+    (b"GIF89a", GifImageFile),
+    (b"BM", BmpImageFile),
+    (b"II*\0", TiffImageFile),
+    (b"MM\0*", TiffImageFile),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", Jpeg2KImageFile),
+    (b"\xff\x4f\xff\x51", Jpeg2KImageFile),
+)
+_PPM_HEADER = 4096  # bytes. Pillow reads a comment a byte at a time, for minutes where it has 90 MB
+_PPM = re.compile(rb"P(?:[14]%(n)s{2}|[2356]%(n)s{3})\s" % {b"n": rb"(?:(?:\s|#[^\r\n]*[\r\n])+\d+)"})
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
+
+
+def plugin_of(data: bytes) -> type[ImageFile] | None:
+    """Who reads a file that begins like this. None where nobody does."""
+    if data[4:8] == b"ftyp":
+        return AvifImageFile if data[8:12] in (b"avif", b"avis") or b"avif" in data[16:64] else None
+    if data[:4] == b"RIFF":
+        return WebPImageFile if data[8:12] == b"WEBP" else None
+    if _PPM.match(data[:_PPM_HEADER]):
+        return PpmImageFile
+    return next((plugin for signature, plugin in _SIGNATURES if data.startswith(signature)), None)
+
+
+def announced_sizes(image: ImageFile) -> list[tuple[int, int]]:
+    """Width and height of an opened picture, and of a TIFF's tiles, which may be larger than the picture."""
+    sizes = [image.size]
+    if isinstance(image, TiffImageFile):
+        sizes.append((image.tag_v2.get(_TILE_WIDTH, 0), image.tag_v2.get(_TILE_LENGTH, 0)))
+    return sizes
+
+
+def fits(data: bytes, most_pixels: int) -> bool:
+    """Whether a file announces a picture, and one of at most so many pixels."""
+    plugin = plugin_of(data)
+    if plugin is None:
+        return False
+    try:
+        with plugin(io.BytesIO(data)) as image:
+            return all(width * height <= most_pixels for width, height in announced_sizes(image))
+    except Exception:  # noqa: BLE001 - a damaged file makes Pillow's plugins raise nearly anything
+        return False
