@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import pwd
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 from reid.progress import Progress, unheard
 
-__all__ = ["Progress", "this_user", "unheard"]
+__all__ = ["Progress", "this_session", "this_user", "unheard"]
+
+_NOBODY = 2**32 - 1  # what Linux says where nobody logged in
 
 
 def this_user() -> str:
@@ -16,3 +22,30 @@ def this_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user may have no name
         return f"user {os.getuid()}"
+
+
+@cache
+def this_session() -> str:
+    """Where this program was started from: the login and its session, the terminal, and what SSH says.
+
+    The first two are the kernel's and stay through `su` and `sudo`. Anybody can set what SSH says.
+    """
+    said = [f"{name} {number}" for name in ("loginuid", "sessionid") if (number := _of_kernel(name)) is not None]
+    for stream in (0, 1, 2):
+        try:
+            said.append(os.ttyname(stream))
+            break
+        except OSError:
+            continue
+    with suppress(ValueError):
+        said.append(f"says SSH from {ipaddress.ip_address(os.environ.get('SSH_CONNECTION', '').split(' ')[0])}")
+    return ", ".join(said)
+
+
+def _of_kernel(name: str) -> int | None:
+    """A number of Linux's audit about this process, None without one."""
+    try:
+        number = int(Path("/proc/self", name).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if number == _NOBODY else number

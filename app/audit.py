@@ -20,12 +20,19 @@ def command(
     with Site.open(site) as opened:
         entries = opened.audit()[-last:]
     if as_json:
-        print_json([{"time": e.time, "who": e.who, "action": e.action, **e.details} for e in entries])
+        print_json(
+            [
+                {"time": e.time, "who": e.who, "session": e.session, "action": e.action, **e.details, "hash": e.hash}
+                for e in entries
+            ]
+        )
         return
-    entry_table = table("time (UTC)", "who", "action", "details", left=("time (UTC)", "who", "action", "details"))
+    columns = ("time (UTC)", "who", "session", "action", "details", "hash")
+    entry_table = table(*columns, left=columns)
     for e in entries:
         details = ", ".join(f"{name} {value}" for name, value in e.details.items() if value not in (None, [], {}))
-        entry_table.add_row(f"{datetime.fromtimestamp(e.time, UTC):%Y-%m-%d %H:%M:%S}", e.who, e.action, details)
+        moment = f"{datetime.fromtimestamp(e.time, UTC):%Y-%m-%d %H:%M:%S}"
+        entry_table.add_row(moment, e.who, e.session, e.action, details, e.hash[:12])
     output.print(entry_table)
 
 

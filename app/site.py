@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated
 
 import typer
 
+from app.asking import this_user
+from app.errors import SiteError
 from app.record import Site
 from app.record.database import FILE
 from app.record.rows import CameraSummary
 from app.record.verify import damage
-from app.terminal import SITE, JsonOption, SiteOption, output, print_errors, print_json, table
+from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_errors, print_json, table
+from reid.progress import Bars
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +39,26 @@ class SiteReport:
     models: list[str] = field(default_factory=list)  # versions of its encoder
     verified: bool = False
     damage: list[str] = field(default_factory=list)  # what --verify found
+    repaired: list[str] = field(default_factory=list)  # what --repair did
 
 
 def describe(site: Site, *, verify: bool = False) -> SiteReport:
-    """Counts what a site holds. With `verify` every row and every crop is read and checked."""
+    """Counts what a site holds. With `verify` every row and every file is read and checked.
+
+    Raises SiteError where it is too damaged to be counted. With `verify` nothing is counted then.
+    """
+    found = list(damage(site)) if verify else []
+    try:
+        return replace(_counted(site), verified=verify, damage=found)
+    except SiteError:
+        if not found:
+            raise
+        return SiteReport(str(site.path), [], 0.0, 0, 0, 0, 0, 0, 0, [], verified=True, damage=found)
+
+
+def _counted(site: Site) -> SiteReport:
     cameras = site.cameras()
-    sizes = {path: path.stat().st_size for path in site.path.rglob("*") if path.is_file()}
+    sizes = dict(_files(site.path))
     crop_bytes = sum(size for path, size in sizes.items() if path.is_relative_to(site.path / "crops"))
     detectors = {
         f"{s['detector']} {s['sha256'] or ''}".strip() for f in site.footage() if (s := f.settings) is not None
@@ -54,21 +75,37 @@ def describe(site: Site, *, verify: bool = False) -> SiteReport:
         crop_bytes=crop_bytes,
         detectors=sorted(detectors),
         models=sorted(p.name for p in (site.path / "models").glob("*") if p.is_dir()),
-        verified=verify,
-        damage=list(damage(site)) if verify else [],
     )
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Files with their sizes. Others may remove some meanwhile."""
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            status = path.stat()
+            if S_ISREG(status.st_mode):
+                yield path, status.st_size
 
 
 def command(
     site: SiteOption = SITE,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read and check every row and crop; exit 1 if any is damaged.")
+        bool, typer.Option("--verify", help="Read and check every row and file; exit 1 if any is damaged.")
+    ] = False,
+    mend: Annotated[
+        bool, typer.Option("--repair", help="Drop what is lost, make again what derives from the rest, then verify.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a site holds."""
+    repaired = []
+    if mend:
+        from app.encoders.repair import repair  # it brings the encoder, which nobody else here waits for
+
+        with Site.open_to_write(site) as opened, Bars(errors) as progress:
+            repaired = repair(opened, who=this_user(), progress=progress)
     with Site.open(site) as opened:
-        report = describe(opened, verify=verify)
+        report = replace(describe(opened, verify=verify or mend), repaired=repaired)
     if as_json:
         print_json(report)
     else:
@@ -116,10 +153,12 @@ def _print(report: SiteReport) -> None:
     for detector in report.detectors:
         output.print(f"detector {detector}")
     output.print(f"models: {', '.join(report.models) or 'none yet'}")
+    for sentence in report.repaired:
+        output.print(f"Repaired: {sentence}")
     for sentence in report.damage:
         output.print(f"Damaged: {sentence}")
     if report.verified and not report.damage:
-        output.print("Every row and every crop is sound.")
+        output.print("Every row and every file is sound.")
 
 
 def _moment(time: float | None) -> str:

@@ -115,10 +115,11 @@ def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
     missing = {footage: np.setdiff1d(ids, stored_ids.get(footage, nobody)) for footage, ids in wanted.items()}
     total, done = sum(map(len, missing.values())), 0
+    leaving = np.array(sorted(site.erasing()), np.int64)  # who erases them removes their embeddings, too
     encoder = open_encoder() if total else None
     for footage in sorted(stored_ids.keys() | wanted.keys()):
         ids, new = wanted.get(footage, nobody), missing.get(footage, nobody)
-        if not len(new) and len(ids) and np.isin(stored_ids[footage], ids).all():
+        if not len(new) and (len(ids) or len(leaving)) and np.isin(stored_ids[footage], np.r_[ids, leaving]).all():
             continue
         rows: list[tuple[int, NDArray[np.float32]]] = []
         for row in embed(read_crops(site, new), encoder) if encoder else ():

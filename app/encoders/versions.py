@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 import time
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from app.asking import Progress, unheard
 from app.encoders import embed
 from app.errors import SiteError
-from app.record import Site
+from app.record import Site, model_files
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
@@ -29,12 +28,12 @@ if TYPE_CHECKING:  # it brings SciPy, which a search does without
     from reid.merging import MergeRules
 
 STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
-ONNX, WEIGHTS = "model.onnx", "model.safetensors"
+ONNX, WEIGHTS, digest = model_files.ONNX, model_files.WEIGHTS, model_files.digest
 
 
 def folder_of(site: Site, name: str) -> Path:
     """Where a version's files are."""
-    return site.path / "models" / name
+    return model_files.model_folder(site.path, name)
 
 
 def in_the_box(file: str) -> Path:
@@ -117,11 +116,6 @@ def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
         return OnnxEncoder(path)
     except OnnxError as error:
         raise SiteError(str(error)) from error
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True) -> Calibration:

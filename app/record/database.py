@@ -7,10 +7,12 @@ committed survives its death at any moment.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import sqlite3
 import threading
+import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +34,7 @@ OLD_LOCK = "lock"  # of formats 1 to 3: one writer held it for the whole of a ru
 _APPLICATION = 0x51_67_68_74  # marks a SQLite file as ours
 _WAIT = 60.0  # s that a write waits for others' transactions, which are short
 _READERS_WAIT = 10.0  # s that erasing waits for programs that read the record
+_TRY = 0.1  # s of these at once, in which nobody else can write
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
 _OF_OLDER_FORMATS = (OLD_LOCK, "adapt/held-back.json", "index")  # what format 4 keeps in the record, or not at all
 
@@ -161,6 +164,13 @@ class Database:
         """Whether there is such a table."""
         return sqlalchemy.inspect(self._connection).has_table(table)
 
+    def differences(self) -> list[str]:
+        """What of the tables is not as the schema says."""
+        from app.record import migrations
+
+        with self._sound():
+            return migrations.differences(self._connection)
+
     def close(self) -> None:
         """Gives the connection back."""
         self._connection.close()
@@ -232,6 +242,25 @@ class Database:
         assert row is not None
         return int(row[0])
 
+    def take_turns(self, name: str) -> None:
+        """Until this transaction ends, others that come here wait. SQLite's all take turns anyway."""
+        if self.postgres:
+            self.run(f"SELECT pg_advisory_xact_lock({leases.KEY})", name)
+
+    def json(self, text: str | None, what: str) -> Any:
+        """What a column holds as JSON, None where it is NULL. Raises SiteError where it is damaged."""
+        try:
+            return json.loads(text or "null")
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(f"a row of {what} is no JSON") from error
+
+    def damaged(self, what: str) -> SiteError:
+        """That a part of the record is not what was written."""
+        return SiteError(
+            f"The record of the site at {self.folder} is damaged ({what}): "
+            f"`python -m app.site --verify --site {self.folder}` tells what to do."
+        )
+
     def run(self, sql: str, *values: Any) -> Sequence[AnyRow]:
         """Runs what only one of the dialects knows. Returns its rows, where it has any."""
         with self._sound():
@@ -249,7 +278,7 @@ class Database:
             try:
                 yield
             except exc.DBAPIError as error:
-                if type(error.orig) is sqlite3.DatabaseError:  # not a full disk or a broken constraint
+                if _is_damage(error):
                     raise SiteError(
                         f"{self.folder / FILE} is damaged ({error.orig}): check the disk, and bring the site back from "
                         "a backup or ingest into a new one."
@@ -271,6 +300,8 @@ class Database:
         try:
             yield
         except exc.OperationalError as error:
+            if _is_busy(error):
+                raise StorageError(_others_write(self.folder)) from error
             raise no_more(self.folder, _words(error)) from error
 
     # --- what is erased
@@ -285,10 +316,14 @@ class Database:
 
     def _truncate_log(self) -> list[str]:
         """SQLite overwrites deleted rows, but its write-ahead log still holds the pages as they were."""
+        limit = time.monotonic() + _READERS_WAIT
         with self._storing():
-            self.run(f"PRAGMA busy_timeout = {1000 * _READERS_WAIT:.0f}")
-            busy = self.run("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-            self.run(f"PRAGMA busy_timeout = {1000 * _WAIT:.0f}")
+            self.run(f"PRAGMA busy_timeout = {1000 * _TRY:.0f}")  # while it waits for readers, nobody can write
+            try:
+                while (busy := self.run("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]) and time.monotonic() < limit:
+                    time.sleep(_TRY)
+            finally:
+                self.run(f"PRAGMA busy_timeout = {1000 * _WAIT:.0f}")
         if busy:
             raise StorageError(
                 f"Another program reads {self.folder / FILE} and keeps what was erased in its log: end that program, "
@@ -318,6 +353,28 @@ def no_more(folder: Path, reason: str) -> StorageError:
     return StorageError(
         f"The site at {folder} could not be written ({reason}): all that was committed before is safe; make room on "
         "the disk and run the same command again, it goes on from there."
+    )
+
+
+def _is_damage(error: exc.DBAPIError) -> bool:
+    """Whether SQLite can't make sense of its file. A full disk or a broken constraint is something else."""
+    if type(error.orig) is sqlite3.DatabaseError:
+        return True
+    # Tables or columns that are gone, and text that is no UTF-8, which Python's own driver tells, without a code.
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return type(error.orig) is sqlite3.OperationalError and code == sqlite3.SQLITE_ERROR
+
+
+def _is_busy(error: exc.DBAPIError) -> bool:
+    """Whether others' transactions took too long."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_BUSY or getattr(error.orig, "sqlstate", None) == "55P03"  # lock_not_available
+
+
+def _others_write(folder: Path) -> str:
+    return (
+        f"Another process has been writing to the site at {folder} for more than {_WAIT:.0f} s: wait until it is done, "
+        "then run the same command again; all that was committed before is safe."
     )
 
 
@@ -379,6 +436,8 @@ def _opening_errors(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, exc.SQLAlchemyError, sqlite3.Error) as error:
+        if isinstance(error, exc.DBAPIError) and _is_busy(error):
+            raise SiteError(_others_write(folder)) from error
         if isinstance(error, exc.DBAPIError):
             reason = _words(error)
         else:

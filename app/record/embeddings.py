@@ -2,8 +2,8 @@
 
 A file is a NumPy array of records: a tracklet's id and two rows. The rows are the mean embeddings of the earlier and of
 the later half of its crops. They are two views of the same person, taken apart in time. A model's probabilities are
-calibrated with such views. Their sum is the tracklet's embedding. Files are written whole or not at all. One that is
-damaged counts as missing: what is derived comes back.
+calibrated with such views. Their sum is the tracklet's embedding. The CRC-32 of all that stands behind the last record.
+Files are written whole or not at all. One that is damaged counts as missing: what is derived comes back.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 import os
 import tokenize
+import zlib
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from reid.whole_file import sweep, sync_folder, whole_file
 
 log = logging.getLogger("sightline")
 
+_CHECKSUM = 4  # bytes at the end of a file
 _UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, tokenize.TokenError)  # what a damaged header can raise
 
 
@@ -33,9 +36,18 @@ class Embeddings:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def check(self, footage: int) -> NDArray[np.int64] | None:
+        """The ids `(n,)` of a footage's tracklets, None where its file is missing or damaged."""
+        records = self._sound(footage)
+        return None if records is None else records["id"].copy()
+
+    def files(self) -> list[int]:
+        """Footages that have a file, sound or not."""
+        return sorted(int(path.stem) for path in self.folder.glob("*.npy") if path.stem.isdecimal())
+
     def footages(self) -> set[int]:
         """Ids of the footages that are embedded, those without a tracklet included. Damaged files are left out."""
-        return {footage for footage in self._files() if self._shape(footage) is not None}
+        return {footage for footage in self.files() if self._shape(footage) is not None}
 
     def write(self, footage: int, ids: ArrayLike, halves: ArrayLike) -> None:
         """Replaces what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`, normalised here."""
@@ -56,13 +68,13 @@ class Embeddings:
 
     def load(self, footages: Iterable[int] | None = None) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Ids `(T,)`, ascending, and halves `(T, 2, D)` of some footages, or of all."""
-        parts = [self.read(footage) for footage in (self._files() if footages is None else sorted(set(footages)))]
+        parts = [self.read(footage) for footage in (self.files() if footages is None else sorted(set(footages)))]
         return self._by_id(parts, (2,))
 
     def load_whole(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Ids `(T,)`, ascending, and embeddings `(T, D)` of all tracklets: half the memory of `load`."""
         parts = []
-        for footage in self._files():
+        for footage in self.files():
             ids, halves = self.read(footage)
             parts.append((ids, whole(halves).astype(np.float16)))
         return self._by_id(parts, ())
@@ -75,11 +87,11 @@ class Embeddings:
         leaving = np.array(sorted(ids), np.int64)
         removed = 0
         sweep(self.folder)
-        for footage in self._files():
-            if self._shape(footage) is None:
+        for footage in self.files():
+            records = self._sound(footage)
+            if records is None:
                 self.drop(footage)
                 continue
-            records = self._read(footage)
             kept = records[~np.isin(records["id"], leaving)]
             if len(kept) < len(records):
                 self._save(footage, kept)
@@ -89,52 +101,48 @@ class Embeddings:
     def drop(self, footage: int) -> None:
         """A footage is no longer embedded."""
         sweep(self.folder)
-        self._path(footage).unlink(missing_ok=True)
+        self.path(footage).unlink(missing_ok=True)
         if self.folder.is_dir():
             sync_folder(self.folder)
 
-    def _path(self, footage: int) -> Path:
+    def path(self, footage: int) -> Path:
+        """Where a footage's file is."""
         return self.folder / f"{footage}.npy"
-
-    def _files(self) -> list[int]:
-        """Footages that have a file, sound or not."""
-        return sorted(int(path.stem) for path in self.folder.glob("*.npy") if path.stem.isdecimal())
 
     def _shape(self, footage: int) -> tuple[int, int] | None:
         """Tracklets and width by a file's header. None where the file is missing, damaged or not of that size."""
-        path = self._path(footage)
+        path = self.path(footage)
         try:
-            with path.open("rb") as file:
-                if np.lib.format.read_magic(file) != (1, 0):
-                    raise ValueError("of another version")
-                shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                rest = os.fstat(file.fileno()).st_size - file.tell()
-            width = (dtype.itemsize - 8) // 4
-            if len(shape) != 1 or width < 0 or dtype != _record(width) or rest != shape[0] * dtype.itemsize:
-                raise ValueError("of another size or kind")
+            return _header(path)
         except FileNotFoundError:
             return None
         except _UNREADABLE as error:
             self._tell(path, error)
             return None
-        return shape[0], width
 
     def _read(self, footage: int) -> NDArray[np.void]:
+        """A footage's records, none where its file is missing or damaged."""
+        records = self._sound(footage)
+        return np.empty(0, _record(0)) if records is None else records
+
+    def _sound(self, footage: int) -> NDArray[np.void] | None:
         """A footage's records. The header is checked before memory is taken for what it promises."""
         shape = self._shape(footage)
         if shape is None:
-            return np.empty(0, _record(0))
+            return None
         count, width = shape
-        path = self._path(footage)
+        path = self.path(footage)
         try:
             with path.open("rb") as file:
-                file.seek(-count * _record(width).itemsize, os.SEEK_END)
+                size = os.fstat(file.fileno()).st_size - count * _record(width).itemsize - _CHECKSUM
+                total = zlib.crc32(file.read(size))
                 records = np.fromfile(file, _record(width), count)
-            if len(records) != count or not np.isfinite(records["halves"]).all():
-                raise ValueError("not all of its numbers can be read")
+                stored = file.read()
+            if len(records) != count or stored != _bytes(zlib.crc32(records.view(np.uint8).data, total)):
+                raise ValueError("its checksum is another")
         except _UNREADABLE as error:
             self._tell(path, error)
-            return np.empty(0, _record(0))
+            return None
         return records
 
     def _tell(self, path: Path, error: Exception) -> None:
@@ -143,8 +151,22 @@ class Embeddings:
     def _save(self, footage: int, records: NDArray[np.void]) -> None:
         make_folder(self.folder)
         sweep(self.folder)
-        with whole_file(self._path(footage), private=True) as part, part.open("wb") as file:
+        with whole_file(self.path(footage), private=True) as part, part.open("wb") as file:
             np.lib.format.write_array(file, records, version=(1, 0), allow_pickle=False)
+            file.flush()
+            file.write(_bytes(_checksum(part)))
+
+    def seal(self) -> None:
+        """Gives files of earlier formats their checksum. May be repeated."""
+        for footage in self.files():
+            path = self.path(footage)
+            with suppress(*_UNREADABLE):
+                _header(path)
+                continue
+            with whole_file(path, private=True) as part:
+                part.write_bytes(path.read_bytes() + _bytes(_checksum(path)))
+            if self._shape(footage) is None:
+                self.drop(footage)  # it was damaged before
 
     def _by_id(
         self, parts: list[tuple[NDArray[np.int64], NDArray[np.float16]]], inner: tuple[int, ...]
@@ -186,6 +208,32 @@ def pool(crops: NDArray[np.float32], tracklets: NDArray[np.integer]) -> NDArray[
     # Where two bounds are equal (one crop), reduceat gives the row at the bound: just what is wanted.
     bounds = np.stack([first, middle], 1).reshape(-1)
     return normalised(np.add.reduceat(crops, bounds, 0).reshape(len(first), 2, -1))
+
+
+def _header(path: Path) -> tuple[int, int]:
+    """Tracklets and width by a file's header. Raises one of _UNREADABLE where its size is another."""
+    with path.open("rb") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("of another version")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        rest = os.fstat(file.fileno()).st_size - file.tell()
+    width = (dtype.itemsize - 8) // 4
+    size = shape[0] * dtype.itemsize + _CHECKSUM if len(shape) == 1 else -1
+    if width < 0 or dtype != _record(width) or rest != size:
+        raise ValueError("of another size or kind")
+    return shape[0], width
+
+
+def _checksum(path: Path) -> int:
+    with path.open("rb") as file:
+        total = 0
+        while piece := file.read(2**20):
+            total = zlib.crc32(piece, total)
+    return total
+
+
+def _bytes(checksum: int) -> bytes:
+    return checksum.to_bytes(_CHECKSUM, "little")
 
 
 def _record(width: int) -> np.dtype[np.void]:

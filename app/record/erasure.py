@@ -1,7 +1,7 @@
 """How segments leave a site for good: their rows, the bytes of their crops, and all that derives from them.
 
-The rows go first, in one transaction that also writes down what of them may still be on the disk. Then those bytes go,
-and last the note of them. A process that dies in between leaves the note, and whoever opens the site to write next
+The rows go first, in short transactions that also write down what of them may still be on the disk. Then those bytes
+go, and last the note of them. A process that dies in between leaves the note, and whoever opens the site to write next
 goes on there. While rows and derived bytes go, nobody else writes derived files: that is what the lease is for.
 """
 
@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Collection
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, select
 
 from app.asking import Progress, unheard
 from app.errors import Busy, StorageError
 from app.record import leases
 from app.record.audit import add_entry
-from app.record.database import Database, no_more
+from app.record.checksums import insert_rows, is_sound, update_row
+from app.record.database import Database, Values, no_more
 from app.record.embeddings import Embeddings
 from app.record.private_files import wipe
 from app.record.rows import AuditEntry
@@ -30,7 +32,8 @@ from app.record.shards import crop_folder, overwrite, shards_of
 log = logging.getLogger("sightline")
 
 PLAN = "plan.json"  # in the folder of an adaptation: says, among others, which tracklets it learns from
-_AT_ONCE = 10_000  # ids in a statement
+_AT_ONCE = 1000  # segments in a transaction: others write before the next
+_PAUSE = 0.05  # s in which they do
 
 
 def erase(
@@ -39,12 +42,15 @@ def erase(
     ids: Collection[int],
     entry: AuditEntry | None,
     *,
-    also: Callable[[], None],
+    also: Callable[[], None] | None = None,
     progress: Progress = unheard,
 ) -> list[str]:
     """Erases segments, and writes into the audit who did.
 
-    entry: None where nobody is in them. `also` runs in the transaction that removes their rows.
+    Rows of many leave in several transactions, the first of which writes into the audit. After a death in between the
+    same command erases the rest.
+
+    entry: None where nobody is in them. also: runs in the transaction that removes the rows, which then is only one.
 
     Returns what may still hold their bytes and can't be reached from here, a sentence each. Raises StorageError where
     bytes are left that the same command, run again, can remove. Raises Busy where others write derived files all the
@@ -52,11 +58,25 @@ def erase(
     """
     with database.lease(leases.ERASING):
         _finish(database, folder)
-        with database.transaction():
-            _remove_rows(database, [int(segment) for segment in ids])
-            also()
-            if entry is not None:
-                add_entry(database, entry)
+        leaving = sorted(int(segment) for segment in ids)
+        batches = [leaving[start : start + _AT_ONCE] for start in range(0, len(leaving), _AT_ONCE)]
+        if also is not None:
+            notes = [(batch, _notes(database, batch)) for batch in batches]
+            with database.transaction():
+                for batch, ranges in notes:
+                    _move_to_notes(database, batch, ranges)
+                also()
+                if entry is not None:
+                    add_entry(database, entry)
+        else:
+            for k, batch in enumerate(batches or [[]]):
+                ranges = _notes(database, batch)
+                time.sleep(_PAUSE if k else 0)
+                with database.transaction():
+                    _move_to_notes(database, batch, ranges)
+                    if entry is not None and k == 0:
+                        add_entry(database, entry)
+                progress("rows erased", k * _AT_ONCE + len(batch), len(leaving))
         return _finish(database, folder, progress)
 
 
@@ -79,29 +99,54 @@ def pending(database: Database) -> set[int]:
     return {row[0] for row in database.all(select(erasures.c.tracklet_id).distinct())}
 
 
-def _remove_rows(database: Database, ids: list[int]) -> None:
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        leaving = segments.c.id.in_(some)
-        for row in database.all(
-            select(segments.c.camera_id, func.max(segments.c.track), func.max(segments.c.number))
-            .where(leaving)
-            .group_by(segments.c.camera_id)
-        ):
-            for column, number in ((cameras.c.last_track, row[1]), (cameras.c.last_segment, row[2])):
-                higher = update(cameras).where(cameras.c.id == row[0], column < number)
-                database.execute(higher.values({column.name: number}))
-        owner_columns = (segments.c.id, segments.c.camera_id, segments.c.footage_id)
-        columns = [column.name for column in erasures.c]
-        pieces = select(*owner_columns, *(literal(0).label(name) for name in columns[3:])).where(leaving)
-        database.execute(insert(erasures).from_select(columns, pieces))  # also of those that have no crops
-        pictures = select(*owner_columns, crops.c.shard, crops.c.offset, crops.c.length).join_from(crops, segments)
-        database.execute(insert(erasures).from_select(columns, pictures.where(leaving)))
-        for table in (cannot_link, corrections):
-            database.execute(delete(table).where(or_(table.c.a.in_(some), table.c.b.in_(some))))
-        for table in (members, splits, crops):
-            database.execute(delete(table).where(table.c.tracklet_id.in_(some)))
-        database.execute(delete(segments).where(leaving))
+def _notes(database: Database, ids: list[int]) -> list[Values]:
+    """Rows of `erasures` for segments: where the bytes of each lie. What lies side by side is one row.
+
+    What is committed of a segment never changes, so this needs no transaction.
+    """
+    pieces = database.all(select(segments.c.id, segments.c.camera_id, segments.c.footage_id).where(_is_in(ids)))
+    pictures: dict[int, list[tuple[int, int, int]]] = {}
+    ranges = select(crops.c.tracklet_id, crops.c.shard, crops.c.offset, crops.c.length)
+    for row in database.all(ranges.where(crops.c.tracklet_id.in_(ids))):
+        pictures.setdefault(row[0], []).append((row[1], row[2], row[3]))
+    notes = []
+    for segment, camera, film in pieces:
+        joined: list[list[int]] = []
+        for shard, offset, length in sorted(pictures.get(segment, ())):
+            if joined and joined[-1][0] == shard and sum(joined[-1][1:]) == offset:
+                joined[-1][2] += length
+            else:
+                joined.append([shard, offset, length])
+        for shard, offset, length in joined or [[0, 0, 0]]:  # also of those that have no crops
+            owner = {"tracklet_id": segment, "camera_id": camera, "footage_id": film}
+            notes.append(owner | {"shard": shard, "offset": offset, "length": length})
+    return notes
+
+
+def _is_in(ids: list[int]) -> ColumnElement[bool]:
+    return segments.c.id.in_(ids)
+
+
+def _move_to_notes(database: Database, ids: list[int], notes: list[Values]) -> None:
+    """Removes the rows of segments, and writes down where their bytes are."""
+    last = (segments.c.camera_id, func.max(segments.c.track), func.max(segments.c.number))
+    for camera_id, track, number in database.all(select(*last).where(_is_in(ids)).group_by(segments.c.camera_id)):
+        camera = database.first(select(cameras).where(cameras.c.id == camera_id))
+        if camera is not None and (camera.last_track < track or camera.last_segment < number):
+            highest = {"last_track": max(camera.last_track, track), "last_segment": max(camera.last_segment, number)}
+            update_row(database, cameras, camera_id, highest)
+    insert_rows(database, erasures, notes)
+    remove_rows(database, ids)
+
+
+def remove_rows(database: Database, ids: list[int]) -> None:
+    """Removes all rows of segments, in the caller's transaction."""
+    for table in (cannot_link, corrections):
+        for column in (table.c.a, table.c.b):
+            database.execute(delete(table).where(column.in_(ids)))
+    for table in (members, splits, crops):
+        database.execute(delete(table).where(table.c.tracklet_id.in_(ids)))
+    database.execute(delete(segments).where(_is_in(ids)))
 
 
 def _finish(database: Database, folder: Path, progress: Progress = unheard) -> list[str]:
@@ -110,6 +155,11 @@ def _finish(database: Database, folder: Path, progress: Progress = unheard) -> l
     pending_ranges = database.all(select(erasures).order_by(*order))
     if not pending_ranges:
         return []
+    if not all(is_sound(erasures, row._mapping) for row in pending_ranges):
+        raise StorageError(
+            f"The record of the site at {folder} is damaged (what is still to be erased): "
+            f"`python -m app.site --repair --site {folder}` first."
+        )
     gone = np.unique(np.array([row.tracklet_id for row in pending_ranges], np.int64))
     anew = {row[0] for row in database.all(select(footage.c.id).where(footage.c.status == "new"))}
     try:

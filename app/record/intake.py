@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import Select, bindparam, func, select
 
 from app.errors import StorageError
 from app.record import erasure
+from app.record.checksums import insert_rows, is_sound, update_row
 from app.record.database import Database, no_more
 from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
 from app.record.schema import cameras, cannot_link, crops, footage, segments
@@ -44,14 +45,7 @@ _NEW = {  # what footage is before anything of it was looked at
 }
 
 
-# Statements that run often are made once.
-_BY_ID = FOOTAGE.where(footage.c.id == bindparam("id"))
-_ADD_SEGMENT, _ADD_CROP, _ADD_CANNOT_LINK = insert(segments), insert(crops), insert(cannot_link)
-_COMMITTED = (
-    update(footage)
-    .where(footage.c.id == bindparam("footage"))
-    .values({name: bindparam(name) for name in (*_NEW,) if name != "settings"})
-)
+_BY_ID = FOOTAGE.where(footage.c.id == bindparam("id"))  # it runs often, so it is made once
 
 
 def read_footage(database: Database, wanted: Select[Any] = FOOTAGE, **values: Any) -> list[FootageRecord]:
@@ -60,8 +54,8 @@ def read_footage(database: Database, wanted: Select[Any] = FOOTAGE, **values: An
     for row in database.all(wanted, **values):
         columns = dict(row._mapping)
         columns["path"] = Path(columns["path"])
-        columns["settings"] = json.loads(columns["settings"] or "null")
-        columns["problems"] = json.loads(columns["problems"])
+        columns["settings"] = database.json(columns["settings"], "footage")
+        columns["problems"] = database.json(columns["problems"], "footage")
         records.append(FootageRecord(**columns))
     return records
 
@@ -77,7 +71,7 @@ def start_anew(database: Database, stale: Mapping[int, Footage | None]) -> None:
     for number, piece in stale.items():
         described = {} if piece is None else _described(piece)
         described.pop("name", None)
-        database.execute(update(footage).where(footage.c.id == number).values(_NEW | described))
+        update_row(database, footage, number, _NEW | described)
 
 
 class Intake:
@@ -140,9 +134,15 @@ class Intake:
         with self._database.transaction(alone=False):
             if record.status != "running":
                 camera = self._database.first(select(cameras).where(cameras.c.id == record.camera_id))
+                first_id, end_id = segment_id(record.camera_id, 0), segment_id(record.camera_id + 1, 0)
                 last = self._database.first(
-                    select(func.max(segments.c.track), func.max(segments.c.number)).where(
-                        segments.c.camera_id == record.camera_id
+                    select(
+                        select(func.max(segments.c.track))
+                        .where(segments.c.camera_id == record.camera_id)
+                        .label("track"),
+                        select(func.max(segments.c.id))
+                        .where(segments.c.id >= first_id, segments.c.id < end_id)
+                        .label("segment"),
                     )
                 )
                 assert camera is not None and last is not None
@@ -150,16 +150,18 @@ class Intake:
                     "status": "running",
                     "settings": json.dumps(settings),
                     "problems": "[]",
-                    "first_track": 1 + max(last[0] or 0, camera.last_track),
-                    "first_segment": 1 + max(last[1] or 0, camera.last_segment),
+                    "first_track": 1 + max(last.track or 0, camera.last_track),
+                    "first_segment": 1 + max((last.segment or first_id) - first_id, camera.last_segment),
                 }
-                self._database.execute(update(footage).where(footage.c.id == record.id).values(values))
+                update_row(self._database, footage, record.id, values)
         return read_one_footage(self._database, record.id)
 
     def checkpoint(self, footage_id: int) -> bytes | None:
-        """The state in which ingest left this footage, if it was interrupted."""
-        row = self._database.first(select(footage.c.checkpoint).where(footage.c.id == footage_id))
-        return None if row is None else row[0]
+        """The state in which ingest left this footage, if it was interrupted. Raises SiteError where it is damaged."""
+        row = self._database.first(select(footage).where(footage.c.id == footage_id))
+        if row is not None and row.checkpoint is not None and not is_sound(footage, row._mapping):
+            raise self._database.damaged(f"how far {row.name} was taken in")
+        return None if row is None else row.checkpoint
 
     def commit(self, record: FootageRecord, chunk: Chunk, *, done: bool) -> None:
         """Adds a chunk, whole or not at all. Raises StorageError where the disk is full or fails."""
@@ -172,10 +174,11 @@ class Intake:
         try:
             with self._database.transaction(alone=False):
                 self._insert(record, chunk, shard_ranges)
-                self._database.execute(
-                    _COMMITTED,
+                update_row(
+                    self._database,
+                    footage,
+                    record.id,
                     {
-                        "footage": record.id,
                         "status": "done" if done else "running",
                         "source_frames": chunk.source_frames,
                         "frames": chunk.frames,
@@ -209,16 +212,17 @@ class Intake:
             now = read_one_footage(self._database, record.id)
             problems = [*(earlier for earlier in now.problems if earlier != problem), problem]
             values = {"status": "running" if now.frames else "failed", "problems": json.dumps(problems)}
-            self._database.execute(update(footage).where(footage.c.id == record.id).values(values))
+            update_row(self._database, footage, record.id, values)
 
     def _write_camera(self, camera: Camera) -> int:
         values = {"time_zone": camera.time_zone, "mask": json.dumps(camera.mask), "min_height": camera.min_height}
         row = self._database.first(select(cameras.c.id).where(cameras.c.name == camera.name))
         if row is not None:
-            self._database.execute(update(cameras).where(cameras.c.id == row.id).values(values))
+            update_row(self._database, cameras, row.id, values)
             return int(row.id)
         number = self._database.next_id(cameras)
-        self._database.execute(insert(cameras).values(id=number, name=camera.name, **values))
+        new = {"id": number, "name": camera.name, "last_track": 0, "last_segment": 0}
+        insert_rows(self._database, cameras, [new | values])
         return number
 
     def _register(
@@ -235,7 +239,8 @@ class Intake:
         )
         if stored is None:
             number = self._database.next_id(footage)
-            self._database.execute(insert(footage).values(id=number, camera_id=camera_id, **_described(piece)))
+            new = {"id": number, "camera_id": camera_id, "first_track": 1, "first_segment": 1}
+            insert_rows(self._database, footage, [new | _NEW | _described(piece)])
             return number, None
         record = read_one_footage(self._database, stored.id)
         if record.camera_id != camera_id:  # its camera's lease is not ours: nothing of it is judged or erased here
@@ -253,9 +258,9 @@ class Intake:
         overtaken = record.status == "running" and self._database.first(
             select(segments.c.id)
             .where(
-                segments.c.camera_id == record.camera_id,
+                segments.c.id >= segment_id(record.camera_id, record.first_segment),
+                segments.c.id < segment_id(record.camera_id + 1, 0),
                 segments.c.footage_id != record.id,
-                segments.c.number >= record.first_segment,
             )
             .limit(1)
         )  # it was out of reach for a while, and its next numbers went to other footage
@@ -285,7 +290,7 @@ class Intake:
                 }
                 for s in chunk.segments
             ]
-            self._database.execute(_ADD_SEGMENT, rows)
+            insert_rows(self._database, segments, rows)
         pictures = [
             (base + number, k, crop)
             for number, tracklet_crops in chunk.crops.items()
@@ -311,15 +316,14 @@ class Intake:
                 }
                 for (tracklet, k, crop), shard_range in zip(pictures, shard_ranges, strict=True)
             ]
-            self._database.execute(_ADD_CROP, rows)
+            insert_rows(self._database, crops, rows)
         pairs = sorted({(base + int(rival), base + s.number) for s in chunk.segments for rival in s.cannot_link})
         if pairs:
             new = {base + s.number for s in chunk.segments}
             earlier = sorted({a for a, _ in pairs} - new)  # some may have been erased since they were committed
             there = new | set(self._database.ids(select(segments.c.id).where(segments.c.id.in_(earlier))).tolist())
             rows = [{"a": a, "b": b} for a, b in pairs if a in there]
-            if rows:
-                self._database.execute(_ADD_CANNOT_LINK, rows)
+            insert_rows(self._database, cannot_link, rows)
 
     def _writer(self, record: FootageRecord) -> ShardWriter:
         if record.id not in self._writers:

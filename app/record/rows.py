@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from app.record.shards import ShardRange
 from trackers.tracklets import Segment
 
 _BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
+_MOST_BYTES = 2**27  # of boxes of one piece of a track, two days of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,19 @@ class Boxes:
         return zlib.compress(rows.tobytes(), 1)
 
     @classmethod
-    def unpacked(cls, packed: bytes) -> Self:
-        """Raises ValueError where they are damaged."""
+    def unpacked(cls, packed: bytes, count: int) -> Self:
+        """So many boxes. Raises ValueError where they are damaged, at no more cost than sound ones have."""
+        size = count * _BOX.itemsize
+        if not 0 < size <= _MOST_BYTES:
+            raise ValueError(f"boxes are damaged ({count} of them)")
         try:
-            rows = np.frombuffer(zlib.decompress(packed), _BOX)
-        except zlib.error as error:
+            stream = zlib.decompressobj()
+            data = stream.decompress(packed, size + 1)
+        except (zlib.error, TypeError) as error:
             raise ValueError(f"boxes are damaged ({error})") from error
+        if len(data) != size or not stream.eof or stream.unused_data:
+            raise ValueError("boxes are damaged (they are of another length)")
+        rows = np.frombuffer(data, _BOX)
         return cls(rows["frame"], rows["time"], rows["box"], rows["score"])
 
 
@@ -172,6 +180,7 @@ class ModelRecord:
     summary: dict[str, Any]  # of its training
     calibration: dict[str, Any] | None  # similarity → probability
     serving: bool
+    weights_sha256: str | None = None  # of its weights: the record learns it when the version is added
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +222,8 @@ class AuditEntry:
     who: str
     action: str
     details: dict[str, Any]
+    session: str = field(default="", compare=False)  # where `who` sat: given when the entry is added
+    hash: str = field(default="", compare=False)  # of this entry and all before it, as hexadecimal SHA-256
 
 
 @dataclass(frozen=True, slots=True)

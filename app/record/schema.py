@@ -1,8 +1,10 @@
 """The tables of a site's record, the same in SQLite and PostgreSQL.
 
 A track and a segment are numbered from 1 within their camera. A segment's id is `camera id · 2³² + number`, so ids do
-not depend on which camera was faster. Other rows get the next free number, but those of the audit: they are added side
-by side.
+not depend on which camera was faster. Other rows get the next free number.
+
+Each row has a checksum of all its other columns, see `app.record.checksums`. Those of the audit have a hash instead,
+see `app.record.audit`.
 """
 
 from __future__ import annotations
@@ -24,17 +26,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-FORMAT = "4"  # Alembic's name of the newest format, see `migrations`
+FORMAT = "5"  # Alembic's name of the newest format, see `migrations`
 
 # SQLite's strict tables know four types. PostgreSQL's INTEGER would be too short for ids.
 Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
 Real: Double = Double().with_variant(sqlite.REAL(), "sqlite")
 
 metadata = MetaData()
+_ZERO: dict[str, Any] = {"server_default": text("0")}
+_EMPTY: dict[str, Any] = {"server_default": text("''")}
 
 
-def _table(name: str, *parts: Column | UniqueConstraint | Index, rowid: bool = True) -> Table:
-    return Table(name, metadata, *parts, sqlite_strict=True, sqlite_with_rowid=rowid)
+def _table(name: str, *parts: Column | UniqueConstraint | Index, rowid: bool = True, checksum: bool = True) -> Table:
+    last = (_whole("checksum", **_ZERO),) if checksum else ()
+    return Table(name, metadata, *parts, *last, sqlite_strict=True, sqlite_with_rowid=rowid)
 
 
 def _whole(name: str, **options: Any) -> Column:
@@ -53,8 +58,6 @@ def _of(name: str, table: str, **options: Any) -> Column:
     """A column that names a row of another table."""
     return Column(name, Whole, ForeignKey(f"{table}.id"), nullable=False, **options)
 
-
-_ZERO: dict[str, Any] = {"server_default": text("0")}
 
 cameras = _table(
     "cameras",
@@ -89,6 +92,7 @@ footage = _table(
     Column("checkpoint", LargeBinary),
     _text("problems", server_default=text("'[]'")),  # JSON
     UniqueConstraint("camera_id", "name"),
+    Index("footage_by_fingerprint", "fingerprint"),
 )
 segments = _table(
     "segments",
@@ -106,6 +110,8 @@ segments = _table(
     Column("boxes", LargeBinary, nullable=False),
     Index("segments_by_track", "camera_id", "track"),
     Index("segments_by_footage", "footage_id"),
+    # A row is a kilobyte, for its boxes. This has what lists of tracklets need, in a thirtieth of that.
+    Index("segments_by_kind", "kind", "footage_id", "camera_id", "start", "end"),
 )
 crops = _table(
     "crops",
@@ -141,6 +147,7 @@ models = _table(
     _text("summary"),  # JSON
     Column("calibration", Text),  # JSON
     _whole("serving", **_ZERO),
+    Column("weights_sha256", Text),  # None where there were none, or nobody looked
 )
 Index(
     "one_model_serves",
@@ -184,6 +191,9 @@ audit = _table(
     _text("who"),
     _text("action"),
     _text("details"),  # JSON
+    _text("session", **_EMPTY),  # where `who` sat
+    _text("hash", **_EMPTY),  # SHA-256 of this row and of the hash before
+    checksum=False,
 )
 erasures = _table(  # what has left the record, and of which bytes may still be on the disk
     "erasures",

@@ -15,14 +15,16 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, select
 
 from app.asking import Progress, unheard
 from app.errors import SiteError
 from app.record import erasure, leases
-from app.record.audit import add_entry, entries
+from app.record.audit import add_entry, entries, head
+from app.record.checksums import insert_rows, update_row
 from app.record.database import Database, no_more
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
+from app.record.model_files import weights_digest
 from app.record.private_files import make_private
 from app.record.rows import (
     AuditEntry,
@@ -66,7 +68,7 @@ _SEGMENTS = (
     .join_from(segments, cameras)
     .order_by(segments.c.id)
 )
-_BOXES = select(segments.c.boxes).where(segments.c.id == bindparam("id"))
+_BOXES = select(segments.c.boxes, segments.c.length).where(segments.c.id == bindparam("id"))
 _SHARD_RANGE = (crops.c.shard, crops.c.offset, crops.c.length, crops.c.crc32)
 _CROPS = (
     select(
@@ -232,11 +234,17 @@ class Site:
         return [SegmentRecord(**row._mapping) for row in self.database.all(wanted)]
 
     def boxes(self, segment: int) -> Boxes:
-        """The boxes of one segment, by frame. Raises ValueError where they are damaged, LookupError without them."""
+        """The boxes of one segment, by frame. Raises SiteError where they are damaged, LookupError without them."""
         row = self.database.first(_BOXES, id=int(segment))
         if row is None:
             raise LookupError(f"the site at {self.path} has no segment {segment}")
-        return Boxes.unpacked(row[0])
+        return self._unpacked(segment, row.boxes, row.length)
+
+    def _unpacked(self, segment: int, packed: bytes, count: int) -> Boxes:
+        try:
+            return Boxes.unpacked(packed, count)
+        except ValueError as error:
+            raise self.database.damaged(f"the boxes of the piece {segment} of a track") from error
 
     def crops(self, tracklet_id: int) -> list[CropRecord]:
         """The crops of one tracklet, by time."""
@@ -270,8 +278,14 @@ class Site:
 
     def cannot_link(self) -> NDArray[np.int64]:
         """`(N, 2)` ids of tracklets that show different people."""
-        pairs = self.database.all(select(cannot_link).order_by(cannot_link.c.a, cannot_link.c.b))
+        columns = (cannot_link.c.a, cannot_link.c.b)
+        pairs = self.database.all(select(*columns).order_by(*columns))
         return np.array([tuple(pair) for pair in pairs], np.int64).reshape(-1, 2)
+
+    def seen_beside(self, tracklet_id: int) -> NDArray[np.int64]:
+        """Ids `(n,)` of tracklets that show others than this one."""
+        later = self.database.ids(select(cannot_link.c.b).where(cannot_link.c.a == tracklet_id))
+        return np.r_[later, self.database.ids(select(cannot_link.c.a).where(cannot_link.c.b == tracklet_id))]
 
     def tracklet_table(self) -> TrackletTable:
         """All tracklets at once."""
@@ -299,10 +313,11 @@ class Site:
     def first_and_last_boxes(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Where tracklets began and ended, `(n, 4)` px each. ids: `(n,)`, ascending."""
         first, last = np.zeros((len(ids), 4), np.float32), np.zeros((len(ids), 4), np.float32)
-        stored = self.database.all(select(segments.c.id, segments.c.boxes).where(_IS_TRACKLET).order_by(segments.c.id))
-        rows, wanted = lookup(ids, np.array([segment for segment, _ in stored], np.int64))
-        for row, (_, boxes) in zip(rows[wanted].tolist(), (stored[int(k)] for k in np.flatnonzero(wanted))):
-            box = Boxes.unpacked(boxes).boxes
+        columns = (segments.c.id, segments.c.boxes, segments.c.length)
+        stored = self.database.all(select(*columns).where(_IS_TRACKLET).order_by(segments.c.id))
+        rows, wanted = lookup(ids, np.array([piece.id for piece in stored], np.int64))
+        for row, piece in zip(rows[wanted].tolist(), (stored[int(k)] for k in np.flatnonzero(wanted))):
+            box = self._unpacked(piece.id, piece.boxes, piece.length).boxes
             first[row], last[row] = box[0], box[-1]
         return first, last
 
@@ -317,15 +332,19 @@ class Site:
                 sha256=row.sha256,
                 status=row.status,
                 reason=row.reason,
-                summary=json.loads(row.summary),
-                calibration=json.loads(row.calibration or "null"),
+                summary=self.database.json(row.summary, "models"),
+                calibration=self.database.json(row.calibration, "models"),
                 serving=bool(row.serving),
+                weights_sha256=row.weights_sha256,
             )
             for row in self.database.all(select(models).order_by(models.c.id))
         ]
 
     def add_model(self, model: ModelRecord) -> None:
-        """Writes a version into the record, or writes it again. One that serves takes the place of the one before."""
+        """Writes a version into the record, or writes it again. One that serves takes the place of the one before.
+
+        Its weights are there already. From now on the record knows their digest.
+        """
         values = {
             "made": model.made,
             "sha256": model.sha256,
@@ -334,23 +353,32 @@ class Site:
             "summary": json.dumps(model.summary),
             "calibration": None if model.calibration is None else json.dumps(model.calibration),
         }
-        same = models.c.name == model.name
+        weights = {"weights_sha256": weights_digest(self.path, model.name)}
         with self.database.transaction():
-            if self.database.first(select(models.c.id).where(same)) is None:
-                row = {"id": self.database.next_id(models), "name": model.name, **values}
-                self.database.execute(insert(models).values(row))
+            number = self._model_id(model.name)
+            if number is None:
+                number = self.database.next_id(models)
+                insert_rows(
+                    self.database, models, [{"id": number, "name": model.name, "serving": 0} | values | weights]
+                )
             else:
-                self.database.execute(update(models).where(same).values(values))
+                new = weights if model.status == "candidate" else {}  # its files were just written
+                update_row(self.database, models, number, values | new)
             if model.serving:
-                self.database.execute(update(models).where(~same, models.c.serving == 1).values(serving=0))
-                self.database.execute(update(models).where(same).values(serving=1, status="deployed"))
+                for other in self.database.ids(select(models.c.id).where(models.c.serving == 1)).tolist():
+                    update_row(self.database, models, other, {"serving": 0})
+                update_row(self.database, models, number, {"serving": 1, "status": "deployed"})
+
+    def _model_id(self, name: str) -> int | None:
+        row = self.database.first(select(models.c.id).where(models.c.name == name))
+        return None if row is None else int(row.id)
 
     def set_calibration(self, name: str, calibration: dict[str, Any]) -> None:
         """How a version's similarities become probabilities."""
         with self.database.transaction(alone=False):
-            self.database.execute(
-                update(models).where(models.c.name == name).values(calibration=json.dumps(calibration))
-            )
+            number = self._model_id(name)
+            if number is not None:
+                update_row(self.database, models, number, {"calibration": json.dumps(calibration)})
 
     def split(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Ids `(n,)`, ascending, of tracklets that adapting has divided, and which `(n,)` it never learns from."""
@@ -366,8 +394,7 @@ class Site:
                 for tracklet_id, kept in zip(ids.tolist(), held.tolist())
                 if tracklet_id in there
             ]
-            if rows:
-                self.database.execute(insert(splits), rows)
+            insert_rows(self.database, splits, rows)
 
     # --- trajectories and identities
 
@@ -383,8 +410,8 @@ class Site:
             id=row.id,
             made=row.made,
             model=row.model,
-            settings=json.loads(row.settings),
-            summary=json.loads(row.summary),
+            settings=self.database.json(row.settings, "merges"),
+            summary=self.database.json(row.summary, "merges"),
             ids=table[:, 0],
             trajectories=table[:, 1],
             identities=table[:, 2],
@@ -399,15 +426,14 @@ class Site:
             number = self.database.next_id(merges)
             values = {"id": number, "made": merge.made, "model": merge.model}
             values |= {"settings": json.dumps(merge.settings), "summary": json.dumps(merge.summary)}
-            self.database.execute(insert(merges).values(values))
+            insert_rows(self.database, merges, [values])
             there = lookup(self.database.ids(_TABLE.with_only_columns(segments.c.id)), merge.ids)[1]
             columns = np.stack([merge.ids, merge.trajectories, merge.identities], axis=1)[there]
             rows = [
                 {"merge_id": number, "tracklet_id": tracklet_id, "trajectory": trajectory, "identity": identity}
                 for tracklet_id, trajectory, identity in columns.tolist()
             ]
-            if rows:
-                self.database.execute(insert(members), rows)
+            insert_rows(self.database, members, rows)
             self._drop_merges(self.database.ids(select(merges.c.id).order_by(merges.c.id.desc())).tolist()[keep:])
             add_entry(self.database, entry)
         return number
@@ -437,7 +463,8 @@ class Site:
         Raises SiteError where it is of no pair of tracklets. Then nothing is added.
         """
         with self.database.transaction():
-            there = set(self.database.ids(_TABLE.with_only_columns(segments.c.id)).tolist())
+            named = {number for correction in new_corrections for number in (correction.a, correction.b)}
+            there = set(self.database.ids(select(segments.c.id).where(_IS_TRACKLET, segments.c.id.in_(named))).tolist())
             for correction in new_corrections:
                 if correction.a == correction.b or not {correction.a, correction.b} <= there:
                     raise SiteError(
@@ -446,18 +473,26 @@ class Site:
                 a, b = sorted((correction.a, correction.b))
                 self.database.execute(delete(corrections).where(corrections.c.a == a, corrections.c.b == b))
                 row = {"id": self.database.next_id(corrections), "made": time, "who": who, "kind": correction.kind}
-                self.database.execute(insert(corrections).values({**row, "a": a, "b": b}))
+                insert_rows(self.database, corrections, [{**row, "a": a, "b": b}])
 
     # --- who asked, and what is erased
 
-    def note(self, entry: AuditEntry) -> None:
-        """Adds to the audit."""
+    def note(self, entry: AuditEntry) -> str:
+        """Adds to the audit. Returns the entry's hash, which vouches for all entries before."""
         with self.database.transaction(alone=False):
-            add_entry(self.database, entry)
+            return add_entry(self.database, entry)
+
+    def audit_head(self) -> str:
+        """The hash of the latest entry of the audit, empty where there is none."""
+        return head(self.database)
 
     def audit(self) -> list[AuditEntry]:
-        """All that was noted, oldest first."""
+        """All that was noted, oldest first, with the hash of each."""
         return entries(self.database)
+
+    def erasing(self) -> set[int]:
+        """Segments that are gone, and of whose bytes some may still be there."""
+        return erasure.pending(self.database)
 
     def segments_before(self, time: float) -> NDArray[np.int64]:
         """Ids `(n,)` of all pieces of tracks that ended before a time, UTC seconds."""
@@ -483,5 +518,5 @@ class Site:
         still hold bytes that can't be reached from here, a sentence each. Raises StorageError where bytes are left.
         """
         stale = {record.id: None for record in anew}
-        also = partial(start_anew, self.database, stale)
+        also = partial(start_anew, self.database, stale) if stale else None
         return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)

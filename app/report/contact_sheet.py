@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +92,13 @@ def _headline(text: str, columns: int) -> NDArray[np.uint8]:
 
 def _row(site: Site, tracklet: SegmentRecord, columns: int) -> NDArray[np.uint8]:
     crops = site.crops(tracklet.id)
-    drawn = row([site.crop_jpeg(crop) for crop in _spread(crops, columns)], columns)
+    pictures = []
+    for crop in _spread(crops, columns):
+        with suppress(ValueError):  # damaged, of which `app.site --verify` tells: its cell stays grey
+            pictures.append(site.crop_jpeg(crop))
+            continue
+        pictures.append(b"")
+    drawn = row(pictures, columns)
     start, end = (datetime.fromtimestamp(t, UTC) for t in (tracklet.start, tracklet.end))
     times = f"{start:%H:%M:%S}.{start.microsecond // 100000} – {end:%H:%M:%S}.{end.microsecond // 100000}"
     write(drawn, f"tracklet {tracklet.id}", (6, 22), INK, 14, 500)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.foreign import visible
+from reid.pictures import decode_picture
 
 CELL = (64, 128)  # width and height of a crop, px
 LABEL = 190  # width of a row's label, px
@@ -33,11 +34,14 @@ def row(jpegs: Sequence[bytes], columns: int) -> NDArray[np.uint8]:
 
 
 def cell(jpeg: bytes) -> NDArray[np.uint8]:
-    """A crop in a cell, as large as fits, its proportions kept."""
-    crop = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB))
+    """A crop in a cell, as large as fits, its proportions kept. The cell is empty where it can't be decoded."""
+    drawn = np.full((CELL[1], CELL[0], 3), BEHIND, np.uint8)
+    try:
+        crop = decode_picture(jpeg)
+    except ValueError:
+        return drawn
     scale = min(CELL[0] / crop.shape[1], CELL[1] / crop.shape[0])
     width, height = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
-    drawn = np.full((CELL[1], CELL[0], 3), BEHIND, np.uint8)
     x, y = (CELL[0] - width) // 2, (CELL[1] - height) // 2
     drawn[y : y + height, x : x + width] = cv2.resize(
         crop, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC

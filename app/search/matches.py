@@ -55,6 +55,7 @@ class QueryView:
     seen: bool  # whether any is likely
     verdict: str  # a sentence
     gallery: int  # tracklets that were compared
+    audit: str = ""  # a hash that vouches for the site's audit up to this query
 
     @property
     def person(self) -> NDArray[np.uint8]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
 from app.encoders import embed
 from app.encoders.versions import open_model, serving, store_of
 from app.errors import SiteError, StillError
 from app.record import Site
+from app.record.rows import CropRecord
 from app.search.matches import QueryView
 from app.search.searcher import Answer, Box, Searcher, Wish
 from app.search.still import Still, cut, people_in
@@ -30,6 +36,7 @@ class QueryReport:
     asked: float  # UTC seconds
     filters: dict[str, str]
     people: list[Answer]
+    audit: str  # hash of this query's entry in the audit, or a later one: it vouches for all before
 
 
 def query(
@@ -67,7 +74,8 @@ def query(
         )
         answers = searcher.search(vectors, wish, who=who, still=name, own=wish.inside)
     answers = [replace(answer, box=box_of_person) for answer, box_of_person in zip(answers, boxes, strict=True)]
-    report = QueryReport(str(site.path), searcher.model.name, name, asked_at, wish.filters(), answers)
+    model = searcher.model
+    report = QueryReport(str(site.path), model.name, name, asked_at, wish.filters(), answers, site.audit_head())
     return report, still if isinstance(still, Still) else None
 
 
@@ -100,7 +108,7 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
         crops = site.crops(int(report.still.rpartition(" ")[2]))
         if not crops:
             raise SiteError(f"The {report.still} of {site.path} was just erased.")
-        pixels = decode_picture(site.crop_jpeg(crops[len(crops) // 2]))
+        pixels = _middle_of(site, crops)
     else:
         pixels = still.pixels
     return QueryView(
@@ -114,4 +122,15 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
         seen=answer.seen,
         verdict=answer.verdict,
         gallery=answer.gallery,
+        audit=report.audit,
+    )
+
+
+def _middle_of(site: Site, crops: Sequence[CropRecord]) -> NDArray[np.uint8]:
+    """The middle crop `(h, w, 3)` RGB, or that next to it which can be read. Raises SiteError where none can."""
+    for k in sorted(range(len(crops)), key=lambda k: abs(k - len(crops) // 2)):
+        with suppress(ValueError, OSError):  # `app.site --verify` tells of damage
+            return decode_picture(site.crop_jpeg(crops[k]))
+    raise SiteError(
+        f"The tracklet has no crop that can be read: `python -m app.site --repair --site {site.path}` drops it."
     )

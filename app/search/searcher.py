@@ -225,8 +225,7 @@ class Searcher:
         """A tracklet's embedding `(D,)`, its camera, and those that can't be the answer: itself and all seen beside."""
         if number not in self.index.ids:
             raise SiteError(f"The site at {self.site.path} has no tracklet {number}.")
-        pairs = self.site.cannot_link()
-        beside = np.concatenate([pairs[pairs[:, 0] == number, 1], pairs[pairs[:, 1] == number, 0], [number]])
+        beside = np.r_[self.site.seen_beside(number), [number]]
         camera = self.table.names[self.table.cameras[self.table.at(np.array([number]))[0]]]
         return self._own.embeddings([number])[0], camera, beside
 

@@ -169,11 +169,10 @@ def _env() -> dict[str, str]:
 
 def dump(site: Path, *, without: Callable[[str, str], bool] = lambda table, column: False) -> dict[str, list[str]]:
     """Every row of every table of a site's record as text, sorted. Where footage lies, and when, is left out."""
+    left_out = ("path", "made", "checksum")
     return {
         table: sorted(
-            repr(
-                [(key, value) for key, value in row.items() if key not in ("path", "made") and not without(table, key)]
-            )
+            repr([(key, value) for key, value in row.items() if key not in left_out and not without(table, key)])
             for row in rows
         )
         for table, rows in rows_of(site).items()

@@ -140,7 +140,7 @@ def test_ten_kills_leave_no_trace(
     ingest_here(world, site)
     assert contents(site) == expected
     code, text = printed(site, capsys, verify=True)
-    assert code == 0 and "Every row and every crop is sound." in text
+    assert code == 0 and "Every row and every file is sound." in text
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(world: World, expected: Contents, tmp_path: Path) -> None:
@@ -482,8 +482,8 @@ def test_a_flipped_bit_in_a_shard_is_found(copy: Path, capsys: pytest.CaptureFix
     assert report["verified"] is True and report["damage"] == [sentence]
     code, text = printed(copy, capsys, verify=True)
     assert code == 1 and f"Damaged: {sentence}\n" in text
-    assert "tracklet " in sentence and " of camera camera1: " in sentence
-    assert f"{shard}: the crop at byte " in sentence and sentence.endswith(" is damaged")
+    assert "tracklet " in sentence and " of camera camera1: crop " in sentence
+    assert f" of {shard})" in sentence and sentence.endswith("--repair` drops it")
 
 
 def test_a_missing_shard_is_found(copy: Path) -> None:
@@ -491,7 +491,7 @@ def test_a_missing_shard_is_found(copy: Path) -> None:
     size = shard.stat().st_size
     shard.unlink()
     sentences = damage(copy)
-    assert sentences[0] == f"{shard} holds 0 bytes of {size:,} that were committed"
+    assert any(f"{shard} holds 0 bytes of {size:,} that were committed" in sentence for sentence in sentences)
     with Site.open(copy) as site:
         assert len(sentences) == 1 + site.cameras()[1].crops
 
@@ -501,7 +501,7 @@ def test_damaged_boxes_are_found(copy: Path) -> None:
         database.execute("UPDATE segments SET boxes = substr(boxes, 1, 20) WHERE camera_id = 2 AND number = 3")
         database.commit()
     (sentence,) = damage(copy)
-    assert sentence.endswith("3 of camera camera2: its boxes are damaged")
+    assert "3 of camera camera2: its boxes are damaged" in sentence
 
 
 def test_a_damaged_record_is_told_in_one_sentence(copy: Path) -> None:

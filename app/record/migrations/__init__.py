@@ -7,9 +7,11 @@ both dialects. A new record is made at once in the newest format. A test holds t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
+
+from app.record.schema import metadata
 
 if TYPE_CHECKING:  # only who makes or upgrades a record waits for its import
     from alembic.config import Config
@@ -34,6 +36,21 @@ def upgrade(connection: Connection, folder: Path) -> None:
     config.attributes |= {"connection": connection, "folder": folder}
     with EnvironmentContext(config, scripts, fn=lambda current, _: scripts._upgrade_revs(newest, current)):
         scripts.run_env()
+
+
+def differences(connection: Connection) -> list[str]:
+    """What of a record's tables is not as the schema says."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    changes = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+    flat = [change[0] if isinstance(change, list) else change for change in changes]
+    # SQLite never lets a row's own number be missing, said or not.
+    return [_said(change) for change in flat if change[0] != "modify_nullable" or change[3] != "id"]
+
+
+def _said(change: tuple[Any, ...]) -> str:
+    return " ".join(str(part) for part in change[:4] if isinstance(part, str) or hasattr(part, "name"))
 
 
 def _config() -> Config:

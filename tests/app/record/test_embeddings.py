@@ -73,13 +73,13 @@ def test_removed_tracklets_leave_no_bytes(store: Embeddings) -> None:
     ids, rows = store.load()
     leaving = rows[np.isin(ids, [5, 4, 7])].reshape(-1, 16)
     assert all(row.tobytes() in everything(store.folder) for row in leaving)
-    untouched = store._path(3).stat().st_mtime_ns
+    untouched = store.path(3).stat().st_mtime_ns
     assert store.remove(np.array([5, 4, 7, 1000])) == 3
     assert not any(row.tobytes() in everything(store.folder) for row in leaving)
     assert store.load()[0].tolist() == [3, 9]
     np.testing.assert_array_equal(store.load()[1], rows[[0, 4]])
     assert store.footages() == {1, 2, 3}  # the emptied one counts as embedded
-    assert store._path(3).stat().st_mtime_ns == untouched
+    assert store.path(3).stat().st_mtime_ns == untouched
     assert store.remove([5]) == 0
 
 
@@ -102,7 +102,7 @@ def test_a_damaged_file_is_missing_until_it_is_written_again(
             "header": data[:20] + b"((((" + data[24:],
             "huge": data.replace(b"(3,)", b"(9999999999999999,)").replace(b" " * 15, b"", 1),
             "other": data.replace(b"'<f2'", b"'<f4'"),
-            "nan": data[:-2] + np.float16("nan").tobytes(),
+            "nan": data[:-6] + np.float16("nan").tobytes() + data[-4:],
         }[damage]
     )
     with caplog.at_level(logging.WARNING, "sightline"):

@@ -19,7 +19,7 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from app.encoders.versions import BASE, ONNX, WEIGHTS, folder_of, in_the_box
+from app.encoders.versions import BASE, ONNX, WEIGHTS, in_the_box
 from app.errors import SiteError
 from app.record import Site
 from app.record.database import FILE
@@ -36,7 +36,11 @@ OLD = Path(__file__).parent / "format_3"
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(OLD, tmp_path / "site"))
+    site = Path(shutil.copytree(OLD, tmp_path / "site"))
+    (site / "models" / BASE).mkdir(parents=True)
+    for shipped, name in ((f"{BASE}.onnx", ONNX), (f"{BASE}.safetensors", WEIGHTS)):
+        shutil.copy(in_the_box(shipped), site / "models" / BASE / name)
+    return site
 
 
 def rows(path: Path) -> dict[str, list[tuple]]:
@@ -74,7 +78,8 @@ def test_nothing_is_lost(old: Path, number: int) -> None:
     after = rows(old)
     for name, table in before.items():
         wider = [(*row, 0, 0) if name == "cameras" and number < 3 else row for row in table]
-        assert sorted(wider, key=repr) == after[name], name
+        then = [row[: len(wider[0])] for row in after[name]] if wider else after[name]  # columns were added at the end
+        assert sorted(wider, key=repr) == sorted(then, key=repr), name
     assert not (old / "adapt" / "held-back.json").exists() and not (old / "lock").exists()
 
 
@@ -107,9 +112,6 @@ def test_it_is_not_taken_over_while_an_older_program_writes(old: Path) -> None:
 
 def test_work_goes_on_in_it(old: Path) -> None:
     with Site.open_to_write(old) as site:
-        folder_of(site, BASE).mkdir(parents=True)
-        shutil.copy(in_the_box(f"{BASE}.onnx"), folder_of(site, BASE) / ONNX)
-        shutil.copy(in_the_box(f"{BASE}.safetensors"), folder_of(site, BASE) / WEIGHTS)
         assert not merge(site, who="me").changed
         tracklet = site.segments()[0].id
         assert query(site, tracklet, Wish(), who="me")[0].people[0].matches

@@ -17,7 +17,7 @@ from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
 from app.record import Site
 from app.record.rows import AuditEntry, Chunk, Correction, Crop, FootageRecord, Merging, ModelRecord
-from app.record.verify import damage
+from app.record.verify import DROPPED, damage
 from tests.app.records import on_postgres, run_sql, site_in
 from tests.app.scenes import bytes_of, dump, segment, shards
 from trackers.tracklets import Kind, Segment
@@ -398,18 +398,24 @@ def sound(record: str, tmp_path: Path) -> Path:
             "UPDATE segments SET boxes = substr(boxes, 1, 9) WHERE number = 1",
             "tracklet 1 of camera hall: its boxes are damaged",
         ),
-        ("UPDATE segments SET length = 9 WHERE number = 1", "tracklet 1 of camera hall: its boxes do not fit its row"),
+        (
+            "UPDATE segments SET length = 9 WHERE number = 1",
+            "tracklet 1 of camera hall: its boxes are damaged or do not fit its row: ",
+        ),
         (
             "UPDATE segments SET boxes = (SELECT boxes FROM segments WHERE number = 3), length = 3 WHERE number = 1",
-            "tracklet 1 of camera hall: its boxes do not fit its row",
+            "tracklet 1 of camera hall: its boxes are damaged or do not fit its row: ",
         ),
         ("DELETE FROM crops WHERE tracklet_id - 16 * (tracklet_id / 16) = 2", "tracklet 2 of camera hall has 0 crops"),
         ("UPDATE segments SET kind = 'tracklet'", "tracklet 3 of camera hall has 0 crops"),
         ("UPDATE segments SET kind = 'short' WHERE number = 2", "short 2 of camera hall has 3 crops"),
-        ('UPDATE crops SET "offset" = 1, number = 9 WHERE number = 0', "the crop at byte 1 is damaged"),
-        ("UPDATE footage SET shard_bytes = 1000000", "bytes of 1,000,000 that were committed"),
         (
-            "INSERT INTO cannot_link SELECT min(id), max(id) FROM segments WHERE number < 3",
+            'UPDATE crops SET "offset" = 1, number = 9 WHERE number = 0',
+            "tracklet 1 of camera hall: crop 9 has a damaged row: `python -m app.site --repair` drops it",
+        ),
+        ("UPDATE footage SET shard_bytes = 1000000", "the record: row 1 of footage is damaged: "),
+        (
+            "INSERT INTO cannot_link SELECT min(id), max(id), 0 FROM segments WHERE number < 3",
             "camera hall: tracklets 1 and 2 cannot be linked, but were not seen together",
         ),
         ("DELETE FROM segments WHERE number = 1", "a row of crops names one of segments that does not exist"),
@@ -446,7 +452,7 @@ def test_a_crop_that_is_no_jpeg_is_named(tmp_path: Path) -> None:
         whole = chunk(segment(1))
         whole.crops[1][1] = replace(whole.crops[1][1], jpeg=b"not a picture")
         site.intake.commit(record, whole, done=True)
-        assert list(damage(site)) == ["tracklet 1 of camera hall: crop 1 is no JPEG"]
+        assert list(damage(site)) == [f"tracklet 1 of camera hall: crop 1 is no JPEG: {DROPPED}"]
 
 
 # --- models, merging, audit
