@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Double, LargeBinary, Table, Text, bindparam, insert, select, tuple_, update
@@ -17,32 +18,46 @@ from sqlalchemy import Double, LargeBinary, Table, Text, bindparam, insert, sele
 from app.record.database import Database, Values
 
 COLUMN = "checksum"
+APART = ("checkpoint",)  # columns with a checksum of their own: large, and written often
+_HALF = 2**31  # SQLite keeps −2³¹ … 2³¹ in four bytes: so a row keeps its length, and is overwritten in its place
+_LENGTH = struct.Struct("<q")
 _AT_ONCE = 2000  # rows in memory
 
 
 @cache
-def _layout(table: Table) -> tuple[Callable[..., bytes], list[str], list[str]]:
-    """How the numbers of a row are packed, their columns, and those of texts and bytes."""
-    columns = [column for column in table.columns if column.name != COLUMN]
+def _sum_of(table: Table) -> Callable[[Mapping[Any, Any]], int]:
+    """What takes the checksum of a row. It is made once, as it runs for every row that is written."""
+    columns = [column for column in table.columns if column.name not in (COLUMN, *APART)]
     long = [column.name for column in columns if isinstance(column.type, Text | LargeBinary)]
     numbers = [column for column in columns if column.name not in long]
-    kinds = "".join("d" if isinstance(column.type, Double) else "q" for column in numbers)
-    return struct.Struct(f"<{kinds}").pack, [column.name for column in numbers], long
+    pack = struct.Struct("<" + "".join("d" if isinstance(c.type, Double) else "q" for c in numbers)).pack
+    values_of = itemgetter(*(column.name for column in numbers))
+    # NaN stands for NULL, as neither database stores one.
+    nullable = any(column.nullable for column in numbers)
+
+    def sum_of(row: Mapping[Any, Any]) -> int:
+        values = values_of(row)
+        total = zlib.crc32(pack(*([math.nan if value is None else value for value in values] if nullable else values)))
+        for name in long:
+            value = row[name]
+            data = b"" if value is None else value.encode() if isinstance(value, str) else value
+            total = zlib.crc32(data, zlib.crc32(_LENGTH.pack(-1 if value is None else len(data)), total))
+        return total - _HALF
+
+    return sum_of
+
+
+def crc32(data: bytes | None) -> int:
+    """Of what stands in a column that has a checksum of its own."""
+    return zlib.crc32(data or b"") - _HALF
 
 
 def checksum(table: Table, row: Mapping[Any, Any]) -> int:
     """Of all columns but itself. Raises ValueError where a value is not of its column's type."""
-    pack, numbers, long = _layout(table)
     try:
-        # NaN stands for NULL, as neither database stores one.
-        total = zlib.crc32(pack(*[math.nan if row[name] is None else row[name] for name in numbers]))
-        for name in long:
-            value = row[name]
-            data = b"\0" if value is None else b"\1" + (value.encode() if isinstance(value, str) else bytes(value))
-            total = zlib.crc32(data, zlib.crc32(struct.pack("<q", len(data)), total))
+        return _sum_of(table)(row)
     except (struct.error, TypeError, AttributeError, UnicodeError, OverflowError) as error:
         raise ValueError(f"a value of {table.name} is of another type ({error})") from error
-    return total
 
 
 def is_sound(table: Table, row: Mapping[Any, Any]) -> bool:
@@ -56,8 +71,9 @@ def is_sound(table: Table, row: Mapping[Any, Any]) -> bool:
 def insert_rows(database: Database, table: Table, rows: Sequence[Values]) -> None:
     """Adds rows, each with all its columns, in the caller's transaction."""
     if rows:
+        sum_of = _sum_of(table)
         for row in rows:
-            row[COLUMN] = checksum(table, row)
+            row[COLUMN] = sum_of(row)
         database.execute(_inserting(table), rows)
 
 
@@ -93,7 +109,8 @@ def _inserting(table: Table) -> Any:
 
 @cache
 def _by_number(table: Table) -> Any:
-    return select(table).where(table.c.id == bindparam("number"))
+    columns = [column for column in table.columns if column.name not in APART]
+    return select(*columns).where(table.c.id == bindparam("number"))
 
 
 @cache

@@ -17,7 +17,7 @@ from sqlalchemy import Select, bindparam, func, select
 
 from app.errors import StorageError
 from app.record import erasure
-from app.record.checksums import insert_rows, is_sound, update_row
+from app.record.checksums import crc32, insert_rows, update_row
 from app.record.database import Database, no_more
 from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
 from app.record.schema import cameras, cannot_link, crops, footage, segments
@@ -41,6 +41,7 @@ _NEW = {  # what footage is before anything of it was looked at
     "shard": 0,
     "shard_bytes": 0,
     "checkpoint": None,
+    "checkpoint_crc32": crc32(None),
     "problems": "[]",
 }
 
@@ -158,13 +159,15 @@ class Intake:
 
     def checkpoint(self, footage_id: int) -> bytes | None:
         """The state in which ingest left this footage, if it was interrupted. Raises SiteError where it is damaged."""
-        row = self._database.first(select(footage).where(footage.c.id == footage_id))
-        if row is not None and row.checkpoint is not None and not is_sound(footage, row._mapping):
+        columns = (footage.c.name, footage.c.checkpoint, footage.c.checkpoint_crc32)
+        row = self._database.first(select(*columns).where(footage.c.id == footage_id))
+        if row is not None and crc32(row.checkpoint) != row.checkpoint_crc32:
             raise self._database.damaged(f"how far {row.name} was taken in")
         return None if row is None else row.checkpoint
 
     def commit(self, record: FootageRecord, chunk: Chunk, *, done: bool) -> None:
         """Adds a chunk, whole or not at all. Raises StorageError where the disk is full or fails."""
+        checkpoint = None if done else chunk.checkpoint
         try:
             writer = self._writer(record)
             before = writer.shard, writer.size
@@ -186,7 +189,8 @@ class Intake:
                         "seconds": float(chunk.seconds),
                         "shard": writer.shard,
                         "shard_bytes": writer.size,
-                        "checkpoint": None if done else chunk.checkpoint,
+                        "checkpoint": checkpoint,
+                        "checkpoint_crc32": crc32(checkpoint),
                         "problems": json.dumps(list(chunk.problems)),
                     },
                 )
@@ -303,7 +307,10 @@ class Intake:
                     "number": k,
                     "frame": crop.frame,
                     "time": crop.time,
-                    **dict(zip(("x1", "y1", "x2", "y2"), crop.box)),
+                    "x1": crop.box[0],
+                    "y1": crop.box[1],
+                    "x2": crop.box[2],
+                    "y2": crop.box[3],
                     "score": crop.score,
                     "overlap": crop.overlap,
                     "border": crop.border,
@@ -321,7 +328,9 @@ class Intake:
         if pairs:
             new = {base + s.number for s in chunk.segments}
             earlier = sorted({a for a, _ in pairs} - new)  # some may have been erased since they were committed
-            there = new | set(self._database.ids(select(segments.c.id).where(segments.c.id.in_(earlier))).tolist())
+            there = new
+            if earlier:
+                there |= set(self._database.ids(select(segments.c.id).where(segments.c.id.in_(earlier))).tolist())
             rows = [{"a": a, "b": b} for a, b in pairs if a in there]
             insert_rows(self._database, cannot_link, rows)
 

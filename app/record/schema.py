@@ -91,6 +91,7 @@ footage = _table(
     _whole("shard_bytes", **_ZERO),
     Column("checkpoint", LargeBinary),
     _text("problems", server_default=text("'[]'")),  # JSON
+    _whole("checkpoint_crc32", **_ZERO),
     UniqueConstraint("camera_id", "name"),
     Index("footage_by_fingerprint", "fingerprint"),
 )

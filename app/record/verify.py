@@ -22,7 +22,7 @@ from sqlalchemy import Table, select
 from app.errors import SiteError
 from app.record import erasure
 from app.record.audit import hash_of
-from app.record.checksums import is_sound, pages
+from app.record.checksums import crc32, is_sound, pages
 from app.record.database import Database
 from app.record.embeddings import Embeddings
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
@@ -349,7 +349,14 @@ def _of_footage(site: Site, row: Any, named: Mapping[tuple[int, int, int], array
         lost = f"`python -m app.site --repair` drops what is lost, or {FROM_FOOTAGE}"
         return [Damage(what, lost)] if size < now.shard_bytes else []
 
+    def wrong_checkpoint() -> list[Damage]:
+        now = site.database.first(select(footage).where(footage.c.id == row.id))
+        if now is None or crc32(now.checkpoint) == now.checkpoint_crc32:
+            return []
+        return [Damage(f"the record: how far {now.name} was taken in is damaged", FROM_FOOTAGE)]
+
     yield from _lasting(too_short)
+    yield from _lasting(wrong_checkpoint)
     for shard in range(row.shard + 1):
         bounds = np.array(named.get((row.camera_id, row.id, shard), ()), np.int64).reshape(-1, 2)
         if next(_unnamed(site, row, shard, bounds), None):

@@ -7,10 +7,10 @@ from alembic import context, op
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from app.record.audit import hash_of
-from app.record.checksums import COLUMN, checksum, pages
+from app.record.checksums import COLUMN, checksum, crc32, pages
 from app.record.embeddings import Embeddings
 from app.record.model_files import weights_digest
-from app.record.schema import audit, metadata, models
+from app.record.schema import audit, footage, metadata, models
 
 revision = "5"
 down_revision = "4"
@@ -20,19 +20,22 @@ def upgrade() -> None:
     """Adds the columns and indexes, and fills them."""
     connection, folder = op.get_bind(), context.config.attributes["folder"]
     postgres = connection.dialect.name == "postgresql"
+    whole = "BIGINT" if postgres else "INTEGER"
     op.execute("ALTER TABLE models ADD COLUMN weights_sha256 TEXT")
+    op.execute(f"ALTER TABLE footage ADD COLUMN checkpoint_crc32 {whole} NOT NULL DEFAULT 0")
     for column in ("session", "hash"):
         op.execute(f"ALTER TABLE audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
     sealed = [table for table in metadata.tables.values() if COLUMN in table.columns]
     for table in sealed:
-        op.execute(
-            f"ALTER TABLE {table.name} ADD COLUMN {COLUMN} {'BIGINT' if postgres else 'INTEGER'} NOT NULL DEFAULT 0"
-        )
+        op.execute(f"ALTER TABLE {table.name} ADD COLUMN {COLUMN} {whole} NOT NULL DEFAULT 0")
+    for number, checkpoint in connection.execute(select(footage.c.id, footage.c.checkpoint)).fetchall():
+        values = {"checkpoint_crc32": crc32(checkpoint)}
+        connection.execute(update(footage).where(footage.c.id == number).values(values))
     op.execute("CREATE INDEX footage_by_fingerprint ON footage (fingerprint)")
     op.execute('CREATE INDEX segments_by_kind ON segments (kind, footage_id, camera_id, start, "end")')
     for (name,) in connection.execute(select(models.c.name)).fetchall():
-        values = {"weights_sha256": weights_digest(folder, name)}
-        connection.execute(update(models).where(models.c.name == name).values(values))
+        weights = {"weights_sha256": weights_digest(folder, name)}
+        connection.execute(update(models).where(models.c.name == name).values(weights))
     for table in sealed:
         _seal(connection, table)
     before = ""
