@@ -382,7 +382,7 @@ class Site:
 
     def split(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Ids `(n,)`, ascending, of tracklets that adapting has divided, and which `(n,)` it never learns from."""
-        rows = self.database.all(select(splits).order_by(splits.c.tracklet_id))
+        rows = self.database.all(select(splits.c.tracklet_id, splits.c.held).order_by(splits.c.tracklet_id))
         return np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], bool)
 
     def add_to_split(self, ids: NDArray[np.int64], held: NDArray[np.bool_]) -> None:
@@ -496,7 +496,8 @@ class Site:
 
     def segments_before(self, time: float) -> NDArray[np.int64]:
         """Ids `(n,)` of all pieces of tracks that ended before a time, UTC seconds."""
-        return self.database.ids(select(segments.c.id).where(segments.c.end < time).order_by(segments.c.id))
+        # Sorted here: to have them in order, SQLite reads the table, and not the index, a thirtieth of it.
+        return np.sort(self.database.ids(select(segments.c.id).where(segments.c.end < time)))
 
     def interrupted_before(self, time: float) -> list[FootageRecord]:
         """Footage whose ingest was interrupted, or goes on, at a moment before a time, UTC seconds."""

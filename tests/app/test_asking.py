@@ -7,7 +7,7 @@ import pwd
 
 import pytest
 
-from app.asking import this_user
+from app.asking import this_session, this_user
 
 
 def test_no_variable_makes_somebody_else_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,3 +19,13 @@ def test_no_variable_makes_somebody_else_of_one(monkeypatch: pytest.MonkeyPatch)
 def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.asking.os.getuid", lambda: 4242424)
     assert this_user() == "user 4242424"
+
+
+def test_a_session_is_what_the_kernel_knows_and_an_address_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    this_session.cache_clear()
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 5000 192.0.2.1 22")
+    assert "says SSH from 192.0.2.7" in this_session()
+    this_session.cache_clear()
+    monkeypatch.setenv("SSH_CONNECTION", "\x1b[31m[bold]evil")
+    assert "evil" not in this_session() and "SSH" not in this_session()
+    this_session.cache_clear()

@@ -102,6 +102,17 @@ def test_transactions_of_two_processes_wait_for_each_other(empty: Path) -> None:
         assert count(first_connection) == 2
 
 
+def test_who_waited_too_long_for_others_is_told_so(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not that the disk is full."""
+    monkeypatch.setattr("app.record.database._WAIT", 1.0)
+    with Database.open(empty, write=True) as holder, Database.open(empty, write=True) as other, holder.transaction():
+        with pytest.raises(StorageError, match="Another process has been writing"), other.transaction():
+            pass
+        if not on_postgres():
+            with pytest.raises(SiteError, match=r"Another process has been writing .* wait until it is done"):
+                Database.open(empty, write=True)
+
+
 def test_threads_share_a_connection(empty: Path) -> None:
     with Database.open(empty, write=True) as database:
 

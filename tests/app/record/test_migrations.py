@@ -14,6 +14,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
@@ -23,14 +24,20 @@ from app.encoders.versions import BASE, ONNX, WEIGHTS, in_the_box
 from app.errors import SiteError
 from app.record import Site
 from app.record.database import FILE
+from app.record.embeddings import Embeddings
 from app.record.forget import forget
 from app.record.migrations import stamp, upgrade
+from app.record.rows import AuditEntry
 from app.record.schema import FORMAT, metadata
 from app.record.verify import damage
 from app.search.merging import merge
 from app.search.query import query
 from app.search.searcher import Wish
+from tests.app.record.test_site import MERGED, begun, chunk, filled, footage, merging
+from tests.app.records import on_postgres, run_sql
+from tests.app.scenes import dump, segment
 
+NEW = ("checksum", "hash", "session", "weights_sha256", "checkpoint_crc32")  # columns of format 5
 OLD = Path(__file__).parent / "format_3"
 
 
@@ -81,6 +88,35 @@ def test_nothing_is_lost(old: Path, number: int) -> None:
         then = [row[: len(wider[0])] for row in after[name]] if wider else after[name]  # columns were added at the end
         assert sorted(wider, key=repr) == sorted(then, key=repr), name
     assert not (old / "adapt" / "held-back.json").exists() and not (old / "lock").exists()
+
+
+def test_format_4_is_taken_over_on_either_record(site: Site, tmp_path: Path) -> None:
+    filled(site, tmp_path)
+    ids = site.tracklet_table().ids.tolist()
+    open_film = begun(site, footage(tmp_path, "two.mp4", start=900.0))
+    number = open_film.first_segment
+    site.intake.commit(open_film, chunk(segment(number, start=900.0), checkpoint=b"go on here"), done=False)
+    site.add_merging(merging(ids, [1, 1, 2], [1, 1, 2]), MERGED, keep=5)
+    site.note(AuditEntry(9.0, "me", "query", {}))
+    store = Embeddings(site.path / "embeddings" / "base")
+    store.write(1, ids, np.random.default_rng(0).random((3, 2, 8)) + 0.1)
+    site.close()
+    store.path(1).write_bytes(store.path(1).read_bytes()[:-4])
+    before = dump(site.path, without=lambda table, column: column in NEW)
+    run_sql(site.path, "INSERT INTO erasures VALUES (7, 1, 1, 0, 0, 0, 0)")
+    for index in ("segments_by_kind", "footage_by_fingerprint"):
+        run_sql(site.path, f"DROP INDEX {index}")
+    for name, table in metadata.tables.items():
+        for column in [column.name for column in table.columns if column.name in NEW]:
+            run_sql(site.path, f"ALTER TABLE {name} DROP COLUMN {column}")
+    run_sql(site.path, "UPDATE alembic_version SET version_num = '4'")
+    if not on_postgres():
+        run_sql(site.path, "PRAGMA user_version = 4")
+    with Site.open_to_write(site.path) as again:
+        assert list(damage(again)) == []
+        assert again.intake.checkpoint(open_film.id) == b"go on here"
+        assert store.read(1)[0].tolist() == ids and again.audit_head()
+    assert dump(site.path, without=lambda table, column: column in NEW) == before
 
 
 def test_who_reads_first_brings_it_up_to_date(old: Path) -> None:
