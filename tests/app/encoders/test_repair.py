@@ -44,7 +44,7 @@ def test_one_damaged_crop_stops_no_query_no_sheet_and_no_adaptation(
         assert len(report.people[0].matches) > 10
         write_report(view(site, report, None), tmp_path / "report.html")
         assert report.audit == site.audit_head() and report.audit in (tmp_path / "report.html").read_text("utf-8")
-        assert contact_sheet(site, tmp_path / "sheet.png").of == len(who)
+        assert contact_sheet(site, tmp_path / "sheet.png", who="me").of == len(who)
         learned = {t.id: len(t.pictures) for t in source_of(site, sorted(who), 8).tracklets}
         assert learned[tracklet] == 3 and len(learned) == len(who)
 
