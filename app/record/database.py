@@ -279,15 +279,20 @@ class Database:
                 yield
             except exc.DBAPIError as error:
                 if _is_damage(error):
-                    raise SiteError(
-                        f"{self.folder / FILE} is damaged ({error.orig}): check the disk, and bring the site back from "
-                        "a backup or ingest into a new one."
-                    ) from error
+                    raise self._broken(str(error.orig)) from error
                 if error.connection_invalidated:
                     raise self._out_of_reach(_words(error)) from error
                 raise
+            except UnicodeDecodeError as error:  # names of tables that are none any more, in what SQLite says of them
+                raise self._broken("it holds text that is none") from error
             except exc.PendingRollbackError as error:  # the connection was lost before
                 raise self._out_of_reach("the connection was lost") from error
+
+    def _broken(self, reason: str) -> SiteError:
+        return SiteError(
+            f"{self.folder / FILE} is damaged ({reason}): check the disk, and bring the site back from a backup or "
+            "ingest into a new one."
+        )
 
     def _out_of_reach(self, reason: str) -> StorageError:
         return StorageError(
@@ -435,7 +440,7 @@ def _opening_errors(folder: Path, what: str) -> Iterator[None]:
     """What stands in the way of opening, as a sentence."""
     try:
         yield
-    except (OSError, exc.SQLAlchemyError, sqlite3.Error) as error:
+    except (OSError, UnicodeDecodeError, exc.SQLAlchemyError, sqlite3.Error) as error:
         if isinstance(error, exc.DBAPIError) and _is_busy(error):
             raise SiteError(_others_write(folder)) from error
         if isinstance(error, exc.DBAPIError):
