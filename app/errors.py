@@ -25,6 +25,8 @@ All but StorageError and Diverged end a command with exit code 2. A lower floor 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def expected() -> tuple[type[Exception], ...]:
     """The errors that end a command with one sentence: those of `app` and of what every command may use."""
@@ -56,3 +58,11 @@ class SiteConfigError(Exception):
 
 class StillError(ValueError):
     """A still that can't be read as a picture."""
+
+
+def no_more(folder: Path, reason: str) -> StorageError:
+    """That the disk took no more in the middle of the work."""
+    return StorageError(
+        f"The site at {folder} could not be written ({reason}): all that was committed before is safe; make room on "
+        "the disk and run the same command again, it goes on from there."
+    )

@@ -18,7 +18,7 @@ from app.engine.pipeline import Decoded, detections
 from app.engine.tracking import FootageTracker, resume_of
 from app.errors import Busy, FootageError
 from app.footage import Camera, Footage, discover, site_config
-from app.footage.apart import Worker, prepare
+from app.footage.apart import Worker
 from app.footage.decode import DecodedFrame, decode_apart
 from app.record import Site
 from app.record.leases import of_camera
@@ -105,9 +105,8 @@ def ingest(
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
-    prepare()  # it starts while the detector is loaded
-    finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
     cameras = discover(videos, settings_file, start)
+    finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
     with Site.create(site_path) as site, ExitStack() as leases:
         free = _leased(site, _named_in_unicode(cameras, reports), leases, reports)

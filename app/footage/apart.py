@@ -188,11 +188,6 @@ _lock = threading.Lock()
 _control: tuple[int, socket.socket, subprocess.Popen[bytes]] | None = None  # of the process with this id
 
 
-def prepare() -> None:
-    """Starts the server, without waiting for it."""
-    _server()
-
-
 def _server() -> socket.socket:
     global _control
     with _lock:

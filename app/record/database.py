@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sqlalchemy import URL, Connection, CursorResult, Executable, Row, Select, Table, exc, func, select
 from sqlalchemy.pool import NullPool
 
-from app.errors import SiteError, StorageError
+from app.errors import SiteError, StorageError, no_more
 from app.record import leases
 from app.record.schema import FORMAT, metadata
 
@@ -351,14 +351,6 @@ class Database:
         if self._ask("SHOW wal_recycle") == "on":
             left.append("the server uses its log's files again (wal_recycle = on): what they held stays until then")
         return left
-
-
-def no_more(folder: Path, reason: str) -> StorageError:
-    """That the disk took no more in the middle of the work."""
-    return StorageError(
-        f"The site at {folder} could not be written ({reason}): all that was committed before is safe; make room on "
-        "the disk and run the same command again, it goes on from there."
-    )
 
 
 def _is_damage(error: exc.DBAPIError) -> bool:

@@ -18,11 +18,11 @@ import numpy as np
 from sqlalchemy import ColumnElement, delete, func, select
 
 from app.asking import Progress, unheard
-from app.errors import Busy, StorageError
+from app.errors import Busy, StorageError, no_more
 from app.record import leases
 from app.record.audit import add_entry
 from app.record.checksums import insert_rows, is_sound, update_row
-from app.record.database import Database, Values, no_more
+from app.record.database import Database, Values
 from app.record.embeddings import Embeddings
 from app.record.private_files import wipe
 from app.record.rows import AuditEntry

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import Select, bindparam, func, select
 
-from app.errors import StorageError
+from app.errors import StorageError, no_more
 from app.record import erasure
 from app.record.checksums import crc32, insert_rows, update_row
-from app.record.database import Database, no_more
+from app.record.database import Database
 from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
 from app.record.schema import cameras, cannot_link, crops, footage, segments
 from app.record.shards import ShardRange, ShardWriter, crop_folder

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from app.errors import Busy, StorageError
+from app.errors import Busy, no_more
 
 FOLDER = "leases"
 _PAUSE = 0.02  # s between two tries
@@ -108,10 +108,7 @@ def _told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(
-            f"{folder} can't be written ({error.strerror}): what was finished is kept. Make room or check the disk, "
-            "then run the same command again."
-        ) from error
+        raise no_more(folder.parent, error.strerror or str(error)) from error
 
 
 class AdvisoryLeases:

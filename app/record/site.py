@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, bindparam, delete, func, select
 
 from app.asking import Progress, unheard
-from app.errors import SiteError
+from app.errors import SiteError, no_more
 from app.record import erasure, leases
 from app.record.audit import add_entry, entries, head
 from app.record.checksums import insert_rows, update_row
-from app.record.database import Database, no_more
+from app.record.database import Database
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
 from app.record.model_files import weights_digest
 from app.record.private_files import make_private
