@@ -12,6 +12,8 @@ from app.record.forget import forget
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
 from reid.progress import Bars
 
+SHOWN = 20  # ids in a line
+
 
 def command(
     tracklet: Annotated[list[int] | None, typer.Option("--tracklet", help="A tracklet's id; may be repeated.")] = None,
@@ -39,6 +41,12 @@ def command(
         print_json(done)
         return
     output.print(f"{done.tracklets:,} tracklets erased ({done.segments:,} pieces of tracks in all)")
+    if done.same_tracks:
+        output.print(
+            f"{len(done.same_tracks):,} tracklets of the same tracks stay, which may show the same people: "
+            f"{', '.join(map(str, done.same_tracks[:SHOWN]))}{', …' if len(done.same_tracks) > SHOWN else ''}. Look at "
+            "them with `python -m app.query`, and name those with --tracklet."
+        )
     for sentence in done.left:
         output.print(f"Not reached: {sentence}.")
     if done.models and done.tracklets:

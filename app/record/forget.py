@@ -22,6 +22,7 @@ class Forgotten:
     tracklets: int
     models: list[str]  # versions that were trained while the site held them: weights can't be unlearned
     left: list[str]  # what may still hold bytes and can't be reached from here, a sentence each
+    same_tracks: list[int]  # tracklets that stay, of tracks that were erased in part: they may show the same person
 
 
 def forget(
@@ -34,6 +35,9 @@ def forget(
     progress: Progress = unheard,
 ) -> Forgotten:
     """Erases tracklets by id, all of an identity, or all that ended before a time, and notes who did.
+
+    Pieces of the same tracks that are no tracklets leave, too, as nobody could name them later. Tracklets of these
+    tracks stay where they are not named, as a track may have gone over to somebody else. They are told.
 
     The time is in UTC seconds. No byte of them is left when it returns, in the record and its log, shards or
     embeddings. None is left in an adaptation that is under way, which begins anew. Raises SiteError where something
@@ -58,10 +62,18 @@ def forget(
             leaving |= set(site.segments_before(before).tolist())
             anew = _interrupted(site, before, leases)
         gone = leaving & there
+        same_tracks, pieces = site.of_the_same_tracks(gone)
+        leaving |= pieces
         details = {"tracklets": len(gone), "segments": len(leaving), "identities": list(identities), "before": before}
         entry = AuditEntry(time.time(), who, "forget", details)
         left = site.erase(sorted(leaving), entry, anew=anew, progress=progress)
-    return Forgotten(len(leaving), len(gone), [model.name for model in site.models() if model.name != "base"], left)
+    return Forgotten(
+        segments=len(leaving),
+        tracklets=len(gone),
+        models=[model.name for model in site.models() if model.name != "base"],
+        left=left,
+        same_tracks=sorted(same_tracks - leaving),
+    )
 
 
 def _interrupted(site: Site, before: float, leases: ExitStack) -> list[FootageRecord]:

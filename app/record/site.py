@@ -87,6 +87,8 @@ _TABLE = (
     .order_by(segments.c.id)
 )
 
+_AT_ONCE = 1000  # ids in a statement
+
 
 class Site:
     """One site, opened to read (`Site.open`), to write too (`open_to_write`), or made where it is missing (`create`).
@@ -493,6 +495,20 @@ class Site:
     def erasing(self) -> set[int]:
         """Segments that are gone, and of whose bytes some may still be there."""
         return erasure.pending(self.database)
+
+    def of_the_same_tracks(self, ids: Collection[int]) -> tuple[set[int], set[int]]:
+        """Other pieces of the tracks that segments are of: tracklets, and pieces that are too poor for one."""
+        tracklets: set[int] = set()
+        others: set[int] = set()
+        own, other = segments.alias(), segments.alias()
+        pieces = select(other.c.id, other.c.kind).join(
+            own, (own.c.camera_id == other.c.camera_id) & (own.c.track == other.c.track)
+        )
+        wanted = sorted(map(int, ids))
+        for start in range(0, len(wanted), _AT_ONCE):
+            for row in self.database.all(pieces.where(own.c.id.in_(wanted[start : start + _AT_ONCE]))):
+                (tracklets if row.kind == Kind.TRACKLET else others).add(row.id)
+        return tracklets.difference(wanted), others.difference(wanted)
 
     def segments_before(self, time: float) -> NDArray[np.int64]:
         """Ids `(n,)` of all pieces of tracks that ended before a time, UTC seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,19 @@ import pytest
 
 from app.encoders.versions import store_of
 from app.errors import SiteError
+from app.footage import Camera, Footage
 from app.forget import command
 from app.record import Site
 from app.record.forget import forget
+from app.record.rows import Chunk, Crop, segment_id
 from app.record.verify import damage
 from app.search.merging import merge
 from app.search.query import query
 from app.search.searcher import Wish
-from tests.app.scenes import bytes_of
+from tests.app.scenes import bytes_of, segment
 from tests.app.sites import START, People, figure_site
 from tests.app.typed import Typed
+from trackers.tracklets import Kind, Segment
 
 
 def rows_of(site: Site, numbers: list[int]) -> list[bytes]:
@@ -78,6 +82,34 @@ def test_the_command_goes_on_where_it_was_killed(
     done = typed(command, "--site", path, "--tracklet", number)
     assert done.returncode == 0, done.stderr
     assert not any(row in bytes_of(path) for row in gone)
+
+
+def test_poor_pieces_of_the_same_tracks_leave_and_other_tracklets_are_told(empty: Path, typed: Typed) -> None:
+    """A track of two tracklets with a piece between them that is too short for one, and another track beside it."""
+    footage = Footage("hall", Path("hall.mp4"), "hall.mp4", START, "name", 10, "hall")
+    with Site.create(empty) as site:
+        ((record, _),) = site.intake.register([Camera("hall", (footage,))], {"hall": {}}, who="test")[0]
+        record = site.intake.begin(record, {})
+        kinds = [Kind.TRACKLET, Kind.SHORT, Kind.TRACKLET, Kind.TRACKLET]
+        pieces = [
+            replace(segment(number, track=1 if number < 4 else 2), kind=kind) for number, kind in enumerate(kinds, 1)
+        ]
+        crops = {piece.number: [crop_of(piece)] for piece in pieces if piece.kind == Kind.TRACKLET}
+        site.intake.commit(record, Chunk(pieces, crops, b"", 9, 9, 9, 1.0), done=True)
+        ids = {piece.number: segment_id(record.camera_id, piece.number) for piece in pieces}
+    done = typed(command, "--site", empty, "--tracklet", ids[1])
+    assert done.returncode == 0, done.stderr
+    assert "1 tracklets erased (2 pieces of tracks in all)" in done.stdout
+    assert f"1 tracklets of the same tracks stay, which may show the same people: {ids[3]}." in done.stdout
+    with Site.open_to_write(empty) as site:
+        assert [row.id for row in site.segments("hall")] == [ids[3], ids[4]]
+        assert forget(site, who="me", tracklets=[ids[4]]).same_tracks == []
+        assert forget(site, who="me", tracklets=[ids[3]]).same_tracks == []
+
+
+def crop_of(piece: Segment) -> Crop:
+    picture = b"\xff\xd8" + bytes([piece.number]) * 9 + b"\xff\xd9"
+    return Crop(int(piece.frames[0]), float(piece.times[0]), (0.0, 0.0, 9.0, 20.0), 1.0, 0.0, 0.0, 1.0, 1.0, picture)
 
 
 def test_a_forgotten_number_goes_to_nobody_else(path: Path, who: People) -> None:
