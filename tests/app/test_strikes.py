@@ -12,7 +12,7 @@ from tests.app.stage import Stage, new_stage
 from tests.app.strikes import STRIKES, can_strike, strike_and_go_on
 
 WORKS = {"ingest a": 60, "merge": 40, "forget": 60, "adapt": 120}  # and about how many calls they make
-TRIED = 2  # of these calls, another choice each day of the year would do as well
+TRIED = 1  # of these calls. `python -m bench.attack strikes` tries all
 
 pytestmark = pytest.mark.skipif(not can_strike(), reason="needs strace")
 
