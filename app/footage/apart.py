@@ -129,8 +129,12 @@ class Worker:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         self._memory = os.memfd_create("frames") if hasattr(os, "memfd_create") else _unnamed_file()
-        with theirs:
-            socket.send_fds(_server(), [b"w"], [theirs.fileno(), self._memory])
+        here = os.open(".", os.O_RDONLY)  # what relative paths begin at: the server may have begun elsewhere
+        try:
+            with theirs:
+                socket.send_fds(_server(), [b"w"], [theirs.fileno(), self._memory, here])
+        finally:
+            os.close(here)
         self._connection = Connection(ours.detach())
         self._process = self._connection.recv()
 
@@ -235,7 +239,7 @@ def _serve(control: int) -> None:
     cv2.setNumThreads(1)
     with socket.socket(fileno=control) as listening:
         while True:
-            message, descriptors, _, _ = socket.recv_fds(listening, 1, 2)
+            message, descriptors, _, _ = socket.recv_fds(listening, 1, 3)
             if not message:
                 os._exit(0)
             if os.fork() == 0:
@@ -243,6 +247,7 @@ def _serve(control: int) -> None:
                 if sys.platform == "linux":
                     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 with contextlib.suppress(EOFError, OSError):
+                    os.fchdir(descriptors[2])
                     _work(Connection(descriptors[0]), descriptors[1])
                 os._exit(0)
             for descriptor in descriptors:

@@ -124,7 +124,7 @@ def test_other_weights_are_noticed(base: Encoder, exported: deploy.export.Export
     weights[:] = np.nan
     entry.CopyFrom(numpy_helper.from_array(weights, entry.name))
     onnx.save(model, tmp_path / "nan.onnx")
-    with pytest.raises(ExportError, match="differs from the trained network by nan"):
+    with pytest.raises(ExportError, match="what is no number"):
         check(base, tmp_path / "nan.onnx", crops)
     (tmp_path / "cut.onnx").write_bytes(exported.path.read_bytes()[:100_000])
     with pytest.raises(ExportError, match=r"cut.onnx can't be checked: .*can't be opened as ONNX"):

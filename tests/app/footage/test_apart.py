@@ -19,6 +19,7 @@ from tests.app.footage.worker_functions import (
     crashing,
     fail,
     hang,
+    here,
     pictures,
     pid,
     read_for_ever,
@@ -39,6 +40,15 @@ def test_functions_are_called_in_one_other_process() -> None:
         assert process == worker.call(FILM, 1, pid) != os.getpid()
     time.sleep(0.2)
     assert not Path(f"/proc/{process}").exists()
+
+
+def test_relative_paths_begin_where_the_caller_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):  # the server has begun by the second time
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        with Worker() as worker:
+            assert worker.call(FILM, 1, here) == folder
 
 
 @pytest.mark.parametrize(

@@ -68,3 +68,7 @@ def crashing(footage: Footage, number: int, chunk: int, thinning: dict[str, Any]
         if footage.camera == "gate" and count == 3:
             crash()
         yield answer
+
+
+def here() -> Path:
+    return Path.cwd()
