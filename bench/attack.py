@@ -3,6 +3,8 @@
 - strikes: The n-th call by which a work changes the disk fails, finds it full, or is the work's last. n counts up until
   the work makes no more calls. Then the same command runs again, and all must be there. This needs strace.
 - pairs: Two works run at once, and one of them is killed at a random moment. Then both run again.
+- soak: Two works at once, again and again, on one site that is never made anew. Each ingest brings other footage, and
+  each forget erases others. The site must stay sound, and hold no file that nothing names.
 
 Works are those of the tests, which do a bounded part of the same.
 
@@ -24,14 +26,17 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from app.record import Site
+from app.record.verify import damage
 from app.terminal import JsonOption, print_json
 from bench.measuring import Machine
 from bench.terminal import print_table, run, say
 from tests.app.records import copy_of
-from tests.app.stage import Stage, both_again, kill_one_of_two, new_stage
+from tests.app.stage import Stage, begun, both_again, ended, footage_in, kill_one_of_two, new_stage
 from tests.app.strikes import STRIKES, can_strike, strike_and_go_on
-from tests.app.works import IMPORTED, WORKS
+from tests.app.works import BUSY, IMPORTED, TOLD, WORKS
 
+FEWEST = 40  # tracklets that a soaked site keeps
 STRUCK = ("ingest a", "merge", "forget", "adapt", "models use")
 Work = Callable[[Path], bool]
 """What an attack does in a new folder. False: there is no more of its kind."""
@@ -101,7 +106,41 @@ def _pair(folder: Path, stage: Stage, start: Any, names: tuple[str, str], victim
     return True
 
 
-KINDS = {"strikes": strikes, "pairs": pairs}
+def soak(stage: Stage, start: Any, seed: int, attempt: Attempts) -> None:
+    """Rounds on one site without end."""
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = copy_of(stage.path, Path(folder))
+        for number in count(1):
+            names = tuple(str(name) for name in rng.choice(list(WORKS), 2))
+            attempt(
+                f"round {number}, {' + '.join(names)}",
+                partial(_round, stage=stage, start=start, path=path, names=names, number=number, rng=rng),
+            )
+
+
+def _round(
+    folder: Path, stage: Stage, start: Any, path: Path, names: tuple[str, ...], number: int, rng: np.random.Generator
+) -> bool:
+    with Site.open(path) as site:
+        there = site.tracklet_table().ids
+    settings = stage.settings | footage_in(folder, number)
+    settings["leaving"] = rng.choice(there, min(2, max(0, len(there) - FEWEST)), replace=False).tolist()
+    settings["query_tracklet"] = int(rng.choice(np.setdiff1d(there, settings["leaving"])))
+    works = [begun(start, name, path, settings) for name in names]
+    codes = [ended(work) for work in works]
+    # Who is asked for may be erased meanwhile, and two of a kind may meet.
+    assert set(codes) <= {0, BUSY, TOLD}, f"exit codes {codes}"
+    with Site.open_to_write(path) as site:
+        sentences = list(damage(site))
+        assert not sentences, sentences[0]
+        versions = {model.name for model in site.models()}
+    assert {folder.name for folder in (path / "models").iterdir()} == versions
+    assert not list((path / "adapt").glob("v*")) and not list(path.rglob("*.part"))
+    return True
+
+
+KINDS = {"strikes": strikes, "pairs": pairs, "soak": soak}
 
 
 def measure(kinds: list[str], minutes: float, seed: int) -> AttackReport:

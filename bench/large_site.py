@@ -10,6 +10,7 @@ first one meets files that the system may not hold in memory any more, where it 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from app.record import Site
 from app.record.rows import Chunk, Crop, segment_id
 from app.terminal import JsonOption, print_json
 from bench.measuring import Machine
+from bench.processes import ProcessError
 from bench.search import CAMERAS, DAYS, TRACKLETS, Crowd, bounds_of_footage
 from bench.start import Cost, cost_of
 from bench.terminal import print_table, run
@@ -136,8 +138,12 @@ def _write_footage(site: Site, footage: Footage, starts: np.ndarray, jpeg: bytes
 
 def measure(site: Path, tracklets: int, commands: list[str], rounds: int) -> LargeReport:
     """Runs the commands at a site that is written first where it is missing."""
-    if not site.exists():
-        write_site(site, tracklets)
+    if not site.exists():  # elsewhere: a process's memory counts as that of those it starts
+        writer = multiprocessing.get_context("spawn").Process(target=write_site, args=(site, tracklets))
+        writer.start()
+        writer.join()
+        if writer.exitcode:
+            raise ProcessError("the site could not be written, see above")
     with Site.open(site) as opened:
         ids = opened.tracklet_table().ids
     machine = Machine.now()

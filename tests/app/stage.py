@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -59,17 +60,26 @@ def crops_of(site: Site, camera: str) -> list[list[bytes]]:
     return [[site.crop_jpeg(crop) for crop in site.crops(row.id)] for row in site.segments(camera, kind=Kind.TRACKLET)]
 
 
+def footage_in(folder: Path, number: int = 0) -> dict[str, Any]:
+    """Renders a film of two people for each of two cameras, and returns the settings that name them.
+
+    Each number is other footage, a minute after the one before.
+    """
+    settings: dict[str, Any] = {"videos": folder / "videos", "detections": folder / "detections"}
+    created = datetime.fromisoformat(CREATED) + timedelta(minutes=number)
+    for camera, shift in (("a", number), ("b", 90 + number)):
+        film = settings["videos"] / camera / camera / f"{number}.mp4"  # a folder of films is a camera
+        film.parent.mkdir(parents=True)
+        clip = render_clip(film, people(FRAMES, shift=shift), size=SIZE, creation_time=created.isoformat())
+        write_detections(settings["detections"] / f"{camera}.txt", clip)
+    return settings
+
+
 def new_stage(folder: Path, start: Any) -> Stage:
     """Makes a site below a folder, and sees how long each work takes and what it brings."""
     path = site_in(folder)
     figure_site(path, people=12, cameras=2)
-    settings: dict[str, Any] = {"videos": folder / "videos", "detections": folder / "detections"}
-    settings["videos"].mkdir()
-    for camera, shift in (("a", 0), ("b", 90)):
-        clip = render_clip(
-            settings["videos"] / f"{camera}.mp4", people(FRAMES, shift=shift), size=SIZE, creation_time=CREATED
-        )
-        write_detections(settings["detections"] / f"{camera}.txt", clip)
+    settings = footage_in(folder)
     with Site.open(path) as site:
         ids, halves = store_of(site, "base").load()
         settings["leaving"] = ids[[3, 4, 30]].tolist()
@@ -79,7 +89,7 @@ def new_stage(folder: Path, start: Any) -> Stage:
     filmed = {}
     alone = copy_of(path, folder, "alone")
     for camera in "ab":
-        ingest(settings["videos"] / f"{camera}.mp4", alone, detector=f"mot:{settings['detections']}", who="test")
+        ingest(settings["videos"] / camera, alone, detector=f"mot:{settings['detections']}", who="test")
         with Site.open(alone) as site:
             filmed[camera] = crops_of(site, camera)
     assert all(len(pictures) == 2 for pictures in filmed.values())

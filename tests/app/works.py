@@ -37,8 +37,7 @@ Work = Callable[[Site, dict[str, Any]], None]
 def ingest_of(camera: str) -> Work:
     def ingest(site: Site, settings: dict[str, Any]) -> None:
         videos, detections = settings["videos"], settings["detections"]
-        film = videos / f"{camera}.mp4"
-        report = app.engine.ingest.ingest(film, site.path, detector=f"mot:{detections}", who="test")
+        report = app.engine.ingest.ingest(videos / camera, site.path, detector=f"mot:{detections}", who="test")
         if report.cameras[0].errors:
             raise AssertionError(report.cameras[0].errors)
 
