@@ -294,7 +294,7 @@ class Site:
         names = {
             row[0]: row[1] for row in self.database.all(select(cameras.c.id, cameras.c.name).order_by(cameras.c.id))
         }
-        columns = list(zip(*map(tuple, self.database.all(_TABLE)))) or [()] * 5
+        columns = self.database.columns(_TABLE) or [()] * 5
         ids, camera_ids, footage_ids = (np.array(column, np.int64) for column in columns[:3])
         start, end = (np.array(column, np.float64) for column in columns[3:])
         rows = lookup(np.array(list(names), np.int64), camera_ids)[0]

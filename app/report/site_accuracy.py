@@ -105,7 +105,7 @@ def _query_scores(
     gallery = gallery_of(site, model)
     row, embedded = lookup(gallery.ids, ids)
     people, cameras = person[embedded], camera_of[embedded]
-    everyone = Embeddings(torch.from_numpy(gallery.drawn[row[embedded]]), people, cameras)
+    everyone = Embeddings(torch.from_numpy(gallery.drawn[row[embedded]].astype(np.float32)), people, cameras)
     stored_ids, stored = store_of(site, model).load_whole()
     # As a still is: neither what its camera adds nor its identity is known.
     plain = stored[lookup(stored_ids, ids[embedded])[0]].astype(np.float32)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.encoders.versions import store_of
 from app.record import Site
-from app.record.rows import lookup
+from app.record.rows import TrackletTable, lookup
 from reid.camera_shift import without_camera
 from reid.normalised import normalised
 
@@ -26,17 +26,19 @@ class Gallery:
     """T embedded tracklets. Rows (T, D) have length 1."""
 
     ids: NDArray[np.int64]  # (T,) ascending
-    own: NDArray[np.float32]  # without what their camera adds: what calibrated probabilities are about
-    drawn: NDArray[np.float32]  # and drawn to their identity: what a search ranks by, `own` where nothing was merged
+    own: NDArray[np.float16]  # without what their camera adds: what calibrated probabilities are about
+    drawn: NDArray[np.float16]  # and drawn to their identity: what a search ranks by, `own` where nothing was merged
 
 
-def gallery_of(site: Site, model: str) -> Gallery:
-    """All tracklets that a model has embedded."""
-    table = site.tracklet_table()
+def gallery_of(site: Site, model: str, table: TrackletTable | None = None) -> Gallery:
+    """All tracklets that a model has embedded. table: of the site's tracklets, where it is at hand."""
+    table = site.tracklet_table() if table is None else table
     ids, stored = store_of(site, model).load_whole()
     row, there = lookup(table.ids, ids)
-    ids = ids[there]
-    own = drawn = without_camera(stored[there], table.cameras[row[there]])
+    if not there.all():
+        ids, stored, row = ids[there], stored[there], row[there]
+    own = drawn = without_camera(stored, table.cameras[row], np.float16)
+    del stored
     merge = site.merging()
     if merge is not None and len(merge.ids) and len(ids):
         drawn = own.copy()
@@ -45,6 +47,6 @@ def gallery_of(site: Site, model: str) -> Gallery:
         first = np.flatnonzero(np.diff(identity[order], prepend=identity[order[0]] - 1))
         for members in np.split(order, first[1:]):
             if len(members) > 1:
-                mean = normalised(drawn[members].sum(0))
-                drawn[members] = normalised(drawn[members] + TOGETHER / (1 - TOGETHER) * mean)
+                rows = own[members].astype(np.float32)
+                drawn[members] = normalised(rows + TOGETHER / (1 - TOGETHER) * normalised(rows.sum(0)))
     return Gallery(ids, own, drawn)

@@ -80,11 +80,11 @@ class Searcher:
         self.site = site
         self.model = serving(site)
         self.encoder = open_model(site, self.model)
-        gallery = gallery_of(site, self.model.name)
+        self.table = site.tracklet_table()
+        gallery = gallery_of(site, self.model.name, self.table)
         self.index = FaissIndex(gallery.ids, gallery.drawn)
         self._own = self.index if gallery.own is gallery.drawn else FaissIndex(gallery.ids, gallery.own)
         self.calibration = calibration_of(self.model)
-        self.table = site.tracklet_table()
         self._embedded = np.isin(self.table.ids, self.index.ids)
         self._merge = site.merging()
 

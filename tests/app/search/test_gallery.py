@@ -29,8 +29,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def all_of(site: Site) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     gallery = gallery_of(site, "base")
-    assert np.allclose(gallery.own, plain(site), atol=1e-6)
-    return gallery.ids, gallery.drawn
+    assert np.allclose(gallery.own, plain(site), atol=1e-3)
+    return gallery.ids, gallery.drawn.astype(np.float32)
 
 
 def plain(site: Site) -> NDArray[np.float32]:
@@ -43,7 +43,7 @@ def test_before_merging_each_tracklet_stands_for_itself(path: Path) -> None:
         assert site.merging() is None
         ids, rows = all_of(site)
         assert np.array_equal(ids, site.tracklet_table().ids)
-        assert np.allclose(rows, plain(site), atol=1e-6)
+        assert np.allclose(rows, plain(site), atol=1e-3)
 
 
 def test_merging_draws_identities_together(path: Path) -> None:
@@ -54,14 +54,14 @@ def test_merging_draws_identities_together(path: Path) -> None:
         own = plain(site)
     assert merging is not None
     assert np.array_equal(merging.ids, ids)
-    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
     size = np.bincount(merging.identities)
     assert size.max() > 2
     for identity in np.flatnonzero(size):
         members = merging.identities == identity
         mean = own[members].sum(0)
         wanted = (1 - TOGETHER) * own[members] + TOGETHER * mean / np.linalg.norm(mean)
-        assert np.allclose(rows[members], wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
+        assert np.allclose(rows[members], wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-3)
 
 
 def test_what_came_or_went_since_the_merging(path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_came_or_went_since_the_merging(path: Path) -> None:
         assert merging is not None
         new = ~np.isin(ids, merging.ids)
         assert new.sum() == 12
-        assert np.allclose(rows[new], plain(site)[new], atol=1e-5)  # by themselves
+        assert np.allclose(rows[new], plain(site)[new], atol=1e-3)  # by themselves
         gone = int(ids[0])
         forget(site, who="me", tracklets=[gone])
         assert gone not in all_of(site)[0]
