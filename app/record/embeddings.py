@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,16 +75,11 @@ class Embeddings:
 
     def load(self, footages: Iterable[int] | None = None) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Ids `(T,)`, ascending, and halves `(T, 2, D)` of some footages, or of all."""
-        parts = [self.read(footage) for footage in (self.files() if footages is None else sorted(set(footages)))]
-        return self._by_id(parts, (2,))
+        return self._by_id(self.files() if footages is None else sorted(set(footages)), both_halves=True)
 
     def load_whole(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Ids `(T,)`, ascending, and embeddings `(T, D)` of all tracklets: half the memory of `load`."""
-        parts = []
-        for footage in self.files():
-            ids, halves = self.read(footage)
-            parts.append((ids, whole(halves).astype(np.float16)))
-        return self._by_id(parts, ())
+        return self._by_id(self.files(), both_halves=False)
 
     def remove(self, ids: Collection[int] | NDArray[np.int64]) -> int:
         """Takes tracklets' bytes off the disk. Returns how many there were. May be repeated.
@@ -175,32 +170,33 @@ class Embeddings:
             if self._shape(footage) is None:
                 self.drop(footage)  # it was damaged before
 
-    def _by_id(
-        self, parts: list[tuple[NDArray[np.int64], NDArray[np.float16]]], inner: tuple[int, ...]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        parts = [part for part in parts if len(part[0])]
-        widths = {rows.shape[-1] for _, rows in parts}
+    def _by_id(self, footages: Sequence[int], *, both_halves: bool) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        shapes = [shape for footage in footages if (shape := self._shape(footage)) is not None and shape[0]]
+        widths = {width for _, width in shapes}
         if len(widths) > 1:
             raise SiteError(
                 f"{self.folder} holds embeddings of different widths ({', '.join(map(str, sorted(widths)))}): remove "
                 "that folder; embeddings come back."
             )
-        if not parts:
-            return np.empty(0, np.int64), np.empty((0, *inner, 0), np.float16)
-        ids = np.concatenate([part for part, _ in parts])
-        sorted_row = np.empty(len(ids), np.int64)
-        sorted_row[np.argsort(ids, kind="stable")] = np.arange(len(ids))
-        rows = np.empty((len(ids), *parts[0][1].shape[1:]), np.float16)
-        start = 0
-        for _, part in parts:  # straight to its place: sorting afterwards would hold everything a third time
-            rows[sorted_row[start : start + len(part)]] = part
-            start += len(part)
-        return np.sort(ids), rows
+        inner = (2,) * both_halves + (widths.pop() if widths else 0,)
+        most = sum(count for count, _ in shapes)
+        all_ids, rows, end = np.empty(most, np.int64), np.empty((most, *inner), np.float16), 0
+        for footage in footages if most else ():
+            ids, halves = self.read(footage)
+            begin, end = end, end + len(ids)
+            if end > len(rows):  # another process wrote a larger file since
+                all_ids = np.resize(all_ids, end)
+                rows = np.concatenate([rows, np.empty((end - len(rows), *inner), np.float16)])
+            if len(ids):  # straight to its place: a list of parts would hold everything once more
+                all_ids[begin:end] = ids
+                rows[begin:end] = halves if both_halves else whole(halves)
+        order = np.argsort(all_ids[:end], kind="stable")
+        return all_ids[order], rows[order]
 
 
 def whole(halves: NDArray[np.floating]) -> NDArray[np.float32]:
     """Halves `(n, 2, D)` → the tracklets' embeddings `(n, D)`."""
-    return normalised(halves.astype(np.float32).sum(1))
+    return normalised(np.add(halves[:, 0], halves[:, 1], dtype=np.float32))
 
 
 def pool(crops: NDArray[np.float32], tracklets: NDArray[np.integer]) -> NDArray[np.float32]:

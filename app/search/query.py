@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
 from app.encoders import embed
-from app.encoders.versions import open_model, serving, store_of
+from app.encoders.versions import open_model, store_of
 from app.errors import SiteError, StillError
 from app.record import Site
 from app.record.rows import CropRecord
@@ -58,9 +58,11 @@ def query(
     person: only this one, from 1 in the order in which people are listed. Raises SiteError, StillError, DetectorError,
     and LookupError where the still shows nobody.
     """
-    model = serving(site)
-    embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
     searcher = Searcher(site)
+    if not searcher.knows_all:
+        model = searcher.model
+        embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
+        searcher = Searcher(site)
     asked_at = time.time()
     if isinstance(still, int):
         vector, own, without = searcher.tracklet(still)

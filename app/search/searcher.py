@@ -88,6 +88,11 @@ class Searcher:
         self._embedded = np.isin(self.table.ids, self.index.ids)
         self._merge = site.merging()
 
+    @property
+    def knows_all(self) -> bool:
+        """Whether all tracklets of the site were embedded."""
+        return bool(self._embedded.all())
+
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Crops of any size, RGB → `(N, D)`. Raises SiteError where the model makes no numbers of them."""
         return embed.embed_crops(decode_crops(pictures, *self.encoder.size), self.encoder)

@@ -163,3 +163,22 @@ def test_pooling_is_the_mean_of_each_half() -> None:
     for row, parts in zip(halves, expected, strict=True):
         np.testing.assert_allclose(row, normalised(np.stack([crops[part].mean(0) for part in parts])), rtol=1e-5)
     assert pool(crops[:0], np.empty(0, int)).shape == (0, 2, 4)
+
+
+def test_a_file_that_grows_while_all_are_read_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Embeddings(tmp_path)
+    halves = np.eye(6, 4, dtype=np.float32)[:, None].repeat(2, 1) + 0.1
+    store.write(1, [1, 2], halves[:2])
+    store.write(2, [3], halves[2:3])
+    kept = Embeddings.read
+
+    def read(self: Embeddings, footage: int) -> tuple[np.ndarray, np.ndarray]:
+        if footage == 2:
+            store.write(2, [3, 4, 5], halves[2:5])
+        return kept(self, footage)
+
+    monkeypatch.setattr(Embeddings, "read", read)
+    ids, rows = store.load()
+    assert ids.tolist() == [1, 2, 3, 4, 5]
+    monkeypatch.undo()
+    assert np.array_equal(rows, store.load()[1])
