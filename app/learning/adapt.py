@@ -25,7 +25,7 @@ from app.encoders.embed import read_crops, spread
 from app.encoders.versions import WEIGHTS, bring_up_to_date, deploy_model, folder_of, serving, store_of, weights_of
 from app.encoders.versions import find as find_model
 from app.errors import SiteError
-from app.learning.plan import PLAN, SPARE, STILL, Erased, Plan, Wishes, planned, read_plan
+from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_plan
 from app.record import Site
 from app.record.leases import LEARNING
 from app.record.private_files import wipe
@@ -153,7 +153,8 @@ def _adapted(
         dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
         watched.check()
         settings = _settings(plan, weights)
-        left = max(1.0, began + SPARE * 60 * wishes.minutes - time.monotonic()) if wishes.epochs is None else None
+        end = began + 60 * wishes.minutes - plan.after
+        left = max(1.0, end - time.monotonic()) if wishes.epochs is None else None
         result = train(dataset, settings, run / "training", device=device, seconds=left, progress=watched)
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
     except (TrainingError, Diverged, DatasetError, OSError) as error:

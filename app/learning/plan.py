@@ -41,7 +41,8 @@ FEW_EPOCHS = 3
 PARTS = (1, 2, 4)  # in which a batch goes through the encoder, for want of memory
 PROBE_SECONDS = 2.0
 REST = 1.25  # an epoch costs so many times its steps: features of all crops afresh, associations
-SPARE = 0.85  # of the minutes are for training, the rest for crops, the gate, export and new embeddings
+SPARE = 0.85  # of the minutes are for the epochs that are planned, the rest for what comes before and after
+AFTER = 15.0  # s that judging and exporting take, beside about an epoch's time for all the crops that are embedded
 
 
 class Erased(Exception):
@@ -73,6 +74,7 @@ class Plan:
     size: tuple[int, int]  # height and width of crops, px
     crops: int  # of a tracklet, at most
     learn: list[int]  # tracklet ids
+    after: float  # s that what comes after training takes: gate, export, new embeddings
     wishes: Wishes
 
 
@@ -120,6 +122,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
         size=size,
         crops=most,
         learn=learn.tolist(),
+        after=AFTER + seconds / REST,
         wishes=wishes,
     )
     with site.lease(ERASING):  # who erases from now on finds the plan, and with it the run

@@ -20,7 +20,6 @@ from app.adapt import command
 from app.encoders.versions import find, folder_of, merge_rules, open_model, serving, store_of, use, weights_of
 from app.errors import SiteError
 from app.learning.adapt import PRIOR, AdaptReport, adapt
-from app.learning.plan import SPARE
 from app.learning.plan import _probe as probe
 from app.record import Site
 from app.record.forget import forget
@@ -201,7 +200,7 @@ def test_minutes_bound_the_training_whatever_was_planned(small: Path, monkeypatc
 
     monkeypatch.setattr("reid.training.train", train)
     report = learned(small, minutes=0.2, start="base", size=(64, 32), force=True)
-    assert 0 < allowed[0] < SPARE * 12
+    assert allowed[0] == 1.0  # as what comes after takes longer than all that was asked for
     with Site.open(small) as site:
         planned = find(site, "v1").summary["epochs"] / 0.25
     assert report.epochs == planned * 0.25 and planned >= 1
