@@ -26,10 +26,11 @@ import typer
 from app.encoders.versions import calibrate, serving, store_of, with_base
 from app.footage import Camera, Footage
 from app.record import Site
-from app.record.rows import Chunk, Crop, segment_id
+from app.record.rows import Chunk, segment_id
 from app.terminal import JsonOption, print_json
 from bench.measuring import Machine
 from bench.processes import ProcessError
+from bench.record_work import crop
 from bench.search import CAMERAS, DAYS, TRACKLETS, Crowd, bounds_of_footage
 from bench.start import Cost, cost_of
 from bench.terminal import print_table, run
@@ -110,19 +111,7 @@ def _write_footage(site: Site, footage: Footage, starts: np.ndarray, jpeg: bytes
                 cannot_link=numbers[at_once:k],
             )
         )
-        crops[number] = [
-            Crop(
-                frame=0,
-                time=start,
-                box=BOX,
-                score=1.0,
-                overlap=0.0,
-                border=0.0,
-                sharpness=50.0,
-                height_ratio=1.0,
-                jpeg=jpeg,
-            )
-        ]
+        crops[number] = [crop(jpeg)]
     chunk = Chunk(
         segments=segments,
         crops=crops,

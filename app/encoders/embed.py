@@ -109,12 +109,15 @@ def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], ha
 
 
 def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder], progress: Progress = unheard) -> int:
-    """Makes the store hold just the site's tracklets. Returns how many were embedded."""
+    """Makes the store hold just the site's tracklets. Returns how many were embedded.
+
+    Those of whose crops none can be read are not.
+    """
     table, nobody = site.tracklet_table(), np.empty(0, np.int64)
     stored_ids = {footage: store.read(footage)[0] for footage in store.footages()}
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
     missing = {footage: np.setdiff1d(ids, stored_ids.get(footage, nobody)) for footage, ids in wanted.items()}
-    total, done = sum(map(len, missing.values())), 0
+    total, done, embedded = sum(map(len, missing.values())), 0, 0
     leaving = np.array(sorted(site.erasing()), np.int64)  # who erases them removes their embeddings, too
     encoder = open_encoder() if total else None
     for footage in sorted(stored_ids.keys() | wanted.keys()):
@@ -125,9 +128,9 @@ def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder
         for row in embed(read_crops(site, new), encoder) if encoder else ():
             rows.append(row)
             progress("tracklets embedded", done + len(rows), total)
-        done += len(new)
+        done, embedded = done + len(new), embedded + len(rows)
         keep(site, store, footage, *_stacked(rows))
-    return total
+    return embedded
 
 
 def _stacked(rows: list[tuple[int, NDArray[np.float32]]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def beyond_the_database(site: Site) -> Iterator[Damage]:
         ("embeddings", _of_embeddings),
         ("the audit", _of_audit),
     ):
-        yield from _told(what, lambda: look(site))  # noqa: B023 - used up in this turn
+        yield from _told(what, partial(look, site))
 
 
 def _told(what: str, look: Callable[[], Iterator[Damage]]) -> Iterator[Damage]:
@@ -143,10 +144,10 @@ def _of_the_database(database: Database) -> Iterator[Damage]:
 
 def _of_rows(site: Site) -> Iterator[Damage]:
     for table, advice in _ADVICE.items():
-        for rows in pages(table, lambda page: _rows(site.database, table, page)):  # noqa: B023 - used up in this turn
+        for rows in pages(table, partial(_rows, site.database, table)):
             for row in rows:
                 if not is_sound(table, row._mapping):
-                    yield from _lasting(lambda: _of_row(site.database, table, row, advice))  # noqa: B023
+                    yield from _lasting(partial(_of_row, site.database, table, row, advice))
 
 
 def _of_row(database: Database, table: Table, row: Any, advice: str) -> list[Damage]:
@@ -283,7 +284,7 @@ def _of_segments(site: Site) -> Iterator[Damage]:
         for rows in pages(segments, lambda page: site.database.all(page.with_only_columns(segments.c.id))):
             first, last = rows[0].id, rows[-1].id
             if _of_some_segments(site, names, first, last, shards):
-                yield from _lasting(lambda: _afresh(site, names, first, last))  # noqa: B023 - used up in this turn
+                yield from _lasting(partial(_afresh, site, names, first, last))
         for record in _rows(site.database, footage, select(footage)):
             if is_sound(footage, record._mapping):
                 yield from _of_footage(site, record, shards.named)
@@ -360,7 +361,7 @@ def _of_footage(site: Site, row: Any, named: Mapping[tuple[int, int, int], array
     for shard in range(row.shard + 1):
         bounds = np.array(named.get((row.camera_id, row.id, shard), ()), np.int64).reshape(-1, 2)
         if next(_unnamed(site, row, shard, bounds), None):
-            yield from _lasting(lambda: _of_unnamed(site, row.id, shard))  # noqa: B023 - used up in this turn
+            yield from _lasting(partial(_of_unnamed, site, row.id, shard))
 
 
 def _of_unnamed(site: Site, film: int, shard: int) -> list[Damage]:
@@ -421,7 +422,7 @@ def _of_models(site: Site) -> Iterator[Damage]:
                 continue
             if name == "base":
                 advice = "`python -m app.site --repair` brings back what is shipped"
-            yield from _lasting(lambda: _of_file(path, known, advice))  # noqa: B023 - used up in this turn
+            yield from _lasting(partial(_of_file, path, known, advice))
 
 
 def _of_file(path: Path, known: str, advice: str) -> list[Damage]:
@@ -435,7 +436,7 @@ def _of_embeddings(site: Site) -> Iterator[Damage]:
     for folder in sorted((site.path / "embeddings").glob("*")):
         store = Embeddings(folder)
         for film in store.files():
-            yield from _lasting(lambda: _of_some_embeddings(site, store, film))  # noqa: B023 - used up in this turn
+            yield from _lasting(partial(_of_some_embeddings, site, store, film))
 
 
 def _of_some_embeddings(site: Site, store: Embeddings, film: int) -> list[Damage]:
@@ -453,7 +454,7 @@ def _of_audit(site: Site) -> Iterator[Damage]:
     """A row that was changed, removed or moved breaks the chain. The last ones can leave only with all reports."""
     before, number = "", 0
     advice = f"somebody or a fault changed the audit: {BACKUP}"
-    for rows in pages(audit, lambda page: _rows(site.database, audit, page)):
+    for rows in pages(audit, partial(_rows, site.database, audit)):
         for row in rows:
             if row.id != number + 1:
                 yield Damage(f"the audit: {row.id - number - 1:,} rows before row {row.id} are missing", advice)

@@ -61,8 +61,8 @@ def query(
     searcher = Searcher(site)
     if not searcher.knows_all:
         model = searcher.model
-        embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
-        searcher = Searcher(site)
+        if embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress):
+            searcher = Searcher(site)
     asked_at = time.time()
     if isinstance(still, int):
         vector, own, without = searcher.tracklet(still)

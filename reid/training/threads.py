@@ -1,14 +1,13 @@
 """With how many threads a run computes on the CPU: as many as are fastest beside whatever else goes on.
 
 Threads wait for each other several hundred times a step. Where other work has the cores, all wait for the one that has
-none, and a single thread is several times as fast (docs/benchmarks/adapt.md). What else goes on changes. So it is tried
-again and again.
+none, and a single thread can be faster. What else goes on changes. So it is tried again and again
+(`bench.beside_ingest`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import torch
 
@@ -21,10 +20,9 @@ REPAID = 20.0  # …and so many times as long as trying took
 class ThreadChoice:
     """Chooses by the time that steps take. The choice holds for the whole process."""
 
-    def __init__(self, most: int, clock: Callable[[], float] | None = None) -> None:
-        """most: threads. clock: tells seconds."""
+    def __init__(self, most: int) -> None:
+        """most: threads."""
         self.choices = sorted({most, max(1, most // 2), 1}, reverse=True)
-        self._clock = clock or time.monotonic
         self.threads, self._steps, self._step_began, self._trial_began = most, 0, 0.0, 0.0
         self._untried: list[int] = []
         self._least: dict[int, float] = {}
@@ -33,7 +31,7 @@ class ThreadChoice:
 
     def after_step(self) -> None:
         """A step has just been done. Others go on between two steps, which does not count where a choice holds."""
-        now = self._clock()
+        now = time.monotonic()
         if self._holds_until is not None:
             if now >= self._holds_until:
                 self._try_all()
@@ -52,10 +50,10 @@ class ThreadChoice:
     def _try_all(self) -> None:
         self._holds_until = None
         self._least = {}
-        self._trial_began = self._clock()
+        self._trial_began = time.monotonic()
         first, *self._untried = self.choices
         self._use(first)
 
     def _use(self, threads: int) -> None:
-        self.threads, self._steps, self._step_began = threads, 0, self._clock()
+        self.threads, self._steps, self._step_began = threads, 0, time.monotonic()
         torch.set_num_threads(threads)

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Struck:
     """What became of a work that was struck."""
 
     code: int
-    hit: bool  # it came to the n-th call
+    hit: bool  # one of its threads came to the n-th call
 
 
 def can_strike() -> bool:
@@ -55,14 +56,17 @@ def struck(start: Any, name: str, path: Path, settings: dict[str, Any], strike: 
     trace = path.with_name(f"{path.name}.trace")
     injected = f"inject={CALLS}:{STRIKES[strike]}:when={nth}"
     words = ["strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={CALLS}", "-e", injected, "-p", str(process.pid)]
-    _wait_for(process.pid, "State", "T")
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as strace:
-        _wait_for(process.pid, "TracerPid", str(strace.pid))
-        os.kill(process.pid, signal.SIGCONT)
-        code = ended(process)
-        strace.wait()
-    marks = ("(INJECTED)", "killed by SIGKILL")
-    return Struck(code, any(mark in trace.read_text(errors="replace") for mark in marks))
+    try:
+        _wait_for(process.pid, "State", "T")
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL) as strace:
+            _wait_for(process.pid, "TracerPid", str(strace.pid))
+            os.kill(process.pid, signal.SIGCONT)
+            code = ended(process)
+            strace.wait()
+    finally:
+        process.kill()  # else one that could not be struck would stay stopped
+    calls = Counter(re.findall(r"^(\d+) +\w+\(", trace.read_text(errors="replace"), re.MULTILINE))  # by thread
+    return Struck(code, max(calls.values(), default=0) >= nth)
 
 
 def _wait_for(pid: int | None, name: str, value: str) -> None:

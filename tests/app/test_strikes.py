@@ -11,7 +11,7 @@ import pytest
 from tests.app.stage import Stage, new_stage
 from tests.app.strikes import STRIKES, can_strike, strike_and_go_on
 
-WORKS = {"ingest a": 60, "merge": 40, "forget": 60, "adapt": 120}  # and about how many calls they make
+WORKS = {"ingest a": 60, "merge": 35, "forget": 60, "adapt": 120}  # and fewer calls than they make
 TRIED = 1  # of these calls. `python -m bench.attack strikes` tries all
 
 pytestmark = pytest.mark.skipif(not can_strike(), reason="needs strace")
@@ -29,4 +29,4 @@ def test_a_strike_loses_nothing(stage: Stage, start: Any, tmp_path: Path, name: 
     for nth in rng.integers(1, WORKS[name], TRIED).tolist():
         folder = tmp_path / str(nth)
         folder.mkdir()
-        strike_and_go_on(stage, start, folder, name, strike, nth)
+        assert strike_and_go_on(stage, start, folder, name, strike, nth), f"it makes fewer than {nth} calls"

@@ -89,6 +89,16 @@ def test_update_does_what_is_missing_and_no_more(path: Path, tmp_path: Path) -> 
         assert store.footages() == {int(f) for f in np.unique(site.tracklet_table().footage)}
 
 
+def test_update_counts_none_whose_crops_cannot_be_read(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "read_crops", lambda _, ids: [(int(number), [b"no picture"]) for number in ids])
+    with Site.open(path) as site:
+        store = Embeddings(tmp_path / "e")
+        assert update(site, store, Counting) == 0
+        assert len(store.load()[0]) == 0
+
+
 def test_beside_ingest_the_same_as_afterwards(path: Path, tmp_path: Path) -> None:
     with Site.open(path) as site:
         table = site.tracklet_table()

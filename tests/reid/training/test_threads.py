@@ -16,6 +16,10 @@ class Machine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.threads = 0.0, 0
         monkeypatch.setattr(torch, "set_num_threads", lambda threads: setattr(self, "threads", threads))
+        monkeypatch.setattr("reid.training.threads.time", self)
+
+    def monotonic(self) -> float:
+        return self.now
 
     def run(self, choice: ThreadChoice, seconds: float, step: Callable[[int], float]) -> list[int]:
         """Steps for so many seconds. Returns with how many threads each was done."""
@@ -37,15 +41,15 @@ def beside_others(threads: int) -> float:
 
 def test_all_are_tried_and_the_fastest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch)
-    choice = ThreadChoice(8, lambda: machine.now)
+    choice = ThreadChoice(8)
     used = machine.run(choice, 20.0, alone)
     assert used[:2] == [8, 8] and set(used[2:4]) == {4, 1} and set(used[5:]) == {8}
-    assert choice.choices == [8, 4, 1] and ThreadChoice(1, lambda: 0.0).choices == [1]
+    assert choice.choices == [8, 4, 1] and ThreadChoice(1).choices == [1]
 
 
 def test_it_is_tried_again_when_others_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch)
-    choice = ThreadChoice(2, lambda: machine.now)
+    choice = ThreadChoice(2)
     assert machine.run(choice, 10.0, alone)[-1] == 2
     used = machine.run(choice, 10 * KEPT, beside_others)
     assert used[-1] == 1
@@ -56,6 +60,6 @@ def test_it_is_tried_again_when_others_come_and_go(monkeypatch: pytest.MonkeyPat
 
 def test_a_hopeless_number_costs_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch)
-    choice = ThreadChoice(8, lambda: machine.now)
+    choice = ThreadChoice(8)
     used = machine.run(choice, 4.0, alone)
     assert used.count(1) == 1 and used.count(4) == 1
