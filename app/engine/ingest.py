@@ -17,14 +17,16 @@ from app.encoders.versions import bring_up_to_date, open_model, store_of, with_b
 from app.engine.pipeline import Decoded, detections
 from app.engine.tracking import FootageTracker, resume_of
 from app.errors import Busy, FootageError
-from app.footage import Camera, Footage, discover, site_config
+from app.footage import Camera, Footage, site_config, survey
 from app.footage.apart import Worker
 from app.footage.decode import DecodedFrame, decode_apart
 from app.record import Site
 from app.record.leases import of_camera
 from app.record.rows import Chunk, FootageRecord, segment_id
+from app.remarks import Remark, Starts
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
+from reid.foreign import readable
 
 log = logging.getLogger("sightline")
 
@@ -60,6 +62,8 @@ class CameraReport:
     tracklets: int = 0
     crops: int = 0
     errors: list[str] = field(default_factory=list)
+    starts: list[Starts] = field(default_factory=list)  # by what it is known when its footage began
+    remarks: list[Remark] = field(default_factory=list)  # what was taken for something, or contradicts itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class IngestReport:
     site: str
     seconds: float
     cameras: list[CameraReport]
+    left_out: list[Remark]  # of the folder of footage
+    remarks: list[Remark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ def ingest(
     thinning: Thinning = Thinning(),
     start: float | None = None,
     config: Path | None = None,
+    pattern: str | None = None,
     replace: bool = False,
     who: str,
     progress: Progress = unheard,
@@ -99,20 +106,22 @@ def ingest(
 
     It goes on where an earlier run stopped. Others may take in other cameras meanwhile, search, merge, learn and erase.
 
-    start: UTC seconds for footage that does not tell its own. replace: take footage in again that changed or was
-    ingested otherwise. Raises FootageError, SiteError or DetectorError where it can't start or can't go on. What is
-    wrong with single footage is in the report.
+    start: UTC seconds for footage that does not tell its own. pattern: which part of a path names the camera, see
+    `CameraPattern`. replace: take footage in again that changed or was ingested otherwise. Raises FootageError,
+    SiteError or DetectorError where it can't start or can't go on. What is wrong with single footage is in the report.
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
-    cameras = discover(videos, settings_file, start)
+    found = survey(videos, settings_file, start, pattern)
+    cameras = found.cameras
     finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
     with Site.create(site_path) as site, ExitStack() as leases:
-        free = _leased(site, _named_in_unicode(cameras, reports), leases, reports)
+        free = _leased(site, cameras, leases, reports)
         with _embedder(site) as embedder:
             settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
+            site.intake.tell(readable(str(videos.absolute())), [*found.left_out, *found.remarks])
             jobs = _jobs(free, registered, reports)
             frame_counter = _FrameCounter(progress)
             _follow(site, jobs, finder, settings, thinning, frame_counter, embedder)
@@ -126,23 +135,9 @@ def ingest(
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
                 report.tracklets, report.crops = summary.tracklets, summary.crops
                 report.errors = [*summary.errors, *report.errors]
-    return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
-
-
-def _named_in_unicode(cameras: list[Camera], reports: dict[str, CameraReport]) -> list[Camera]:
-    """The cameras without the footage whose path no record can hold. That is an error in their report."""
-    kept = []
-    for camera in cameras:
-        footage = []
-        for piece in camera.footage:
-            try:
-                str(piece.path).encode("utf-8")
-            except UnicodeEncodeError:
-                reports[camera.name].errors.append(f"{piece.path} has bytes in its name that are no UTF-8: rename it")
-            else:
-                footage.append(piece)
-        kept.append(dataclasses.replace(camera, footage=tuple(footage)))
-    return kept
+                report.starts, report.remarks = summary.starts, summary.remarks
+    seconds = round(time.monotonic() - began, 3)
+    return IngestReport(str(site_path), seconds, list(reports.values()), found.left_out, found.remarks)
 
 
 def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[str, CameraReport]) -> list[Camera]:

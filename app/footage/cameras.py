@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import compress, pairwise
 from pathlib import PurePath
 
-from app.footage.remarks import Remark
 from app.footage.start_time import NameTime, Span, stem_of, text_of, time_spans
+from app.remarks import Remark
 
 # Folders that recorders make for themselves. They name a camera only where nothing else does.
 _RECORDERS_FOLDER = re.compile(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -14,14 +13,15 @@ from typing import NamedTuple
 
 from app.errors import FootageError
 from app.footage.apart import Worker
+from app.footage.camera_starts import CameraStarts, Named, facts_of
 from app.footage.cameras import CameraOf, cameras_of
-from app.footage.clock import Clock, Named, StartSource, facts_of
 from app.footage.fingerprint import fingerprint, fingerprint_images
 from app.footage.image_sequence import IMAGE_SUFFIXES, image_folder, is_sequence, numbered_images
 from app.footage.pattern import CameraPattern
-from app.footage.remarks import Remark, summed
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of
 from app.footage.start_time import NameTime, times_in_names
+from app.remarks import Remark, StartSource, summed
+from reid.foreign import readable
 
 logger = logging.getLogger(__name__)
 
@@ -265,13 +265,13 @@ class _Surveyor:
         fixed = None
         if settings.start is not None:
             fixed = settings.start.replace(tzinfo=settings.start.tzinfo or zone_of(settings.time_zone)).timestamp()
-        clock = Clock(zone_of(settings.time_zone), fixed, self._start, self._worker)
+        starts = CameraStarts(zone_of(settings.time_zone), fixed, self._start, self._worker)
         members = sorted(members, key=lambda member: natural(member.name))
         footage = [
             Footage(camera, member.path, readable(member.name), *start, *_identity(member.path))
-            for member, start in zip(members, clock.starts(members), strict=True)
+            for member, start in zip(members, starts.starts(members), strict=True)
         ]
-        self._remarks += clock.remarks
+        self._remarks += starts.remarks
         return Camera(
             name=camera,
             footage=tuple(sorted(footage, key=lambda piece: piece.start)),  # equal ones stay in the order of names
@@ -283,14 +283,6 @@ class _Surveyor:
 
 def _as_file(folder: Path, root: Path) -> _Found:
     return _Found(folder, PurePath(f"{folder.relative_to(root)}{_AS_FILE}"))
-
-
-def readable(name: str) -> str:
-    """A name as text that can be stored. Bytes that are no UTF-8 are read as Western European ones."""
-    try:
-        return os.fsencode(name).decode()
-    except UnicodeDecodeError:
-        return os.fsencode(name).decode("cp1252", "replace")
 
 
 def _refuse_namesakes(cameras: Sequence[Camera]) -> None:

@@ -48,10 +48,12 @@ from app.record.schema import (
     members,
     merges,
     models,
+    remarks,
     segments,
     splits,
 )
 from app.record.shards import ShardRange, crop_folder, read_crop
+from app.remarks import Remark, StartSource, starts_by, summed
 from trackers.tracklets import Kind
 
 # Statements that run often are made once.
@@ -193,8 +195,14 @@ class Site:
             select(cameras.c.id, cameras.c.name, films).join_from(cameras, films).order_by(cameras.c.id)
         )
         errors: dict[str, list[str]] = {row.name: [] for row in rows}
+        sources: dict[str, list[StartSource]] = {row.name: [] for row in rows}
         for record in self.footage():
             errors[record.camera] += record.problems
+            sources[record.camera].append(record.start_source)
+        told: dict[int, list[Remark]] = {}
+        of_footage = select(footage.c.camera_id, remarks).join(footage, footage.c.id == remarks.c.footage_id)
+        for row in self.database.all(of_footage):
+            told.setdefault(row.camera_id, []).append(Remark(row.what, row._mapping["count"], row.why))
         return [
             CameraSummary(
                 camera=row.name,
@@ -209,9 +217,16 @@ class Site:
                 start=row.start,
                 end=row.end,
                 errors=errors[row.name],
+                starts=starts_by(sources[row.name]),
+                remarks=summed(told.get(row.id, [])),
             )
             for row in rows
         ]
+
+    def remarks(self) -> list[Remark]:
+        """What ingest told of the folders that it looked through."""
+        rows = self.database.all(select(remarks).where(remarks.c.footage_id == 0))
+        return summed(Remark(row.what, row._mapping["count"], row.why) for row in rows)
 
     def _tracks_by_camera(self) -> dict[int, int]:
         """A track that never got a second box was only tentative."""

@@ -12,17 +12,9 @@ from app.errors import FootageError
 from app.footage.apart import Worker
 from app.footage.container import length_of, open_container
 from app.footage.image_sequence import ImageSequence, image_folder, numbered_images
-from app.footage.remarks import Remark
 from app.footage.start_time import END_EPOCH, FIRST_EPOCH, NameTime, from_metadata, utc
+from app.remarks import Remark, StartSource
 
-StartSource = Literal["name", "uncertain name", "container", "given", "file time"]
-CERTAINTY: dict[StartSource, str] = {
-    "given": "sure",
-    "name": "sure",
-    "container": "likely",
-    "uncertain name": "uncertain",
-    "file time": "uncertain",
-}
 CLOSE = 600.0  # seconds between the end of a recording and its file's time, where the two tell the same
 OVERLAP = 1.0  # seconds that footage of one camera may share by chance
 _BY_FILE_TIME = (
@@ -77,7 +69,7 @@ class Named(NamedTuple):
     time: NameTime | None  # that its name tells
 
 
-class Clock:
+class CameraStarts:
     """Tells when each footage of one camera began. `remarks` are what had to be guessed."""
 
     def __init__(self, zone: tzinfo, fixed: float | None, fallback: float | None, worker: Worker) -> None:
