@@ -16,7 +16,8 @@ from app.errors import FootageError
 from app.footage.apart import Worker
 from app.footage.container import length_of, open_container
 from app.footage.fingerprint import fingerprint, fingerprint_images
-from app.footage.image_sequence import IMAGE_SUFFIXES, ImageSequence, image_folder, is_sequence, numbered_images
+from app.footage.image_sequence import ImageSequence, image_folder, is_sequence, numbered_images
+from app.footage.picture_order import IMAGE_SUFFIXES
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of
 from app.footage.start_time import from_metadata, from_name
 
