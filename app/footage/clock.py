@@ -3,11 +3,12 @@
 A recorder that reconnects, sets its clock or restarts an encoder goes on in the same file with another clock. The rule
 looks at each frame and the one before:
 
-- A step back is B-frames' jitter up to 16 frames, or one second. A longer one is a jump.
+- A step back is B-frames' jitter up to 16 frames. A longer one is a jump.
 - A step ahead is a real gap up to `LONGEST_GAP`, or three times the average distance: a recorder on motion, or a camera
   that was away. A longer one is a jump: clocks are set by hours, and few files span them.
 - After a jump the frame follows at the usual distance. Later stamps count from there.
 - When the file's own stamps fit again, they hold again. So one absurd stamp moves nothing else.
+- A stamp that comes a third time in a row counts as none. Frames without one follow at the usual distance.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from app.footage.remarks import Remark
 LONGEST_GAP = 1800  # seconds. Daylight saving moves clocks by 3600, and a longer silence rarely stays in one file
 TOLD_GAP = 60  # seconds. A longer gap is believed, but told
 REORDER_FRAMES = 16  # no codec holds more frames back
-LEAST_JITTER = 1  # second
+LEAST_JITTER = Fraction(1, 5)  # seconds
+MOST_REPEATS = 1  # of a stamp. AVI repeats one for B-frames
+CLOSE = 3  # usual distances. So near, the file's own stamps fit beyond doubt
 
 JUMPS = "clock jumps inside files"
 GAPS = "gaps of over a minute inside files"
-UNSTAMPED = "frames without a time stamp"
+UNSTAMPED = "frames without a time stamp of their own"
 
 
 class Clock:
@@ -42,14 +45,17 @@ class Clock:
         """
         self._time_base, self._origin, self._rate = time_base, origin, rate
         self._gap = max(Fraction(LONGEST_GAP), 3 / rate)
-        self._jitter = max(Fraction(LEAST_JITTER), REORDER_FRAMES / rate)
+        self._jitter = max(LEAST_JITTER, REORDER_FRAMES / rate)
         self._shift = self._distance = 0
         self._last: Fraction | None = None
         self._latest = Fraction(0)
+        self._stamp: int | None = None
+        self._repeats = 0
         if start is not None and start.pts is not None:
             self._shift, self._distance = start.shift, start.distance
             self._last = start.pts * time_base - origin - start.shift * time_base
             self._latest = self._last + start.behind * time_base
+            # No repeat is remembered: where the next frame has this stamp too, nobody can go on here.
         self.forget()
 
     def forget(self) -> None:
@@ -103,9 +109,17 @@ class Clock:
             self.unstamped += 1
             seconds = Fraction(0) if self._last is None else self._last + 1 / self._rate
         else:
+            self._repeats = self._repeats + 1 if stamp == self._stamp else 0
+            self._stamp = stamp
             own = stamp * self._time_base - self._origin
+            if self._shift and 0 < own - self._latest <= CLOSE * self._usual:
+                self._shift = 0
             seconds = own - self._shift * self._time_base
-            if not self._follows(seconds):
+            if self._repeats > MOST_REPEATS:
+                self.unstamped += 1
+                self._shift = round((own - self._latest - self._usual) / self._time_base)
+                seconds = own - self._shift * self._time_base
+            elif not self._follows(seconds):
                 self.jumps += 1
                 if self._shift and self._follows(own) and own > self._latest:
                     self._shift = 0
@@ -120,6 +134,10 @@ class Clock:
         self._latest = seconds if self._last is None else max(self._latest, seconds)
         self._last = seconds
         return seconds
+
+    def ends(self, duration: int | None) -> None:
+        """Counts a last frame that lasts longer than any gap, by its `duration` in ticks, as a jump behind it."""
+        self.jumps += int((duration or 0) * self._time_base > self._gap)
 
     @property
     def _usual(self) -> Fraction:

@@ -292,7 +292,7 @@ def _sampled(path: Path, index: int, origin: Fraction, most_bytes: int) -> tuple
     """Seconds to the end of the first packets of a film, how many bytes these are, and how often the clock jumps."""
     container, stream = open_container(path, index)
     clock = Clock(Fraction(stream.time_base or Fraction(1, AV_TIME_BASE)), origin, frame_rate(stream))
-    read = 0
+    read, duration = 0, None
     delay: int | None = None  # ticks from decoding the first frame to showing it
     with container, av.logging.Capture():
         try:
@@ -302,8 +302,11 @@ def _sampled(path: Path, index: int, origin: Fraction, most_bytes: int) -> tuple
                     if delay is None:
                         delay = 0 if packet.pts is None else packet.pts - packet.dts
                     clock.seconds(packet.dts + delay)
+                    duration = packet.duration
                 if read >= most_bytes:
                     break
+            else:
+                clock.ends(duration)
         except (av.FFmpegError, OSError):
             pass  # decoding tells of the damage
     return clock.end, read, clock.jumps

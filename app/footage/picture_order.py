@@ -22,7 +22,7 @@ SEQINFO = "seqinfo.ini"
 MOST_MISSING = 10_000  # pictures between two numbers. More, and the number is no count of pictures
 FEWEST = 2  # pictures that make a series
 DATED_FOLDERS = 3  # above a picture whose name has a time only, in which its date is looked for
-END_OF_MINUTE = 59  # a counter up to here looks like seconds after midnight
+END_OF_MINUTE = 59  # a counter of six digits up to here looks like seconds after midnight
 
 _NUMBER = re.compile(r"(\d+)")
 
@@ -115,26 +115,33 @@ def _in_sequence(folder: Path) -> bool:
 
 def _times(folder: Path, pictures: Sequence[Path], zone: tzinfo) -> dict[Path, float]:
     """UTC seconds by picture, if most names tell a time and these differ. Else empty."""
-    by_name = _read_times(pictures, PurePath(), zone)
-    if not by_name and not _in_sequence(folder) and not _counts_seconds(pictures):
-        by_name = _read_times(pictures, PurePath(*folder.absolute().parts[-DATED_FOLDERS:]), zone)
-        if len(by_name) < len(pictures):  # the date is only guessed to be theirs
-            return {}
-    return by_name
+    if _counts_seconds(pictures):
+        return {}
+    times = _read_times(pictures, PurePath(), zone)
+    if not times and not _in_sequence(folder):
+        times = _read_times(pictures, PurePath(*folder.absolute().parts[-DATED_FOLDERS:]), zone)
+    return times
 
 
 def _read_times(pictures: Sequence[Path], above: PurePath, zone: tzinfo) -> dict[Path, float]:
-    read = ((path, from_name(above / path.name, zone)) for path in pictures)
-    times = {path: seconds for path, seconds in read if seconds is not None}
+    read = {path: from_name(above / path.name, zone) for path in pictures}
+    times = {path: seconds for path, seconds in read.items() if seconds is not None}
     if 2 * len(times) <= len(pictures) or (len(times) > 1 and len(set(times.values())) == 1):
+        return {}
+    # 000060 is no time, so 000059 was none either.
+    if {_layout(path) for path in times} & {_layout(path) for path, seconds in read.items() if seconds is None}:
         return {}
     return times
 
 
+def _layout(path: Path) -> str:
+    return re.sub(r"\d", "0", path.stem.casefold())
+
+
 def _counts_seconds(pictures: Sequence[Path]) -> bool:
-    """Whether `000001` to `000059` could be a counter, or seconds after midnight."""
-    numbers = [int(path.stem) for path in pictures if re.fullmatch(r"\d{1,9}", path.stem)]
-    return len(numbers) == len(pictures) and max(numbers, default=0) <= END_OF_MINUTE
+    """Whether names end in `000001` to `000059`, which could be a counter, or seconds after midnight."""
+    ends = [re.search(r"(\d{6})\D*$", path.stem) for path in pictures]
+    return all(end is not None and int(end[1]) <= END_OF_MINUTE for end in ends)
 
 
 def _numbers(pictures: Sequence[Path]) -> dict[Path, int]:

@@ -187,7 +187,9 @@ class Video:
                 self._open()
                 index = 0
         self._clock = self._new_clock(start if frames is not None else None)
+        duration: int | None = None
         for frame in frames if frames is not None else self._frames():
+            duration = frame.duration
             seconds = self._clock.seconds(frame.pts)
             self._interlaced += frame.interlaced_frame
             self._reshaped += self._stored is not None and (frame.width, frame.height) != self._stored
@@ -210,6 +212,7 @@ class Video:
                 f"{self.path} ends at frame {index}, before frame {start.index} that was read before: it was replaced; "
                 "remove its footage from the site and ingest it again"
             )
+        self._clock.ends(duration)
         self._check_end(index)
 
     def before(self, seconds: float) -> Resume | None:
@@ -226,7 +229,7 @@ class Video:
             return None
         limit = (Fraction(seconds) + self._origin) / self._time_base
         stamps: list[int] = []
-        container, stream = open_container(self.path)
+        container, stream = open_container(self.path, self._chosen)
         with container:
             for packet in container.demux(stream):
                 if packet.size == 0 or (packet.dts is not None and packet.dts >= limit):

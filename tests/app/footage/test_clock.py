@@ -32,11 +32,13 @@ def seconds_of(stamps: list[int | None], rate: int = 25) -> list[float]:
         ([0, 4, 8 + HOUR, 12 + HOUR], [0, 0.04, 0.08, 0.12], (1, 0, 0)),  # daylight saving
         ([0, 4, 2000, 2004], [0, 0.04, 20, 20.04], (0, 0, 0)),  # a recorder on motion
         ([0, 4, HOUR // 6, HOUR // 6 + 4], [0, 0.04, 600, 600.04], (0, 1, 0)),
-        ([0, 4, 2**60, 12, 16], [0, 0.04, 0.08, 0.12, 0.16], (2, 0, 0)),  # one absurd stamp moves nothing else
+        ([0, 4, 2**60, 12, 16], [0, 0.04, 0.08, 0.12, 0.16], (1, 0, 0)),  # one absurd stamp moves nothing else
         ([-(2**60), 4 - 2**60], [0, 0.04], (1, 0, 0)),
         ([0, 4, 0, 4, 0, 4], [0, 0.04, 0, 0.04, 0, 0.04], (0, 0, 0)),
         ([0, 4, None, None, 16], [0, 0.04, 0.08, 0.12, 0.16], (0, 0, 2)),
         ([None, None], [0, 0.04], (0, 0, 2)),
+        ([7, 7, 7, 7, 7], [0.07, 0.07, 0.11, 0.15, 0.19], (0, 0, 3)),  # a clock that stands still
+        ([0, 4, 4, 4, 16, 20], [0, 0.04, 0.04, 0.08, 0.16, 0.2], (0, 0, 1)),  # frames that came in a burst
     ],
 )
 def test_seconds(stamps: list[int | None], expected: list[float], told: tuple[int, int, int]) -> None:
@@ -44,6 +46,15 @@ def test_seconds(stamps: list[int | None], expected: list[float], told: tuple[in
     assert [float(its.seconds(stamp)) for stamp in stamps] == pytest.approx(expected)
     assert (its.jumps, its.gaps, its.unstamped) == told
     assert [remark.count for remark in its.remarks] == [count for count in told if count]
+
+
+def test_a_last_frame_that_lasts_hours_is_a_jump() -> None:
+    its = clock()
+    its.seconds(0)
+    its.ends(4)
+    assert its.jumps == 0
+    its.ends(2 * HOUR)
+    assert (its.jumps, its.end) == (1, Fraction(1, 25))
 
 
 def test_slow_footage_has_long_distances() -> None:

@@ -110,6 +110,14 @@ def test_numbers_in_steps_are_no_gaps(tmp_path: Path) -> None:
     assert problems == []
 
 
+@pytest.mark.parametrize("first", [1, 58])
+def test_a_counter_behind_a_date_is_no_time(tmp_path: Path, first: int) -> None:
+    names = [f"cam_20261120_{index:06d}.png" for index in range(first, first + 4)]
+    frames, remarks = remarks_of(renamed(render_sequence(tmp_path / "c", 4).path, *names))
+    assert seconds(frames) == pytest.approx([(first - 1 + index) / 10 for index in range(4)])
+    assert remarks == {}
+
+
 def test_times_in_names_are_the_frames_times(tmp_path: Path) -> None:
     names = [f"20261120143{second:03d}.png" for second in (1, 2, 5, 7)]
     folder = renamed(render_sequence(tmp_path / "b", 4).path, *names)

@@ -88,7 +88,7 @@ def test_frames_without_stamps_follow_at_the_streams_own_rate(
     clip = render_clip(tmp_path / name, 12, fps=fps, **options)
     frames, remarks = remarks_of(clip.path)
     assert seconds(frames) == pytest.approx([index / fps for index in range(12)])
-    assert remarks == {"frames without a time stamp": 12}
+    assert remarks == {"frames without a time stamp of their own": 12}
 
 
 def remarks_of(path: Path, **options: Any) -> tuple[list[Frame], dict[str, int]]:
@@ -131,6 +131,13 @@ def test_a_clock_that_jumps_by_hours_is_told_and_time_goes_on(tmp_path: Path, of
             assert summed([*told, *rest.remarks]) == decoder.remarks
     part = list(open_footage(footage_of(path), begin=START + 0.5, end=START + 0.7))
     assert [frame.index for frame in part] == [13, 14, 15, 16, 17]
+
+
+def test_the_wrap_of_a_transport_streams_clock_is_no_jump(tmp_path: Path) -> None:
+    clip = render_clip(tmp_path / "a.ts", 40, offset=2**33 / 90_000 - 2)  # it starts another 1.4 s later
+    frames, remarks = remarks_of(clip.path)
+    assert seconds(frames) == pytest.approx([index / 25 for index in range(40)], abs=1e-4)
+    assert remarks == {}
 
 
 def test_a_film_joined_to_itself_resumes_in_the_right_half(tmp_path: Path) -> None:
