@@ -19,11 +19,13 @@ from app.engine.tracking import FootageTracker, resume_of
 from app.errors import Busy, FootageError
 from app.footage import Camera, Footage, site_config, survey
 from app.footage.apart import Worker
+from app.footage.camera_starts import OVERLAP
 from app.footage.decode import DecodedFrame, decode_apart
+from app.footage.site_toml import zone_of
 from app.record import Site
 from app.record.leases import of_camera
 from app.record.rows import Chunk, FootageRecord, segment_id
-from app.remarks import Remark, Starts
+from app.remarks import CERTAINTY, Remark, Starts, summed
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
 from reid.foreign import readable
@@ -275,29 +277,59 @@ def _follow(
                 tracker.take(item.frame, people)
                 frame_counter.advance(job.camera.name)
                 if item.resume is not None:
-                    commit(job, tracker.chunk(item.resume, item.problems), done=False)
+                    commit(job, tracker.chunk(item.resume, item.problems, item.remarks), done=False)
             else:
                 tracker.finish()
-                commit(job, tracker.chunk(None, item.problems), done=True)
+                commit(job, tracker.chunk(None, item.problems, item.remarks), done=True)
                 del trackers[item.footage]
 
 
 def _decode(site: Site, jobs: list[_Job], thinning: Thinning, frame_counter: _FrameCounter) -> Iterator[Decoded]:
-    """The frames of one camera, footage by footage, each ending with an item without a frame."""
+    """The frames of one camera, footage by footage, each ending with an item without a frame.
+
+    A moment that earlier footage shows is left out of what follows: a person in both would be two who are never joined.
+    """
+    shown = _shown(site, jobs)
     with Worker() as worker:
         for job in jobs:
             record = job.record
-            before = tuple(record.problems) if record.status == "running" else ()
-            resume = resume_of(site.intake.checkpoint(record.id))
+            running = record.status == "running"
+            problems = tuple(record.problems) if running else ()
+            remarks = site.remarks(record.id) if running else []
+            begin, end = max(record.start, thinning.begin or record.start), record.start + record.seconds
             try:
                 for item in decode_apart(
-                    worker, job.footage, record.frames + 1, CHUNK, resume=resume, **dataclasses.asdict(thinning)
+                    worker,
+                    job.footage,
+                    record.frames + 1,
+                    CHUNK,
+                    resume=resume_of(site.intake.checkpoint(record.id)),
+                    zone=zone_of(job.camera.time_zone),
+                    shown=[span for span in shown if span[1] - max(span[0], record.start) > OVERLAP],
+                    **dataclasses.asdict(thinning),
                 ):
                     if not isinstance(item, DecodedFrame):
                         frame_counter.expect(job.camera.name, item)
-                    elif item.frame is None or item.resume is not None:
-                        yield Decoded(record.id, item.frame, item.resume, (*before, *item.problems))
+                        continue
+                    if item.frame is not None:
+                        end = item.frame.time
+                    if item.frame is None or item.resume is not None:
+                        told = tuple(summed([*remarks, *item.remarks]))
+                        yield Decoded(record.id, item.frame, item.resume, (*problems, *item.problems), told)
                     else:
                         yield Decoded(record.id, item.frame)
             except FootageError as error:
                 yield Decoded(record.id, None, problems=(str(error),), failed=True)
+            if CERTAINTY[record.start_source] == "sure":
+                shown.append((begin, end))
+
+
+def _shown(site: Site, jobs: list[_Job]) -> list[tuple[float, float]]:
+    """From when to when a camera's footage that is done shows it, in UTC seconds, as far as that is sure."""
+    to_do = {job.record.id for job in jobs}
+    spans = []
+    for record in site.footage(jobs[0].camera.name):
+        if record.id not in to_do and record.settings is not None and CERTAINTY[record.start_source] == "sure":
+            begin = max(record.start, record.settings.get("begin") or record.start)
+            spans.append((begin, record.start + record.seconds))
+    return spans

@@ -17,6 +17,7 @@ from app.engine.crops import CropChooser
 from app.engine.looks import describe
 from app.footage import Camera, Resume
 from app.record.rows import Chunk, Crop, FootageRecord
+from app.remarks import Remark
 from deploy.detectors import Frame
 from trackers import make_tracker
 from trackers.detections import Detections
@@ -73,7 +74,7 @@ class FootageTracker:
         """The footage has no more frames."""
         self._keep(self._cutter.close())
 
-    def chunk(self, resume: Resume | None, problems: Sequence[str]) -> Chunk:
+    def chunk(self, resume: Resume | None, problems: Sequence[str], remarks: Sequence[Remark] = ()) -> Chunk:
         """What was finished since the last chunk, and how to go on behind `resume`. Afterwards it is the record's."""
         finished, crops = self._finished, self._crops
         self._finished, self._crops = [], {}
@@ -86,6 +87,7 @@ class FootageTracker:
             detections=self.detections,
             seconds=self.seconds,
             problems=problems,
+            remarks=remarks,
         )
 
     def _keep(self, finished: list[Segment]) -> None:

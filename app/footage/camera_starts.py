@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from app.errors import FootageError
 from app.footage.apart import Worker
-from app.footage.container import length_of, open_container
+from app.footage.container import clock_origin, length_of, open_container
 from app.footage.image_sequence import ImageSequence, image_folder, numbered_images
 from app.footage.start_time import END_EPOCH, FIRST_EPOCH, NameTime, from_metadata, utc
 from app.remarks import Remark, StartSource
@@ -42,21 +42,25 @@ class Facts(NamedTuple):
     length: float | None  # seconds
 
 
-def facts_of(path: Path, worker: Worker) -> Facts:
-    """What footage says of itself, read apart. Raises FootageError where it can't be opened."""
-    facts: Facts = worker.call(path, _size(path), read_facts, path)
+def facts_of(path: Path, worker: Worker, zone: tzinfo = UTC) -> Facts:
+    """What footage says of itself, read apart. Raises FootageError where it can't be opened.
+
+    zone: of times in the names of pictures.
+    """
+    facts: Facts = worker.call(path, _size(path), read_facts, path, zone)
     return facts
 
 
-def read_facts(path: Path) -> Facts:
+def read_facts(path: Path, zone: tzinfo) -> Facts:
     """What footage says of itself. Raises FootageError where it can't be opened."""
     if path.is_dir():
-        return Facts(None, ImageSequence(path).length)
+        pictures = ImageSequence(path, zone)
+        return Facts(pictures.start, pictures.length)
     container, stream = open_container(path)
     with container:
         made = from_metadata(container.metadata, stream.metadata)
-        first = None if container.start_time is None else container.start_time / 1e6
-        if first is not None and FIRST_EPOCH <= first < END_EPOCH:  # its clock counts Unix seconds
+        first = float(clock_origin(container))
+        if FIRST_EPOCH <= first < END_EPOCH:  # its clock counts Unix seconds
             made = first
         return Facts(made, length_of(container, stream))
 
@@ -82,7 +86,7 @@ class CameraStarts:
         starts: list[tuple[float, StartSource] | None] = [None] * len(members)
         if self._fixed is None:
             for number, (path, _, time) in enumerate(members):
-                starts[number] = self._named(time) or self._stated(path)
+                starts[number] = self._pictured(path, time) or self._named(time) or self._stated(path)
             self._settle_repeated_hour(members, starts)
         clock = self._fixed if self._fixed is not None else self._fallback
         if clock is not None:
@@ -102,9 +106,14 @@ class CameraStarts:
             self._remark(_SKIPPED)
         return utc(time.local, self._zone), "uncertain name" if time.uncertain else "name"
 
+    def _pictured(self, path: Path, time: NameTime | None) -> tuple[float, StartSource] | None:
+        """Of a folder of pictures, when its first was taken."""
+        start = self._stated(path) if path.is_dir() else None
+        return start if start is None or time is None else (start[0], "name")
+
     def _stated(self, path: Path) -> tuple[float, StartSource] | None:
         try:
-            made = facts_of(path, self._worker).made
+            made = facts_of(path, self._worker, self._zone).made
         except FootageError:  # the decoder will say so, and that is recorded
             return None
         return None if made is None else (made, "container")
@@ -177,7 +186,7 @@ def _modified(path: Path) -> float:
     """UTC seconds of the file's time, of a sequence that of its last picture."""
     try:
         if path.is_dir():
-            path = [*numbered_images(image_folder(path)).values(), path][0]
+            path = [path, *numbered_images(image_folder(path)).values()][-1]
         return path.stat().st_mtime
     except (OSError, FootageError):
         return os.lstat(path).st_mtime if os.path.lexists(path) else 0.0

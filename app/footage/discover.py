@@ -16,8 +16,9 @@ from app.footage.apart import Worker
 from app.footage.camera_starts import CameraStarts, Named, facts_of
 from app.footage.cameras import CameraOf, cameras_of
 from app.footage.fingerprint import fingerprint, fingerprint_images
-from app.footage.image_sequence import IMAGE_SUFFIXES, image_folder, is_sequence, numbered_images
+from app.footage.image_sequence import image_folder, is_picture_folder, is_sequence, numbered_images
 from app.footage.pattern import CameraPattern
+from app.footage.picture_order import IMAGE_SUFFIXES
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of
 from app.footage.start_time import NameTime, times_in_names
 from app.remarks import Remark, StartSource, summed
@@ -156,8 +157,9 @@ class _Surveyor:
     def __init__(
         self, path: Path, config: SiteConfig, start: float | None, pattern: str | None, worker: Worker
     ) -> None:
-        self._path = path.resolve() if is_sequence(path) else path  # "." has no name
-        self._root = self._path.parent if self._path.is_file() or is_sequence(path) else self._path
+        alone = path.is_file() or is_sequence(path) or _is_timelapse(path)
+        self._path = path.resolve() if alone and path.is_dir() else path  # "." has no name
+        self._root = self._path.parent if alone else self._path
         self._config, self._start, self._worker = config, start, worker
         self._pattern = None if pattern is None else CameraPattern(pattern)
         self._suffixes: dict[str, Counter[str]] = defaultdict(Counter)  # of what is left out, by kind
@@ -182,7 +184,7 @@ class _Surveyor:
     def _found(self) -> list[_Found]:
         path = self._path
         if not path.is_file():
-            return [_as_file(path, self._root)] if is_sequence(path) else list(self._walk(path))
+            return [_sequence(path, self._root)] if is_sequence(path) else list(self._walk(path))
         if path.suffix.lower() in OTHER_SUFFIXES:
             raise FootageError(
                 f"{path} is not a video: give a video file, a folder of them, or a folder with seqinfo.ini"
@@ -191,12 +193,17 @@ class _Surveyor:
 
     def _walk(self, folder: Path) -> Iterator[_Found]:
         """Footage at any depth. Links to folders are followed at the top only, for they may go round in circles."""
+        pictures = _is_timelapse(folder)
+        if pictures:
+            first = next(iter(numbered_images(folder).values()))
+            yield _Found(folder, first.relative_to(self._root))
         for entry in _entries(folder):
             if not entry.is_dir():
-                if self._is_footage(entry):
+                in_series = pictures and entry.suffix.lower() in IMAGE_SUFFIXES
+                if not in_series and self._is_footage(entry):
                     yield _Found(entry, entry.relative_to(self._root))
             elif is_sequence(entry):
-                yield _as_file(entry, self._root)
+                yield _sequence(entry, self._root)
             elif folder == self._path or not entry.is_symlink():
                 yield from self._walk(entry)
 
@@ -281,7 +288,14 @@ class _Surveyor:
         )
 
 
-def _as_file(folder: Path, root: Path) -> _Found:
+def _is_timelapse(folder: Path) -> bool:
+    """Whether the pictures of a folder are footage: a series, and no film beside it that they may show."""
+    if not folder.is_dir() or any(entry.suffix.lower() in VIDEO_SUFFIXES for entry in _entries(folder)):
+        return False
+    return is_picture_folder(folder)
+
+
+def _sequence(folder: Path, root: Path) -> _Found:
     return _Found(folder, PurePath(f"{folder.relative_to(root)}{_AS_FILE}"))
 
 

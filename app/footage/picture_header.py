@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import datetime, tzinfo
+from pathlib import Path
 
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
@@ -35,6 +37,7 @@ _SIGNATURES: tuple[tuple[bytes, type[ImageFile]], ...] = (
 )
 _PPM_HEADER = 4096  # bytes. Pillow reads a comment a byte at a time, for minutes where it has 90 MB
 _PPM = re.compile(rb"P(?:[14]%(n)s{2}|[2356]%(n)s{3})\s" % {b"n": rb"(?:(?:\s|#[^\r\n]*[\r\n])+\d+)"})
+_EXIF_TAGS, _TAKEN, _TAKEN_OFFSET, _TAKEN_FRACTION = 0x8769, 0x9003, 0x9011, 0x9291
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
 
 
@@ -67,3 +70,30 @@ def fits(data: bytes, most_pixels: int) -> bool:
             return all(width * height <= most_pixels for width, height in announced_sizes(image))
     except Exception:  # noqa: BLE001 - a damaged file makes Pillow's plugins raise nearly anything
         return False
+
+
+def taken_at(path: Path, zone: tzinfo) -> float | None:
+    """When a picture was taken, in UTC seconds, as its camera wrote into it (EXIF). None when it did not.
+
+    Args:
+        path: The picture.
+        zone: Of a time without an offset.
+    """
+    try:
+        with path.open("rb") as file:
+            plugin = plugin_of(file.read(_PPM_HEADER))
+            if plugin is None:
+                return None
+            file.seek(0)
+            with plugin(file) as image:
+                tags = image.getexif().get_ifd(_EXIF_TAGS)
+        moment = datetime.strptime(str(tags[_TAKEN]).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        fraction = str(tags.get(_TAKEN_FRACTION, "")).strip("\0 ")
+        if re.fullmatch(r"\d{1,6}", fraction, re.ASCII):
+            moment = moment.replace(microsecond=int(fraction.ljust(6, "0")))
+        offset = str(tags.get(_TAKEN_OFFSET, "")).strip("\0 ")
+        if re.fullmatch(r"[+-]\d\d:\d\d", offset, re.ASCII):
+            return datetime.fromisoformat(f"{moment.isoformat()}{offset}").timestamp()
+        return moment.replace(tzinfo=zone).timestamp()
+    except Exception:  # noqa: BLE001 - a damaged file makes Pillow's plugins raise nearly anything
+        return None

@@ -168,7 +168,6 @@ class Site:
             select(
                 footage.c.camera_id,
                 func.count().label("footage"),
-                (func.sum(footage.c.seconds) / 3600).label("hours"),
                 func.sum(footage.c.frames).label("frames"),
                 func.sum(footage.c.detections).label("detections"),
                 func.min(footage.c.start).label("start"),
@@ -196,7 +195,9 @@ class Site:
         )
         errors: dict[str, list[str]] = {row.name: [] for row in rows}
         sources: dict[str, list[StartSource]] = {row.name: [] for row in rows}
+        by_camera: dict[str, list[FootageRecord]] = {row.name: [] for row in rows}
         for record in self.footage():
+            by_camera[record.camera].append(record)
             errors[record.camera] += record.problems
             sources[record.camera].append(record.start_source)
         told: dict[int, list[Remark]] = {}
@@ -207,7 +208,7 @@ class Site:
             CameraSummary(
                 camera=row.name,
                 footage=row.footage,
-                hours=row.hours,
+                hours=_hours(by_camera[row.name]),
                 frames=int(row.frames),
                 detections=int(row.detections),
                 tracks=counts["tracks"].get(row.id, 0),
@@ -223,9 +224,9 @@ class Site:
             for row in rows
         ]
 
-    def remarks(self) -> list[Remark]:
-        """What ingest told of the folders that it looked through."""
-        rows = self.database.all(select(remarks).where(remarks.c.footage_id == 0))
+    def remarks(self, footage_id: int = 0) -> list[Remark]:
+        """What ingest told of a footage, or of the folders that it looked through."""
+        rows = self.database.all(select(remarks).where(remarks.c.footage_id == footage_id))
         return summed(Remark(row.what, row._mapping["count"], row.why) for row in rows)
 
     def _tracks_by_camera(self) -> dict[int, int]:
@@ -552,3 +553,13 @@ class Site:
         stale = {record.id: None for record in anew}
         also = partial(start_anew, self.database, stale) if stale else None
         return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
+
+
+def _hours(records: Sequence[FootageRecord]) -> float:
+    """Hours of a camera's footage, which is in the order of time. A moment that two pieces show counts once."""
+    seconds, until = 0.0, -float("inf")
+    for record in records:
+        end = record.start + record.seconds
+        seconds += max(0.0, end - max(record.start, until))
+        until = max(until, end)
+    return seconds / 3600
