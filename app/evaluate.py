@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.footage.remarks import Remark
 from app.record import Site
 from app.report.accuracy import Pooling, TrackingReport, evaluate_reid, evaluate_tracking
 from app.report.site_accuracy import evaluate_site
@@ -54,8 +55,14 @@ def _print(report: TrackingReport) -> None:
             f"{100 * r.kept:.1f}",
         )
     output.print(figures_table)
+    _print_remarks(report.remarks)
     for error in report.errors:
         output.print(error)
+
+
+def _print_remarks(remarks: list[Remark]) -> None:
+    for remark in remarks:
+        output.print(f"{remark.count:,} {remark.what}: {remark.why}")
 
 
 @commands.command()
@@ -132,6 +139,7 @@ def site_command(
             f"each tracklet searched in the other cameras: mAP {100 * q.mAP:.1f}, rank-1 {100 * q.rank1:.1f} "
             f"({q.queries:,} queries, {q.gallery:,} tracklets)"
         )
+    _print_remarks(scores.remarks)
 
 
 if __name__ == "__main__":
