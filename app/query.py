@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,6 +93,8 @@ def command(
     else:
         for number, answer in enumerate(answered.people, 1):
             _print(answer, number if len(answered.people) > 1 else None)
+        for remark in answered.remarks:
+            output.print(f"{remark.count:,} {remark.what}: {remark.why}")
 
 
 def _asked_for(text: str) -> Still | int:
@@ -121,7 +124,11 @@ def _plain(report: QueryReport) -> dict[str, Any]:
         }
         for answer in report.people
     ]
-    return {name: getattr(report, name) for name in ("site", "model", "still", "asked", "filters")} | {"people": people}
+    return {
+        **{name: getattr(report, name) for name in ("site", "model", "still", "asked", "filters")},
+        "people": people,
+        "remarks": [asdict(remark) for remark in report.remarks],
+    }
 
 
 def _print(answer: Answer, number: int | None) -> None:
