@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -59,10 +59,10 @@ def print_errors(camera: str, wrong: list[str]) -> None:
         output.print(f"{camera}: {error}")
 
 
-def print_remarks(remarks: list[Remark], where: str = "") -> None:
+def print_remarks(remarks: Iterable[Remark], where: str = "") -> None:
     """What was left out, taken for something, or contradicts itself, a line each."""
     for remark in remarks:
-        output.print(f"{where}{remark.count:,} {remark.what}. {remark.why}")
+        output.print(f"{where}{remark.count:,} {remark.what}: {remark.why}")
 
 
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:

@@ -28,6 +28,7 @@ from app.record.rows import Chunk, FootageRecord, segment_id
 from app.remarks import CERTAINTY, Remark, Starts, summed
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
+from deploy.detectors.mot import MotDetector
 from reid.foreign import readable
 
 log = logging.getLogger("sightline")
@@ -255,6 +256,16 @@ def _follow(
         if done:
             embedder.finish(job.record.id)
 
+    noted: set[str] = set()  # cameras of whose detections was told what was made of them
+
+    def notes(job: _Job, tracker: FootageTracker) -> list[Remark]:
+        if not isinstance(detector, MotDetector) or job.camera.name in noted:
+            return []
+        noted.add(job.camera.name)
+        whole = thinning == Thinning() and len(job.camera.footage) == 1
+        told = detector.notes(job.camera.name, tracker.source_frames if whole else None)
+        return [Remark(note.what, note.count, note.why) for note in told]
+
     by_footage = {job.record.id: job for camera in jobs for job in camera}
     trackers: dict[int, FootageTracker] = {}
     sources = [
@@ -280,7 +291,7 @@ def _follow(
                     commit(job, tracker.chunk(item.resume, item.problems, item.remarks), done=False)
             else:
                 tracker.finish()
-                commit(job, tracker.chunk(None, item.problems, item.remarks), done=True)
+                commit(job, tracker.chunk(None, item.problems, [*item.remarks, *notes(job, tracker)]), done=True)
                 del trackers[item.footage]
 
 
