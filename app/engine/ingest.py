@@ -87,6 +87,7 @@ def ingest(
     detector: str = "auto",
     download: bool = False,
     device: str | None = None,
+    person_class: str | None = None,
     tracker: str = "bytetrack",
     thinning: Thinning = Thinning(),
     start: float | None = None,
@@ -99,6 +100,7 @@ def ingest(
 
     It goes on where an earlier run stopped. Others may take in other cameras meanwhile, search, merge, learn and erase.
 
+    person_class: which of the detector's classes is a person, by number or name, where its file does not tell.
     start: UTC seconds for footage that does not tell its own. replace: take footage in again that changed or was
     ingested otherwise. Raises FootageError, SiteError or DetectorError where it can't start or can't go on. What is
     wrong with single footage is in the report.
@@ -106,12 +108,18 @@ def ingest(
     began = time.monotonic()
     settings_file = site_config(videos, config)
     cameras = discover(videos, settings_file, start)
-    finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
+    finder = load_detector(
+        detector,
+        download=download,
+        device=device,
+        site_default=settings_file.detector,
+        person_class=person_class,
+    )
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
     with Site.create(site_path) as site, ExitStack() as leases:
         free = _leased(site, _named_in_unicode(cameras, reports), leases, reports)
         with _embedder(site) as embedder:
-            settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
+            settings = {camera.name: _settings(camera, finder, person_class, tracker, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
             jobs = _jobs(free, registered, reports)
             frame_counter = _FrameCounter(progress)
@@ -203,11 +211,14 @@ def _embedder(site: Site) -> Iterator[Embedder]:
         raise
 
 
-def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinning) -> dict[str, Any]:
+def _settings(
+    camera: Camera, detector: Detector, person_class: str | None, tracker: str, thinning: Thinning
+) -> dict[str, Any]:
     """All that a camera's tracklets depend on besides its footage, as plain JSON values."""
     return {
         "detector": detector.name,
         "sha256": detector.sha256,
+        **({} if person_class is None else {"person_class": person_class}),
         "tracker": tracker,
         **dataclasses.asdict(thinning),
         "mask": [[list(point) for point in polygon] for polygon in camera.mask],
