@@ -49,14 +49,18 @@ def check_boxes(boxes: NDArray[np.float32], form: BoxForm, size: Sequence[int]) 
     """Raises Contradiction where `(N, 4)` `x1 y1 x2 y2` in pixels can't be boxes in an input of `size` (H, W)."""
     if not len(boxes):
         return
-    if not np.isfinite(boxes).all():
+    lowest, highest, farthest = boxes.min(), boxes.max(), FARTHEST * max(size)
+    if not np.isfinite(lowest + highest):
         raise Contradiction("a box has a side that is no number")
-    if np.abs(boxes).max() > FARTHEST * max(size):
+    if lowest < -farthest or highest > farthest:
         raise Contradiction("a box lies far outside the picture")
-    if not form.fractions and boxes.max() <= LEAST_PIXELS:
+    if not form.fractions and highest <= LEAST_PIXELS:
         raise Contradiction("all boxes in pixels lie in the first two")
     sides = boxes[:, 2:] - boxes[:, :2]
-    if (sides < -1e-3 * max(size)).any():
+    least = sides.min()
+    if least > 0:
+        return
+    if least < -1e-3 * max(size):
         raise Contradiction("a box ends before it begins")
     # A box that the network clipped at the border may be left without a side.
     inside = ((boxes[:, :2] > 0) & (boxes[:, 2:] < np.array([size[1], size[0]]) - 1)).all(axis=1)
@@ -78,7 +82,8 @@ def check_classes(labels: NDArray[Any], first: int, highest: int) -> None:
         raise Contradiction("class numbers are not whole")
     if np.round(labels).min() < first or np.round(labels).max() > highest:
         raise Contradiction(
-            f"class numbers go from {labels.min():g} to {labels.max():g}, not from {first} to {highest}"
+            f"class numbers go from {labels.min():g} to {labels.max():g}, not from {first} to {highest} "
+            "(--person-class says which is a person among others)"
         )
 
 

@@ -37,7 +37,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,6 +118,7 @@ class OnnxDetector:
         self.name = str(path)
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
         self._score, self._iou = score, iou
+        self._refused = ""  # the likeliest head that an answer contradicted, and why
         self._session, self._cuda = open_session(data, path, device)
         metadata = read_metadata(self._session.get_modelmeta().custom_metadata_map)
         try:
@@ -191,19 +191,13 @@ class OnnxDetector:
             )
 
     def _probe(self) -> tuple[Answer, ...]:
-        """What it answers to a few pictures. Where neither axis says it has channels, both are tried."""
+        """What it answers to a few pictures."""
         colours = RGB_255 if self._inputs.dtype == np.uint8 else RGB_1
         pictures = [np.full((self._inputs.batch or 1, 3, *self._size), 0, self._inputs.dtype) for _ in range(3)]
         at = place(self._size, self._size, "corner")
         for batch, image in zip(pictures, probe_pictures(self._size)):
             for target in batch:
                 write_picture(image, at, target, colours)
-        try:
-            return tuple(self._session.run(None, self._inputs.feeds(batch)) for batch in pictures)
-        except Exception:
-            if 3 in self._session.get_inputs()[0].shape or self._inputs.channels_last:
-                raise
-        self._inputs = replace(self._inputs, channels_last=True, sides=self._inputs.sides)
         return tuple(self._session.run(None, self._inputs.feeds(batch)) for batch in pictures)
 
     def _say(self, path: Path | str) -> None:
@@ -271,11 +265,12 @@ class OnnxDetector:
         Raises:
             DetectorError: None is left.
         """
+        self._refused = self._refused or f"{choice.head.describe()}: {error}"
         left = [other for other in self._choices if other is not choice]
         if not left:
             raise DetectorError(
-                f"{self.name} answered what can't be {choice.head.describe()}: {error}. Its outputs are "
-                f"{self._layout}. Export it in a layout that is understood, or name another detector."
+                f"{self.name} answered what can't be {self._refused}. Its outputs are {self._layout}. "
+                "Export it in a layout that is understood, or name another detector."
             ) from error
         if self._choices[0] is choice:
             self._choices = left

@@ -58,7 +58,7 @@ class ListedHead:
         """See `Head`. A picture's parts are boxes, scores and labels."""
         parts = list(answer)
         boxes = parts.pop(0)
-        boxes = boxes.reshape(-1, *boxes.shape[-2:])
+        boxes = boxes[None] if boxes.ndim == 2 else boxes
         scores = parts.pop(0) if self.scores is not None else boxes[:, :, 4]
         labels = parts.pop(0) if self.labels is not None else np.zeros(scores.size)
         shape = boxes.shape[:2]
@@ -151,8 +151,8 @@ def _of_outputs(
     whole = len(probed.shapes(boxes)[0]) == 2  # of one picture, as torchvision's
     mmdeploy = scores is None
     open_sides = None in probed.inputs.sides
-    forms = [BoxForm(fractions=False), BoxForm(fractions=True, y_first=y_first)]
-    for form in reversed(forms) if y_first else forms:
+    forms = [BoxForm(), BoxForm(fractions=True, y_first=y_first), BoxForm(corners=False, fractions=True)]
+    for form in (forms[1], forms[0]) if y_first else forms:
         fit: Fit = "centre"
         if form.fractions or probed.names_sizes:
             fit = "corner" if open_sides and not probed.names_sizes else "stretch"

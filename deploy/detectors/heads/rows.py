@@ -37,6 +37,8 @@ class Columns(NamedTuple):
         return " ".join(named[column] for column in sorted(k for k in named if k is not None))
 
 
+# Ultralytics' RT-DETR ends in x y w h of 0..1.
+FORMS = (BoxForm(), BoxForm(fractions=True), BoxForm(corners=False, fractions=True))
 # By the number of columns, likelier ones first.
 ORDERS: dict[int, tuple[Columns, ...]] = {
     5: (Columns(0, 4), Columns(1, 0)),
@@ -79,14 +81,14 @@ class RowsHead:
             if pictures == 1:
                 return [(flat,)]
             return [(flat[numbers == k],) for k in range(pictures)]
-        if rows.ndim == 3:
-            counts = answer[1].reshape(-1) if len(answer) > 1 else [None] * pictures
-            return [(picture[: None if n is None else int(n)],) for picture, n in zip(rows[:pictures], counts)]
         if len(answer) == 1:
-            return [(rows,)]
+            return [(picture,) for picture in rows[:pictures]] if rows.ndim == 3 else [(rows,)]
         counts = answer[1].reshape(-1).astype(np.int64)
-        if counts.sum() > len(rows):
-            raise Contradiction(f"{counts.sum()} rows are counted, and there are {len(rows)}")
+        most = len(rows) - counts.sum() + counts.max(initial=0) if rows.ndim == 2 else rows.shape[1]
+        if counts.min(initial=0) < 0 or counts.max(initial=0) > most:
+            raise Contradiction(f"{counts} rows are counted, and there are {rows.shape[-2]}")
+        if rows.ndim == 3:
+            return [(picture[:count],) for picture, count in zip(rows[:pictures], counts)]
         ends = np.cumsum(counts)
         return [(rows[end - count : end],) for end, count in zip(ends[:pictures], counts)]
 
@@ -144,14 +146,14 @@ def _of_output(probed: Probed, output: int, orders: tuple[Columns, ...], transpo
     if probed.is_paddle or counts is not None:  # PaddleDetection's order comes first
         orders = tuple(sorted(orders, key=lambda columns: columns != Columns(2, 1, 0)))
     for columns in orders:
-        for fractions in (True, False) if columns == Columns(3, 2, 1, 0) else (False, True):
-            fit: Fit = "stretch" if fractions or probed.names_sizes else "centre"
+        for form in (*FORMS[1:], FORMS[0]) if columns == Columns(3, 2, 1, 0) else FORMS:
+            fit: Fit = "stretch" if form.fractions or probed.names_sizes else "centre"
             yield RowsHead(
                 outputs=(output,) if counts is None else (output, counts),
                 columns=columns,
                 usual=columns == orders[0],
                 classes=Classes(1 if columns.label is None else None, first=int(columns.box == 3)),
-                form=BoxForm(fractions=fractions),
+                form=form,
                 fit=fit,
                 colours=AROUND_0 if columns.box == 3 else RGB_1,
                 batched=ndim == 3 or counts is not None or columns.picture is not None,
@@ -167,7 +169,5 @@ def row_counts(probed: Probed, rows: int) -> int | None:
         if output == rows or ("float" in tensor.dtype and "num" not in tensor.name.lower()):
             continue
         if all(answer.size == (probed.inputs.batch or 1) and answer.ndim <= 2 for answer in answers):
-            lengths = [answer.shape[-2] for answer in probed.of(rows)]
-            if all(answer.min() >= 0 and answer.max() <= length for answer, length in zip(answers, lengths)):
-                return output
+            return output
     return None

@@ -118,6 +118,7 @@ def layouts() -> dict[str, dict[str, Any]]:
     probabilities = queries(80, 0, 0.8, 0.01)
     boxes, scores, labels = listed(CENTRED, 0)
     row = np.concatenate([CENTRED, [0.8, 0]])
+    queried = [centred(FRACTIONS), *(centred(fractions[0, k]) for k in range(3))]
     rows = nothing(300, 6)
     rows[0, 0], rows[0, 1] = row, [3, 3, 9, 9, 0.7, 16]
     dog = [3, 3, 9, 9]
@@ -178,7 +179,15 @@ def layouts() -> dict[str, dict[str, Any]]:
         "rows in columns": {"outputs": {"output0": np.swapaxes(rows, 1, 2).copy()}},
         "rows, class before score": {"outputs": {"output0": rows[:, :, [0, 1, 2, 3, 5, 4]]}},
         "rows, class first": {"outputs": {"output0": rows[:, :, [5, 4, 0, 1, 2, 3]]}},
+        "rows of x y w h in fractions": {
+            "outputs": {
+                "output0": f32([[[*fraction, 0.8 - 0.3 * (k > 0), 16 * (k > 0)] for k, fraction in enumerate(queried)]])
+            }
+        },
         "rows without a class": {"outputs": {"output0": rows[:, :1, :5]}},
+        "rows of Caffe's SSD": {
+            "outputs": {"detection_out": f32([[[[0, 16, 0.9, *FRACTIONS / 2], [0, 1, 0.8, *FRACTIONS]]]])}
+        },
         "rows of one picture": {"outputs": {"output0": rows[0, :2]}},
         "YOLOv7 with NMS": {"outputs": {"output": flat7[:, [0, 1, 2, 3, 4, 6, 5]]}},
         "YOLO-NAS, flat": {"outputs": {"graph2_flat_predictions": flat7}},
@@ -299,3 +308,185 @@ def test_answers_that_can_be_no_boxes_and_scores_are_refused(tmp_path: Path, nam
     with pytest.raises(DetectorError, match=said) as refusal:
         OnnxDetector(network(tmp_path / "a.onnx", outputs), device="cpu", threads=1)
     assert "which is no head known here" in str(refusal.value)
+
+
+def test_a_person_is_who_the_names_or_the_user_say(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "sightline")
+
+    def people(outputs: Mapping[str, Any], person_class: str | None = None, **more: Any) -> int:
+        path = network(tmp_path / "a.onnx", outputs, **more)
+        detector = OnnxDetector(path, device="cpu", threads=1, person_class=person_class)
+        return len(detector.detect([Frame("gate", 0, 0.0, np.zeros((*PICTURE, 3), np.uint8))])[0])
+
+    boxes = centred(boxes_of(FRACTIONS))
+    twelve = {"pred_boxes": boxes, "logits": queries(12, 7, LOGIT, -5)}
+    with pytest.raises(DetectorError, match=r"has 12 classes without names.*give its number with --person-class"):
+        people(twelve)
+    assert people(twelve, "7") == 1
+    assert people(twelve, "6") == 0
+    with pytest.raises(DetectorError, match="has no class 12: its numbers go from 0 to 11"):
+        people(twelve, "12")
+    with pytest.raises(DetectorError, match="has no class 'pedestrian' but no names of classes"):
+        people(twelve, "pedestrian")
+    names = {k: "rider" if k == 7 else f"thing {k}" for k in range(12)}
+    for told in (names, list(names.values()), "[" + ", ".join(f'"{name}"' for name in names.values()) + "]"):
+        assert people(twelve, "Rider", metadata={"names": told}) == 1
+    assert people(twelve, metadata={"classes": ",".join(names.values()).replace("rider", "Person")}) == 1
+    with pytest.raises(DetectorError, match="no class named person among its 12"):
+        people(twelve, metadata={"names": names})
+    assert "are taken for COCO's" not in caplog.text
+    assert people({"dets": boxes, "labels": queries(91, 1, LOGIT, -5)}) == 1
+    assert "its 91 classes have no names, so they are taken for COCO's, where 1 is a person" in caplog.text
+    contiguous = {"names": ["person", *(f"thing {k}" for k in range(79))]}
+    assert people({"dets": boxes, "labels": queries(91, 1, LOGIT, -5)}, metadata=contiguous) == 1
+    named = listed(CORNER, 2)
+    of_torchvision = {"boxes": named[0][0, :2], "labels": i64(named[2][0, :2]), "scores": named[1][0, :2]}
+    assert people(of_torchvision, inputs=CHW) == 0
+    assert people(of_torchvision, "2", inputs=CHW) == 1
+    assert (
+        people(
+            of_torchvision, inputs=CHW, metadata={"names": ["__background__", "dog", "person", *"abcdefghijklmnopqr"]}
+        )
+        == 1
+    )
+    assert people(of_torchvision, inputs=CHW, metadata={"names": ["dog", "person", *"abcdefghijklmnopqr"]}) == 1
+
+
+def seeing(path: Path, rows: NDArray[np.float32]) -> Path:
+    """A graph that answers rows (1, N, 6) times the picture's brightness, so to black with nothing."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMax", ["images"], ["brightest"], keepdims=0),
+            helper.make_node("Equal", ["brightest", "blue"], ["is"]),
+            helper.make_node("Cast", ["is"], ["factor"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["rows", "factor"], ["output0"]),
+        ],
+        "seeing",
+        [helper.make_tensor_value_info(*SIDES[0])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, list(rows.shape))],
+        [
+            numpy_helper.from_array(rows, "rows"),
+            numpy_helper.from_array(f32(np.float32(200) * np.float32(1 / 255)), "blue"),
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+BRIGHT = Frame("gate", 0, 0.0, np.full((*PICTURE, 3), 200, np.uint8))
+DARK = Frame("gate", 0, 0.0, np.zeros((*PICTURE, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ([*CENTRED, 0.8, 0], 1),
+        ([*CENTRED, 0, 0.8], 1),  # class before score
+        ([0, 0.8, *CENTRED], 1),
+        ([*FRACTIONS, 0.8, 0], 1),  # in fractions, so the picture is stretched from here on
+        ([*CENTRED, 0.8, 16], 0),
+        ([*CENTRED, 7.5, 0], "scores go from 7.5 to 7.5, not from 0 to 1"),
+        ([*CENTRED, 0.8, 0.5], "class numbers are not whole"),
+        ([*CENTRED, 0.8, 85], "class numbers go from 85 to 85, not from 0 to 79"),
+        ([*CENTRED[[2, 3, 0, 1]], 0.8, 0], "ends before it begins"),
+    ],
+)
+def test_what_the_first_box_shows_is_checked_when_it_comes(tmp_path: Path, row: list[float], found: int | str) -> None:
+    rows = nothing(4, 6)
+    rows[0, 0] = row
+    detector = OnnxDetector(seeing(tmp_path / "a.onnx", rows), device="cpu", threads=1)
+    assert len(detector.detect([DARK])[0]) == 0
+    if isinstance(found, str):
+        with pytest.raises(DetectorError, match=f"can't be rows of box score class.*{found}.*output0 float 1x4x6"):
+            detector.detect([BRIGHT])
+        return
+    (detections,) = detector.detect([BRIGHT])
+    assert len(detections) == found
+    if found:
+        np.testing.assert_allclose(detections.boxes, [PERSON], atol=0.1)
+
+
+def test_what_was_read_once_is_not_read_otherwise_later(tmp_path: Path) -> None:
+    rows = nothing(4, 6)
+    rows[0, 0] = [*CENTRED, 0.8, 0]
+    detector = OnnxDetector(seeing(tmp_path / "a.onnx", rows), device="cpu", threads=1)
+    assert len(detector.detect([BRIGHT])[0]) == 1
+    rows[0, 0] = [*CENTRED, 0, 0.8]
+    other = OnnxDetector(seeing(tmp_path / "b.onnx", rows), device="cpu", threads=1)
+    detector._session = other._session
+    with pytest.raises(DetectorError, match="can't be rows of box score class"):
+        detector.detect([BRIGHT])
+
+
+@pytest.mark.parametrize("kind", ["flat", "counted"])
+def test_rows_of_several_pictures_are_told_apart(tmp_path: Path, kind: str) -> None:
+    person = [*CENTRED, 0.8, 0]
+    outputs: dict[str, Any] = {"output": f32([[1, *person], [3, *person], [3, *person[:4], 0.6, 0]])}
+    if kind == "counted":
+        outputs = {"rows": f32([person, person, [*person[:4], 0.6, 0]]), "number": np.array([0, 1, 0, 2], np.int32)}
+    path = network(tmp_path / "a.onnx", outputs, inputs=[("images", TensorProto.FLOAT, [4, 3, *SIZE])])
+    found = OnnxDetector(path, device="cpu", threads=1).detect([DARK] * 4)
+    assert [len(detections) for detections in found] == [0, 1, 0, 2]
+
+
+def test_answers_to_several_pictures_that_nothing_tells_apart_are_refused(tmp_path: Path) -> None:
+    path = network(
+        tmp_path / "a.onnx", {"rows": nothing(9, 6)[0]}, inputs=[("images", TensorProto.FLOAT, [4, 3, *SIZE])]
+    )
+    with pytest.raises(DetectorError, match="4 pictures at once without telling them apart"):
+        OnnxDetector(path, device="cpu", threads=1)
+
+
+def measuring(path: Path, first: list[onnx.NodeProto], *, shape: Sequence[int | str], dtype: int) -> Path:
+    """A YOLO-NAS whose person's score is the first channel's mean after the nodes `first`, from images to `values`."""
+    last = shape[-1] == 3
+    graph = helper.make_graph(
+        [
+            *first,
+            helper.make_node("ReduceMean", ["values"], ["means"], axes=[1, 2] if last else [2, 3], keepdims=0),
+            helper.make_node("Gather", ["means", "zero"], ["red"], axis=1),
+            helper.make_node("Mul", ["red", "pick"], ["scores"]),
+            helper.make_node("Identity", ["all"], ["boxes"]),
+        ],
+        "measuring",
+        [helper.make_tensor_value_info("images", dtype, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("boxes", "scores")],
+        [
+            numpy_helper.from_array(boxes_of(CENTRED, size=SIZE), "all"),
+            numpy_helper.from_array(f32([[[k == 7] for k in range(20)]]), "pick"),
+            numpy_helper.from_array(i64(0), "zero"),
+            numpy_helper.from_array(f32(255), "255"),
+            numpy_helper.from_array(f32([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1), "mean"),
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.UINT8])
+@pytest.mark.parametrize("shape", [[1, 3, *SIZE], [1, *SIZE, 3], ["b", 3, "h", "w"], ["b", "h", "w", 3]])
+@pytest.mark.parametrize("inside", ["nothing", "divides", "subtracts"])
+def test_numbers_mean_what_the_graph_takes_them_for(
+    tmp_path: Path, inside: str, shape: list[int | str], dtype: int
+) -> None:
+    cast = [helper.make_node("Cast", ["images"], ["as float"], to=TensorProto.FLOAT)]
+    if inside == "divides" or dtype == TensorProto.UINT8:
+        nodes = [*cast, helper.make_node("Div", ["as float", "255"], ["values"])]
+    elif inside == "subtracts":
+        if shape[-1] == 3:
+            pytest.skip("its mean is of channels first")
+        shift = helper.make_node("Sub", ["as float", "mean"], ["shifted"])
+        nodes = [*cast, shift, helper.make_node("Add", ["shifted", "mean"], ["values"])]
+    else:
+        nodes = [*cast, helper.make_node("Identity", ["as float"], ["values"])]
+    path = measuring(tmp_path / "a.onnx", nodes, shape=shape, dtype=dtype)
+    detector = OnnxDetector(path, device="cpu", threads=1)
+    (detections,) = detector.detect([Frame("gate", 0, 0.0, np.full((96, 96, 3), (153, 50, 0), np.uint8))])
+    np.testing.assert_allclose(detections.scores, [0.6], atol=0.1 if shape[0] == 1 else 5e-3)  # of grey padding
+
+
+def test_inputs_of_unknown_meaning_are_refused(tmp_path: Path) -> None:
+    for extra in [("conf", TensorProto.FLOAT, [1]), ("more", TensorProto.FLOAT, ["N", 3, 8, 8])]:
+        path = network(tmp_path / "a.onnx", {"output0": nothing(4, 6)}, inputs=[*SIDES, extra])
+        with pytest.raises(DetectorError, match=f"takes images float .x3x64x96, {extra[0]} float.*export it so"):
+            OnnxDetector(path, device="cpu", threads=1)
