@@ -47,6 +47,12 @@ def command(
     device: Annotated[
         str | None, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1; default: CUDA where it works.")
     ] = None,
+    person_class: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of the detector's classes is a person, by number or name; needed where its file names none."
+        ),
+    ] = None,
     tracker: Annotated[str, typer.Option(help=f"One of: {', '.join(TRACKERS)}.")] = "bytetrack",
     every: Annotated[int, typer.Option(help="Look at every N-th frame only.", min=1)] = 1,
     fps: Annotated[float | None, typer.Option(help="Look at F frames a second only (not with --every).")] = None,
@@ -103,6 +109,7 @@ def command(
             detector=detector,
             download=download,
             device=device,
+            person_class=person_class,
             tracker=tracker,
             thinning=thinning,
             start=began_at,

@@ -96,6 +96,7 @@ def ingest(
     detector: str = "auto",
     download: bool = False,
     device: str | None = None,
+    person_class: str | None = None,
     tracker: str = "bytetrack",
     thinning: Thinning = Thinning(),
     start: float | None = None,
@@ -110,21 +111,29 @@ def ingest(
     It goes on where an earlier run stopped. Others may take in other cameras meanwhile, search, merge, learn and erase.
 
     start: UTC seconds for footage that does not tell its own. pattern: which part of a path names the camera, see
-    `CameraPattern`. replace: take footage in again that changed or was ingested otherwise. Raises FootageError,
-    SiteError or DetectorError where it can't start or can't go on. What is wrong with single footage is in the report.
+    `CameraPattern`. person_class: which of the detector's classes is a person, by number or name, where its file does
+    not tell. replace: take footage in again that changed or was ingested otherwise. Raises FootageError, SiteError or
+    DetectorError where it can't start or can't go on. What is wrong with single footage is in the report.
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
     found = survey(videos, settings_file, start, pattern)
     cameras = found.cameras
-    finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
+    finder = load_detector(
+        detector,
+        download=download,
+        device=device,
+        site_default=settings_file.detector,
+        person_class=person_class,
+    )
+    remarks = [*found.remarks, *_assumed(finder)]
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
     with Site.create(site_path) as site, ExitStack() as leases:
         free = _leased(site, cameras, leases, reports)
         with _embedder(site) as embedder:
-            settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
+            settings = {camera.name: _settings(camera, finder, person_class, tracker, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
-            site.intake.tell(readable(str(videos.absolute())), [*found.left_out, *found.remarks])
+            site.intake.tell(readable(str(videos.absolute())), [*found.left_out, *remarks])
             jobs = _jobs(free, registered, reports)
             frame_counter = _FrameCounter(progress)
             _follow(site, jobs, finder, settings, thinning, frame_counter, embedder)
@@ -140,7 +149,14 @@ def ingest(
                 report.errors = [*summary.errors, *report.errors]
                 report.starts, report.remarks = summary.starts, summary.remarks
     seconds = round(time.monotonic() - began, 3)
-    return IngestReport(str(site_path), seconds, list(reports.values()), found.left_out, found.remarks)
+    return IngestReport(str(site_path), seconds, list(reports.values()), found.left_out, remarks)
+
+
+def _assumed(detector: Detector) -> list[Remark]:
+    """What had to be taken for granted of a detector whose file does not tell it."""
+    assumed: tuple[str, ...] = getattr(detector, "assumed", ())  # others tell all, or have a layout of their own
+    why = "Check these where nobody is found, or the wrong things are."
+    return [Remark(f"things assumed of the detector ({'; '.join(assumed)})", len(assumed), why)] if assumed else []
 
 
 def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[str, CameraReport]) -> list[Camera]:
@@ -201,11 +217,14 @@ def _embedder(site: Site) -> Iterator[Embedder]:
         raise
 
 
-def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinning) -> dict[str, Any]:
+def _settings(
+    camera: Camera, detector: Detector, person_class: str | None, tracker: str, thinning: Thinning
+) -> dict[str, Any]:
     """All that a camera's tracklets depend on besides its footage, as plain JSON values."""
     return {
         "detector": detector.name,
         "sha256": detector.sha256,
+        **({} if person_class is None else {"person_class": person_class}),
         "tracker": tracker,
         **dataclasses.asdict(thinning),
         "mask": [[list(point) for point in polygon] for polygon in camera.mask],

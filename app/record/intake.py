@@ -268,8 +268,9 @@ class Intake:
             how = "has grown" if grown(piece.path, record.size, record.fingerprint) else "has changed"
             objection = f"{piece.path} {how} since it was ingested ({record.size:,} bytes then, {piece.size:,} now)"
         elif record.settings is not None and record.settings != settings:
-            now = {key: value for key, value in settings.items() if record.settings.get(key) != value}
-            differences = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
+            then = record.settings
+            changed = [key for key in {**then, **settings} if then.get(key) != settings.get(key)]
+            differences = ", ".join(f"{key} {then.get(key)} (now {settings.get(key)})" for key in changed)
             objection = f"{piece.path} was ingested with {differences}"
         overtaken = record.status == "running" and self._database.first(
             select(segments.c.id)

@@ -24,6 +24,7 @@ from app.record.forget import forget
 from app.record.leases import of_camera
 from app.record.rows import Chunk, CropRecord, SegmentRecord, segment_id
 from app.record.verify import damage
+from deploy.detectors.load import load_detector
 from tests.app.records import copy_of, on_postgres, run_sql, site_in
 from tests.app.scenes import (
     CREATED,
@@ -439,6 +440,18 @@ def test_another_detector_is_noticed(
         assert len(camera["errors"]) == camera["footage"]
         assert all(f"(now {own.detector}): run with --replace" in error for error in camera["errors"])
     assert code == 1 and (dump(site), shards(site)) == before
+
+
+def test_which_class_is_a_person_is_a_setting(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, hall = site_in(tmp_path), world.videos / "hall.mp4"
+    own = load_detector(world.detector)
+    monkeypatch.setattr(app.engine.ingest, "load_detector", lambda *_, **__: own)
+    here(world, site, hall, person_class="7")
+    with Site.open(site) as opened:
+        assert [footage.settings["person_class"] for footage in opened.footage() if footage.settings] == ["7"]
+    for other in ("3", None):
+        (error,) = here(world, site, hall, person_class=other).cameras[0].errors
+        assert f"was ingested with person_class 7 (now {other}): run with --replace" in error
 
 
 def test_other_settings_are_noticed(world: World, tmp_path: Path) -> None:
