@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from app.errors import FootageError
 from app.footage.apart import Worker
-from app.footage.container import clock_origin, length_of, open_container
+from app.footage.container import clock_origin, left_out_streams, length_of, open_container
 from app.footage.image_sequence import ImageSequence, image_folder, numbered_images
 from app.footage.start_time import END_EPOCH, FIRST_EPOCH, NameTime, from_metadata, utc
 from app.remarks import Remark, StartSource
@@ -40,6 +40,8 @@ class Facts(NamedTuple):
 
     made: float | None  # UTC seconds, by its creation time or its clock
     length: float | None  # seconds
+    source: StartSource = "container"  # of `made`
+    left_out: tuple[Remark, ...] = ()  # streams
 
 
 def facts_of(path: Path, worker: Worker, zone: tzinfo = UTC) -> Facts:
@@ -55,14 +57,15 @@ def read_facts(path: Path, zone: tzinfo) -> Facts:
     """What footage says of itself. Raises FootageError where it can't be opened."""
     if path.is_dir():
         pictures = ImageSequence(path, zone)
-        return Facts(pictures.start, pictures.length)
+        return Facts(pictures.start, pictures.length, pictures.start_source)
     container, stream = open_container(path)
     with container:
         made = from_metadata(container.metadata, stream.metadata)
         first = float(clock_origin(container))
         if FIRST_EPOCH <= first < END_EPOCH:  # its clock counts Unix seconds
             made = first
-        return Facts(made, length_of(container, stream))
+        left_out = tuple(left_out_streams(path, container, stream))
+        return Facts(made, length_of(container, stream), left_out=left_out)
 
 
 class Named(NamedTuple):
@@ -86,7 +89,7 @@ class CameraStarts:
         starts: list[tuple[float, StartSource] | None] = [None] * len(members)
         if self._fixed is None:
             for number, (path, _, time) in enumerate(members):
-                starts[number] = self._pictured(path, time) or self._named(time) or self._stated(path)
+                starts[number] = self._told(path, time)
             self._settle_repeated_hour(members, starts)
         clock = self._fixed if self._fixed is not None else self._fallback
         if clock is not None:
@@ -97,6 +100,12 @@ class CameraStarts:
         self._by_file_time(members, starts)
         return [start for start in starts if start is not None]
 
+    def _told(self, path: Path, time: NameTime | None) -> tuple[float, StartSource] | None:
+        """What footage itself tells. Pictures know better than the name of their folder."""
+        if path.is_dir():
+            return self._stated(path) or self._named(time)
+        return self._named(time) or self._stated(path)
+
     def _named(self, time: NameTime | None) -> tuple[float, StartSource] | None:
         if time is None:
             return None
@@ -106,17 +115,12 @@ class CameraStarts:
             self._remark(_SKIPPED)
         return utc(time.local, self._zone), "uncertain name" if time.uncertain else "name"
 
-    def _pictured(self, path: Path, time: NameTime | None) -> tuple[float, StartSource] | None:
-        """Of a folder of pictures, when its first was taken."""
-        start = self._stated(path) if path.is_dir() else None
-        return start if start is None or time is None else (start[0], "name")
-
     def _stated(self, path: Path) -> tuple[float, StartSource] | None:
         try:
-            made = facts_of(path, self._worker, self._zone).made
+            facts = facts_of(path, self._worker, self._zone)
         except FootageError:  # the decoder will say so, and that is recorded
             return None
-        return None if made is None else (made, "container")
+        return None if facts.made is None else (facts.made, facts.source)
 
     def _length(self, path: Path) -> float:
         """Seconds, 0 when unknown, so that whatever follows is at least not before it."""

@@ -19,7 +19,7 @@ from app.errors import FootageError
 from app.footage.picture import MOST_PIXELS, Image, Picture, Resume, checksum, fitted_size, framed
 from app.footage.picture_order import SEQINFO, is_picture_series, picture_order
 from app.footage.start_time import from_name
-from app.remarks import Remark
+from app.remarks import Remark, StartSource
 from trackers.motchallenge import MotFormatError, SequenceInfo, read_sequence_info
 
 PICTURE_BYTES = 200_000_000  # a file of more is none
@@ -75,8 +75,10 @@ class ImageSequence:
             )
         self.images, times = order.paths, order.times
         self._of_folder = list(order.remarks)
+        self.start_source: StartSource = "name"
         if info is None and times is None:
             times = self._exif_times(zone)
+            self.start_source = "container" if times else "name"
         self._announced = 0 if info is None else info.length
         self._numbered = times is None
         self._start = times[0] if times else from_name(PurePath(next(iter(self.images.values())).name), zone)

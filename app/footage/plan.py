@@ -8,9 +8,9 @@ from pathlib import Path
 
 from app.errors import FootageError
 from app.footage.apart import Worker
-from app.footage.camera_starts import OVERLAP, facts_of
+from app.footage.camera_starts import OVERLAP, Facts, facts_of
 from app.footage.discover import Camera, Survey
-from app.remarks import CERTAINTY, Remark
+from app.remarks import CERTAINTY, Remark, summed
 from reid.foreign import readable
 
 
@@ -45,6 +45,7 @@ class Plan:
 def plan(videos: Path, survey: Survey) -> Plan:
     """Opens all that was found in `videos`, for its length. Footage that can't be opened is left out by ingest, too."""
     root = videos if videos.is_dir() else videos.parent
+    remarks, left_out = list(survey.remarks), list(survey.left_out)
     unreadable = overlaps = 0
     cameras = []
     with Worker() as worker:
@@ -53,10 +54,12 @@ def plan(videos: Path, survey: Survey) -> Plan:
             lengths: list[float | None] = []
             for footage in camera.footage:
                 try:
-                    lengths.append(facts_of(footage.path, worker).length)
+                    facts = facts_of(footage.path, worker)
                 except FootageError:
-                    lengths.append(None)
+                    facts = Facts(None, None)
                     unreadable += 1
+                lengths.append(facts.length)
+                left_out += facts.left_out
                 name = readable(footage.path.relative_to(root).as_posix() if footage.path != root else root.name)
                 start = datetime.fromtimestamp(footage.start, UTC).isoformat()
                 planned.append(
@@ -66,13 +69,12 @@ def plan(videos: Path, survey: Survey) -> Plan:
                 )
             cameras.append(PlannedCamera(camera.name, planned))
             overlaps += _overlaps(camera, lengths)
-    remarks, left_out = list(survey.remarks), list(survey.left_out)
     if unreadable:
         left_out.append(Remark("files that can't be opened", unreadable, "Ingest says of each why."))
     if overlaps:
         why = "A moment that two files of one camera show is taken once, where names or --start tell their times."
         remarks.append(Remark("files that begin before the one before them ends", overlaps, why))
-    return Plan(cameras, left_out, remarks)
+    return Plan(cameras, summed(left_out), remarks)
 
 
 def _overlaps(camera: Camera, lengths: list[float | None]) -> int:
