@@ -206,7 +206,18 @@ def times_in_names(names: Sequence[PurePath], order: DateOrder | None = None) ->
     for shape, numbers in shapes:
         for number in numbers:
             times[number] = shape.time(readings[number], settled)
-    return times
+    return _without_shared(names, times)
+
+
+def _without_shared(names: Sequence[PurePath], times: list[NameTime | None]) -> list[NameTime | None]:
+    """`times` without those that only the folder tells, where files in it are counted: they did not all begin then."""
+    by_folder: dict[PurePath, list[int]] = defaultdict(list)
+    for number, (name, time) in enumerate(zip(names, times, strict=True)):
+        stem_begin = len(text_of(name)) - len(stem_of(name))
+        if time is not None and all(end <= stem_begin for _, end in time.spans):
+            by_folder[name.parent / re.sub(r"\d+", "#", name.name)].append(number)
+    shared = {number for numbers in by_folder.values() if len(numbers) > 1 for number in numbers}
+    return [None if number in shared else time for number, time in enumerate(times)]
 
 
 def stem_of(name: PurePath) -> str:
@@ -221,15 +232,27 @@ def text_of(name: PurePath) -> str:
 
 
 def time_spans(text: str, spans: Sequence[Span] = ()) -> list[Span]:
-    """What of `text` tells time: the `spans`, and all else that reads as a date, a time or Unix seconds."""
+    """What of `text` tells time: the `spans`, all else that reads as a date or Unix seconds, and times behind them.
+
+    Recordings' ends stand behind their beginnings. Six digits before these may be a camera's number.
+    """
     masked = list(text)
-    for first, end in spans:
+    told: list[Span] = []
+
+    def tell(first: int, end: int) -> None:
+        told.append((first, end))
         masked[first:end] = "\0" * (end - first)
-    told = list(spans)
-    for form in (*(_DATE_FORMS[name] for name in _SURE_DATES), *map(_TIME_FORMS.__getitem__, _SURE_TIMES), _EPOCH):
+
+    for span in spans:
+        tell(*span)
+    for form in (*(_DATE_FORMS[name] for name in _SURE_DATES), _EPOCH):
         for match in form.finditer("".join(masked)):
-            told.append(match.span())
-            masked[match.start() : match.end()] = "\0" * len(match[0])
+            tell(*match.span())
+    behind = min((first for first, _ in told), default=len(text))
+    for form in map(_TIME_FORMS.__getitem__, _SURE_TIMES):
+        for match in form.finditer("".join(masked), behind):
+            if not text[match.start() - 1 : match.start()].isalpha():
+                tell(*match.span())
     return sorted(told)
 
 
@@ -254,6 +277,7 @@ def _readings(text: str) -> Iterator[_Reading]:
     for day in reversed(dates):
         if day.spans[0][0] < folders:
             yield from _below(text, folders, day)
+            yield from _above(text, folders, day)
 
 
 def _dates(text: str) -> Iterator[_Reading]:
@@ -358,6 +382,15 @@ def _below(text: str, folders: int, day: _Reading) -> Iterator[_Reading]:
             break
     for match in _TIME_FORMS["no seconds"].finditer(text, folders):
         yield from _timed(text, day, match, "no seconds, in the name", (begin, end), match.span())
+
+
+def _above(text: str, folders: int, day: _Reading) -> Iterator[_Reading]:
+    """A whole time in the folders: beside the date, or in a level below it."""
+    above = text[:folders]
+    yield from _beside(above, day)
+    for form in ("24 hours", "compact"):
+        for match in _TIME_FORMS[form].finditer(above, day.spans[0][1]):
+            yield from _timed(above, day, match, f"{form}, in a folder", *day.spans, match.span())
 
 
 def _timed(text: str, day: _Reading, match: re.Match[str], form: str, *spans: Span) -> Iterator[_Reading]:

@@ -90,6 +90,8 @@ from tests.app.recordings import MOMENT, utc
         ("1795185005123456.mp4", MOMENT + 0.123456),
         ("17951850051234567.mp4", None),
         ("2026-11-20/30.05.mp4", None),
+        ("2026-11-20_14-30-05/video.mp4", MOMENT),
+        ("hall/2026-11-20/14-30-05/video.mp4", MOMENT),
     ],
 )
 def test_time_in_a_name(name: str, start: float | None) -> None:
@@ -123,6 +125,8 @@ def test_a_person_settles_which_is_the_day() -> None:
     [
         (["20261120_0001", "20261120_0075"], [None, None]),  # they are counted
         (["20261120_0001", "20261120_0130"], ["00:01", "01:30"]),
+        (["2026-11-20_14-30-05/1", "2026-11-20_14-30-05/2"], [None, None]),  # they did not both begin then
+        (["2026-11-20_14-30-05/front", "2026-11-20_14-30-05/back"], ["14:30", "14:30"]),
         (["2026-11-20/12.05", "2026-11-20/30.05"], [None, None]),  # minutes and seconds of nobody knows which hour
         (["2026-11-20_14-30-05-144005", "2026-11-20_14-40-05-764415"], ["14:30", "14:40"]),  # microseconds
     ],
