@@ -30,6 +30,7 @@ from app.footage.container import (
     open_container,
 )
 from app.footage.deinterlace import deinterlaced
+from app.footage.mp4_boxes import recordings
 from app.footage.picture import (
     ALMOST,
     Image,
@@ -374,6 +375,11 @@ class Video:
         if frames == 0:
             self._ended_early.append("no frame could be decoded: the footage is damaged")
             return
+        joined = recordings(self.path) if self._container.format.name.startswith("mov") else 1
+        if joined > 1:
+            self._ended_early.append(
+                f"{joined} recordings are joined in this file, and only the first is read whole: split it"
+            )
         announced = announced_end(self._container, self._stream)
         if announced is not None:
             end, slack = announced[0] - self._origin, announced[1]
