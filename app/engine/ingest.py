@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.asking import Progress, unheard
 from app.encoders.embed import Embedder
 from app.encoders.versions import bring_up_to_date, open_model, store_of, with_base
 from app.engine.pipeline import Decoded, detections
 from app.engine.tracking import FootageTracker, resume_of
-from app.errors import Busy, FootageError
+from app.errors import Busy, FootageError, SiteError, StorageError
 from app.footage import Camera, Footage, discover, site_config
 from app.footage.apart import Worker
 from app.footage.decode import DecodedFrame, decode_apart
@@ -25,6 +25,9 @@ from app.record.leases import of_camera
 from app.record.rows import Chunk, FootageRecord, segment_id
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
+
+if TYPE_CHECKING:
+    from app.encoders.brought import Brought
 
 log = logging.getLogger("sightline")
 
@@ -69,6 +72,8 @@ class IngestReport:
     site: str
     seconds: float
     cameras: list[CameraReport]
+    encoder: Brought | None = None  # of `encoder`
+    encoder_problem: str | None = None  # why it does not serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ def ingest(
     start: float | None = None,
     config: Path | None = None,
     replace: bool = False,
+    encoder: Path | None = None,
     who: str,
     progress: Progress = unheard,
 ) -> IngestReport:
@@ -100,15 +106,20 @@ def ingest(
     It goes on where an earlier run stopped. Others may take in other cameras meanwhile, search, merge, learn and erase.
 
     start: UTC seconds for footage that does not tell its own. replace: take footage in again that changed or was
-    ingested otherwise. Raises FootageError, SiteError or DetectorError where it can't start or can't go on. What is
-    wrong with single footage is in the report.
+    ingested otherwise. encoder: a file that a new site is to serve with, in the place of base. Raises FootageError,
+    SiteError or DetectorError where it can't start or can't go on. What is wrong with single footage is in the report.
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
     cameras = discover(videos, settings_file, start)
     finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
+    brought, encoder_problem = None, None
     with Site.create(site_path) as site, ExitStack() as leases:
+        if encoder is not None:
+            from app.encoders.brought import begin_with, bring  # they bring the ONNX library
+
+            begin_with(site, encoder, who=who)
         free = _leased(site, _named_in_unicode(cameras, reports), leases, reports)
         with _embedder(site) as embedder:
             settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
@@ -121,12 +132,20 @@ def ingest(
             with site.writing():
                 embedder.close()
                 bring_up_to_date(site, progress)
+        if encoder is not None:
+            try:
+                brought = bring(site, encoder, who=who, judge=False, progress=progress)
+            except StorageError:
+                raise
+            except SiteError as error:  # the footage is taken in, and base serves
+                encoder_problem = str(error)
         for summary in site.cameras():
             if (report := reports.get(summary.camera)) is not None:
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
                 report.tracklets, report.crops = summary.tracklets, summary.crops
                 report.errors = [*summary.errors, *report.errors]
-    return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
+    seconds = round(time.monotonic() - began, 3)
+    return IngestReport(str(site_path), seconds, list(reports.values()), brought, encoder_problem)
 
 
 def _named_in_unicode(cameras: list[Camera], reports: dict[str, CameraReport]) -> list[Camera]:
