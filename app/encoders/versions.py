@@ -28,9 +28,9 @@ from reid.whole_file import sweep, whole_file
 if TYPE_CHECKING:  # it brings SciPy, which a search does without
     from reid.merging import MergeRules
 
-BROUGHT = "brought"  # `method` in the summary of a version that was trained elsewhere
 STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
 ONNX, WEIGHTS, digest = model_files.ONNX, model_files.WEIGHTS, model_files.digest
+BROUGHT = model_files.BROUGHT
 
 
 def folder_of(site: Site, name: str) -> Path:
@@ -51,8 +51,6 @@ def weights_of(site: Site, name: str) -> Path:
     if name == LARGE:
         return in_the_box(f"{LARGE}.safetensors")
     if is_weights(Path(name)):
-        if not Path(name).is_file():
-            raise SiteError(f"There are no weights {name}: check the path, or start from a model of the site.")
         return Path(name)
     model = find(site, name)
     if model.weights_sha256 is None and model.summary.get("method") == BROUGHT:
@@ -74,6 +72,8 @@ def is_weights(path: Path) -> bool:
 
 def checked_weights(path: Path) -> Path:
     """A file of weights that were loaded and run in a process of their own first. Raises SiteError."""
+    if not path.is_file():
+        raise SiteError(f"There is no file {path}: check the path.")
     try:
         probe(path, "deploy.encoder:try_weights")
     except ProbeError as error:

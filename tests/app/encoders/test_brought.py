@@ -21,6 +21,7 @@ from app.encoders.versions import BASE, find, folder_of, open_model, serving, st
 from app.errors import SiteError
 from app.models import commands
 from app.record import Site
+from app.record.forget import forget
 from app.record.verify import damage
 from app.search.query import query
 from app.search.searcher import Wish
@@ -286,6 +287,22 @@ def test_of_two_outputs_the_better_embedding_is_taken(path: Path, tmp_path: Path
     )
     assert done.output == "feature"
     assert sorted(trial.output for trial in done.trials) == ["average", "feature"]
+
+
+def test_one_that_sees_nothing_is_refused(small: Path, tmp_path: Path) -> None:
+    """To which all pictures are black, as told wrongly: its answers are zeros, which have no direction."""
+    done = brought_into(small, binned_colours(tmp_path / "colours.onnx"), told=Told("rgb", "255"))
+    assert not done.serves
+    with Site.open(small) as site:
+        assert find(site, "colours").status == "refused" and serving(site).name == BASE
+
+
+def test_erasing_does_not_name_one_that_learned_elsewhere(small: Path, tmp_path: Path) -> None:
+    brought_into(small, binned_colours(tmp_path / "colours.onnx"), told=Told("rgb", "imagenet"), force=True)
+    with Site.open_to_write(small) as site:
+        leaving = site.tracklet_table().ids[:1].tolist()
+        assert forget(site, who="me", tracklets=leaving).models == []
+        assert leaving[0] not in store_of(site, "colours").load()[0]
 
 
 def test_weights_of_ours_can_be_learned_from(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

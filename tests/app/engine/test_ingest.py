@@ -173,7 +173,7 @@ def test_the_footage_says_where_it_came_from(world: World, ingested: tuple[Path,
 
 def test_json_is_one_object_of_the_documented_shape(ingested: tuple[Path, dict[str, Any]]) -> None:
     site, report = ingested
-    assert list(report) == ["site", "seconds", "cameras"]
+    assert list(report) == ["site", "seconds", "cameras", "encoder", "encoder_problem"]
     assert report["site"] == str(site) and report["seconds"] > 0
     keys = ["camera", "footage", "frames", "frames_per_second", "detections", "tracks", "tracklets", "crops", "errors"]
     assert [list(camera) for camera in report["cameras"]] == [keys] * 3
