@@ -52,7 +52,6 @@ from reid.whole_file import sweep, whole_file
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # also a folder's name
 OF_ADAPT = re.compile(r"v\d+", re.IGNORECASE)
-BEGUN = "ingest with encoder"  # an action in the audit
 CANDIDATE, REFUSED, DEPLOYED = "candidate", "refused", "deployed"
 
 
@@ -140,8 +139,10 @@ def begin_with(site: Site, file: Path, *, who: str) -> None:
     name, sha256 = check_file(file), digest(file)
     details = {"model": name, "file": file.name, "sha256": sha256}
     if not site.models():
-        site.note(AuditEntry(time.time(), who, BEGUN, details))
-    elif not any(entry.action == BEGUN and entry.details.get("sha256") == sha256 for entry in site.audit()):
+        site.note(AuditEntry(time.time(), who, "ingest with encoder", details))
+    elif not any(
+        entry.action == "ingest with encoder" and entry.details.get("sha256") == sha256 for entry in site.audit()
+    ):
         raise SiteError(
             f"The site at {site.path} has a model already, and --encoder is for a new one: "
             f"`python -m app.models add {file} --site {site.path}`."
