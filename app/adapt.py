@@ -45,7 +45,9 @@ def command(
     start: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="What it starts from; default: the model that serves, or large on a large site."
+            metavar="MODEL",
+            help="What it starts from: a version, large, or a file of weights (.safetensors of ours, .pth of an OSNet "
+            "of torchreid's); default: the model that serves, or large on a large site.",
         ),
     ] = None,
     size: Annotated[

@@ -85,6 +85,10 @@ def command(
             "ingested with other settings; what came from it before is removed.",
         ),
     ] = False,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="An encoder for a new site to serve with, as `models add` takes it."),
+    ] = None,
     draw: Annotated[
         Path | None, typer.Option(help="Also write each camera's video with boxes and track ids here.")
     ] = None,
@@ -116,6 +120,7 @@ def command(
             config=config,
             pattern=cameras,
             replace=replace,
+            encoder=encoder,
             who=this_user(),
             progress=progress,
         )
@@ -125,7 +130,8 @@ def command(
         print_json(report)
     else:
         _print(report)
-    raise typer.Exit(1 if any(camera.errors for camera in report.cameras) else 0)
+    failed = report.encoder_problem is not None or any(camera.errors for camera in report.cameras)
+    raise typer.Exit(1 if failed else 0)
 
 
 def _print(report: IngestReport) -> None:
@@ -148,6 +154,10 @@ def _print(report: IngestReport) -> None:
         print_errors(c.camera, c.errors)
         print_remarks(c.remarks, f"{c.camera}: ")
     print_remarks([*report.left_out, *report.remarks])
+    if report.encoder is not None:
+        output.print(f"{report.encoder.model}: {report.encoder.input}, scale {report.encoder.scale}")
+    if report.encoder_problem is not None:
+        output.print(f"base serves: {report.encoder_problem}")
     output.print(f"Site {report.site}, {report.seconds:.1f} s")
 
 

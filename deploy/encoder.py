@@ -162,6 +162,17 @@ def try_encoder(path: str) -> None:
     encoder.embed(np.full((1, *encoder.size, 3), 128, np.uint8))
 
 
+def try_weights(path: str) -> None:
+    """Loads a file of weights and embeds one grey crop, wherever that may lead. Raises OnnxError."""
+    from reid.encoder import EncoderError, load_encoder
+
+    try:
+        encoder = WeightsEncoder(load_encoder(Path(path)))
+        encoder.embed(np.full((1, *encoder.size, 3), 128, np.uint8))
+    except EncoderError as error:
+        raise OnnxError(str(error)) from error
+
+
 def _threads() -> int:
     """As many as this process may use. ONNX Runtime by itself takes all of the machine's."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -80,11 +80,11 @@ def export_model(encoder: Encoder, folder: Path, card: Mapping[str, Any], crops:
     """
     from reid.encoder import export_onnx
 
-    training = _card_as_json(card)
+    training = card_as_json(card)
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / ONNX) as part:
         export_onnx(encoder, part)
-        opset = _finish(part, {TRAINING: training})
+        opset = finish(part, {TRAINING: training})
         checked = check(encoder, part, drawn_crops(*encoder.size) if crops is None else crops)
     return _exported(folder / ONNX, opset, checked)
 
@@ -158,7 +158,7 @@ def write_variant(path: Path, out: Path, kind: Kind, calibration: Crops | None =
         else:
             assert calibration is not None
             _write_int8(model, part, calibration)
-        opset = _finish(part, properties | {VARIANT: kind})
+        opset = finish(part, properties | {VARIANT: kind})
         try:
             opened = OnnxEncoder(part)
             rows = opened.embed(drawn_crops(*opened.size, count=2))
@@ -250,7 +250,8 @@ def _write_int8(model: onnx.ModelProto, part: Path, crops: Crops) -> None:
     )
 
 
-def _card_as_json(card: Mapping[str, Any]) -> str:
+def card_as_json(card: Mapping[str, Any]) -> str:
+    """How an encoder was made, for a file's metadata, without a machine's folders. Raises ExportError."""
     try:
         return json.dumps(_without_places(card), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -276,8 +277,11 @@ def _without_places(value: Any) -> Any:
     return _ABSOLUTE.sub(r"\1", line)
 
 
-def _finish(part: Path, properties: Mapping[str, str]) -> int:
-    """Puts the metadata in, takes everybody else's out, and checks the file. Returns its opset."""
+def finish(part: Path, properties: Mapping[str, str], *, checked: bool = True) -> int:
+    """Puts the metadata in, takes everybody else's out, and checks the file. Returns its opset.
+
+    checked: else operators that ONNX does not know are let pass.
+    """
     forget_origin(part)
     model = onnx.load(part)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -286,7 +290,8 @@ def _finish(part: Path, properties: Mapping[str, str]) -> int:
     except importlib.metadata.PackageNotFoundError:  # run from a folder that was never installed
         version = "unknown"
     onnx.helper.set_model_props(model, {VERSION: version, OPSET: str(opset), **properties})
-    onnx.checker.check_model(model)
+    if checked:
+        onnx.checker.check_model(model)
     part.write_bytes(model.SerializeToString(deterministic=True))
     return opset
 

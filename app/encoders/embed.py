@@ -40,7 +40,8 @@ def embed(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Ids and JPEG crops in the order of time → ids and halves `(2, D)`.
 
-    Halves are the means of the earlier and later crops. A tracklet none of whose crops can be decoded is left out.
+    Halves are the means of the earlier and later crops. A tracklet none of whose crops can be decoded is left out, and
+    one for which the encoder answers zeros, which have no direction.
     Raises SiteError where the encoder fails or answers what is no number.
     """
     held: list[tuple[int, NDArray[np.uint8]]] = []
@@ -48,7 +49,11 @@ def embed(
     def flush() -> Iterator[tuple[int, NDArray[np.float32]]]:
         rows = embed_crops(np.concatenate([crops for _, crops in held]), encoder)
         tracklet_of_crop = np.repeat(np.arange(len(held)), [len(crops) for _, crops in held])
-        yield from zip([number for number, _ in held], pool(rows, tracklet_of_crop), strict=True)
+        for (number, _), halves in zip(held, pool(rows, tracklet_of_crop), strict=True):
+            if halves.any(1).all():
+                yield number, halves
+            else:  # as an encoder does whose pictures are prepared wrongly
+                log.warning("the encoder sees nothing in tracklet %d: it is not embedded", number)
         held.clear()
 
     for number, jpegs in tracklets:

@@ -20,6 +20,7 @@ from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
 from deploy.models import BASE, LARGE, shipped
+from deploy.probe import ProbeError, probe
 from reid.calibration import Calibration
 from reid.camera_shift import without_camera
 from reid.whole_file import sweep, whole_file
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # it brings SciPy, which a search does without
 
 STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
 ONNX, WEIGHTS, digest = model_files.ONNX, model_files.WEIGHTS, model_files.digest
+BROUGHT = model_files.BROUGHT
 
 
 def folder_of(site: Site, name: str) -> Path:
@@ -45,13 +47,44 @@ def in_the_box(file: str) -> Path:
 
 
 def weights_of(site: Site, name: str) -> Path:
-    """A version's weights to learn from, or those of `large`. Raises SiteError where there are none."""
+    """Weights to learn from: a version's, those of `large`, or a file's. Raises SiteError where there are none."""
     if name == LARGE:
         return in_the_box(f"{LARGE}.safetensors")
-    path = folder_of(site, find(site, name).name) / WEIGHTS
+    if is_weights(Path(name)):
+        return Path(name)
+    model = find(site, name)
+    if model.weights_sha256 is None and model.summary.get("method") == BROUGHT:
+        raise SiteError(
+            f"{name} was brought as an ONNX file, from which nothing can learn: start from another model with --start."
+        )
+    path = folder_of(site, model.name) / WEIGHTS
     if not path.is_file():
         raise SiteError(f"The weights of {name} are not at {path}: start from another model with --start.")
     return path
+
+
+def is_weights(path: Path) -> bool:
+    """Whether a file is called as weights are: safetensors of ours, or a checkpoint of torchreid's."""
+    from reid.encoder.torchreid import is_checkpoint  # it brings torch
+
+    return path.suffix == ".safetensors" or is_checkpoint(path)
+
+
+def checked_weights(path: Path) -> Path:
+    """A file of weights that were loaded and run in a process of their own first. Raises SiteError."""
+    if not path.is_file():
+        raise SiteError(f"There is no file {path}: check the path.")
+    try:
+        probe(path, "deploy.encoder:try_weights")
+    except ProbeError as error:
+        raise SiteError(f"{str(error).rstrip('.')}.") from error
+    return path
+
+
+def has_weights(site: Site, name: str) -> bool:
+    """Whether a version can be learned from, unless its file is lost. One that was brought as ONNX can't."""
+    model = find(site, name)
+    return model.weights_sha256 is not None or model.summary.get("method") != BROUGHT
 
 
 def store_of(site: Site, name: str) -> Embeddings:

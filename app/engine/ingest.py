@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.asking import Progress, unheard
 from app.encoders.embed import Embedder
 from app.encoders.versions import bring_up_to_date, open_model, store_of, with_base
 from app.engine.pipeline import Decoded, detections
 from app.engine.tracking import FootageTracker, resume_of
-from app.errors import Busy, FootageError
+from app.errors import Busy, FootageError, SiteError, StorageError
 from app.footage import Camera, Footage, site_config, survey
 from app.footage.apart import Worker
 from app.footage.camera_starts import OVERLAP
@@ -30,6 +30,9 @@ from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
 from deploy.detectors.mot import MotDetector
 from reid.foreign import readable
+
+if TYPE_CHECKING:
+    from app.encoders.brought import Brought
 
 log = logging.getLogger("sightline")
 
@@ -78,6 +81,8 @@ class IngestReport:
     cameras: list[CameraReport]
     left_out: list[Remark]  # of the folder of footage
     remarks: list[Remark]
+    encoder: Brought | None = None  # of `encoder`
+    encoder_problem: str | None = None  # why it does not serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ def ingest(
     config: Path | None = None,
     pattern: str | None = None,
     replace: bool = False,
+    encoder: Path | None = None,
     who: str,
     progress: Progress = unheard,
 ) -> IngestReport:
@@ -112,8 +118,9 @@ def ingest(
 
     start: UTC seconds for footage that does not tell its own. pattern: which part of a path names the camera, see
     `CameraPattern`. person_class: which of the detector's classes is a person, by number or name, where its file does
-    not tell. replace: take footage in again that changed or was ingested otherwise. Raises FootageError, SiteError or
-    DetectorError where it can't start or can't go on. What is wrong with single footage is in the report.
+    not tell. replace: take footage in again that changed or was ingested otherwise. encoder: a file that a new site is
+    to serve with, in the place of base. Raises FootageError, SiteError or DetectorError where it can't start or can't
+    go on. What is wrong with single footage is in the report.
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
@@ -128,7 +135,12 @@ def ingest(
     )
     remarks = [*found.remarks, *_assumed(finder)]
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
+    brought, encoder_problem = None, None
     with Site.create(site_path) as site, ExitStack() as leases:
+        if encoder is not None:
+            from app.encoders.brought import begin_with, bring  # they bring the ONNX library
+
+            begin_with(site, encoder, who=who)
         free = _leased(site, cameras, leases, reports)
         with _embedder(site) as embedder:
             settings = {camera.name: _settings(camera, finder, person_class, tracker, thinning) for camera in free}
@@ -142,6 +154,13 @@ def ingest(
             with site.writing():
                 embedder.close()
                 bring_up_to_date(site, progress)
+        if encoder is not None:
+            try:
+                brought = bring(site, encoder, who=who, judge=False, progress=progress)
+            except StorageError:
+                raise
+            except SiteError as error:  # the footage is taken in, and base serves
+                encoder_problem = str(error)
         for summary in site.cameras():
             if (report := reports.get(summary.camera)) is not None:
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
@@ -149,7 +168,9 @@ def ingest(
                 report.errors = [*summary.errors, *report.errors]
                 report.starts, report.remarks = summary.starts, summary.remarks
     seconds = round(time.monotonic() - began, 3)
-    return IngestReport(str(site_path), seconds, list(reports.values()), found.left_out, remarks)
+    return IngestReport(
+        str(site_path), seconds, list(reports.values()), found.left_out, remarks, brought, encoder_problem
+    )
 
 
 def _assumed(detector: Detector) -> list[Remark]:

@@ -21,22 +21,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
-from app.encoders.embed import read_crops, spread
-from app.encoders.versions import WEIGHTS, bring_up_to_date, deploy_model, folder_of, serving, store_of, weights_of
+from app.encoders.embed import spread
+from app.encoders.judged import MOST_HELD, judged_on
+from app.encoders.versions import (
+    WEIGHTS,
+    bring_up_to_date,
+    checked_weights,
+    deploy_model,
+    folder_of,
+    has_weights,
+    is_weights,
+    open_model,
+    serving,
+    store_of,
+    weights_of,
+)
 from app.encoders.versions import find as find_model
 from app.errors import SiteError
 from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_plan
 from app.record import Site
 from app.record.leases import LEARNING
 from app.record.private_files import wipe
-from app.record.rows import AuditEntry, ModelRecord, TrackletTable, lookup
+from app.record.rows import AuditEntry, ModelRecord, TrackletTable
+from deploy.encoder import OpenEncoder, WeightsEncoder
 from reid.whole_file import sweep
 
 if TYPE_CHECKING:  # they bring torch
     import torch
 
     from reid.encoder import Encoder
-    from reid.gate import GateScore
     from reid.tracklets import TrackletDataset, TrackletSource
     from reid.training import Settings
 
@@ -44,8 +57,6 @@ log = logging.getLogger("sightline")
 
 LEAST_TRACKLETS = 120  # to learn from. A fifth of them judges, and the gate needs 20
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
-MOST_HELD = 1500  # tracklets
-MOST_AROUND = 5000  # tracklets among which those are judged
 OURS = "merged"  # it gained on all sites that were measured, also where the gate could not see it
 PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (docs/benchmarks/adapt.md)
 
@@ -101,8 +112,8 @@ def adapt(
         minutes: For as long as this at most. What is learned is fitted to that, also where others slow the machine
             down.
         epochs: None for EPOCHS, or as many as fit `minutes`.
-        start: A version, or `large`. None is for the one that serves. Where that is `base`, None is for `large` if
-            there are ENOUGH_TRACKLETS and all epochs fit.
+        start: A version, `large`, or a file of weights. None is for the one that serves, or `base` where that one has
+            no weights. Where it is `base`, None is for `large` if there are ENOUGH_TRACKLETS and all epochs fit.
         size: Height and width of crops, px. None is for LARGER on the same terms, else the start's.
         device: `cpu`, `cuda`, `cuda:1`. None is for CUDA where it works.
         force: Let the new version serve whatever the gate says.
@@ -113,6 +124,8 @@ def adapt(
         Busy: Another process adapts.
         SiteError: There is too little to learn from, or training fails.
     """
+    if start is not None and is_weights(Path(start)):
+        start = str(checked_weights(Path(start)).resolve())
     wishes = Wishes(method=method, minutes=minutes, epochs=epochs, start=start, size=size, seed=seed)
     with site.lease(LEARNING):
         while True:
@@ -165,14 +178,19 @@ def _adapted(
         share = len(plan.learn) / (len(plan.learn) + PRIOR)
         candidate = between(started, candidate, share)
     log.info("Judging %s and %s on %d tracklets that were held back", plan.model, now.name, len(held))
-    before = _judge(site, load_encoder(weights_of(site, now.name)).to(device), table, held)
-    after = _judge(site, candidate.to(device), table, held)
+    served: OpenEncoder
+    if has_weights(site, now.name):
+        served = WeightsEncoder(load_encoder(weights_of(site, now.name)).to(device))
+    else:
+        served = open_model(site, now)
+    before = judged_on(site, served, table, held)
+    after = judged_on(site, WeightsEncoder(candidate.to(device)), table, held)
     passed, reason = better(after, before, must_gain=plan.method != OURS)
     if force and not passed:
         reason = f"forced, though {reason}"
     summary = {
         "method": plan.method,
-        "started_from": plan.started_from,
+        "started_from": Path(plan.started_from).name,
         "served": plan.served,
         "tracklets": len(plan.learn),
         "held_back": len(held),
@@ -378,30 +396,3 @@ def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
 
     named = hashlib.sha256(json.dumps([learn, pairs.tolist(), most]).encode()).hexdigest()
     return TrackletSource(tracklets(), named, cannot_link=pairs)
-
-
-def _judge(site: Site, encoder: Encoder, table: TrackletTable, held: NDArray[np.int64]) -> GateScore:
-    """What the gate says of an encoder on the tracklets that were held back, among others of the site."""
-    import torch
-
-    from reid.gate import judge
-    from reid.pictures import decode_crops
-
-    around = np.setdiff1d(table.ids, held)
-    if len(around) > MOST_AROUND:
-        around = np.random.default_rng(0).choice(around, MOST_AROUND, replace=False)
-    rows: list[NDArray[np.float32]] = []
-    tracklet_of_crop: list[NDArray[np.int64]] = []
-    kept: list[int] = []
-    for number, jpegs in read_crops(site, np.union1d(held, around)):
-        crops = decode_crops(jpegs, *encoder.size)
-        if len(crops):
-            rows.append(encoder.embed(torch.from_numpy(crops)).numpy())
-            tracklet_of_crop.append(np.full(len(crops), len(kept)))
-            kept.append(number)
-    ids = np.array(kept, np.int64)
-    at = table.at(ids)
-    pairs = site.cannot_link()
-    pairs = lookup(ids, pairs[np.isin(pairs, ids).all(1)])[0]
-    seen = table.cameras[at], table.start[at], table.end[at]
-    return judge(np.concatenate(rows), np.concatenate(tracklet_of_crop), *seen, pairs, np.isin(ids, held))

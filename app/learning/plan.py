@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoders.versions import next_name, weights_of
+from app.encoders.versions import has_weights, next_name, weights_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.erasure import PLAN
@@ -56,7 +56,7 @@ class Wishes:
     method: str = "merged"
     minutes: float = 30.0
     epochs: int | None = None
-    start: str | None = None  # a version, or `large`
+    start: str | None = None  # a version, `large`, or a file of weights
     size: tuple[int, int] | None = None  # height and width of crops, px
     seed: int = 0
 
@@ -103,8 +103,13 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
         wipe(path.parent)
     from reid.methods import config_named
 
-    wider = now.name == BASE and len(learn) >= ENOUGH_TRACKLETS
-    names = [wishes.start] if wishes.start else [LARGE, BASE] if wider else [now.name]
+    usual = now.name if has_weights(site, now.name) else BASE
+    if usual != now.name and wishes.start is None:
+        log.info(
+            "%s serves and was brought as an ONNX file, from which nothing can learn: starting from %s", now.name, BASE
+        )
+    wider = usual == BASE and len(learn) >= ENOUGH_TRACKLETS
+    names = [wishes.start] if wishes.start else [LARGE, BASE] if wider else [usual]
     recipe = config_named(wishes.method).practical().recipe
     starts = [_probe(site, start_name, recipe.batch, wishes.size, device) for start_name in names]
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])

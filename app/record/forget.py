@@ -11,6 +11,7 @@ from app.asking import Progress, unheard
 from app.errors import Busy, SiteError
 from app.record import Site
 from app.record.leases import of_camera
+from app.record.model_files import BROUGHT
 from app.record.rows import AuditEntry, FootageRecord
 
 
@@ -70,7 +71,9 @@ def forget(
     return Forgotten(
         segments=len(leaving),
         tracklets=len(gone),
-        models=[model.name for model in site.models() if model.name != "base"],
+        models=[
+            model.name for model in site.models() if model.name != "base" and model.summary.get("method") != BROUGHT
+        ],
         left=left,
         same_tracks=sorted(same_tracks - leaving),
     )

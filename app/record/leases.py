@@ -39,7 +39,7 @@ def of_camera(camera: str) -> Lease:
     return Lease(f"footage-{hashlib.blake2b(camera.encode(), digest_size=8).hexdigest()}", f"ingesting {camera}")
 
 
-LEARNING = Lease("learning", "adapting")
+LEARNING = Lease("learning", "adapting or adding a model")
 MERGING = Lease("merging", "merging")
 ERASING = Lease("erasing", "erasing or writing derived files", wait=600.0)  # held for moments, by `erase` for seconds
 MAKING = Lease("making", "making the site or bringing it up to date", wait=60.0)

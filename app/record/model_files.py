@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 ONNX, WEIGHTS = "model.onnx", "model.safetensors"
+BROUGHT = "brought"  # `method` in the summary of a version that was trained elsewhere
 
 
 def model_folder(site: Path, name: str) -> Path:

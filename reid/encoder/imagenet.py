@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reid.encoder.osnet import osnet
+from reid.encoder.osnet import WIDTHS, osnet
 from reid.pictures import MEAN, SPREAD
 
 TORCHVISION = {"resnet50": 2048, "resnet18": 512, "densenet121": 1024, "mobilenet_v3_small": 576}  # channels
-OSNET = {"osnet_x1_0": 512, "osnet_x0_25": 128}
+OSNET = {name: channels[-1] for name, channels in WIDTHS.items()}
 
 
 class ImageNetBackbone(nn.Module):

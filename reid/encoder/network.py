@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 import safetensors
 import safetensors.torch
@@ -18,9 +18,20 @@ from reid.encoder.ghost import with_ghost_norm
 from reid.encoder.heads import GeneralisedMean, Mean, PooledHead, StripeHead, embedding_block, fc
 from reid.encoder.imagenet import OSNET, TORCHVISION, ImageNetBackbone, torchvision_layers
 from reid.encoder.light import FusedBackbone, LightBackbone
+from reid.encoder.torchreid import SIZE, CheckpointError, is_checkpoint, read_osnet
 from reid.whole_file import whole_file
 
-Backbone = Literal["light", "resnet50", "resnet18", "densenet121", "mobilenet_v3_small", "osnet_x1_0", "osnet_x0_25"]
+Backbone = Literal[
+    "light",
+    "resnet50",
+    "resnet18",
+    "densenet121",
+    "mobilenet_v3_small",
+    "osnet_x1_0",
+    "osnet_x0_75",
+    "osnet_x0_5",
+    "osnet_x0_25",
+]
 Head = Literal["stripes", "fc", "embedding", "embedding-l2", "pooled"]
 Pooling = Literal["mean", "gem"]
 DIMENSIONS = {"stripes": 512, "fc": 2048, "embedding": 1024, "embedding-l2": 1024}
@@ -267,13 +278,15 @@ def save_encoder(encoder: Encoder, path: Path) -> None:
 
 
 def load_encoder(path: Path) -> Encoder:
-    """What `save_encoder` wrote, in evaluation mode.
+    """What `save_encoder` wrote, or an OSNet as torchreid writes it (`.pth`), in evaluation mode.
 
     The configuration is compared with the shapes in the file before anything of its size is made.
 
     Raises:
-        EncoderError: The file is missing, none of ours, or has weights that are no numbers.
+        EncoderError: The file is missing, none of these, or has weights that are no numbers.
     """
+    if is_checkpoint(path):
+        return _torchreid_encoder(path)
     try:
         with safetensors.safe_open(path, "pt") as file:
             config = _written_config((file.metadata() or {})["encoder"])
@@ -290,6 +303,30 @@ def load_encoder(path: Path) -> Encoder:
         raise EncoderError(f"{path} is no encoder of this version: {error!s:.300}") from error
     if not all(weight.isfinite().all() for weight in weights.values()):
         raise EncoderError(f"{path} has weights that are no numbers: take another file, or train it again")
+    return encoder.to(memory_format=torch.channels_last).eval()
+
+
+def _torchreid_encoder(path: Path) -> Encoder:
+    try:
+        backbone, dimensions, weights = read_osnet(path)
+        config = EncoderConfig(
+            backbone=cast("Backbone", backbone), head="fc", dimensions=dimensions, height=SIZE[0], width=SIZE[1]
+        )
+        with torch.device("meta"):
+            shapes = {name: weight.shape for name, weight in Encoder(config).state_dict().items()}
+        counters = {name for name in shapes if name.endswith("num_batches_tracked")}
+        if {name: weight.shape for name, weight in weights.items()} != {
+            name: shape for name, shape in shapes.items() if name not in counters
+        }:
+            raise CheckpointError(f"is another network than {backbone} of torchreid's; export it as .onnx")
+    except OSError as error:
+        raise EncoderError(f"{path} can't be read: {error}") from error
+    except CheckpointError as error:
+        raise EncoderError(f"{path} {error}") from error
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise EncoderError(f"{path} has weights that are no numbers: take another file")
+    encoder = Encoder(config)
+    encoder.load_state_dict(weights | {name: torch.tensor(0) for name in counters})
     return encoder.to(memory_format=torch.channels_last).eval()
 
 

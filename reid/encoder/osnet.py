@@ -10,6 +10,8 @@ STREAMS = 4  # T, of receptive fields 3, 5, 7 and 9
 GATE_REDUCTION = 16
 WIDTHS = {  # β of Table 7: channels of the first convolution and of the three stages (Table 1)
     "osnet_x1_0": (64, 256, 384, 512),
+    "osnet_x0_75": (48, 192, 288, 384),
+    "osnet_x0_5": (32, 128, 192, 256),
     "osnet_x0_25": (16, 64, 96, 128),
 }
 

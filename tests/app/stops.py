@@ -26,7 +26,7 @@ ABOUT = {"end": (0, r"adapt/v1$"), "writing": (1, r"models/v1/")}
 LATEST = 60.0  # s after which who was not killed goes on
 STAGES = {  # what is called there, and which call of it is the one
     "training": ("reid.training.checkpoint", "Checkpoint.save", 2),
-    "gate": ("app.learning.adapt", "_judge", 2),
+    "gate": ("app.learning.adapt", "judged_on", 2),
     "export": ("app.learning.adapt", "_export", 1),
     "writing": ("safetensors.torch", "save_file", 1),
     "embedding": ("app.encoders.embed", "embed", 2),

@@ -196,7 +196,7 @@ def test_a_moment_that_two_files_show_is_taken_once(tmp_path: Path) -> None:
 
 def test_json_is_one_object_of_the_documented_shape(ingested: tuple[Path, dict[str, Any]]) -> None:
     site, report = ingested
-    assert list(report) == ["site", "seconds", "cameras", "left_out", "remarks"]
+    assert list(report) == ["site", "seconds", "cameras", "left_out", "remarks", "encoder", "encoder_problem"]
     assert (report["left_out"], report["remarks"]) == ([], [])
     assert report["site"] == str(site) and report["seconds"] > 0
     keys = ["camera", "footage", "frames", "frames_per_second", "detections", "tracks", "tracklets", "crops", "errors"]

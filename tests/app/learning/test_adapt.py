@@ -17,6 +17,7 @@ import torch
 
 import reid.training
 from app.adapt import command
+from app.encoders.brought import bring
 from app.encoders.versions import find, folder_of, merge_rules, open_model, serving, store_of, use, weights_of
 from app.errors import SiteError
 from app.learning.adapt import PRIOR, AdaptReport, adapt
@@ -25,6 +26,8 @@ from app.record import Site
 from app.record.forget import forget
 from app.record.leases import LEARNING
 from app.record.verify import damage
+from deploy.models import shipped
+from deploy.preprocessing import Told
 from reid.encoder import Encoder, load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from reid.merging import MergeRules
@@ -33,6 +36,7 @@ from tests.app.sites import figure_site
 from tests.app.stops import CHEAPLY, STAGES, adapt_until, killed_at
 from tests.app.typed import Typed
 from tests.app.works import boxed_export, told_probe
+from tests.deploy.encoders import binned_colours
 
 # `python -m app.adapt`, which stops at a stage.
 ADAPT = """
@@ -142,6 +146,27 @@ def test_a_candidate_that_is_not_better_is_kept_and_does_not_serve(
         assert serving(site).name == "base"
         assert find(site, "v1").status == "refused"
         assert (folder_of(site, "v1") / "model.onnx").is_file()
+
+
+def test_a_foreign_encoder_that_serves_is_compared_with_and_not_learned_from(small: Path, tmp_path: Path) -> None:
+    file = binned_colours(tmp_path / "colours.onnx")
+    with Site.open_to_write(small) as site:
+        bring(site, file, who="me", told=Told("rgb", "imagenet"), force=True)
+        with pytest.raises(SiteError, match="colours was brought as an ONNX file, from which nothing can learn"):
+            adapt(site, who="me", start="colours")
+    report = learned(small, epochs=1, size=(64, 32))
+    assert (report.started_from, report.served) == ("base", "colours")
+
+
+def test_weights_in_a_file_can_be_learned_from(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(shipped("base.safetensors"), tmp_path / "mine.safetensors")
+    monkeypatch.chdir(tmp_path)
+    report = learned(small, epochs=1, start="mine.safetensors", size=(64, 32), force=True)
+    assert (report.started_from, report.served) == ("mine.safetensors", "base")
+    (tmp_path / "text.pth").write_text("no weights")
+    for name, why in (("none.pth", r"There is no file none\.pth"), ("text.pth", r"text\.pth (can't be|holds)")):
+        with pytest.raises(SiteError, match=why):
+            learned(small, start=name)
 
 
 def test_a_large_site_starts_from_the_wider_encoder(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +327,7 @@ def test_a_batch_goes_through_in_parts_where_memory_is_short(small: Path, monkey
 MOMENTS = {
     "crops": ("app.learning.adapt", "source_of"),
     "training": ("reid.training.checkpoint", "whole_file"),
-    "gate": ("app.learning.adapt", "_judge"),
+    "gate": ("app.learning.adapt", "judged_on"),
 }
 
 
@@ -358,4 +383,6 @@ def test_two_adaptations_at_once_are_refused(made: Path, typed: Typed) -> None:
     with Site.open_to_write(made) as site, site.lease(LEARNING):
         second = typed(command, "--site", made, *OPTIONS)
     assert (second.returncode, second.stdout) == (2, "")
-    assert "is adapting at the site" in second.stderr and "run the same command again" in second.stderr
+    assert (
+        "is adapting or adding a model at the site" in second.stderr and "run the same command again" in second.stderr
+    )
