@@ -43,13 +43,12 @@ def patterns_in(path: Path, patterns: Collection[bytes]) -> set[bytes]:
     """
     if not patterns:
         return set()
-    by_key: dict[int, list[bytes]] = {}
-    for pattern in patterns:
-        by_key.setdefault(int.from_bytes(pattern[:_KEY], "little"), []).append(pattern)
-    keys: NDArray[Any] = np.array(sorted(by_key), np.uint64)
+    wanted = set(patterns)
+    lengths = {len(pattern) for pattern in wanted}
+    keys: NDArray[Any] = np.unique(np.array([int.from_bytes(p[:_KEY], "little") for p in wanted], np.uint64))
     may_begin = np.zeros(2**_TABLE_BITS, bool)
     may_begin[_mixed(keys)] = True
-    overlap = max(map(len, patterns)) - 1
+    overlap = max(lengths) - 1
     found: set[bytes] = set()
     try:
         file = path.open("rb")
@@ -65,9 +64,7 @@ def patterns_in(path: Path, patterns: Collection[bytes]) -> set[bytes]:
                 maybe = maybe[lookup(keys, words[maybe])[1]]
                 for word in maybe.tolist():
                     start = shift + word * _KEY
-                    for pattern in by_key[int(words[word])]:
-                        if data.startswith(pattern, start):
-                            found.add(pattern)
+                    found |= {data[start : start + length] for length in lengths} & wanted
     return found
 
 
