@@ -11,7 +11,7 @@ import typer
 from app.record import Site
 from app.report.accuracy import Pooling, TrackingReport, evaluate_reid, evaluate_tracking
 from app.report.site_accuracy import evaluate_site
-from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, table
+from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, print_remarks, table
 from reid.progress import Bars
 
 commands = group("Measure results against ground truth.")
@@ -54,6 +54,7 @@ def _print(report: TrackingReport) -> None:
             f"{100 * r.kept:.1f}",
         )
     output.print(figures_table)
+    print_remarks(report.remarks)
     for error in report.errors:
         output.print(error)
 
@@ -132,6 +133,7 @@ def site_command(
             f"each tracklet searched in the other cameras: mAP {100 * q.mAP:.1f}, rank-1 {100 * q.rank1:.1f} "
             f"({q.queries:,} queries, {q.gallery:,} tracklets)"
         )
+    print_remarks(scores.remarks)
 
 
 if __name__ == "__main__":

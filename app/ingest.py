@@ -10,8 +10,21 @@ import typer
 
 from app.asking import this_user
 from app.engine.ingest import IngestReport, Thinning, ingest
+from app.footage import site_config, survey
+from app.footage.plan import Plan, plan
 from app.report.draw import check_folder, draw_cameras
-from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_errors, print_json, table
+from app.terminal import (
+    SITE,
+    JsonOption,
+    SiteOption,
+    errors,
+    moment,
+    output,
+    print_errors,
+    print_json,
+    print_remarks,
+    table,
+)
 from reid.progress import Bars
 from trackers import TRACKERS
 
@@ -34,6 +47,12 @@ def command(
     device: Annotated[
         str | None, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1; default: CUDA where it works.")
     ] = None,
+    person_class: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of the detector's classes is a person, by number or name; needed where its file names none."
+        ),
+    ] = None,
     tracker: Annotated[str, typer.Option(help=f"One of: {', '.join(TRACKERS)}.")] = "bytetrack",
     every: Annotated[int, typer.Option(help="Look at every N-th frame only.", min=1)] = 1,
     fps: Annotated[float | None, typer.Option(help="Look at F frames a second only (not with --every).")] = None,
@@ -45,6 +64,18 @@ def command(
     start: Annotated[
         str | None, typer.Option(help="When footage started that tells it neither by its name nor inside.")
     ] = None,
+    cameras: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Which part of a path below VIDEOS names the camera, as '{camera}/%Y-%m-%d/%H/%M.%S*': times as in "
+            "strftime, * is anything; default: what site.toml says, else the parts that tell no time.",
+        ),
+    ] = None,
+    show_plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Only show which files would become which camera's, and from when to when."),
+    ] = False,
     config: Annotated[Path | None, typer.Option(help="A site.toml; default: the one in the footage folder.")] = None,
     replace: Annotated[
         bool,
@@ -66,6 +97,9 @@ def command(
         raise typer.BadParameter("must be above 0, and not given together with --every.", param_hint="--fps")
     thinning = Thinning(every, fps, moment(begin, "--from"), moment(end, "--to"))
     began_at = moment(start, "--start")
+    if show_plan:
+        _print_plan(plan(videos, survey(videos, site_config(videos, config), began_at, cameras)), as_json=as_json)
+        return
     if draw is not None:
         check_folder(draw)
     with Bars(errors) as progress:
@@ -75,16 +109,18 @@ def command(
             detector=detector,
             download=download,
             device=device,
+            person_class=person_class,
             tracker=tracker,
             thinning=thinning,
             start=began_at,
             config=config,
+            pattern=cameras,
             replace=replace,
             who=this_user(),
             progress=progress,
         )
     if draw is not None:
-        draw_cameras(site, videos, draw, who=this_user(), start=began_at, config=config)
+        draw_cameras(site, videos, draw, who=this_user(), start=began_at, config=config, pattern=cameras)
     if as_json:
         print_json(report)
     else:
@@ -93,7 +129,8 @@ def command(
 
 
 def _print(report: IngestReport) -> None:
-    camera_table = table("camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors")
+    figures = ("frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors")
+    camera_table = table("camera", *figures, "starts known by", left=("camera", "starts known by"))
     for c in report.cameras:
         camera_table.add_row(
             c.camera,
@@ -104,11 +141,29 @@ def _print(report: IngestReport) -> None:
             f"{c.tracklets:,}",
             f"{c.crops:,}",
             str(len(c.errors)),
+            ", ".join(map(str, c.starts)),
         )
     output.print(camera_table)
     for c in report.cameras:
         print_errors(c.camera, c.errors)
+        print_remarks(c.remarks, f"{c.camera}: ")
+    print_remarks([*report.left_out, *report.remarks])
     output.print(f"Site {report.site}, {report.seconds:.1f} s")
+
+
+def _print_plan(planned: Plan, *, as_json: bool) -> None:
+    if as_json:
+        print_json(planned)
+        return
+    footage_table = table("camera", "file", "from (UTC)", "known by", "seconds", left=("camera", "file", "known by"))
+    for camera in planned.cameras:
+        for f in camera.footage:
+            start = f.start.removesuffix("+00:00").replace("T", " ")
+            known_by = f"{f.start_source} ({f.certainty})"
+            seconds = "–" if f.seconds is None else f"{f.seconds:.1f}"
+            footage_table.add_row(camera.camera, f.file, start[:23], known_by, seconds)
+    output.print(footage_table)
+    print_remarks([*planned.left_out, *planned.remarks])
 
 
 if __name__ == "__main__":

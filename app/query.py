@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from app.search.matches import Match, groups, percent
 from app.search.query import QueryReport, query, view
 from app.search.searcher import Answer, Box, Wish
 from app.search.still import Still, read_still
-from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
+from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json, print_remarks
 from reid.progress import Bars
 
 ID_DIGITS = 18  # of a tracklet. The record's numbers have 63 bits
@@ -92,6 +93,7 @@ def command(
     else:
         for number, answer in enumerate(answered.people, 1):
             _print(answer, number if len(answered.people) > 1 else None)
+        print_remarks(answered.remarks)
 
 
 def _asked_for(text: str) -> Still | int:
@@ -121,7 +123,11 @@ def _plain(report: QueryReport) -> dict[str, Any]:
         }
         for answer in report.people
     ]
-    return {name: getattr(report, name) for name in ("site", "model", "still", "asked", "filters")} | {"people": people}
+    return {
+        **{name: getattr(report, name) for name in ("site", "model", "still", "asked", "filters")},
+        "people": people,
+        "remarks": [asdict(remark) for remark in report.remarks],
+    }
 
 
 def _print(answer: Answer, number: int | None) -> None:

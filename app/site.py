@@ -18,7 +18,18 @@ from app.record import Site
 from app.record.database import FILE
 from app.record.rows import CameraSummary
 from app.record.verify import damage
-from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_errors, print_json, table
+from app.remarks import Remark
+from app.terminal import (
+    SITE,
+    JsonOption,
+    SiteOption,
+    errors,
+    output,
+    print_errors,
+    print_json,
+    print_remarks,
+    table,
+)
 from reid.progress import Bars
 
 
@@ -39,6 +50,7 @@ class SiteReport:
     models: list[str] = field(default_factory=list)  # versions of its encoder
     verified: bool = False
     damage: list[str] = field(default_factory=list)  # what --verify found
+    remarks: list[Remark] = field(default_factory=list)  # what ingest told of the folders of footage
     repaired: list[str] = field(default_factory=list)  # what --repair did
 
 
@@ -74,6 +86,7 @@ def _counted(site: Site) -> SiteReport:
         database_bytes=sum(size for path, size in sizes.items() if path.name.startswith(FILE)),
         crop_bytes=crop_bytes,
         detectors=sorted(detectors),
+        remarks=site.remarks(),
         models=sorted(p.name for p in (site.path / "models").glob("*") if p.is_dir()),
     )
 
@@ -119,13 +132,14 @@ def _print(report: SiteReport) -> None:
         "footage",
         "from (UTC)",
         "to",
+        "known by",
         "hours",
         "tracks",
         "tracklets",
         "crops",
         "MB",
         "errors",
-        left=("camera", "from (UTC)", "to"),
+        left=("camera", "from (UTC)", "to", "known by"),
     )
     for c in report.cameras:
         camera_table.add_row(
@@ -133,6 +147,7 @@ def _print(report: SiteReport) -> None:
             str(c.footage),
             _moment(c.start),
             _moment(c.end),
+            ", ".join(map(str, c.starts)),
             f"{c.hours:.2f}",
             f"{c.tracks:,}",
             f"{c.tracklets:,}",
@@ -143,6 +158,8 @@ def _print(report: SiteReport) -> None:
     output.print(camera_table)
     for c in report.cameras:
         print_errors(c.camera, c.errors)
+        print_remarks(c.remarks, f"{c.camera}: ")
+    print_remarks(report.remarks)
     output.print(
         f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people"
     )

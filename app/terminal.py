@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.errors import StorageError, expected
+from app.remarks import Remark
 from reid import command as commands
 from reid.command import JsonOption, alone, errors, group, output, print_json
 from reid.foreign import visible
@@ -27,6 +28,7 @@ __all__ = [
     "output",
     "print_errors",
     "print_json",
+    "print_remarks",
     "run",
     "table",
 ]
@@ -55,6 +57,12 @@ def print_errors(camera: str, wrong: list[str]) -> None:
     """What was wrong with a camera, a line each."""
     for error in wrong:
         output.print(f"{camera}: {error}")
+
+
+def print_remarks(remarks: Iterable[Remark], where: str = "") -> None:
+    """What was left out, taken for something, or contradicts itself, a line each."""
+    for remark in remarks:
+        output.print(f"{where}{remark.count:,} {remark.what}: {remark.why}")
 
 
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:

@@ -41,7 +41,18 @@ UsageError: Any = typer.BadParameter.__mro__[1]  # Typer gives it no public name
 
 # Libraries that `deploy/runtime.txt` leaves out, and the extra of pyproject.toml that brings each (none: all of it).
 OPTIONAL = dict.fromkeys(
-    ("filterpy", "matplotlib", "onnxscript", "safetensors", "tensorboard", "torch", "torchvision", "trackeval"), ""
+    (
+        "filterpy",
+        "matplotlib",
+        "onnxscript",
+        "pillow_heif",
+        "safetensors",
+        "tensorboard",
+        "torch",
+        "torchvision",
+        "trackeval",
+    ),
+    "",
 ) | {"psycopg": "postgres", "numba": "world"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -27,6 +28,14 @@ def visible(text: str) -> str:
 def visible_json(text: str) -> str:
     """JSON in which each character can be seen. Its value stays the same."""
     return _UNSEEN_IN_JSON.sub(_json_escape, text)
+
+
+def readable(name: str) -> str:
+    """A file's name as text that can be stored. Bytes that are no UTF-8 are read as Western European ones."""
+    try:
+        return os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        return os.fsencode(name).decode("cp1252", "replace")
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:

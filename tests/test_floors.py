@@ -19,7 +19,13 @@ BELOW = {
 }
 # Rooms of `app/` and their floors. All other files are commands.
 ROOMS = {"app.web": 5, "app.report": 4, "app.search": 3, "app.engine": 3, "app.learning": 3, "app.encoders": 2}
-ROOMS |= {"app.record": 1, "app.footage": 0, "app.errors": -1, "app.asking": -1}  # all rooms stand on these two
+ROOMS |= {
+    "app.record": 1,
+    "app.footage": 0,
+    "app.errors": -1,
+    "app.asking": -1,
+    "app.remarks": -1,
+}  # all stand on these three
 COMMANDS = 6
 FLOORS = sorted(BELOW)
 ALLOWED_OUTSIDE = {"trackers": {"numpy", "lap", "filterpy", "scipy", "trackeval"}}

@@ -17,14 +17,19 @@ from app.encoders.versions import bring_up_to_date, open_model, store_of, with_b
 from app.engine.pipeline import Decoded, detections
 from app.engine.tracking import FootageTracker, resume_of
 from app.errors import Busy, FootageError
-from app.footage import Camera, Footage, discover, site_config
+from app.footage import Camera, Footage, site_config, survey
 from app.footage.apart import Worker
+from app.footage.camera_starts import OVERLAP
 from app.footage.decode import DecodedFrame, decode_apart
+from app.footage.site_toml import zone_of
 from app.record import Site
 from app.record.leases import of_camera
 from app.record.rows import Chunk, FootageRecord, segment_id
+from app.remarks import CERTAINTY, Remark, Starts, summed
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
+from deploy.detectors.mot import MotDetector
+from reid.foreign import readable
 
 log = logging.getLogger("sightline")
 
@@ -60,6 +65,8 @@ class CameraReport:
     tracklets: int = 0
     crops: int = 0
     errors: list[str] = field(default_factory=list)
+    starts: list[Starts] = field(default_factory=list)  # by what it is known when its footage began
+    remarks: list[Remark] = field(default_factory=list)  # what was taken for something, or contradicts itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,8 @@ class IngestReport:
     site: str
     seconds: float
     cameras: list[CameraReport]
+    left_out: list[Remark]  # of the folder of footage
+    remarks: list[Remark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,12 @@ def ingest(
     detector: str = "auto",
     download: bool = False,
     device: str | None = None,
+    person_class: str | None = None,
     tracker: str = "bytetrack",
     thinning: Thinning = Thinning(),
     start: float | None = None,
     config: Path | None = None,
+    pattern: str | None = None,
     replace: bool = False,
     who: str,
     progress: Progress = unheard,
@@ -99,20 +110,30 @@ def ingest(
 
     It goes on where an earlier run stopped. Others may take in other cameras meanwhile, search, merge, learn and erase.
 
-    start: UTC seconds for footage that does not tell its own. replace: take footage in again that changed or was
-    ingested otherwise. Raises FootageError, SiteError or DetectorError where it can't start or can't go on. What is
-    wrong with single footage is in the report.
+    start: UTC seconds for footage that does not tell its own. pattern: which part of a path names the camera, see
+    `CameraPattern`. person_class: which of the detector's classes is a person, by number or name, where its file does
+    not tell. replace: take footage in again that changed or was ingested otherwise. Raises FootageError, SiteError or
+    DetectorError where it can't start or can't go on. What is wrong with single footage is in the report.
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
-    cameras = discover(videos, settings_file, start)
-    finder = load_detector(detector, download=download, device=device, site_default=settings_file.detector)
+    found = survey(videos, settings_file, start, pattern)
+    cameras = found.cameras
+    finder = load_detector(
+        detector,
+        download=download,
+        device=device,
+        site_default=settings_file.detector,
+        person_class=person_class,
+    )
+    remarks = [*found.remarks, *_assumed(finder)]
     reports = {camera.name: CameraReport(camera.name, len(camera.footage)) for camera in cameras}
     with Site.create(site_path) as site, ExitStack() as leases:
-        free = _leased(site, _named_in_unicode(cameras, reports), leases, reports)
+        free = _leased(site, cameras, leases, reports)
         with _embedder(site) as embedder:
-            settings = {camera.name: _settings(camera, finder, tracker, thinning) for camera in free}
+            settings = {camera.name: _settings(camera, finder, person_class, tracker, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
+            site.intake.tell(readable(str(videos.absolute())), [*found.left_out, *remarks])
             jobs = _jobs(free, registered, reports)
             frame_counter = _FrameCounter(progress)
             _follow(site, jobs, finder, settings, thinning, frame_counter, embedder)
@@ -126,23 +147,16 @@ def ingest(
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
                 report.tracklets, report.crops = summary.tracklets, summary.crops
                 report.errors = [*summary.errors, *report.errors]
-    return IngestReport(str(site_path), round(time.monotonic() - began, 3), list(reports.values()))
+                report.starts, report.remarks = summary.starts, summary.remarks
+    seconds = round(time.monotonic() - began, 3)
+    return IngestReport(str(site_path), seconds, list(reports.values()), found.left_out, remarks)
 
 
-def _named_in_unicode(cameras: list[Camera], reports: dict[str, CameraReport]) -> list[Camera]:
-    """The cameras without the footage whose path no record can hold. That is an error in their report."""
-    kept = []
-    for camera in cameras:
-        footage = []
-        for piece in camera.footage:
-            try:
-                str(piece.path).encode("utf-8")
-            except UnicodeEncodeError:
-                reports[camera.name].errors.append(f"{piece.path} has bytes in its name that are no UTF-8: rename it")
-            else:
-                footage.append(piece)
-        kept.append(dataclasses.replace(camera, footage=tuple(footage)))
-    return kept
+def _assumed(detector: Detector) -> list[Remark]:
+    """What had to be taken for granted of a detector whose file does not tell it."""
+    assumed: tuple[str, ...] = getattr(detector, "assumed", ())  # others tell all, or have a layout of their own
+    why = "Check these where nobody is found, or the wrong things are."
+    return [Remark(f"things assumed of the detector ({'; '.join(assumed)})", len(assumed), why)] if assumed else []
 
 
 def _leased(site: Site, cameras: list[Camera], leases: ExitStack, reports: dict[str, CameraReport]) -> list[Camera]:
@@ -203,11 +217,14 @@ def _embedder(site: Site) -> Iterator[Embedder]:
         raise
 
 
-def _settings(camera: Camera, detector: Detector, tracker: str, thinning: Thinning) -> dict[str, Any]:
+def _settings(
+    camera: Camera, detector: Detector, person_class: str | None, tracker: str, thinning: Thinning
+) -> dict[str, Any]:
     """All that a camera's tracklets depend on besides its footage, as plain JSON values."""
     return {
         "detector": detector.name,
         "sha256": detector.sha256,
+        **({} if person_class is None else {"person_class": person_class}),
         "tracker": tracker,
         **dataclasses.asdict(thinning),
         "mask": [[list(point) for point in polygon] for polygon in camera.mask],
@@ -258,6 +275,16 @@ def _follow(
         if done:
             embedder.finish(job.record.id)
 
+    noted: set[str] = set()  # cameras of whose detections was told what was made of them
+
+    def notes(job: _Job, tracker: FootageTracker) -> list[Remark]:
+        if not isinstance(detector, MotDetector) or job.camera.name in noted:
+            return []
+        noted.add(job.camera.name)
+        whole = thinning == Thinning() and len(job.camera.footage) == 1
+        told = detector.notes(job.camera.name, tracker.source_frames if whole else None)
+        return [Remark(note.what, note.count, note.why) for note in told]
+
     by_footage = {job.record.id: job for camera in jobs for job in camera}
     trackers: dict[int, FootageTracker] = {}
     sources = [
@@ -280,29 +307,59 @@ def _follow(
                 tracker.take(item.frame, people)
                 frame_counter.advance(job.camera.name)
                 if item.resume is not None:
-                    commit(job, tracker.chunk(item.resume, item.problems), done=False)
+                    commit(job, tracker.chunk(item.resume, item.problems, item.remarks), done=False)
             else:
                 tracker.finish()
-                commit(job, tracker.chunk(None, item.problems), done=True)
+                commit(job, tracker.chunk(None, item.problems, [*item.remarks, *notes(job, tracker)]), done=True)
                 del trackers[item.footage]
 
 
 def _decode(site: Site, jobs: list[_Job], thinning: Thinning, frame_counter: _FrameCounter) -> Iterator[Decoded]:
-    """The frames of one camera, footage by footage, each ending with an item without a frame."""
+    """The frames of one camera, footage by footage, each ending with an item without a frame.
+
+    A moment that earlier footage shows is left out of what follows: a person in both would be two who are never joined.
+    """
+    shown = _shown(site, jobs)
     with Worker() as worker:
         for job in jobs:
             record = job.record
-            before = tuple(record.problems) if record.status == "running" else ()
-            resume = resume_of(site.intake.checkpoint(record.id))
+            running = record.status == "running"
+            problems = tuple(record.problems) if running else ()
+            remarks = site.remarks(record.id) if running else []
+            begin, end = max(record.start, thinning.begin or record.start), record.start + record.seconds
             try:
                 for item in decode_apart(
-                    worker, job.footage, record.frames + 1, CHUNK, resume=resume, **dataclasses.asdict(thinning)
+                    worker,
+                    job.footage,
+                    record.frames + 1,
+                    CHUNK,
+                    resume=resume_of(site.intake.checkpoint(record.id)),
+                    zone=zone_of(job.camera.time_zone),
+                    shown=[span for span in shown if span[1] - max(span[0], record.start) > OVERLAP],
+                    **dataclasses.asdict(thinning),
                 ):
                     if not isinstance(item, DecodedFrame):
                         frame_counter.expect(job.camera.name, item)
-                    elif item.frame is None or item.resume is not None:
-                        yield Decoded(record.id, item.frame, item.resume, (*before, *item.problems))
+                        continue
+                    if item.frame is not None:
+                        end = item.frame.time
+                    if item.frame is None or item.resume is not None:
+                        told = tuple(summed([*remarks, *item.remarks]))
+                        yield Decoded(record.id, item.frame, item.resume, (*problems, *item.problems), told)
                     else:
                         yield Decoded(record.id, item.frame)
             except FootageError as error:
                 yield Decoded(record.id, None, problems=(str(error),), failed=True)
+            if CERTAINTY[record.start_source] == "sure":
+                shown.append((begin, end))
+
+
+def _shown(site: Site, jobs: list[_Job]) -> list[tuple[float, float]]:
+    """From when to when a camera's footage that is done shows it, in UTC seconds, as far as that is sure."""
+    to_do = {job.record.id for job in jobs}
+    spans = []
+    for record in site.footage(jobs[0].camera.name):
+        if record.id not in to_do and record.settings is not None and CERTAINTY[record.start_source] == "sure":
+            begin = max(record.start, record.settings.get("begin") or record.start)
+            spans.append((begin, record.start + record.seconds))
+    return spans

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.footage import Resume
+from app.remarks import Remark
 from deploy.detectors import Detector, Frame
 from trackers.detections import Detections
 
@@ -31,7 +32,9 @@ class Decoded:
     footage: int  # id in the record
     frame: Frame | None
     resume: Resume | None = None  # set where a checkpoint is due
-    problems: tuple[str, ...] = ()  # of the footage so far, set at checkpoints and at the end
+    # Of the footage so far, set at checkpoints and at the end:
+    problems: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     failed: bool = False  # the footage could not be opened, and problems says why
 
 

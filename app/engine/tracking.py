@@ -15,6 +15,7 @@ from app.engine.looks import describe
 from app.footage import Camera, Resume
 from app.record.checkpoint import State, pack, unpack
 from app.record.rows import Chunk, Crop, FootageRecord
+from app.remarks import Remark
 from deploy.detectors import Frame
 from trackers import make_tracker
 from trackers.detections import Detections
@@ -71,7 +72,7 @@ class FootageTracker:
         """The footage has no more frames."""
         self._keep(self._cutter.close())
 
-    def chunk(self, resume: Resume | None, problems: Sequence[str]) -> Chunk:
+    def chunk(self, resume: Resume | None, problems: Sequence[str], remarks: Sequence[Remark] = ()) -> Chunk:
         """What was finished since the last chunk, and how to go on behind `resume`. Afterwards it is the record's."""
         finished, crops = self._finished, self._crops
         self._finished, self._crops = [], {}
@@ -84,6 +85,7 @@ class FootageTracker:
             detections=self.detections,
             seconds=self.seconds,
             problems=problems,
+            remarks=remarks,
         )
 
     def _keep(self, finished: list[Segment]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from fractions import Fraction
 from math import floor
 from types import TracebackType
@@ -14,8 +15,14 @@ from app.footage.discover import Footage
 from app.footage.image_sequence import ImageSequence
 from app.footage.picture import Picture, Resume, checksum
 from app.footage.video import Video
+from app.remarks import Remark
 from deploy.detectors import Frame
 
+Span = tuple[float, float]
+SHOWN = (
+    "frames of moments that other footage of the camera shows",
+    "The moment is taken once, from the footage that began first. Nothing need be done.",
+)
 ROUNDING = Fraction(1, 1000)  # s. Containers round stamps to it, and 0.1333 s must still meet the tick at 2/15 s
 
 __all__ = ["DecodedFrame", "Decoder", "Resume", "decode_apart", "open_footage"]
@@ -29,6 +36,9 @@ def open_footage(
     begin: float | None = None,
     end: float | None = None,
     resume: Resume | None = None,
+    stream: int | None = None,
+    zone: tzinfo = UTC,
+    shown: Sequence[Span] = (),
 ) -> Decoder:
     """Opens `footage` for decoding. Iterate over the result for its frames.
 
@@ -40,6 +50,9 @@ def open_footage(
         begin: UTC seconds. Frames before are left out.
         end: UTC seconds. Frames from the first one at this time on are left out.
         resume: `Decoder.resume_point()` of an earlier run with the same arguments: go on at the frame after it.
+        stream: of a file with several cameras, see `app.footage.container.camera_streams`. By default the largest.
+        zone: of times in the names of pictures.
+        shown: from when to when other footage shows the camera, in UTC seconds. These frames are left out.
 
     Raises:
         FootageError: the footage can't be opened, or (on the first frame) it is not the one `resume` comes from.
@@ -51,9 +64,8 @@ def open_footage(
         raise ValueError(f"fps={fps} keeps no frame: it must be above 0")
     if fps is not None and every > 1:
         raise ValueError("every and fps both thin the frames: give one of them")
-    return Decoder(
-        footage, every, None if fps is None else Fraction(fps).limit_denominator(1_000_000), begin, end, resume
-    )
+    ticks = None if fps is None else Fraction(fps).limit_denominator(1_000_000)
+    return Decoder(footage, every, ticks, begin, end, resume, stream, zone, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,9 @@ class DecodedFrame:
 
     frame: Frame | None
     resume: Resume | None = None  # set at the end of a chunk
-    problems: tuple[str, ...] = ()  # of the footage so far, set at the end of a chunk and of the footage
+    # Of the footage so far, set at the end of a chunk and of the footage:
+    problems: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 def decode_apart(
@@ -86,8 +100,8 @@ def decode_apart(
         if isinstance(answer, DecodedFrame):
             yield answer
         else:
-            pixels, (index, time, resume, problems) = answer
-            yield DecodedFrame(Frame(footage.camera, index, time, pixels), resume, problems)
+            pixels, (index, time, resume, problems, remarks) = answer
+            yield DecodedFrame(Frame(footage.camera, index, time, pixels), resume, problems, remarks)
 
 
 def _decoded(footage: Footage, number: int, chunk: int, thinning: dict[str, Any]) -> Iterator[Any]:
@@ -98,8 +112,9 @@ def _decoded(footage: Footage, number: int, chunk: int, thinning: dict[str, Any]
             due = count % chunk == 0
             resume = decoder.resume_point() if due else None
             problems = tuple(decoder.problems) if due else ()
-            yield WithPicture(frame.image, (frame.index, frame.time, resume, problems))
-        yield DecodedFrame(None, problems=tuple(decoder.problems))
+            remarks = tuple(decoder.remarks) if due else ()
+            yield WithPicture(frame.image, (frame.index, frame.time, resume, problems, remarks))
+        yield DecodedFrame(None, problems=tuple(decoder.problems), remarks=tuple(decoder.remarks))
 
 
 class Decoder(Iterator[Frame]):
@@ -119,9 +134,17 @@ class Decoder(Iterator[Frame]):
         begin: float | None,
         end: float | None,
         resume: Resume | None,
+        stream: int | None,
+        zone: tzinfo,
+        shown: Sequence[Span],
     ) -> None:
         self.footage = footage
-        self._source = ImageSequence(footage.path) if footage.path.is_dir() else Video(footage.path)
+        self._shown, self._shown_frames = tuple(shown), 0
+        self._source: ImageSequence | Video
+        if footage.path.is_dir():
+            self._source = ImageSequence(footage.path, zone)
+        else:
+            self._source = Video(footage.path, stream)
         self._every, self._fps = every, fps
         self._begin, self._end = begin, end
         self._resume = resume
@@ -150,12 +173,22 @@ class Decoder(Iterator[Frame]):
         """What was wrong with the footage decoded so far, a sentence each. Complete when the iteration has ended."""
         return list(self._source.problems)
 
+    @property
+    def remarks(self) -> list[Remark]:
+        """What was left out, taken for something or contradicts itself in the footage decoded so far.
+
+        Complete when the iteration has ended. After a resume it holds only what comes after that, so the sum of all
+        runs (`app.remarks.summed`) counts each thing once.
+        """
+        shown = [Remark(SHOWN[0], self._shown_frames, SHOWN[1])] if self._shown_frames else []
+        return [*self._source.remarks, *shown]
+
     def resume_point(self) -> Resume | None:
         """Where to go on after the last frame, None before the first. Costs a conversion and a checksum."""
         if self._last is None:
             return self._resume
         image = self._last.read()
-        return Resume(self._last.index, self._last.pts, None if image is None else checksum(image))
+        return replace(self._last.place, checksum=None if image is None else checksum(image))
 
     def _read(self) -> Generator[Frame, None, None]:
         start = self._resume
@@ -173,6 +206,9 @@ class Decoder(Iterator[Frame]):
             if self._end is not None and time >= self._end:
                 return
             if not keep or (self._begin is not None and time < self._begin):
+                continue
+            if any(first <= time <= last for first, last in self._shown):
+                self._shown_frames += 1
                 continue
             image = picture.read()
             if image is None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import NamedTuple
 
 from app.errors import FootageError
 from app.footage.apart import Worker
-from app.footage.container import length_of, open_container
+from app.footage.camera_starts import CameraStarts, Named, facts_of
+from app.footage.cameras import CameraOf, cameras_of
 from app.footage.fingerprint import fingerprint, fingerprint_images
-from app.footage.image_sequence import IMAGE_SUFFIXES, ImageSequence, image_folder, is_sequence, numbered_images
+from app.footage.image_sequence import image_folder, is_picture_folder, is_sequence, numbered_images
+from app.footage.pattern import CameraPattern
+from app.footage.picture_order import IMAGE_SUFFIXES
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of
-from app.footage.start_time import from_metadata, from_name
+from app.footage.start_time import NameTime, times_in_names
+from app.remarks import Remark, StartSource, summed
+from reid.foreign import readable
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +36,37 @@ _VIDEO = (
 _OTHER = (
     ".txt .json .jsonl .toml .yaml .yml .xml .csv .tsv .ini .md .rst .html .htm .pdf .log .db .db-wal .db-shm .sqlite "
     ".srt .vtt .ass .sub .idx .index .nfo .url .lnk .m3u .m3u8 .mpd .ffconcat .py .sh .zip .gz .tar .7z .rar .npy .npz "
-    ".pt .onnx .wav .mp3 .aac .m4a .flac .ogg .opus .wma .gif .heic .svg .thm .lrv .part .partial .crdownload .download"
-    " .tmp .bak .md5 .sha1 .sha256 .sig"
+    ".pt .onnx .wav .mp3 .aac .m4a .flac .ogg .opus .wma .bak .md5 .sha1 .sha256 .sig"
 )
 VIDEO_SUFFIXES = set(_VIDEO.split())
-OTHER_SUFFIXES = set(_OTHER.split()) | IMAGE_SUFFIXES
+UNREADABLE, NOWHERE, PICTURES, DOWNLOADS, PREVIEWS, OTHERS = (
+    "files that can't be opened as video",
+    "links that lead nowhere",
+    "pictures that are no sequence",
+    "files still being copied",
+    "previews made by cameras",
+    "files that are no footage",
+)
+_SUFFIXES = {
+    PICTURES: IMAGE_SUFFIXES | {".heic", ".gif", ".svg"},
+    DOWNLOADS: {".part", ".partial", ".crdownload", ".download", ".tmp"},
+    PREVIEWS: {".thm", ".lrv"},
+    OTHERS: set(_OTHER.split()),
+}
+_WHY = {
+    UNREADABLE: "A recorder's own format can't be read: export these as MP4 with its program.",
+    NOWHERE: "What they stand for was moved, or its disk is not there.",
+    PICTURES: "Pictures are footage where a folder has two or more, and no film, and they tell their time or number.",
+    DOWNLOADS: "Ingest again when they are whole.",
+    PREVIEWS: "The film that each belongs to is taken.",
+    OTHERS: "Nothing in them is seen.",
+}
+_NO_FIT = "files that --cameras does not fit", "They are left out: change the pattern if they are footage."
+OTHER_SUFFIXES = set().union(*_SUFFIXES.values())
 HIDDEN = (".", "@eaDir", "__MACOSX", "$RECYCLE.BIN", "lost+found")
 NAME_BYTES = 200  # file systems stop at 255, and exports add to the name
-
-StartSource = Literal["name", "container", "given", "file time"]
+MOST_SUFFIXES = 8  # that one remark names
+_AS_FILE = ".seq"  # so that the name of a sequence's folder is not cut at its last dot
 
 
 @dataclass(frozen=True)
@@ -48,7 +74,7 @@ class Footage:
     """One video file or image sequence of one camera."""
 
     camera: str
-    path: Path  # the file, or the folder with `seqinfo.ini`
+    path: Path  # the file, or the folder of pictures
     name: str  # path relative to the camera, with "/". It stays when the whole folder moves
     start: float  # UTC seconds
     start_source: StartSource
@@ -67,29 +93,47 @@ class Camera:
     time_zone: str | None = None  # IANA name, of times in file names that have no zone
 
 
-def discover(path: Path, config: SiteConfig | None = None, start: float | None = None) -> list[Camera]:
-    """Finds the cameras and their footage in `path`, ordered by name.
+class Survey(NamedTuple):
+    """What is in a folder of footage."""
 
-    A file is one camera with one piece of footage. In a folder, each video file is a camera, named by its stem. Each
-    folder with `seqinfo.ini` is a camera, too. Each other folder with footage in it, at any depth, is a camera whose
-    files follow each other. Hidden files, sidecar files and pictures outside of sequences are passed over. Files that
+    cameras: list[Camera]
+    remarks: list[Remark]  # what was taken for something
+    left_out: list[Remark]
+
+
+def discover(
+    path: Path, config: SiteConfig | None = None, start: float | None = None, pattern: str | None = None
+) -> list[Camera]:
+    """The cameras that `survey` finds."""
+    return survey(path, config, start, pattern).cameras
+
+
+def survey(
+    path: Path, config: SiteConfig | None = None, start: float | None = None, pattern: str | None = None
+) -> Survey:
+    """Finds the cameras and their footage in `path`, ordered by name, and what is no footage.
+
+    A file is one camera with one piece of footage. In a folder, `pattern` tells which part of a path names the camera.
+    Without one, `app.footage.cameras` does. Footage is each video file, each folder with `seqinfo.ini`, and each folder
+    of pictures that tell their time or number. Hidden files are passed over, and other files are counted. Files that
     look like video by their suffix are listed whatever is in them. `open_footage` tells whether they are video.
 
     Footage starts at the time in its name, which is UTC or in the time zone that `config` names. The machine's own zone
-    never counts. Next come the container's creation time, `start`, and the file's modification time. A camera's `start`
-    in `config` is a correction and goes before all of these. Where a `start` serves several files of a camera, they
-    follow each other without gaps.
+    never counts. Next come the container's creation time or clock, `start`, and the file's modification time, which is
+    when the recording ended. A camera's `start` in `config` is a correction and goes before all of these. Where a
+    `start` serves several files of a camera, they follow each other without gaps.
 
     Args:
         path: a video file, an image sequence or a folder of them.
         config: what a person says about the site. By default `path/site.toml` where it exists.
         start: UTC seconds.
+        pattern: see `CameraPattern`. By default that of `config`.
 
     Returns:
         At least one camera, each with at least one footage.
 
     Raises:
-        FootageError: nothing there, no footage, or names that can't serve as camera names.
+        FootageError: nothing there, no footage, a pattern that fits nothing, or names that can't serve as camera names.
         SiteConfigError: `site.toml` can't be used.
     """
     if not path.exists():
@@ -97,75 +141,177 @@ def discover(path: Path, config: SiteConfig | None = None, start: float | None =
     if config is None:
         config = site_config(path)
     with Worker() as worker:
-        return _discovered(path, config, start, worker)
+        return _Surveyor(path, config, start, pattern or config.pattern, worker).survey()
 
 
-def _discovered(path: Path, config: SiteConfig, start: float | None, worker: Worker) -> list[Camera]:
-    """What `discover` finds. The worker opens the files."""
-    paths_by_camera = list(_cameras(path, worker))
-    if not paths_by_camera:
-        raise FootageError(_nothing(path))
-    for name in config.cameras.keys() - {name for name, _, _ in paths_by_camera}:
-        logger.warning("site.toml has settings for camera %r, but there is no such camera in %s", name, path)
-    cameras: list[Camera] = []
-    for path_name, root, paths in paths_by_camera:
-        settings = config.cameras.get(path_name, CameraConfig())
-        settings = replace(settings, time_zone=settings.time_zone or config.time_zone)
-        name = _safe_name(settings.name or path_name, root)
-        cameras.append(
-            Camera(
-                name=name,
-                footage=_footage(name, root, paths, settings, start, worker),
-                mask=settings.mask,
-                min_height=settings.min_person_height,
-                time_zone=settings.time_zone,
-            )
-        )
-    by_name: dict[str, Camera] = {}
-    for camera in cameras:
-        # Files called "Hall" and "hall" overwrite each other on many file systems, and so would exports.
-        namesake = by_name.setdefault(unicodedata.normalize("NFC", camera.name).casefold(), camera)
-        if namesake is not camera:
-            raise FootageError(
-                f"two cameras are called {camera.name!r} ({namesake.footage[0].path}, {camera.footage[0].path}): "
-                f"rename one, or give it a name in {SITE_TOML}"
-            )
-    return sorted(cameras, key=lambda camera: _natural(camera.name))
+class _Found(NamedTuple):
+    """One piece of footage before it is known whose it is."""
+
+    path: Path
+    name: PurePath  # below the folder of footage, with a suffix
 
 
-def _cameras(path: Path, worker: Worker) -> Iterator[tuple[str, Path, list[Path]]]:
-    """Name, the folder that footage names are relative to, and the footage of each camera."""
-    if path.is_file():
+class _Surveyor:
+    """Goes through a folder once."""
+
+    def __init__(
+        self, path: Path, config: SiteConfig, start: float | None, pattern: str | None, worker: Worker
+    ) -> None:
+        alone = path.is_file() or is_sequence(path) or _is_timelapse(path)
+        self._path = path.resolve() if alone and path.is_dir() else path  # "." has no name
+        self._root = self._path.parent if alone else self._path
+        self._config, self._start, self._worker = config, start, worker
+        self._pattern = None if pattern is None else CameraPattern(pattern)
+        self._suffixes: dict[str, Counter[str]] = defaultdict(Counter)  # of what is left out, by kind
+        self._remarks: list[Remark] = []
+        self._left_out: list[Remark] = []
+
+    def survey(self) -> Survey:
+        """What is in the folder."""
+        found = self._found()
+        if not found:
+            raise FootageError(_nothing(self._path))
+        by_camera = self._by_camera(found)
+        for name in self._config.cameras.keys() - by_camera.keys():
+            logger.warning("site.toml has settings for camera %r, but there is no such camera in %s", name, self._path)
+        cameras = [self._camera(name, members) for name, members in by_camera.items()]
+        _refuse_namesakes(cameras)
+        for kind, suffixes in self._suffixes.items():
+            named = ", ".join(f"{suffix} {count}" for suffix, count in suffixes.most_common(MOST_SUFFIXES))
+            self._left_out.append(Remark(f"{kind} ({named})", suffixes.total(), _WHY[kind]))
+        return Survey(sorted(cameras, key=lambda camera: natural(camera.name)), summed(self._remarks), self._left_out)
+
+    def _found(self) -> list[_Found]:
+        path = self._path
+        if not path.is_file():
+            return [_sequence(path, self._root)] if is_sequence(path) else list(self._walk(path))
         if path.suffix.lower() in OTHER_SUFFIXES:
             raise FootageError(
                 f"{path} is not a video: give a video file, a folder of them, or a folder with seqinfo.ini"
             )
-        yield path.stem, path.parent, [path]
-    elif is_sequence(path):
-        path = path.resolve()  # "." has no name
-        yield path.name, path.parent, [path]
-    else:
-        for entry in _entries(path):
-            if entry.is_dir():
-                paths = [entry] if is_sequence(entry) else _segments(entry, worker)
-                if paths:
-                    yield entry.name, path if paths == [entry] else entry, paths
-            elif _is_footage(entry, worker):
-                yield entry.stem, path, [entry]
+        return [_Found(path, PurePath(path.name))]
+
+    def _walk(self, folder: Path) -> Iterator[_Found]:
+        """Footage at any depth. Links to folders are followed at the top only, for they may go round in circles."""
+        pictures = _is_timelapse(folder)
+        if pictures:
+            first = next(iter(numbered_images(folder).values()))
+            yield _Found(folder, first.relative_to(self._root))
+        for entry in _entries(folder):
+            if not entry.is_dir():
+                in_series = pictures and entry.suffix.lower() in IMAGE_SUFFIXES
+                if not in_series and self._is_footage(entry):
+                    yield _Found(entry, entry.relative_to(self._root))
+            elif is_sequence(entry):
+                yield _sequence(entry, self._root)
+            elif folder == self._path or not entry.is_symlink():
+                yield from self._walk(entry)
+
+    def _is_footage(self, path: Path) -> bool:
+        suffix = path.suffix.lower()
+        if path.name == SITE_TOML or not (path.is_file() or path.is_symlink()):
+            return False
+        if suffix in VIDEO_SUFFIXES and path.is_file():
+            return True
+        kind = NOWHERE if path.is_symlink() and not path.exists() else None
+        kind = kind or next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
+        if kind is None:
+            try:
+                facts_of(path, self._worker)
+            except FootageError:
+                kind = UNREADABLE
+            else:
+                return True
+        self._suffixes[kind][suffix or "no suffix"] += 1
+        return False
+
+    def _by_camera(self, found: Sequence[_Found]) -> dict[str, list[Named]]:
+        """Footage by the name of its camera."""
+        names = [piece.name for piece in found]
+        times = times_in_names(names, self._config.dates)
+        owners: Sequence[CameraOf | None]
+        if self._pattern is None:
+            folder = self._path.resolve()
+            owners, remarks = cameras_of(names, times, folder.stem if folder.is_file() else folder.name)
+            self._remarks += remarks
+        else:
+            owners, times = self._by_pattern(names, times)
+        by_camera: dict[str, list[Named]] = {}
+        alone: dict[str, Path] = {}  # files that are a camera each
+        for piece, owner, time in zip(found, owners, times, strict=True):
+            if owner is None:
+                continue
+            lone = self._pattern is None and time is None and len(piece.name.parts) == 1
+            if lone and alone.setdefault(owner.camera, piece.path) != piece.path:
+                raise _namesakes(owner.camera, alone[owner.camera], piece.path)
+            below = piece.path.relative_to(self._root).parts[owner.levels :]
+            by_camera.setdefault(owner.camera, []).append(Named(piece.path, "/".join(below) or piece.path.name, time))
+        return by_camera
+
+    def _by_pattern(
+        self, names: Sequence[PurePath], times: Sequence[NameTime | None]
+    ) -> tuple[list[CameraOf | None], list[NameTime | None]]:
+        """Whose footage each name is by the pattern, and its time."""
+        assert self._pattern is not None
+        matches = [self._pattern.match(name) for name in names]
+        missed = matches.count(None)
+        if missed == len(names):
+            raise FootageError(
+                f"--cameras {self._pattern.pattern!r} fits none of {missed} files, as {names[0]!s}: change it"
+            )
+        if missed:
+            self._left_out.append(Remark(_NO_FIT[0], missed, _NO_FIT[1]))
+        owners = [None if match is None else CameraOf(match.camera, self._pattern.levels) for match in matches]
+        told = [(match and match.time) or time for match, time in zip(matches, times, strict=True)]
+        return owners, told
+
+    def _camera(self, name: str, members: Sequence[Named]) -> Camera:
+        settings = self._config.cameras.get(name, CameraConfig())
+        settings = replace(settings, time_zone=settings.time_zone or self._config.time_zone)
+        camera = _safe_name(settings.name or readable(name), self._path)
+        fixed = None
+        if settings.start is not None:
+            fixed = settings.start.replace(tzinfo=settings.start.tzinfo or zone_of(settings.time_zone)).timestamp()
+        starts = CameraStarts(zone_of(settings.time_zone), fixed, self._start, self._worker)
+        members = sorted(members, key=lambda member: natural(member.name))
+        footage = [
+            Footage(camera, member.path, readable(member.name), *start, *_identity(member.path))
+            for member, start in zip(members, starts.starts(members), strict=True)
+        ]
+        self._remarks += starts.remarks
+        return Camera(
+            name=camera,
+            footage=tuple(sorted(footage, key=lambda piece: piece.start)),  # equal ones stay in the order of names
+            mask=settings.mask,
+            min_height=settings.min_person_height,
+            time_zone=settings.time_zone,
+        )
 
 
-def _segments(folder: Path, worker: Worker) -> list[Path]:
-    """Footage at any depth below `folder`. Links to folders are not followed, for they may go round in circles."""
-    paths: list[Path] = []
-    for entry in _entries(folder):
-        if entry.is_dir():
-            if is_sequence(entry):
-                paths.append(entry)
-            elif not entry.is_symlink():
-                paths.extend(_segments(entry, worker))
-        elif _is_footage(entry, worker):
-            paths.append(entry)
-    return paths
+def _is_timelapse(folder: Path) -> bool:
+    """Whether the pictures of a folder are footage: a series, and no film beside it that they may show."""
+    if not folder.is_dir() or any(entry.suffix.lower() in VIDEO_SUFFIXES for entry in _entries(folder)):
+        return False
+    return is_picture_folder(folder)
+
+
+def _sequence(folder: Path, root: Path) -> _Found:
+    return _Found(folder, PurePath(f"{folder.relative_to(root)}{_AS_FILE}"))
+
+
+def _refuse_namesakes(cameras: Sequence[Camera]) -> None:
+    """Files called "Hall" and "hall" overwrite each other on many file systems, and so would exports."""
+    by_name: dict[str, Camera] = {}
+    for camera in cameras:
+        namesake = by_name.setdefault(unicodedata.normalize("NFC", camera.name).casefold(), camera)
+        if namesake is not camera:
+            raise _namesakes(camera.name, namesake.footage[0].path, camera.footage[0].path)
+
+
+def _namesakes(name: str, *paths: Path) -> FootageError:
+    return FootageError(
+        f"two cameras are called {name!r} ({', '.join(map(str, paths))}): rename one, or give it a name in {SITE_TOML}"
+    )
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -174,22 +320,8 @@ def _entries(folder: Path) -> list[Path]:
     except OSError as error:
         raise FootageError(f"{folder} can't be listed ({error.strerror}): check its permissions") from error
     return sorted(
-        (entry for entry in entries if not entry.name.startswith(HIDDEN)), key=lambda entry: _natural(entry.name)
+        (entry for entry in entries if not entry.name.startswith(HIDDEN)), key=lambda entry: natural(entry.name)
     )
-
-
-def _is_footage(path: Path, worker: Worker) -> bool:
-    suffix = path.suffix.lower()
-    if not path.is_file() or suffix in OTHER_SUFFIXES:
-        return False
-    if suffix in VIDEO_SUFFIXES:
-        return True
-    try:
-        worker.call(path, _size(path), _creation_and_length, path)
-    except FootageError:
-        logger.info("passed over %s: it does not look like a video and can't be opened as one", path)
-        return False
-    return True
 
 
 def _nothing(path: Path) -> str:
@@ -200,80 +332,16 @@ def _nothing(path: Path) -> str:
     return f"{path} holds no footage: put video files there, or a folder of them for each camera"
 
 
-def _footage(
-    camera: str, root: Path, paths: Sequence[Path], settings: CameraConfig, start: float | None, worker: Worker
-) -> tuple[Footage, ...]:
-    """The camera's footage in the order of time, then of name."""
-    zone = zone_of(settings.time_zone)
-    fixed = None
-    if settings.start is not None:
-        fixed = settings.start.replace(tzinfo=settings.start.tzinfo or zone).timestamp()
-    clock = fixed if fixed is not None else start
-    footage: list[Footage] = []
-    for path in sorted(paths, key=lambda path: _natural(path.relative_to(root).as_posix())):
-        name = path.relative_to(root).as_posix()
-        began: float | None = None
-        source: StartSource = "given"
-        if fixed is None:
-            began, source = _stated_start(path, PurePath(name), zone, worker)
-        if began is None and clock is not None:
-            began, source = clock, "given"
-            clock += _length(path, worker)
-        size, mark, modified = _identity(path)
-        if began is None:
-            began, source = modified, "file time"
-        footage.append(Footage(camera, path, name, began, source, size, mark))
-    return tuple(sorted(footage, key=lambda item: (item.start, _natural(item.name))))
-
-
-def _stated_start(path: Path, name: PurePath, zone: tzinfo, worker: Worker) -> tuple[float | None, StartSource]:
-    began = from_name(name, zone)
-    if began is not None or path.is_dir():
-        return began, "name"
+def _identity(path: Path) -> tuple[int, str]:
+    """Size in bytes and fingerprint."""
     try:
-        return worker.call(path, _size(path), _creation_and_length, path)[0], "container"
-    except FootageError:  # the decoder will say so, and that is recorded
-        return None, "container"
-
-
-def _length(path: Path, worker: Worker) -> float:
-    """Seconds, 0 when unknown, so that whatever follows is at least not before it."""
-    try:
-        length: float | None = worker.call(path, _size(path), _creation_and_length, path)[1]
-    except FootageError:
-        return 0.0
-    return length or 0.0
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _creation_and_length(path: Path) -> tuple[float | None, float | None]:
-    """UTC seconds at which footage was made, and its seconds, each None when unknown. Raises FootageError."""
-    if path.is_dir():
-        return None, ImageSequence(path).length
-    container, stream = open_container(path)
-    with container:
-        return from_metadata(container.metadata, stream.metadata), length_of(container, stream)
-
-
-def _identity(path: Path) -> tuple[int, str, float]:
-    """Size in bytes, fingerprint and modification time, of a sequence that of its first picture."""
-    try:
-        status = path.stat()
         if not path.is_dir():
-            return status.st_size, fingerprint(path), status.st_mtime
+            return path.stat().st_size, fingerprint(path)
         images = list(numbered_images(image_folder(path)).values())
-        if not images:
-            return 0, "", status.st_mtime
-        return sum(image.stat().st_size for image in images), fingerprint_images(images), images[0].stat().st_mtime
+        return (sum(image.stat().st_size for image in images), fingerprint_images(images)) if images else (0, "")
     except (OSError, FootageError) as error:
         logger.warning("%s can't be read: %s", path, error)
-        return 0, "", os.lstat(path).st_mtime if os.path.lexists(path) else 0.0
+        return 0, ""
 
 
 def _safe_name(name: str, where: Path) -> str:
@@ -293,6 +361,6 @@ def _safe_name(name: str, where: Path) -> str:
     return name
 
 
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
+def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key that puts "part10" after "part9"."""
     return tuple((int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", text.casefold()) if part)

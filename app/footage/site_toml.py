@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.errors import SiteConfigError
+from app.footage.start_time import ORDERS, DateOrder
 
 Polygon = tuple[tuple[float, float], ...]  # x, y: pixels, or fractions of width and height when none is above 1
 
@@ -37,6 +38,8 @@ class SiteConfig:
 
     detector: str | None = None
     time_zone: str | None = None
+    pattern: str | None = None  # `[site] cameras`: which part of a path names the camera, see app.footage.pattern
+    dates: DateOrder | None = None  # the order of day and month in names
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
 
 
@@ -66,13 +69,15 @@ def read_site_toml(path: Path) -> SiteConfig:
         raise SiteConfigError(f"{path} is not TOML: {error!s:.200}") from error
     _refuse_unknown(path, "the file", document, {"site", "cameras"})
     site = _table(path, "site", document.get("site", {}))
-    _refuse_unknown(path, "[site]", site, {"detector", "time_zone"})
+    _refuse_unknown(path, "[site]", site, {"detector", "time_zone", "cameras", "dates"})
     cameras = {}
     for name, value in _table(path, "cameras", document.get("cameras", {})).items():
         cameras[name] = _camera(path, f"cameras.{name}", _table(path, f"cameras.{name}", value))
     return SiteConfig(
         detector=_text(path, "site.detector", site.get("detector")),
         time_zone=_zone_name(path, "site.time_zone", site.get("time_zone")),
+        pattern=_text(path, "site.cameras", site.get("cameras")),
+        dates=_dates(path, "site.dates", site.get("dates")),
         cameras=cameras,
     )
 
@@ -130,6 +135,16 @@ def _zone_name(path: Path, where: str, value: object) -> str | None:
                 f'{path}: {where} = "{name}" is not a time zone, like "Europe/Berlin" or "UTC"'
             ) from error
     return name
+
+
+def _dates(path: Path, where: str, value: object) -> DateOrder | None:
+    order = _text(path, where, value)
+    for known in ORDERS:
+        if order == known:
+            return known
+    if order is None:
+        return None
+    raise SiteConfigError(f"{path}: {where} = {_shown(order)} must be one of {', '.join(ORDERS)}, in quotes")
 
 
 def _moment(path: Path, where: str, value: object) -> datetime | None:

@@ -6,7 +6,7 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import av
@@ -19,16 +19,28 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
 from app.errors import FootageError
+from app.footage.clock import Clock
 from app.footage.container import (
     AV_TIME_BASE,
-    LONGEST,
     announced_end,
     clock_origin,
     frame_rate,
+    left_out_streams,
     length_of,
     open_container,
 )
-from app.footage.picture import Image, Picture, Resume, checksum
+from app.footage.deinterlace import deinterlaced
+from app.footage.picture import (
+    ALMOST,
+    Image,
+    Picture,
+    Resume,
+    checksum,
+    fitted_size,
+    framed,
+    square_size,
+)
+from app.remarks import Remark
 
 UNREADABLE = "packets could not be decoded"
 DAMAGED = "frames are damaged"
@@ -40,26 +52,61 @@ SEEK_BACK = (0, 10, 30)  # seconds. Transport streams have no index, and seeking
 REORDER = 32  # frames. No codec shows a frame later than 16 frames after one with a later stamp
 PACKET_SIZES = (188, 192, 204)  # bytes of an MPEG transport stream packet: plain, with time code, with error correction
 STUCK = 64  # read errors in a row after which the rest of a file is given up
+POSITIONS = 64  # packets whose place is remembered. Decoders hold back at most 16
 
 
 class Video:
-    """A video file. `problems` grows while `pictures` is iterated and is complete when that ends."""
+    """A video file. `problems` and `remarks` grow while `pictures` is iterated and are complete when that ends."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises FootageError when the file can't be opened as video at all."""
+    def __init__(self, path: Path, stream: int | None = None) -> None:
+        """Opens the file.
+
+        Args:
+            path: The file.
+            stream: Index of the video stream to read, see `app.footage.container.camera_streams`. By default the
+                largest.
+
+        Raises:
+            FootageError: The file can't be opened as video at all.
+        """
         self.path = path
+        self._chosen = stream
         self._ended_early: list[str] = []
         self._reformatter = VideoReformatter()
+        self._goes_on = False
+        self._interlaced = self._reshaped = 0
         self._open()
         self.rate = frame_rate(self._stream)
+        self._clock = self._new_clock()
         context = self._stream.codec_context
         # What the header says, before anything is decoded: the same however the file is entered later.
-        self._size = (context.width, context.height) if context.width and context.height else None
+        self._stored = (context.width, context.height) if context.width and context.height else None
+        pixel_ratio = self._stream.sample_aspect_ratio
+        self._size = square_size(*self._stored, pixel_ratio) if self._stored else None
+        self._of_header = left_out_streams(self.path, self._container, self._stream) if stream is None else []
+        if self._size != self._stored:
+            self._of_header.append(
+                Remark(
+                    "files with pixels that are not square",
+                    1,
+                    "Pictures were stretched to square pixels, so that people keep their shape. Boxes and masks are in "
+                    "pixels of the stretched picture.",
+                )
+            )
+        elif pixel_ratio and abs(pixel_ratio - 1) >= ALMOST:
+            self._of_header.append(
+                Remark(
+                    "files with a shape of pixels that can't be meant",
+                    1,
+                    "Their pixels were taken as square. Export them anew if people look too wide or too thin.",
+                )
+            )
 
     def _open(self) -> None:
         self._container: InputContainer
         self._stream: VideoStream
-        self._container, self._stream = open_container(self.path)
+        self._container, self._stream = open_container(self.path, self._chosen)
+        self._positions: dict[int, int] = {}
         self._origin = clock_origin(self._container)
         self._time_base = Fraction(self._stream.time_base or Fraction(1, AV_TIME_BASE))
         self._reached: Fraction | None = None
@@ -69,9 +116,9 @@ class Video:
         """Closes the file."""
         self._container.close()
 
-    @property
+    @cached_property
     def length(self) -> float | None:
-        """Seconds, as announced or estimated."""
+        """Seconds, as announced or estimated, or counted where the clock jumps."""
         return length_of(self._container, self._stream)
 
     @property
@@ -87,6 +134,34 @@ class Video:
         ]
         return counts + self._ended_early
 
+    @property
+    def remarks(self) -> list[Remark]:
+        """What was left out, taken for something or contradicts itself so far.
+
+        A run that goes on after an earlier one tells only what comes after that. So the sum over the runs counts each
+        thing once.
+        """
+        told = [] if self._goes_on else list(self._of_header)
+        if self._interlaced:
+            told.append(
+                Remark(
+                    "interlaced frames",
+                    self._interlaced,
+                    "Rows that show another moment were made anew from their neighbours. Let the camera record "
+                    "progressive film for more detail.",
+                )
+            )
+        if self._reshaped:
+            told.append(
+                Remark(
+                    "frames of another size than their file's first",
+                    self._reshaped,
+                    "They were scaled to the first frame's size, with black borders where the shape differs. Boxes are "
+                    "in pixels of that size.",
+                )
+            )
+        return told + self._clock.remarks
+
     def pictures(self, start: Resume | None = None) -> Iterator[Picture]:
         """All pictures from the one that `start` describes, itself included, or from the first.
 
@@ -94,15 +169,16 @@ class Video:
         one, the file is decoded from its beginning and counted. Either way the pictures are those of an uninterrupted
         run, bit by bit.
 
-        Seconds are the container's own stamps. They may repeat or step back where the file has it so: AVI keeps no
-        presentation stamps, and B-frames in it come with those of their neighbours. Where there is no stamp, frames
-        follow each other at the average rate. So they do where a stamp lies years away.
+        Seconds are the container's own stamps, except where its clock jumps, see `app.footage.clock`. They may repeat
+        or step back a little where the file has it so: AVI keeps no presentation stamps, and B-frames in it come with
+        those of their neighbours. Where there is no stamp, frames follow each other at the average rate.
 
         Raises:
             FootageError: the frame that `start` describes is not in the file.
         """
         frames = None
         index = 0
+        self._goes_on = start is not None and start.checksum is not None
         if start is not None:
             frames = self._sought(start)
             index = start.index
@@ -110,36 +186,40 @@ class Video:
                 self.close()
                 self._open()
                 index = 0
-        seconds: Fraction | None = None
+        self._clock = self._new_clock(start if frames is not None else None)
+        duration: int | None = None
         for frame in frames if frames is not None else self._frames():
-            stamp = None if frame.pts is None else frame.pts * self._time_base - self._origin
-            if stamp is not None and abs(stamp) <= LONGEST:
-                seconds = stamp
-            else:
-                seconds = seconds + 1 / self.rate if seconds is not None else Fraction(0)
-            picture = Picture(index, frame.pts, seconds, partial(self._image, frame))
-            if start is not None and frames is None and index == start.index and start.checksum is not None:
-                if (frame.pts, checksum(self._image(frame))) != (start.pts, start.checksum):
-                    raise FootageError(
-                        f"{self.path} has another frame {index} than when it was read before: it was replaced; "
-                        "remove its footage from the site and ingest it again"
-                    )
-                self._forget_trouble()
+            duration = frame.duration
+            seconds = self._clock.seconds(frame.pts)
+            self._interlaced += frame.interlaced_frame
+            self._reshaped += self._stored is not None and (frame.width, frame.height) != self._stored
+            if start is not None and index == start.index:
+                if frames is None and start.checksum is not None:
+                    if (frame.pts, checksum(self._image(frame))) != (start.pts, start.checksum):
+                        raise FootageError(
+                            f"{self.path} has another frame {index} than when it was read before: it was replaced; "
+                            "remove its footage from the site and ingest it again"
+                        )
+                    self._forget_trouble()
+                self._forget_remarks()
             if start is None or index >= start.index:
-                yield picture
+                position = None if frame.pts is None else self._positions.get(frame.pts)
+                place = Resume(index, frame.pts, None, *self._clock.state, position)
+                yield Picture(place, seconds, partial(self._image, frame))
             index += 1
         if start is not None and index <= start.index:
             raise FootageError(
                 f"{self.path} ends at frame {index}, before frame {start.index} that was read before: it was replaced; "
                 "remove its footage from the site and ingest it again"
             )
+        self._clock.ends(duration)
         self._check_end(index)
 
     def before(self, seconds: float) -> Resume | None:
         """The last frame before `seconds`, counted in packets without decoding them. None when that is not safe.
 
-        Counting is safe where every packet is one frame and carries its presentation stamp. Damaged packets before the
-        frame are counted as frames here, while decoding leaves them out.
+        Counting is safe where every packet is one frame and carries its presentation stamp, and the clock does not
+        jump. Damaged packets before the frame are counted as frames here, while decoding leaves them out.
         """
         kind = self._container.format.name
         stamped = kind.startswith(("mov", "matroska")) or (
@@ -149,7 +229,7 @@ class Video:
             return None
         limit = (Fraction(seconds) + self._origin) / self._time_base
         stamps: list[int] = []
-        container, stream = open_container(self.path)
+        container, stream = open_container(self.path, self._chosen)
         with container:
             for packet in container.demux(stream):
                 if packet.size == 0 or (packet.dts is not None and packet.dts >= limit):
@@ -159,17 +239,21 @@ class Video:
                     or packet.is_corrupt
                     or packet.is_discard
                     or (not stamps and not packet.is_keyframe)
+                    or (len(stamps) > REORDER and packet.pts < stamps[-REORDER])  # the clock jumps back
                 ):
                     return None
                 if packet.pts < limit:
                     insort(stamps, packet.pts)  # nearly sorted, so this is an append
         if not stamps or len(set(stamps)) < len(stamps):
             return None
-        return Resume(len(stamps) - 1, stamps[-1], None)
+        clock = self._new_clock()
+        for stamp in stamps:
+            clock.seconds(stamp)
+        return None if clock.jumps else Resume(len(stamps) - 1, stamps[-1], None, *clock.state)
 
     def _sought(self, start: Resume) -> Iterator[VideoFrame] | None:
         """Frames from `start` on, or None when seeking does not lead to exactly that frame."""
-        if start.pts is None:
+        if start.pts is None or (start.shift and start.position is None):
             return None
         # A stamp alone does not show whether the picture is whole. With periodic intra refresh that takes a while.
         for back in SEEK_BACK if start.checksum is not None else SEEK_BACK[1:]:
@@ -193,6 +277,8 @@ class Video:
             later += frame.pts > target
             if frame.pts != start.pts:
                 continue
+            if start.position is not None and self._positions.get(frame.pts) != start.position:
+                return None  # another part of the file, where a clock that jumped shows the same time
             if start.checksum is not None and checksum(self._image(frame)) != start.checksum:
                 return None
             following = next(frames, None)
@@ -222,7 +308,12 @@ class Video:
                 if packet.pts is not None:
                     near = packet.pts * self._time_base - self._origin
                     end = near + (packet.duration or 0) * self._time_base
+                    near -= self._clock.shift
                     self._reached = end if self._reached is None else max(end, self._reached)
+                    if packet.pos is not None:
+                        self._positions[packet.pts] = packet.pos
+                        if len(self._positions) > POSITIONS:
+                            del self._positions[next(iter(self._positions))]
                 try:
                     frames = packet.decode()
                     stuck = 0
@@ -240,7 +331,11 @@ class Video:
         One swscale pass with a kept context and one thread. On 2 cores that is quicker than a copy to I420 and OpenCV's
         conversion. It knows odd sizes, full range, other matrices and deeper pixels, too.
         """
-        width, height = self._size or (frame.width, frame.height)
+        stored = (frame.width, frame.height)
+        size = inner = self._size or stored
+        if stored != self._stored:  # only then is the codec's word on pixels this frame's
+            inner = fitted_size(square_size(*stored, self._stream.codec_context.sample_aspect_ratio), size)
+        width, height = stored if frame.interlaced_frame else inner
         picture = self._reformatter.reformat(
             frame,
             width=width,
@@ -251,8 +346,20 @@ class Video:
         )
         # to_ndarray makes a view. Of RGB footage, it would be of a picture that the decoder may still build others on.
         image = np.array(picture.to_ndarray(), np.uint8, order="C", copy=True if picture is frame else None)
+        if frame.interlaced_frame:
+            image = deinterlaced(image)
+            if stored != inner:
+                image = np.asarray(cv2.resize(image, inner), np.uint8)
+        image = framed(image, size)
         quarter = round(frame.rotation / 90) % 4 * 90
         return np.asarray(cv2.rotate(image, UPRIGHT[quarter]), dtype=np.uint8) if quarter else image
+
+    def _new_clock(self, start: Resume | None = None) -> Clock:
+        return Clock(self._time_base, self._origin, self.rate, start)
+
+    def _forget_remarks(self) -> None:
+        self._interlaced = self._reshaped = 0
+        self._clock.forget()
 
     def _note(self, what: str, near: Fraction) -> None:
         self._first_trouble.setdefault(what, near)

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, delete, func, select
 
 from app.errors import StorageError, no_more
 from app.record import erasure
 from app.record.checksums import crc32, insert_rows, update_row
 from app.record.database import Database
 from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
-from app.record.schema import cameras, cannot_link, crops, footage, segments
+from app.record.schema import cameras, cannot_link, crops, footage, remarks, segments
 from app.record.shards import ShardRange, ShardWriter, crop_folder
+from app.remarks import Remark
+from reid.foreign import readable
 
 if TYPE_CHECKING:
     from app.footage import Camera, Footage
@@ -73,6 +75,7 @@ def start_anew(database: Database, stale: Mapping[int, Footage | None]) -> None:
         described = {} if piece is None else _described(piece)
         described.pop("name", None)
         update_row(database, footage, number, _NEW | described)
+        database.execute(delete(remarks).where(remarks.c.footage_id == number))
 
 
 class Intake:
@@ -177,6 +180,9 @@ class Intake:
         try:
             with self._database.transaction(alone=False):
                 self._insert(record, chunk, shard_ranges)
+                if chunk.remarks:
+                    self._database.execute(delete(remarks).where(remarks.c.footage_id == record.id))
+                    self._insert_remarks(chunk.remarks, record.id, "")
                 update_row(
                     self._database,
                     footage,
@@ -199,6 +205,12 @@ class Intake:
             raise
         if done:
             self._writers.pop(record.id).close()
+
+    def tell(self, folder: str, told: Sequence[Remark]) -> None:
+        """Writes what was told of a folder of footage, in place of what an earlier look at it told."""
+        with self._database.transaction(alone=False):
+            self._database.execute(delete(remarks).where(remarks.c.folder == folder, remarks.c.footage_id == 0))
+            self._insert_remarks(told, 0, folder)
 
     def _undo_append(self, record: FootageRecord, before: tuple[int, int]) -> None:
         """Cuts off crops that the record did not take. Where nobody can say, the next writer does what is right."""
@@ -256,8 +268,9 @@ class Intake:
             how = "has grown" if grown(piece.path, record.size, record.fingerprint) else "has changed"
             objection = f"{piece.path} {how} since it was ingested ({record.size:,} bytes then, {piece.size:,} now)"
         elif record.settings is not None and record.settings != settings:
-            now = {key: value for key, value in settings.items() if record.settings.get(key) != value}
-            differences = ", ".join(f"{key} {record.settings.get(key)} (now {value})" for key, value in now.items())
+            then = record.settings
+            changed = [key for key in {**then, **settings} if then.get(key) != settings.get(key)]
+            differences = ", ".join(f"{key} {then.get(key)} (now {settings.get(key)})" for key in changed)
             objection = f"{piece.path} was ingested with {differences}"
         overtaken = record.status == "running" and self._database.first(
             select(segments.c.id)
@@ -334,6 +347,13 @@ class Intake:
             rows = [{"a": a, "b": b} for a, b in pairs if a in there]
             insert_rows(self._database, cannot_link, rows)
 
+    def _insert_remarks(self, told: Sequence[Remark], footage_id: int, folder: str) -> None:
+        rows = [
+            {"footage_id": footage_id, "folder": folder, "what": what, "count": count, "why": why}
+            for what, count, why in ((remark.what, remark.count, remark.why) for remark in told)
+        ]
+        insert_rows(self._database, remarks, rows)
+
     def _writer(self, record: FootageRecord) -> ShardWriter:
         if record.id not in self._writers:
             now = read_one_footage(self._database, record.id)
@@ -346,7 +366,7 @@ def _described(piece: Footage) -> dict[str, Any]:
     """What discovery says of footage, as columns."""
     return {
         "name": piece.name,
-        "path": str(piece.path),
+        "path": readable(str(piece.path)),
         "size": piece.size,
         "fingerprint": piece.fingerprint,
         "start": float(piece.start),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.record.shards import ShardRange
+from app.remarks import Remark, Starts, StartSource
 from trackers.tracklets import Segment
 
 _BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
@@ -34,7 +35,7 @@ class FootageRecord:
     size: int  # bytes
     fingerprint: str
     start: float  # UTC seconds
-    start_source: str
+    start_source: StartSource
     status: str  # new, running, done, or failed: nothing of it could be decoded
     settings: dict[str, Any] | None  # the detector, tracker and thinning that its tracklets come from
     first_track: int  # its tracks are numbered from here on…
@@ -64,6 +65,8 @@ class CameraSummary:
     start: float | None  # of the earliest footage, UTC seconds
     end: float | None
     errors: list[str]
+    starts: list[Starts]  # by what it is known when its footage began
+    remarks: list[Remark]  # what was left out of its footage, taken for something, or contradicts itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +241,7 @@ class Chunk:
     detections: int
     seconds: float
     problems: Sequence[str] = ()
+    remarks: Sequence[Remark] = ()
 
 
 def lookup(sorted_ids: NDArray[np.int64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

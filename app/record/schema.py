@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-FORMAT = "5"  # Alembic's name of the newest format, see `migrations`
+FORMAT = "6"  # Alembic's name of the newest format, see `migrations`
 
 # SQLite's strict tables know four types. PostgreSQL's INTEGER would be too short for ids.
 Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
@@ -94,6 +94,15 @@ footage = _table(
     _whole("checkpoint_crc32", **_ZERO),
     UniqueConstraint("camera_id", "name"),
     Index("footage_by_fingerprint", "fingerprint"),
+)
+remarks = _table(  # what ingest told beside errors: of a footage, or of a folder that it looked through
+    "remarks",
+    _whole("footage_id"),  # 0 where it is of a folder
+    _text("folder"),
+    _text("what"),
+    _whole("count"),
+    _text("why"),
+    Index("remarks_by_footage", "footage_id"),
 )
 segments = _table(
     "segments",

@@ -48,10 +48,12 @@ from app.record.schema import (
     members,
     merges,
     models,
+    remarks,
     segments,
     splits,
 )
 from app.record.shards import ShardRange, crop_folder, read_crop
+from app.remarks import Remark, StartSource, starts_by, summed
 from trackers.tracklets import Kind
 
 # Statements that run often are made once.
@@ -166,7 +168,6 @@ class Site:
             select(
                 footage.c.camera_id,
                 func.count().label("footage"),
-                (func.sum(footage.c.seconds) / 3600).label("hours"),
                 func.sum(footage.c.frames).label("frames"),
                 func.sum(footage.c.detections).label("detections"),
                 func.min(footage.c.start).label("start"),
@@ -193,13 +194,21 @@ class Site:
             select(cameras.c.id, cameras.c.name, films).join_from(cameras, films).order_by(cameras.c.id)
         )
         errors: dict[str, list[str]] = {row.name: [] for row in rows}
+        sources: dict[str, list[StartSource]] = {row.name: [] for row in rows}
+        by_camera: dict[str, list[FootageRecord]] = {row.name: [] for row in rows}
         for record in self.footage():
+            by_camera[record.camera].append(record)
             errors[record.camera] += record.problems
+            sources[record.camera].append(record.start_source)
+        told: dict[int, list[Remark]] = {}
+        of_footage = select(footage.c.camera_id, remarks).join(footage, footage.c.id == remarks.c.footage_id)
+        for row in self.database.all(of_footage):
+            told.setdefault(row.camera_id, []).append(Remark(row.what, row._mapping["count"], row.why))
         return [
             CameraSummary(
                 camera=row.name,
                 footage=row.footage,
-                hours=row.hours,
+                hours=_hours(by_camera[row.name]),
                 frames=int(row.frames),
                 detections=int(row.detections),
                 tracks=counts["tracks"].get(row.id, 0),
@@ -209,9 +218,16 @@ class Site:
                 start=row.start,
                 end=row.end,
                 errors=errors[row.name],
+                starts=starts_by(sources[row.name]),
+                remarks=summed(told.get(row.id, [])),
             )
             for row in rows
         ]
+
+    def remarks(self, footage_id: int = 0) -> list[Remark]:
+        """What ingest told of a footage, or of the folders that it looked through."""
+        rows = self.database.all(select(remarks).where(remarks.c.footage_id == footage_id))
+        return summed(Remark(row.what, row._mapping["count"], row.why) for row in rows)
 
     def _tracks_by_camera(self) -> dict[int, int]:
         """A track that never got a second box was only tentative."""
@@ -537,3 +553,13 @@ class Site:
         stale = {record.id: None for record in anew}
         also = partial(start_anew, self.database, stale) if stale else None
         return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
+
+
+def _hours(records: Sequence[FootageRecord]) -> float:
+    """Hours of a camera's footage, which is in the order of time. A moment that two pieces show counts once."""
+    seconds, until = 0.0, -float("inf")
+    for record in records:
+        end = record.start + record.seconds
+        seconds += max(0.0, end - max(record.start, until))
+        until = max(until, end)
+    return seconds / 3600

@@ -40,6 +40,7 @@ from app.record.schema import (
     merges,
     metadata,
     models,
+    remarks,
     segments,
     splits,
 )
@@ -60,6 +61,7 @@ _ADVICE = {  # of damaged rows, by table
     corrections: f"{DROPPED}, then correct again",
     splits: f"{DROPPED}, and adapting divides it again",
     cannot_link: DROPPED,
+    remarks: f"{DROPPED}, and ingest tells again",
     erasures: f"{DROPPED}, then forget again",
 }
 _OPEN = 64  # shards at once

@@ -15,7 +15,8 @@ from app.asking import Progress, unheard
 from app.encoders.versions import in_the_box
 from app.errors import FootageError
 from app.record import Site
-from app.report.motchallenge import track_rows, tracklet_rows, truth_files
+from app.remarks import Remark, summed
+from app.report.motchallenge import read_files, track_rows, tracklet_rows, truth_files
 from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from deploy.models import BASE, LARGE
 from trackers.evaluate import (
@@ -26,7 +27,7 @@ from trackers.evaluate import (
     evaluate_purity,
     evaluate_sequence,
 )
-from trackers.motchallenge import Rows, read_rows
+from trackers.motchallenge import FRAME, Rows
 
 if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
     from reid.evaluate import RetrievalScores
@@ -61,6 +62,7 @@ class TrackingReport:
     cameras: list[TrackingRow]
     all: TrackingRow
     errors: list[str]
+    remarks: list[Remark]
 
 
 def evaluate_tracking(
@@ -78,17 +80,23 @@ def evaluate_tracking(
         FootageError: there is no truth, or no folder of results.
         SiteError: there is no site.
     """
-    files = truth_files(truth)
-    rows_by_camera = _site_rows(site) if site is not None else _file_rows(results or Path())
+    people_by_camera, remarks = read_files(truth_files(truth), "truth")
+    if site is not None:
+        rows_by_camera = _site_rows(site)
+        remarks += _beyond(site, people_by_camera)
+    else:
+        rows_by_camera, of_results = _file_rows(results or Path())
+        remarks += of_results
     errors = [
         f"{camera}: has truth but no results; counted as if nobody had been found"
-        for camera in files
+        for camera in people_by_camera
         if camera not in rows_by_camera
     ]
-    errors += [f"{camera}: has results but no truth; left out" for camera in rows_by_camera if camera not in files]
+    errors += [
+        f"{camera}: has results but no truth; left out" for camera in rows_by_camera if camera not in people_by_camera
+    ]
     report_rows, tracking, purity, tracklet_boxes, track_boxes = [], [], [], 0, 0
-    for camera, path in files.items():
-        people = read_rows(path)
+    for camera, people in people_by_camera.items():
         tracks, tracklets = rows_by_camera.get(camera, (np.zeros((0, 7)), np.zeros((0, 7))))
         tracking.append(evaluate_sequence(people, tracks))
         purity.append(evaluate_purity(people, tracklets, each_frame=each_frame))
@@ -96,7 +104,7 @@ def evaluate_tracking(
         track_boxes += len(tracks)
         report_rows.append(_row(camera, tracking[-1], purity[-1], len(tracklets), len(tracks)))
     all_cameras = _row("all", combine(tracking), combine_purity(purity), tracklet_boxes, track_boxes)
-    return TrackingReport(report_rows, all_cameras, errors)
+    return TrackingReport(report_rows, all_cameras, errors, summed(remarks))
 
 
 def _row(
@@ -125,14 +133,26 @@ def _site_rows(path: Path) -> dict[str, tuple[Rows, Rows]]:
         return {c.camera: (track_rows(site, c.camera), tracklet_rows(site, c.camera)) for c in site.cameras()}
 
 
-def _file_rows(folder: Path) -> dict[str, tuple[Rows, Rows]]:
+def _beyond(path: Path, people: dict[str, Rows]) -> list[Remark]:
+    """Truth of frames that the site's footage does not have."""
+    remarks = []
+    with Site.open(path) as site:
+        for camera in {c.camera for c in site.cameras()} & people.keys():
+            frames = sum(footage.source_frames for footage in site.footage(camera))
+            if rows := int((people[camera][:, FRAME] > frames).sum()):
+                why = "It counts as people who were missed: check that it is of this footage, and ingest all of that."
+                remarks.append(Remark("truth rows beyond the end of the footage", rows, why))
+    return remarks
+
+
+def _file_rows(folder: Path) -> tuple[dict[str, tuple[Rows, Rows]], list[Remark]]:
     """Track and tracklet rows by camera. Files do not tell the two apart, so the same rows are measured as both."""
     if not folder.is_dir():
         raise FootageError(
             f"{folder} is no folder: it should hold one <camera>.txt in MOTChallenge columns for each camera."
         )
-    rows_by_camera = {path.stem: read_rows(path) for path in sorted(folder.glob("*.txt"))}
-    return {camera: (rows, rows) for camera, rows in rows_by_camera.items()}
+    rows_by_camera, remarks = read_files({path.stem: path for path in sorted(folder.glob("*.txt"))}, "result")
+    return {camera: (rows, rows) for camera, rows in rows_by_camera.items()}, remarks
 
 
 class Pooling(StrEnum):

@@ -25,17 +25,24 @@ TICKS = 1000  # a second, of the written video's stamps
 
 
 def draw_cameras(
-    site_path: Path, videos: Path, folder: Path, *, who: str, start: float | None = None, config: Path | None = None
+    site_path: Path,
+    videos: Path,
+    folder: Path,
+    *,
+    who: str,
+    start: float | None = None,
+    config: Path | None = None,
+    pattern: str | None = None,
 ) -> None:
     """Writes `folder/<camera>.mp4` for each camera of the footage at `videos` that the site has.
 
     Each is all footage of the camera that the site has, one after the other. Boxes of tracklets are drawn thick, those
     of other pieces of a track (crossings, short pieces) thin. Where there is nothing to draw, there is no file.
 
-    The audit notes that `who` did. Only their owner may read the files. `start` and `config` are as for ingest.
+    The audit notes that `who` did. Only their owner may read the files. The rest is as for ingest.
     """
     with Site.open_to_write(site_path) as site:
-        cameras = discover(videos, site_config(videos, config), start)
+        cameras = discover(videos, site_config(videos, config), start, pattern)
         names = file_names(camera.name for camera in cameras)
         targets = [folder / f"{names[camera.name]}.mp4" for camera in cameras]
         check_writable(*targets)

@@ -12,8 +12,9 @@ from app.errors import FootageError
 from app.record import Site
 from app.record.private_files import check_writable, write_private
 from app.record.rows import AuditEntry
+from app.remarks import Remark, summed
 from reid.foreign import file_names
-from trackers.motchallenge import FRAME, ID, Rows, text_of, to_rows
+from trackers.motchallenge import FRAME, ID, Note, Rows, read_rows, text_of, to_rows
 from trackers.tracklets import Kind
 
 
@@ -33,6 +34,16 @@ def truth_files(folder: Path) -> dict[str, Path]:
             f"There is no ground truth in {folder}: it should hold <camera>/gt/gt.txt in MOTChallenge columns."
         )
     return files
+
+
+def read_files(files: dict[str, Path], kind: str) -> tuple[dict[str, Rows], list[Remark]]:
+    """Rows by camera of files that one program wrote, and what is to be told of them.
+
+    kind: names the files in remarks. Raises MotFormatError and OSError where one can't be read.
+    """
+    notes: list[Note] = []
+    rows = {camera: read_rows(path, notes.append, beside=files.values()) for camera, path in files.items()}
+    return rows, summed(Remark(f"{kind} {note.what}", note.count, note.why) for note in notes)
 
 
 def track_rows(site: Site, camera: str) -> Rows:

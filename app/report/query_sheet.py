@@ -26,9 +26,10 @@ def write_sheet(view: QueryView, path: Path) -> None:
     top[GAP : GAP + CELL[1], GAP : GAP + CELL[0]] = cell(as_jpeg(view.person, STILL_QUALITY))
     right = top.shape[1] - 6
     best = percent(view.matches[0].probability) if view.matches else "–"
+    lacking = "".join(f"; {remark.what}" for remark in view.remarks)
     lines = [
         ("Probably seen here" if view.seen else "Not seen here", 19, 700, INK if view.seen else (168, 84, 0)),
-        (f"best match {best}, of {view.gallery:,} tracklets", 14, 400, INK),
+        (f"best match {best}, of {view.gallery:,} tracklets{lacking}", 14, 400, INK),
         (f"site {view.site}, model {view.model}", 13, 400, FAINT),
         (f"asked {datetime.fromtimestamp(view.asked_at, UTC):%Y-%m-%dT%H:%M:%SZ}", 13, 400, FAINT),
         ("A hint for a person to check, never proof.", 13, 400, FAINT),

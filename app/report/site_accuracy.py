@@ -13,10 +13,11 @@ from app.encoders.versions import serving, store_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.rows import lookup
-from app.report.motchallenge import tracklet_rows, truth_files
+from app.remarks import Remark
+from app.report.motchallenge import read_files, tracklet_rows, truth_files
 from app.search.gallery import gallery_of
 from trackers.evaluate import evaluate_sequence, people_of
-from trackers.motchallenge import FRAME, ID, Rows, read_rows
+from trackers.motchallenge import FRAME, ID, Rows
 from trackers.tracklets import Kind
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class SiteScores:
     identities: Groups | None  # across cameras
     idf1: float | None  # of identities' boxes over all cameras as one sequence
     query: RetrievalScores | None  # each tracklet's own embedding against the gallery, but its own camera's tracklets
+    remarks: list[Remark]  # on the truth
 
 
 def evaluate_site(site: Site, truth: Path) -> SiteScores:
@@ -62,7 +64,7 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
         FootageError: there is no truth.
         SiteError: the site has none of its cameras, or nobody that it knows.
     """
-    person_of, rows = _compared(site, truth)
+    person_of, rows, remarks = _compared(site, truth)
     cameras = list(rows)
     table = site.tracklet_table()
     inside = np.isin(table.cameras, [table.names.index(name) for name in cameras])
@@ -91,6 +93,7 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
         identities=identities,
         idf1=idf1,
         query=_query_scores(site, model.name, ids, person, camera_of),
+        remarks=remarks,
     )
 
 
@@ -126,21 +129,22 @@ def people_shown(site: Site, truth: Path) -> dict[int, int]:
     return _compared(site, truth)[0]
 
 
-def _compared(site: Site, truth: Path) -> tuple[dict[int, int], dict[str, tuple[Rows, Rows]]]:
-    """Tracklet id → person, and camera → rows of truth and of the site's tracklets, numbered by their ids."""
+def _compared(site: Site, truth: Path) -> tuple[dict[int, int], dict[str, tuple[Rows, Rows]], list[Remark]]:
+    """Tracklet id → person, camera → rows of truth and of the site's tracklets, numbered by their ids, and remarks."""
     files = truth_files(truth)
     cameras = [c.camera for c in site.cameras() if c.camera in files]
     if not cameras:
         raise SiteError(f"The site at {site.path} has none of the cameras {', '.join(files)} that {truth} knows.")
     person_of: dict[int, int] = {}
     rows: dict[str, tuple[Rows, Rows]] = {}
-    for camera in cameras:
-        people, tracklets = read_rows(files[camera]), tracklet_rows(site, camera)
+    people_by_camera, remarks = read_files({camera: files[camera] for camera in cameras}, "truth")
+    for camera, people in people_by_camera.items():
+        tracklets = tracklet_rows(site, camera)
         ids = {segment.number: segment.id for segment in site.segments(camera, kind=Kind.TRACKLET)}
         person_of |= {ids[number]: person for number, person in people_of(people, tracklets).items()}
         tracklets[:, ID] = [ids[int(number)] for number in tracklets[:, ID]]
         rows[camera] = people, tracklets
-    return person_of, rows
+    return person_of, rows, remarks
 
 
 def _groups(truth: NDArray[np.int64], labels: NDArray[np.int64]) -> Groups:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.remarks import Remark
 from app.search.still import cut
 
 CROPS = 6  # pictures shown of a tracklet
@@ -56,6 +57,7 @@ class QueryView:
     verdict: str  # a sentence
     gallery: int  # tracklets that were compared
     audit: str = ""  # a hash that vouches for the site's audit up to this query
+    remarks: Sequence[Remark] = ()  # on what the still lacks
 
     @property
     def person(self) -> NDArray[np.uint8]:

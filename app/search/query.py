@@ -17,13 +17,20 @@ from app.encoders.versions import open_model, store_of
 from app.errors import SiteError, StillError
 from app.record import Site
 from app.record.rows import CropRecord
+from app.remarks import Remark
 from app.search.matches import QueryView
 from app.search.searcher import Answer, Box, Searcher, Wish
-from app.search.still import Still, cut, people_in
+from app.search.still import Still, cut, is_grey, people_in
 from deploy.detectors.load import load_detector
 from reid.pictures import decode_picture
 
 log = logging.getLogger("sightline")
+
+NO_COLOUR = "The still shows no colour, so clothes were compared without it."
+GREY_WHY = (
+    "Encoders compare clothes by their colour, and probabilities are calibrated with it: judge the nearest matches by "
+    "eye, or search with a still in colour."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class QueryReport:
     filters: dict[str, str]
     people: list[Answer]
     audit: str  # hash of this query's entry in the audit, or a later one: it vouches for all before
+    remarks: list[Remark]  # on what the still lacks
 
 
 def query(
@@ -64,21 +72,39 @@ def query(
         if embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress):
             searcher = Searcher(site)
     asked_at = time.time()
+    remarks: list[Remark] = []
     if isinstance(still, int):
         vector, own, without = searcher.tracklet(still)
         name = f"tracklet {still}"
         boxes: list[Box | None] = [None]
         answers = searcher.search(vector[None], wish, who=who, still=name, own=own, without=without)
     else:
+        if box is not None:
+            box = _scaled(box, 1 / still.reduced)
         name, boxes = still.sha256, _people(still, person, box, whole, detector)
-        vectors = searcher.embed(
-            [still.pixels if box_of_person is None else cut(still.pixels, box_of_person) for box_of_person in boxes]
-        )
-        answers = searcher.search(vectors, wish, who=who, still=name, own=wish.inside)
+        crops = [still.pixels if box_of_person is None else cut(still.pixels, box_of_person) for box_of_person in boxes]
+        answers = searcher.search(searcher.embed(crops), wish, who=who, still=name, own=wish.inside)
+        grey = [is_grey(crop) for crop in crops]
+        answers = [
+            replace(answer, verdict=f"{answer.verdict} {NO_COLOUR}") if is_without else answer
+            for answer, is_without in zip(answers, grey, strict=True)
+        ]
+        boxes = [None if box_of_person is None else _scaled(box_of_person, still.reduced) for box_of_person in boxes]
+        remarks += still.remarks
+        if any(grey):
+            remarks.append(Remark("people in the still without colour", sum(grey), GREY_WHY))
     answers = [replace(answer, box=box_of_person) for answer, box_of_person in zip(answers, boxes, strict=True)]
     model = searcher.model
-    report = QueryReport(str(site.path), model.name, name, asked_at, wish.filters(), answers, site.audit_head())
+    report = QueryReport(
+        str(site.path), model.name, name, asked_at, wish.filters(), answers, site.audit_head(), remarks
+    )
     return report, still if isinstance(still, Still) else None
+
+
+def _scaled(box: Box, factor: float) -> Box:
+    """A box in pixels of the file as one in pixels of a still that was decoded smaller, or the other way round."""
+    x1, y1, x2, y2 = (side * factor for side in box)
+    return x1, y1, x2, y2
 
 
 def _people(still: Still, person: int | None, box: Box | None, whole: bool, detector: str) -> list[Box | None]:
@@ -106,6 +132,7 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
     if len(report.people) != 1:
         raise SiteError(f"The still shows {len(report.people)} people, and a report is of one: choose with --person N.")
     answer = report.people[0]
+    box = answer.box
     if still is None:  # a tracklet: its middle crop stands for it
         crops = site.crops(int(report.still.rpartition(" ")[2]))
         if not crops:
@@ -113,18 +140,20 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
         pixels = _middle_of(site, crops)
     else:
         pixels = still.pixels
+        box = None if box is None else _scaled(box, 1 / still.reduced)
     return QueryView(
         site=report.site,
         model=report.model,
         asked_at=report.asked,
         still=pixels,
-        box=answer.box,
+        box=box,
         filters=report.filters,
         matches=answer.matches,
         seen=answer.seen,
         verdict=answer.verdict,
         gallery=answer.gallery,
         audit=report.audit,
+        remarks=report.remarks,
     )
 
 

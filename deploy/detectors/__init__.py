@@ -37,25 +37,34 @@ class Detector(Protocol):
         ...
 
 
-def person_class(names: Mapping[int, str], where: str) -> int:
-    """Which of a model's classes is a person: the only one, or the one of that name.
+def person_class(names: Mapping[int, str], where: str, wanted: str | None = None) -> int:
+    """Which of a model's classes is a person: the wanted one, else the only one, else the one of that name.
 
     Args:
-        names: The classes' names by index.
+        names: The classes' names by index, none where the model names none.
         where: Names the model in errors.
+        wanted: The number or name of the class that the user takes for a person.
 
     Raises:
         DetectorError: There is no such class.
     """
+    first_names = ", ".join(list(names.values())[:5])
+    if wanted is not None:
+        index = int(wanted) if wanted.isdecimal() and len(wanted) < 9 else None
+        if index is None:
+            index = next((k for k, name in names.items() if name.strip().lower() == wanted.strip().lower()), None)
+        if index is None or (names and index not in names):
+            known = f"{len(names)} classes ({first_names}, …)" if names else "no names of classes"
+            raise DetectorError(f"{where} has no class '{wanted}' but {known}; give another --person-class.")
+        return index
     if len(names) == 1:
         return next(iter(names))
     for index, name in names.items():
         if name.strip().lower() in ("person", "pedestrian", "people"):
             return index
-    first_names = ", ".join(list(names.values())[:5])
     raise DetectorError(
         f"{where} has no class named person among its {len(names)} ({first_names}, …); "
-        "name a detector that finds people."
+        "name a detector that finds people, or the class with --person-class."
     )
 
 

@@ -26,6 +26,7 @@ def load_detector(
     threads: int | None = None,
     device: str | None = None,
     site_default: str | None = None,
+    person_class: str | None = None,
 ) -> Detector:
     """The detector that `name` names. Only the backend it needs is imported.
 
@@ -37,13 +38,16 @@ def load_detector(
         threads: CPU threads, all where None.
         device: `cpu`, `cuda` or `cuda:1`, the best one where None.
         site_default: What the site names, which `auto` prefers.
+        person_class: Which of the detector's classes is a person, by number or name. None where its file tells.
 
     Raises:
         DetectorError: The detector can't be had.
     """
     if name == "auto":
         name = name_for_auto(site_default)
-    detector = open_detector(name, download=download, score=score, threads=threads, device=device)
+    detector = open_detector(
+        name, download=download, score=score, threads=threads, device=device, person_class=person_class
+    )
     if name == "shipped":
         log.info(
             "the shipped detector serves; a larger one is more accurate on real footage: name one with "
@@ -69,7 +73,15 @@ def name_for_auto(site_default: str | None) -> str:
     return "shipped"
 
 
-def open_detector(name: str, *, download: bool, score: float, threads: int | None, device: str | None) -> Detector:
+def open_detector(
+    name: str,
+    *,
+    download: bool,
+    score: float,
+    threads: int | None,
+    device: str | None,
+    person_class: str | None,
+) -> Detector:
     """The backend that understands `name`.
 
     Raises:
@@ -80,6 +92,8 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
     if name.startswith("mot:"):
         from deploy.detectors.mot import MotDetector
 
+        if person_class is not None:
+            raise DetectorError(f"{name} holds people only; leave out --person-class.")
         return MotDetector(Path(name.removeprefix("mot:")), score=score)
     if name == "shipped" or name.endswith(".onnx"):
         if name == "shipped" and not SHIPPED.is_file():
@@ -87,9 +101,13 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
         from deploy.detectors.onnx import OnnxDetector
 
         if name != "shipped":
-            _tried(name, device)
+            _tried(name, device, person_class)
         detector = OnnxDetector(
-            SHIPPED if name == "shipped" else Path(name), score=score, threads=threads, device=device
+            SHIPPED if name == "shipped" else Path(name),
+            score=score,
+            threads=threads,
+            device=device,
+            person_class=person_class,
         )
         detector.name = name
         return detector
@@ -98,35 +116,39 @@ def open_detector(name: str, *, download: bool, score: float, threads: int | Non
 
     if name.endswith(".pt") or OFFICIAL.fullmatch(name):
         if not OFFICIAL.fullmatch(name):
-            _tried(name, device)
-        return UltralyticsDetector(name, download=download, score=score, threads=threads, device=device)
+            _tried(name, device, person_class)
+        return UltralyticsDetector(
+            name, download=download, score=score, threads=threads, device=device, person_class=person_class
+        )
 
     from deploy.detectors.torchvision import TorchvisionDetector, detector_names
 
     if name in detector_names():
-        return TorchvisionDetector(name, download=download, score=score, threads=threads, device=device)
+        return TorchvisionDetector(
+            name, download=download, score=score, threads=threads, device=device, person_class=person_class
+        )
     raise DetectorError(
         f"'{name}' names no detector; {HOW_TO_NAME_ONE}; known too are auto, shipped, mot:PATH and "
         "torchvision's names, such as fasterrcnn_resnet50_fpn_v2."
     )
 
 
-def try_detector(name: str, device: str) -> None:
-    """Loads a foreign file and runs it once, wherever that may lead. `device` is empty for the best one."""
+def try_detector(name: str, device: str, person_class: str) -> None:
+    """Loads a foreign file and runs it, wherever that may lead. Empty texts leave the choice to it."""
     if name.endswith(".onnx"):
         from deploy.detectors.onnx import OnnxDetector
 
-        OnnxDetector(Path(name), threads=1, device=device or None)
+        OnnxDetector(Path(name), threads=1, device=device or None, person_class=person_class or None)
     else:
         from deploy.detectors.ultralytics import UltralyticsDetector
 
-        UltralyticsDetector(name, threads=1, device=device or None)
+        UltralyticsDetector(name, threads=1, device=device or None, person_class=person_class or None)
 
 
-def _tried(name: str, device: str | None) -> None:
+def _tried(name: str, device: str | None, person_class: str | None) -> None:
     """Raises DetectorError where a foreign file does not come through `try_detector` in a process of its own."""
     if Path(name).is_file():  # a missing one is told by its backend
         try:
-            probe(Path(name), "deploy.detectors.load:try_detector", device or "")
+            probe(Path(name), "deploy.detectors.load:try_detector", device or "", person_class or "")
         except ProbeError as error:
             raise DetectorError(str(error)) from error

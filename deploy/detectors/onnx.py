@@ -1,40 +1,45 @@
 """Detectors as ONNX files, run by ONNX Runtime.
 
-Four kinds of head are known, with `A` anchors, `C` classes and boxes in pixels of the network's input:
+A file's name says nothing about its answers. So a few pictures are run at load, and `heads.read` reads the layout off
+what comes back: shapes, types and values. Names decide only where values can't.
 
-| head     | output          | boxes                                   | picture the network wants              |
-|----------|-----------------|-----------------------------------------|----------------------------------------|
-| `yolox`  | `(B, A, 5 + C)` | offsets in grid cells, log sizes        | BGR 0..255, letterbox at the top left  |
-| `yolov5` | `(B, A, 5 + C)` | `x y w h`, decoded (YOLOv5, v6, v7)     | RGB 0..1, letterbox in the middle      |
-| `yolov8` | `(B, 4 + C, A)` | `x y w h`, decoded (YOLOv8, 9, 11, 12)  | RGB 0..1, letterbox in the middle      |
-| `nms`    | `(B, N, 6…)`    | `x1 y1 x2 y2 score class`, already few  | RGB 0..1, letterbox in the middle      |
+| `--detector FILE.onnx` of              | answer                                                      | picture     |
+|----------------------------------------|-------------------------------------------------------------|-------------|
+| YOLOX, YOLOv5, v6, v7                  | `(B, A, 5 + C)`, raw or decoded, or transposed              | letterboxed |
+| YOLOv8, 9, 11, 12                      | `(B, 4 + C, A)`, or transposed                              | letterboxed |
+| YOLOv10, YOLO26, exports with NMS      | `(B, N, 6)`, `(B, 6, N)`, `(N, 7)`, any order of columns    | letterboxed |
+| YOLO-NAS                               | `(B, A, 4)` and `(B, A, C)`, or a list                      | letterboxed |
+| batched NMS, as EfficientNMS           | number, boxes, scores and classes apart                     | letterboxed |
+| MMDeploy                               | `dets` `(B, N, 5)` and `labels`                             | letterboxed |
+| PP-YOLOE                               | `(B, A, 4)` and `(B, C, A)`, or `(N, 6)` with numbers       | stretched   |
+| RT-DETR, RF-DETR, D-FINE, DETR and kin | `(B, Q, 4)` and logits or scores `(B, Q, C)`, in one or two | stretched   |
+| RT-DETR, D-FINE, DEIM with their sizes | labels, boxes and scores apart                              | stretched   |
+| SSD of TensorFlow and of the model zoo | boxes 0..1, classes, scores, number                         | stretched   |
+| Torchvision                            | boxes `(N, 4)`, labels, scores                              | letterboxed |
 
-YOLOX exported with its decoding inside (`--decode_in_inference`) is known too. A file's name says nothing about its
-head. So one grey picture is run at load, and `read_head` reads the head off the answer:
+`B` pictures, `A` anchors, `Q` queries, `C` classes, `N` boxes found. The files of `heads/` have the details.
 
-* `A` follows from the input size and the strides. A YOLOX, v6 or v8 head answers once a grid cell, a YOLOv5 or v7 head
-  three times. At 416 x 416 that is 3549 or 10647, which tells YOLOX from YOLOv5 exactly. It also tells a `(B, N, 6)`
-  that is no such number from a one-class head. Ultralytics exports also say whether they end in NMS.
-* Decoded centres lie within about a cell of their own cell's centre, whatever the picture and the weights. So they
-  grow with the grid across the picture, while raw offsets stay near 0.5. The smaller median distance tells which.
-* YOLOv6 answers an objectness of exactly 1 everywhere. A decoded YOLOX head never does.
+* Several layouts may fit, as where no box is found yet. Then the likeliest serves, and each answer later on is checked.
+  One that contradicts it leaves the next. Where none is left, the detector fails and says why.
+* A person is the class of that name in the file's metadata, else what `--person-class` says. Only COCO's 80 or 91
+  classes and a single class need no names.
+* Integers 0..255 are fed to who takes them. Floats are as the graph's own first steps tell, else as the layout's
+  authors feed them. What is assumed is logged.
 """
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import functools
 import hashlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -42,72 +47,45 @@ import onnx
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from deploy.detectors import DetectorError, Frame, first_line, person_class
+from deploy.detectors import DetectorError, Frame, first_line
+from deploy.detectors.boxes import Contradiction
+from deploy.detectors.heads import Answer, Head, Probed, narrow
+from deploy.detectors.heads.anchors import AnchorHead
+from deploy.detectors.heads.read import outputs_of, read_heads
+from deploy.detectors.inputs import GraphInputs, GraphTensor, range_in, read_inputs
+from deploy.detectors.metadata import LEAST_STRIDE, ExportMetadata, read_metadata
+from deploy.detectors.picture import (
+    BGR_255,
+    RGB_1,
+    RGB_255,
+    Colours,
+    Placement,
+    empty_input,
+    place,
+    write_picture,
+)
 from deploy.onnx_runtime import onnxruntime
 from trackers.detections import Detections
 
 log = logging.getLogger("sightline")
 
-GREY = 114  # what YOLOX and Ultralytics pad their letterbox with
 NMS_IOU = 0.65  # YOLOX's, as Ultralytics' 0.7 leaves doubles in crowds
-DYNAMIC_SIZE = 640  # longest side where neither the graph nor its metadata names one
-LEAST_STRIDE = 32  # px, of the coarsest grid
 MOST_STRIDE = 256  # px
 MOST_SIDE = 8192  # px, of the network's input
 MOST_VALUES = 2**27  # of a batch that it takes: 512 MB
-COCO_CLASSES = 80  # where a file does not name its classes
 TRACKERS_SCORE = 0.1  # from which on the tracker uses boxes
-STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
-# Columns of an anchor's answer.
-CENTRE, SIDES = slice(0, 2), slice(2, 4)
-OBJECTNESS = 4  # of yolox and yolov5
-FIRST_CLASS = {"yolox": 5, "yolov5": 5, "yolov8": 4}
-CORNERS, SCORE, CLASS = slice(0, 4), 4, 5  # of nms
-UNDERSTOOD = (
-    "YOLOX or YOLOv5 (B, A, 5 + classes), YOLOv8 and later (B, 4 + classes, A) and exports with NMS inside (B, N, 6), "
-    "where A is the number of anchors of the input"
-)
 
 
-HeadKind = Literal["yolox", "yolov5", "yolov8", "nms"]
+class Choice(NamedTuple):
+    """A head that no answer contradicted yet."""
 
-
-class Head(NamedTuple):
-    """How a network's answer reads and what picture it wants."""
-
-    kind: HeadKind
-    output: int  # which of the graph's outputs
-    classes: int  # C
-    person: int  # the class index of a person
-    raw: bool  # offsets that the grid and the strides must still turn into pixels
-    strides: tuple[int, ...]
-
-
-class Letterbox(NamedTuple):
-    """Where a picture lies in the network's input: resized by `gain` to `width` x `height`, put at `left`, `top`."""
-
-    gain: float
-    width: int
-    height: int
-    left: int
-    top: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExportMetadata:
-    """What an Ultralytics export says of itself. The defaults are for what it leaves out."""
-
-    task: str = "detect"
-    names: Mapping[int, str] = field(default_factory=dict)  # of the classes
-    size: tuple[int, int] = (DYNAMIC_SIZE, DYNAMIC_SIZE)  # (H, W) of the input, where the graph leaves it open
-    stride: int = LEAST_STRIDE  # px, sides of the input are multiples of it
-    batch: int | None = None
-    ends_in_nms: bool = False
-    lowest_score: float | None = None  # below which it drops boxes itself
+    head: Head
+    colours: Colours
+    assumed: tuple[str, ...]  # what nothing tells, a clause each
 
 
 class OnnxDetector:
-    """A detector in an ONNX file. The module's docstring has the heads it understands.
+    """A detector in an ONNX file. The module's docstring has the layouts it understands.
 
     On CPU several single-threaded runs at once beat one run over several threads. So each frame is prepared, run and
     read in one of `threads` threads. On CUDA a batch is one run.
@@ -121,8 +99,9 @@ class OnnxDetector:
         iou: float = NMS_IOU,
         threads: int | None = None,
         device: str | None = None,
+        person_class: str | None = None,
     ) -> None:
-        """Loads the file, runs it once and reads its head off the answer.
+        """Loads the file, runs it on a few pictures and reads its head off the answers.
 
         Args:
             path: The `.onnx` file.
@@ -130,6 +109,7 @@ class OnnxDetector:
             iou: Of two boxes, from which on the weaker one goes.
             threads: CPU threads, all where None.
             device: None takes CUDA where it works. `cpu`, `cuda` or `cuda:1` insist.
+            person_class: Which class is a person, by number or name. None where the file tells.
 
         Raises:
             DetectorError: The file can't be trusted, run or understood.
@@ -138,10 +118,11 @@ class OnnxDetector:
         self.name = str(path)
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
         self._score, self._iou = score, iou
+        self._refused = ""  # the likeliest head that an answer contradicted, and why
         self._session, self._cuda = open_session(data, path, device)
         metadata = read_metadata(self._session.get_modelmeta().custom_metadata_map)
         try:
-            self._look(path, metadata)
+            self._look(path, metadata, data, person_class)
         except DetectorError:
             raise
         except Exception as error:  # foreign metadata and answers may be anything
@@ -151,46 +132,78 @@ class OnnxDetector:
             threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(max(1, threads), "detect")
         self.calls = 2  # while the last frames of one call are under way, threads begin with the next
+        fixed_batch = self._inputs.batch
         if self._cuda:
-            self._chunk = self._fixed_batch or 16
-            if self.head.kind == "nms" and metadata.batch is not None:
+            self._chunk = fixed_batch or (16 if self.head.batched else 1)
+            if self.head.kind == "rows" and metadata.batch is not None:
                 self._chunk = min(self._chunk, metadata.batch)  # Ultralytics unrolls its NMS over the batch exported
             self.batch = max(self._chunk, 8 // self._chunk * self._chunk)
         else:
-            self._chunk = self._fixed_batch or 1
+            self._chunk = fixed_batch or 1
             self.batch = 2 * max(1, threads) * self._chunk  # twice, so that no thread waits long for the slowest frame
 
-    def _look(self, path: Path, metadata: ExportMetadata) -> None:
-        """What it takes, and by one run what it answers."""
-        inputs = self._session.get_inputs()
-        dtypes = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-        shape = inputs[0].shape if len(inputs) == 1 else []
-        takes_picture = (
-            len(shape) == 4 and (shape[1] == 3 or not isinstance(shape[1], int)) and inputs[0].type in dtypes
-        )
-        if not takes_picture:
-            takes = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
-            raise DetectorError(f"{path} takes {takes}; a detector takes one float picture (B, 3, H, W): export it so.")
-        self._input, self._dtype = inputs[0].name, dtypes[inputs[0].type]
-        self._fixed_batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
-        self._fixed_size = tuple(side if isinstance(side, int) and side > 0 else None for side in shape[2:])
-        self._size = tuple(fixed or side for fixed, side in zip(self._fixed_size, metadata.size, strict=True))
-        self._stride = max(LEAST_STRIDE, metadata.stride)
-        values = 3 * (self._fixed_batch or 1) * self._size[0] * self._size[1]
-        if not all(0 < side <= MOST_SIDE for side in self._size) or values > MOST_VALUES or self._stride > MOST_STRIDE:
+    @property
+    def head(self) -> Head:
+        """How its answers are read."""
+        return self._choices[0].head
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What nothing in the file tells and was taken for the likeliest, a clause each."""
+        return self._choices[0].assumed
+
+    def _look(self, path: Path, metadata: ExportMetadata, data: bytes, person_class: str | None) -> None:
+        """What it takes, and by a few runs what it answers."""
+        self._inputs = read_inputs([GraphTensor.of(tensor) for tensor in self._session.get_inputs()], str(path))
+        sides = self._inputs.sides
+        self._size = sides[0] or metadata.size[0], sides[1] or metadata.size[1]
+        stride = max(LEAST_STRIDE, metadata.stride)
+        values = 3 * (self._inputs.batch or 1) * self._size[0] * self._size[1]
+        if not all(0 < side <= MOST_SIDE for side in self._size) or values > MOST_VALUES or stride > MOST_STRIDE:
             raise DetectorError(
-                f"{path} wants {self._fixed_batch or 1} pictures of {self._size[0]}x{self._size[1]} in steps of "
-                f"{self._stride}: at most {MOST_SIDE} px a side, {MOST_VALUES:,} values and steps of {MOST_STRIDE} are "
+                f"{path} wants {self._inputs.batch or 1} pictures of {self._size[0]}x{self._size[1]} in steps of "
+                f"{stride}: at most {MOST_SIDE} px a side, {MOST_VALUES:,} values and steps of {MOST_STRIDE} are "
                 "given; export it smaller."
             )
-        probe = np.full((self._fixed_batch or 1, 3, *self._size), 0.5, self._dtype)
         try:
-            answers = self._session.run(None, {self._input: probe})
+            answers = self._probe()
         except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
             raise DetectorError(
                 f"{path} does not run at {self._size[0]}x{self._size[1]}: {first_line(error)}"
             ) from error
-        self.head = read_head(answers, self._size, metadata, str(path))
+        outputs = tuple(GraphTensor.of(tensor) for tensor in self._session.get_outputs())
+        probed = Probed(self._inputs, outputs, answers, self._size, metadata)
+        self._layout = outputs_of(probed)
+        readings = read_heads(probed, person_class, str(path))
+        told_range = range_in(onnx.ModelProto.FromString(data), self._inputs.name)
+        self._choices = []
+        for head, assumed in readings:
+            colours, assumed_colours = colours_for(head, self._inputs, told_range)
+            self._choices.append(Choice(head, colours, tuple(filter(None, (assumed, assumed_colours)))))
+        self._say(path)
+        lowest = metadata.lowest_score
+        if self.head.kind == "rows" and lowest is not None and lowest > TRACKERS_SCORE:
+            log.info(
+                "%s drops scores below %g itself; exported with conf=%g it would track better",
+                path,
+                lowest,
+                TRACKERS_SCORE,
+            )
+
+    def _probe(self) -> tuple[Answer, ...]:
+        """What it answers to a few pictures."""
+        colours = RGB_255 if self._inputs.dtype == np.uint8 else RGB_1
+        pictures = [np.full((self._inputs.batch or 1, 3, *self._size), 0, self._inputs.dtype) for _ in range(3)]
+        at = place(self._size, self._size, "corner")
+        for batch, image in zip(pictures, probe_pictures(self._size)):
+            for target in batch:
+                write_picture(image, at, target, colours)
+        return tuple(self._session.run(None, self._inputs.feeds(batch)) for batch in pictures)
+
+    def _say(self, path: Path | str) -> None:
+        """Logs how answers are read and what was assumed, where that is not told by the file."""
+        if not isinstance(self.head, AnchorHead) or self.assumed:
+            log.info("%s is read as %s", path, "; ".join((self.head.describe(), *self.assumed)))
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `Detector.detect`."""
@@ -213,37 +226,95 @@ class OnnxDetector:
 
     def _input_size(self, image: NDArray[np.uint8]) -> tuple[int, int]:
         """Height and width to run `image` at. A dynamic side is no longer than the letterboxed picture needs."""
-        box = letterbox_of(image.shape, self._size, centred=False)
-        needed = [-(-side // self._stride) * self._stride for side in (box.height, box.width)]
-        height, width = (fixed or side for fixed, side in zip(self._fixed_size, needed, strict=True))
+        stride = self.head.stride
+        if not stride:
+            return self._size
+        at = place(image.shape, self._size, "corner")
+        needed = [-(-side // stride) * stride for side in (at.height, at.width)]
+        height, width = (fixed or side for fixed, side in zip(self._inputs.sides, needed, strict=True))
         return height, width
 
     def _run(self, images: Sequence[NDArray[np.uint8]], each: Callable[..., Any] = map) -> list[Detections]:
         """One run over `images`, all of one input size, at most a chunk of them. `each` maps over frames."""
+        choice = self._choices[0]
+        head, colours = choice.head, choice.colours
         size = self._input_size(images[0])
-        centred = self.head.kind != "yolox"
-        boxes = [letterbox_of(image.shape, size, centred) for image in images]
+        places = [place(image.shape, size, head.fit) for image in images]
         # A fresh array costs 0.04 ms and needs no lock. The rows beyond the images pad a fixed batch.
-        bgr255 = self.head.kind == "yolox"
-        batch = np.full((self._fixed_batch or len(images), 3, *size), GREY if bgr255 else GREY / 255, self._dtype)
-        for _ in each(write_letterboxed, images, boxes, batch[: len(images)], [bgr255] * len(images)):
+        batch = empty_input((self._inputs.batch or len(images), 3, *size), self._inputs.dtype, colours)
+        for _ in each(write_picture, images, places, batch[: len(images)], [colours] * len(images)):
             pass
+        names = self._session.get_outputs()
         try:
-            answer = self._session.run([self._session.get_outputs()[self.head.output].name], {self._input: batch})[0]
+            answer = self._session.run([names[output].name for output in head.outputs], self._inputs.feeds(batch))
         except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
             raise DetectorError(f"{self.name} fails at {size[0]}x{size[1]}: {first_line(error)}") from error
-        return list(each(functools.partial(self._read, size=size), answer[: len(images)], boxes, images))
+        try:
+            parts = head.split([narrow(output) for output in answer], len(batch))[: len(images)]
+            people = list(each(functools.partial(self._read, head=head, size=size), parts, places, images))
+        except Contradiction as error:
+            self._drop(choice, error)
+            return self._run(images, each)
+        if len(self._choices) > 1 and any(len(of_image) for of_image in people):
+            self._settle(choice)
+        return people
+
+    def _drop(self, choice: Choice, error: Contradiction) -> None:
+        """Goes on with the next head that no answer contradicted. Several threads may come with the same news.
+
+        Raises:
+            DetectorError: None is left.
+        """
+        self._refused = self._refused or f"{choice.head.describe()}: {error}"
+        left = [other for other in self._choices if other is not choice]
+        if not left:
+            raise DetectorError(
+                f"{self.name} answered what can't be {self._refused}. Its outputs are {self._layout}. "
+                "Export it in a layout that is understood, or name another detector."
+            ) from error
+        if self._choices[0] is choice:
+            self._choices = left
+            self._say(self.name)
+
+    def _settle(self, choice: Choice) -> None:
+        """Boxes were read, so a later answer that contradicts this head is an error and no reason to try others."""
+        if self._choices[0] is choice:
+            self._choices = [choice]
 
     def _read(
-        self, answer: NDArray[Any], box: Letterbox, image: NDArray[np.uint8], size: tuple[int, int]
+        self, answer: Answer, at: Placement, image: NDArray[np.uint8], head: Head, size: tuple[int, int]
     ) -> Detections:
         """The people in one picture's answer, in the picture's own pixels, best first."""
-        people = read_people(answer, self.head, size, self._score, self._iou)
-        xyxy = (people.boxes - np.array([box.left, box.top] * 2, np.float32)) / np.float32(box.gain)
+        people = head.people(answer, size, self._score, self._iou)
+        shift, gain = np.array([at.left, at.top] * 2, np.float32), np.array([at.across, at.down] * 2, np.float32)
+        xyxy = (people.boxes - shift) / gain
         height, width = image.shape[:2]
         xyxy = np.clip(xyxy, 0, np.array([width, height] * 2, np.float32))
         seen = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])  # a box wholly in the padding is no one
         return Detections(xyxy[seen], people.scores[seen])
+
+
+def probe_pictures(size: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    """Pictures `(H, W, 3)` that make most networks show their answers' layout: grey, noise, and a drawn person."""
+    height, width = size
+    grey = np.full((height, width, 3), 128, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    drawn = grey.copy()
+    x, y, step = width // 2, height // 2, max(1, height // 16)
+    cv2.circle(drawn, (x, y - 4 * step), step, (205, 160, 130), -1)
+    cv2.rectangle(drawn, (x - step, y - 3 * step), (x + step, y + step), (150, 40, 40), -1)
+    for leg in (-1, 1):
+        cv2.line(drawn, (x + leg * step // 2, y + step), (x + leg * step, y + 5 * step), (40, 45, 80), max(1, step))
+    return [grey, noise, drawn]
+
+
+def colours_for(head: Head, inputs: GraphInputs, told_range: str | None) -> tuple[Colours, str | None]:
+    """What an input's numbers mean, and what was assumed for it."""
+    if inputs.dtype == np.uint8 or told_range == "0..255":
+        return (BGR_255 if head.colours.bgr else RGB_255), None
+    if told_range == "0..1":
+        return RGB_1, None
+    return head.colours, None if isinstance(head, AnchorHead) else f"it is taken to want {head.colours.name}"
 
 
 def read_self_contained(path: Path) -> bytes:
@@ -331,201 +402,3 @@ def has_cuda_driver() -> bool:
     except OSError:
         return False
     return True
-
-
-def read_metadata(entries: Mapping[str, str]) -> ExportMetadata:
-    """What an Ultralytics export says of itself in its metadata, each value as Python writes it.
-
-    A value of an unexpected kind counts as left out.
-    """
-    values: dict[str, object] = {}
-    for key, text in entries.items():
-        try:
-            values[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            values[key] = text
-    default = ExportMetadata()
-    names, arguments, size = values.get("names"), values.get("args"), values.get("imgsz")
-    stride, batch = values.get("stride"), values.get("batch")
-    if isinstance(names, list | tuple):
-        names = dict(enumerate(names))
-    if isinstance(size, int):
-        size = (size, size)
-    if not (isinstance(size, list | tuple) and len(size) == 2 and all(isinstance(side, int) for side in size)):
-        size = default.size
-    arguments = arguments if isinstance(arguments, dict) else {}
-    lowest_score = arguments.get("conf")
-    return ExportMetadata(
-        task=str(values.get("task", default.task)),
-        names=names if _are_names(names) else default.names,
-        size=(size[0] or DYNAMIC_SIZE, size[1] or DYNAMIC_SIZE),
-        stride=stride if isinstance(stride, int) else default.stride,
-        batch=batch if isinstance(batch, int) and batch > 0 else default.batch,
-        ends_in_nms=bool(values.get("end2end") or arguments.get("nms")),
-        lowest_score=lowest_score if isinstance(lowest_score, float) else None,
-    )
-
-
-def _are_names(names: object) -> TypeGuard[dict[int, str]]:
-    return isinstance(names, dict) and all(isinstance(k, int) and isinstance(v, str) for k, v in names.items())
-
-
-def read_head(answers: Sequence[NDArray[Any]], size: tuple[int, ...], metadata: ExportMetadata, where: str) -> Head:
-    """Recognises the head from what the graph answered to a grey picture, as the module's docstring says.
-
-    Args:
-        answers: The graph's outputs.
-        size: (H, W) of the picture.
-        metadata: What the file says of itself.
-        where: Names the file in errors.
-
-    Raises:
-        DetectorError: Nothing fits. It names the shapes of the answers and those understood.
-    """
-    if metadata.task not in ("detect", "segment", "pose"):
-        raise DetectorError(f"{where} is made to {metadata.task}, not to detect; name a detection model.")
-    for output, answer in enumerate(answers):
-        head = _head_of(answer, output, size, metadata, where) if answer.ndim == 3 else None
-        if head is not None:
-            return head
-    shapes = ", ".join("x".join(map(str, answer.shape)) for answer in answers)
-    raise DetectorError(
-        f"{where} answers {shapes} to a {size[0]}x{size[1]} picture, which is no head known here; "
-        f"understood are {UNDERSTOOD}."
-    )
-
-
-def _head_of(
-    answer: NDArray[Any], output: int, size: tuple[int, ...], metadata: ExportMetadata, where: str
-) -> Head | None:
-    """The head that gives an output like `answer` (B, rows, columns), None where none does."""
-    _, rows, columns = answer.shape
-    names, ends_in_nms = metadata.names, metadata.ends_in_nms
-    down, across = anchor_layout(rows, size), anchor_layout(columns, size)
-
-    def head(kind: HeadKind, classes: int, *, raw: bool = False, strides: tuple[int, ...] = ()) -> Head:
-        classes = len(names) or classes
-        person = person_of(names, classes, where)
-        return Head(kind=kind, output=output, classes=classes, person=person, raw=raw, strides=strides)
-
-    if across is not None and across[0] == 1 and rows >= 5 and rows < columns and not ends_in_nms:
-        return head("yolov8", rows - FIRST_CLASS["yolov8"], strides=across[1])
-    if down is not None and columns >= 6 and not ends_in_nms:
-        per_cell, strides = down
-        cells, steps = grid(size[0], size[1], strides, per_cell)
-        centres = answer[0, :, CENTRE].astype(np.float32)
-        decoded = bool(np.nanmedian(np.abs(centres / steps - cells - 0.5)) < np.nanmedian(np.abs(centres - 0.5)))
-        if per_cell == 1 and not (decoded and (answer[0, :, OBJECTNESS] == 1).all()):
-            return head("yolox", columns - FIRST_CLASS["yolox"], raw=not decoded, strides=strides)
-        return head("yolov5", columns - FIRST_CLASS["yolov5"], strides=strides) if decoded else None
-    if columns == 6 or (ends_in_nms and columns > 6):
-        if metadata.lowest_score is not None and metadata.lowest_score > TRACKERS_SCORE:
-            log.info(
-                "%s drops scores below %g itself; exported with conf=%g it would track better",
-                where,
-                metadata.lowest_score,
-                TRACKERS_SCORE,
-            )
-        return head("nms", COCO_CLASSES)
-    return None
-
-
-def person_of(names: Mapping[int, str], classes: int, where: str) -> int:
-    """The person's class index. Without names it is class 0, as in COCO and in one-class models."""
-    if names:
-        return person_class(names, where)
-    if classes not in (1, COCO_CLASSES):
-        log.warning("%s has %d classes without names; class 0 is taken for a person", where, classes)
-    return 0
-
-
-def anchor_layout(anchors: int, size: Sequence[int]) -> tuple[int, tuple[int, ...]] | None:
-    """Anchors a cell (1 or 3) and the strides that give so many anchors on an input of `size`. None where none do."""
-    for strides in STRIDES:
-        cells = sum((size[0] // s) * (size[1] // s) for s in strides)
-        if anchors in (cells, 3 * cells):
-            return anchors // cells, strides
-    return None
-
-
-@functools.lru_cache(maxsize=32)
-def grid(
-    height: int, width: int, strides: tuple[int, ...], per_cell: int = 1
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cell indices `(A, 2)` x, y and strides `(A, 1)` in the heads' order.
-
-    The order is stride, anchor of the cell, row, column.
-    """
-    cells, steps = [], []
-    for stride in strides:
-        ys, xs = np.mgrid[: height // stride, : width // stride]
-        level = np.tile(np.stack([xs.ravel(), ys.ravel()], axis=1), (per_cell, 1))
-        cells.append(level)
-        steps.append(np.full((len(level), 1), stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(steps).astype(np.float32)
-
-
-def letterbox_of(picture: Sequence[int], size: Sequence[int], centred: bool) -> Letterbox:
-    """The letterbox of a picture of shape `(H, W, …)` in an input of `size` (H, W). It rounds as Ultralytics does."""
-    gain = min(size[0] / picture[0], size[1] / picture[1])
-    width, height = max(1, round(picture[1] * gain)), max(1, round(picture[0] * gain))
-    left, top = ((size[1] - width) / 2, (size[0] - height) / 2) if centred else (0.1, 0.1)
-    return Letterbox(gain, width, height, left=round(left - 0.1), top=round(top - 0.1))
-
-
-def write_letterboxed(image: NDArray[np.uint8], box: Letterbox, target: NDArray[Any], bgr255: bool) -> None:
-    """Writes an RGB picture into its letterbox of `target` (3, H, W), as BGR 0..255 or RGB 0..1."""
-    if image.shape[:2] != (box.height, box.width):
-        image = cv2.resize(image, (box.width, box.height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    inside = target[:, box.top : box.top + box.height, box.left : box.left + box.width]
-    # Split first, 0.35 ms for 768x576 to 416x416. A transposed assignment takes 0.42 ms, cv2.dnn.blobFromImage 2.4 ms.
-    for channel, plane in zip(inside[::-1] if bgr255 else inside, cv2.split(image), strict=True):
-        if bgr255:
-            channel[:] = plane
-        else:
-            np.multiply(plane, np.float32(1 / 255), out=channel, casting="same_kind")
-
-
-def read_people(answer: NDArray[Any], head: Head, size: tuple[int, int], lowest_score: float, iou: float) -> Detections:
-    """People in one picture's answer, best first.
-
-    A box counts when its score is at least `lowest_score` and no other class beats the person's.
-
-    Args:
-        answer: One picture's part of the head's output.
-        head: How it reads.
-        size: (H, W) of the input, whose pixels the boxes are in.
-        lowest_score: The lowest score kept.
-        iou: Of two boxes, from which on the weaker one goes.
-    """
-    if head.kind == "nms":
-        keep = (answer[:, SCORE] >= lowest_score) & (answer[:, CLASS].round() == head.person)
-        rows = answer[keep].astype(np.float32)
-        rows = rows[np.argsort(-rows[:, SCORE], kind="stable")]
-        return Detections(rows[:, CORNERS], rows[:, SCORE])
-    # The score's columns alone are read for all anchors, the rest only for the few that pass.
-    first_class = FIRST_CLASS[head.kind]
-    if head.kind == "yolov8":
-        scores = answer[first_class + head.person].astype(np.float32)
-    else:
-        scores = answer[:, OBJECTNESS].astype(np.float32) * answer[:, first_class + head.person].astype(np.float32)
-    kept = np.flatnonzero(scores >= lowest_score)
-    if len(kept) == 0:
-        return Detections.empty()
-    rows = (answer[:, kept].T if head.kind == "yolov8" else answer[kept]).astype(np.float32)
-    is_person = rows[:, first_class : first_class + head.classes].argmax(axis=1) == head.person
-    kept, rows = kept[is_person], rows[is_person]
-    centres, sides = rows[:, CENTRE], rows[:, SIDES]
-    if head.raw:
-        cells, steps = grid(size[0], size[1], head.strides)
-        centres, sides = (centres + cells[kept]) * steps[kept], np.exp(sides) * steps[kept]
-    return suppress(np.concatenate([centres - sides / 2, centres + sides / 2], axis=1), scores[kept], iou)
-
-
-def suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float) -> Detections:
-    """Greedy non-maximum suppression, best first, by OpenCV. At 300 boxes it takes 0.2 ms where NumPy takes 0.6."""
-    if len(scores) == 0:
-        return Detections.empty()
-    corner_and_sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    keep = np.asarray(cv2.dnn.NMSBoxes(corner_and_sides, scores, 0.0, iou), np.intp).reshape(-1)  # type: ignore[arg-type]
-    return Detections(boxes[keep], scores[keep])

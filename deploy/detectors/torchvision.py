@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from deploy.detectors import DetectorError, Frame, first_line
+from deploy.detectors import person_class as find_person
 from trackers.detections import Detections
 
 
@@ -40,8 +41,9 @@ class TorchvisionDetector:
         score: float = 0.1,
         threads: int | None = None,
         device: str | None = None,
+        person_class: str | None = None,
     ) -> None:
-        """Loads the weights. Raises DetectorError."""
+        """Loads the weights. `person_class`: a category's number or name. Raises DetectorError."""
         try:
             import torch
             import torchvision
@@ -80,7 +82,7 @@ class TorchvisionDetector:
             raise DetectorError(
                 f"torch can't use the device {device} on this machine ({error}); give --device cpu."
             ) from error
-        self._person = weights.meta["categories"].index("person")
+        self._person = find_person(dict(enumerate(weights.meta["categories"])), name, person_class)
         self._score = score
         self.name = name
         self.calls = 1

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from deploy.detectors import DetectorError, Frame, first_line, person_class
+from deploy.detectors import DetectorError, Frame, first_line
+from deploy.detectors import person_class as find_person
 from reid.traceless import temporary_folder
 from trackers.detections import Detections
 
@@ -96,8 +97,12 @@ class UltralyticsDetector:
         score: float = 0.1,
         threads: int | None = None,
         device: str | None = None,
+        person_class: str | None = None,
     ) -> None:
-        """Loads a model by its published name or the path of its `.pt` file. Raises DetectorError."""
+        """Loads a model by its published name or the path of its `.pt` file.
+
+        `person_class`: a class's number or name, None where its names tell. Raises DetectorError.
+        """
         file = find_weights(name, download)
         with file.open("rb") as stream:
             self.sha256: str | None = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -115,7 +120,7 @@ class UltralyticsDetector:
             "conf": score,
             "iou": NMS_IOU,
             "max_det": MAX_PEOPLE,
-            "classes": [person_class(self._model.names, str(file))],
+            "classes": [find_person(self._model.names, str(file), person_class)],
             "device": device,
             "verbose": False,
             "save": False,

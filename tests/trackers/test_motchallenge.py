@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from trackers.motchallenge import (
     MotFormatError,
+    Note,
     boxes_of,
     read_rows,
     read_sequence_info,
@@ -43,6 +45,14 @@ def test_an_empty_file_holds_no_rows(tmp_path: Path) -> None:
         ("1,2,3,4,5,6,1\n1,2,3,4,5,6\n", "not a MOTChallenge file"),
         ("1,2,nan,4,5,6,1\n", "row 1"),
         ("1,2,3,4,inf,6,1\n", "row 1"),
+        ("1,2,3,4,5,6,1\n2,2,3,4,5,6,nan\n", "row 2: a frame, id, box or score"),
+        ("1.5,2,3,4,5,6,1\n", r"row 1: 1\.5 is no frame"),
+        ("1,2,3,4,5,6,1\n-1,2,3,4,5,6,1\n", "row 2: -1 is no frame"),
+        ("1,2,.3,.4,.05,.2,1\n", "shares of the picture, 0 to 1: multiply them"),
+        ("frame,id,x1,y1,x2,y2,score\n1,2,3,4,5,6,1\n", "has the columns frame,id,x1,y1,x2,y2,score where"),
+        ("frame,left,top,width,height,score\n1,2,3,4,5,6,1\n", "bring them into this order"),
+        ("frame\n1\n", "bring them into this order"),
+        ("1;2;3;4;5,6\n", "5 columns"),
     ],
 )
 def test_what_is_no_mot_text_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
@@ -51,6 +61,61 @@ def test_what_is_no_mot_text_is_refused_by_name(tmp_path: Path, text: str, said:
     with pytest.raises(MotFormatError, match=said) as error:
         read_rows(path)
     assert str(path) in str(error.value)
+
+
+PLAIN = "1,7,50.5,60,40,120,0.9,-1\n2,7,54.5,60,40,120,0.8,-1\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PLAIN.encode("utf-8-sig"),
+        PLAIN.encode("utf-16"),  # with a BOM
+        b"\xfe\xff" + PLAIN.encode("utf-16-be"),
+        PLAIN.replace("\n", "\r\n").encode(),
+        PLAIN.replace("\n", "\r\n").encode("utf-8-sig"),
+        PLAIN.replace(",", " ").encode(),
+        PLAIN.replace(",", "\t").encode(),
+        PLAIN.replace(",", " , ").encode(),
+        PLAIN.replace(",", ";").encode(),
+        PLAIN.replace(",", ";").replace(".", ",").encode(),
+        PLAIN.replace("\n", ",\n").encode(),
+        PLAIN.replace("\n", ", \r\n").encode(),
+        ("# by my detector\n\n" + PLAIN).encode(),
+        ("frame,id,bb_left,bb_top,bb_width,bb_height,conf,x\n" + PLAIN).encode(),
+        ('\ufeff"Frame";"Track_ID";"X";"Y";"W";"H";"Score"\r\n' + PLAIN.replace(",", ";")).encode(),
+    ],
+)
+def test_what_can_mean_one_thing_only_is_read(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "det.txt"
+    path.write_bytes(data)
+    rows = read_rows(path, lambda note: pytest.fail(note.what))
+    np.testing.assert_array_equal(rows, [[1, 7, 50.5, 60, 40, 120, 0.9, -1], [2, 7, 54.5, 60, 40, 120, 0.8, -1]])
+
+
+def test_frames_from_0_are_shifted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hall, gate, yard = (tmp_path / name for name in ("hall.txt", "gate.txt", "yard.txt"))
+    hall.write_text("5,1,50,60,40,120,1\n0,1,50,60,40,120,1\n")
+    gate.write_text("3,1,50,60,40,120,1\n")
+    yard.write_text("1,1,50,60,40,120,1\n")
+    notes: list[Note] = []
+    assert read_rows(hall, notes.append)[:, 0].tolist() == [1, 6]
+    assert [(note.what, note.count) for note in notes] == [("files whose frames count from 0", 1)]
+    with caplog.at_level(logging.WARNING, "sightline"):
+        assert read_rows(hall)[:, 0].tolist() == [1, 6]
+    assert f"{hall}: They have a frame 0" in caplog.text
+    assert read_rows(gate, beside=[hall, gate])[:, 0].tolist() == [4]  # as the file beside it
+    assert read_rows(gate, beside=[hall, gate, yard])[:, 0].tolist() == [3]
+    assert read_rows(yard, beside=[hall, tmp_path / "gone.txt"])[:, 0].tolist() == [1]
+
+
+def test_two_corners_are_told(tmp_path: Path) -> None:
+    path, notes = tmp_path / "det.txt", list[Note]()
+    path.write_text("".join(f"{k},1,{50 + 4 * k},60,{90 + 4 * k},180,1\n" for k in range(1, 41)))
+    assert len(read_rows(path, notes.append)) == 40
+    assert [(note.what, note.count) for note in notes] == [("boxes that may be x1, y1, x2, y2", 40)]
+    path.write_text("".join(f"{k},1,{k},10,40,120,1\n" for k in range(1, 31)))  # near the left edge
+    assert len(read_rows(path, lambda note: pytest.fail(note.what))) == 30
 
 
 def test_binary_is_refused(tmp_path: Path) -> None:

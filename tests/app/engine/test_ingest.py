@@ -24,6 +24,8 @@ from app.record.forget import forget
 from app.record.leases import of_camera
 from app.record.rows import Chunk, CropRecord, SegmentRecord, segment_id
 from app.record.verify import damage
+from app.remarks import Starts
+from deploy.detectors.load import load_detector
 from tests.app.records import copy_of, on_postgres, run_sql, site_in
 from tests.app.scenes import (
     CREATED,
@@ -168,22 +170,50 @@ def test_the_footage_says_where_it_came_from(world: World, ingested: tuple[Path,
     assert footage[1].size == (world.videos / "hall.mp4").stat().st_size
 
 
+def test_a_moment_that_two_files_show_is_taken_once(tmp_path: Path) -> None:
+    yard = tmp_path / "videos" / "yard"
+    yard.mkdir(parents=True)
+    render_clip(yard / "2026-11-20_14-30-00.mp4", people(75), size=SIZE)
+    render_clip(yard / "event 2026-11-20_14-30-01.mp4", people(25, shift=25), size=SIZE)  # within the first
+    render_clip(yard / "2026-11-20_14-30-01.mp4", people(100, shift=25), size=SIZE)  # goes on for two seconds
+    write_detections(tmp_path / "detections" / "yard.txt", people(100))
+    site = site_in(tmp_path)
+    done = ingest(World(tmp_path / "videos", tmp_path / "detections"), site, "--json")
+    [camera] = json.loads(done.stdout)["cameras"]
+    assert (done.returncode, camera["frames"]) == (0, 125)
+    [remark] = camera["remarks"]
+    assert remark["what"] == "frames of moments that other footage of the camera shows"
+    assert remark["count"] == 25 + 50
+    with Site.open(site) as opened:
+        assert [summary.hours * 3600 for summary in opened.cameras()] == pytest.approx([5.0], abs=0.1)
+        times = [opened.boxes(segment.id).times for segment in opened.segments()]
+    per_person = np.sort(np.concatenate(times))
+    assert np.unique(per_person, return_counts=True)[1].max() <= 2  # two people, each seen once a moment
+
+
 # --- what it prints
 
 
 def test_json_is_one_object_of_the_documented_shape(ingested: tuple[Path, dict[str, Any]]) -> None:
     site, report = ingested
-    assert list(report) == ["site", "seconds", "cameras"]
+    assert list(report) == ["site", "seconds", "cameras", "left_out", "remarks"]
+    assert (report["left_out"], report["remarks"]) == ([], [])
     assert report["site"] == str(site) and report["seconds"] > 0
     keys = ["camera", "footage", "frames", "frames_per_second", "detections", "tracks", "tracklets", "crops", "errors"]
+    keys += ["starts", "remarks"]
     assert [list(camera) for camera in report["cameras"]] == [keys] * 3
     assert all(camera.pop("frames_per_second") > 0 for camera in report["cameras"])
     with Site.open(site) as opened:
         crops = {camera.camera: camera.crops for camera in opened.cameras()}
     assert report["cameras"] == [
         {"camera": camera, "footage": footage, "frames": frames, "detections": 2 * frames, "tracks": people}
-        | {"tracklets": people, "crops": crops[camera], "errors": []}
-        for camera, footage, frames, people in (("gate", 1, 40, 2), ("hall", 1, 75, 2), ("yard", 2, 135, 4))
+        | {"tracklets": people, "crops": crops[camera], "errors": [], "remarks": []}
+        | {"starts": [{"source": source, "certainty": certainty, "count": footage}]}
+        for camera, footage, frames, people, source, certainty in (
+            ("gate", 1, 40, 2, "given", "sure"),
+            ("hall", 1, 75, 2, "container", "likely"),
+            ("yard", 2, 135, 4, "name", "sure"),
+        )
     ]
 
 
@@ -192,9 +222,10 @@ def test_without_json_it_is_a_plain_table(world: World, tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert done.returncode == 0
     assert done.stderr.splitlines()[1:] == []  # the first line names the detector and its hash
-    assert lines[0].split() == ["camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors"]
+    heads = ["camera", "frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors"]
+    assert lines[0].split() == [*heads, "starts", "known", "by"]
     cells = lines[1].split()
-    assert cells[:2] + cells[3:] == ["hall", "75", "150", "2", "2", "30", "0"]
+    assert cells[:2] + cells[3:] == ["hall", "75", "150", "2", "2", "30", "0", "1", "container", "(likely)"]
     assert lines[2].startswith(f"Site {tmp_path / 'site'}, ")
 
 
@@ -441,6 +472,18 @@ def test_another_detector_is_noticed(
     assert code == 1 and (dump(site), shards(site)) == before
 
 
+def test_which_class_is_a_person_is_a_setting(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, hall = site_in(tmp_path), world.videos / "hall.mp4"
+    own = load_detector(world.detector)
+    monkeypatch.setattr(app.engine.ingest, "load_detector", lambda *_, **__: own)
+    here(world, site, hall, person_class="7")
+    with Site.open(site) as opened:
+        assert [footage.settings["person_class"] for footage in opened.footage() if footage.settings] == ["7"]
+    for other in ("3", None):
+        (error,) = here(world, site, hall, person_class=other).cameras[0].errors
+        assert f"was ingested with person_class 7 (now {other}): run with --replace" in error
+
+
 def test_other_settings_are_noticed(world: World, tmp_path: Path) -> None:
     site, hall = site_in(tmp_path), world.videos / "hall.mp4"
     here(world, site, hall)
@@ -650,7 +693,8 @@ def test_the_report_is_plain_data(world: World, tmp_path: Path) -> None:
     report = here(world, site_in(tmp_path), world.videos / "hall.mp4")
     rate = report.cameras[0].frames_per_second
     assert rate > 0
-    assert report.cameras == [CameraReport("hall", 1, 75, rate, 150, 2, 2, 30, [])]
+    starts = [Starts("container", "likely", 1)]
+    assert report.cameras == [CameraReport("hall", 1, 75, rate, 150, 2, 2, 30, [], starts)]
 
 
 def test_the_record_is_left_whole_behind(ingested: tuple[Path, dict[str, Any]]) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
-from tests.app.recordings import decode, refusal, seconds
-from tests.clips import render_clip
+from app.errors import FootageError
+from app.footage.container import camera_streams
+from app.footage.decode import open_footage
+from tests.app.recordings import decode, footage_of, numbers, refusal, seconds
+from tests.clips import draw_frame, render_clip
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
@@ -109,3 +114,57 @@ def test_an_absurd_length_is_not_believed(tmp_path: Path, duration: str) -> None
     assert count == 1
     path.write_bytes(data)
     assert len(decode(path)) == 10
+
+
+def film_of(path: Path, *sizes: tuple[int, int], titles: tuple[str, ...] = (), default: int | None = None) -> Path:
+    """A film with a video stream of each size, which shows frame numbers from 100 times its place on."""
+    with av.open(str(path), "w") as output:
+        streams: list[Any] = []
+        for place, (width, height) in enumerate(sizes):
+            stream: Any = output.add_stream("libx264", rate=25)
+            stream.width, stream.height = width, height
+            stream.pix_fmt = "yuv420p"
+            if titles:
+                stream.metadata["title"] = titles[place]
+            if default is not None:
+                stream.disposition = Disposition.default if place == default else 0
+            streams.append(stream)
+        for number in range(3):
+            for place, stream in enumerate(streams):
+                image = draw_frame(100 * place + number, [], (stream.width, stream.height))
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        for stream in streams:
+            output.mux(stream.encode(None))
+    return path
+
+
+def read(path: Path, stream: int | None = None) -> tuple[list[int], dict[str, int]]:
+    decoder = open_footage(footage_of(path), stream=stream)
+    return numbers(decoder), {remark.what: remark.count for remark in decoder.remarks}
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
+def test_the_largest_stream_is_taken(tmp_path: Path, name: str) -> None:
+    path = film_of(tmp_path / name, (112, 80), (160, 128), (128, 96))
+    assert read(path) == ([100, 101, 102], {"smaller video streams inside files": 2})
+    assert [camera.index for camera in camera_streams(path)] == [1]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
+def test_further_cameras_in_a_file_are_listed_and_can_be_read(tmp_path: Path, name: str) -> None:
+    path = film_of(tmp_path / name, (112, 80), (160, 128), (160, 128))
+    told = {"further cameras inside files": 1, "smaller video streams inside files": 1}
+    assert read(path) == ([100, 101, 102], told)
+    assert [(camera.index, camera.width, camera.height) for camera in camera_streams(path)] == [
+        (1, 160, 128),
+        (2, 160, 128),
+    ]
+    assert read(path, stream=2) == ([200, 201, 202], {})
+    with pytest.raises(FootageError, match="has no video stream 3"):
+        open_footage(footage_of(path), stream=3)
+
+
+def test_of_equal_streams_the_default_is_taken(tmp_path: Path) -> None:
+    path = film_of(tmp_path / "a.mkv", (160, 128), (160, 128), titles=("Front", "Back"), default=1)
+    assert read(path)[0] == [100, 101, 102]
+    assert [camera.title for camera in camera_streams(path)] == ["Front", "Back"]

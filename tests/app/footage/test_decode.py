@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.footage.decode import Resume, open_footage
+from app.footage.apart import Worker
+from app.footage.decode import DecodedFrame, Resume, decode_apart, open_footage
+from app.remarks import summed
 from tests.app.recordings import START, assert_same, decode, footage_of, numbers
 from tests.clips import render_clip
 
@@ -85,6 +87,22 @@ def test_begin_and_end(tmp_path: Path, name: str, thinning: dict[str, Any]) -> N
 def test_frames_expected(tmp_path: Path, options: dict[str, Any], expected: int) -> None:
     clip = render_clip(tmp_path / "a.mp4", 100)
     assert open_footage(footage_of(clip.path), **options).frames_expected == expected
+
+
+def test_remarks_and_clocks_cross_to_another_process(tmp_path: Path) -> None:
+    times = [0, 0.1, 7200, 7200.1]
+    path = render_clip(tmp_path / "a.mp4", 4, times=times, codec_options={"x264-params": "sar=2/1"}).path
+    with Worker() as worker:
+        items = [item for item in decode_apart(worker, footage_of(path), 1, 3) if isinstance(item, DecodedFrame)]
+        resume, told = items[2].resume, items[2].remarks
+        rest = [
+            item
+            for item in decode_apart(worker, footage_of(path), 4, 3, resume=resume)
+            if isinstance(item, DecodedFrame)
+        ]
+    assert [remark.count for remark in items[-1].remarks] == [1, 1]
+    assert summed([*told, *rest[-1].remarks]) == list(items[-1].remarks)
+    assert [item.frame.time for item in rest if item.frame] == [item.frame.time for item in items[3:] if item.frame]
 
 
 @pytest.mark.parametrize(

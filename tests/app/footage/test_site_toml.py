@@ -16,7 +16,7 @@ from tests.app.recordings import MOMENT, touch, utc
 def test_site_toml(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     touch(tmp_path / "hall" / "2026-11-20_14-30-05.mp4")
     touch(tmp_path / "gate.mp4")
-    touch(tmp_path / "gate_2026-11-20_14-30-05.mp4")
+    touch(tmp_path / "door_2026-11-20_14-30-05.mp4")
     touch(
         tmp_path / "site.toml",
         b"""
@@ -46,7 +46,7 @@ def test_site_toml(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         utc(2026, 11, 20, 7),
         "given",
     )
-    assert cameras["gate_2026-11-20_14-30-05"].footage[0].start == MOMENT - 3600
+    assert cameras["door"].footage[0].start == MOMENT - 3600
     assert read_site_toml(tmp_path / "site.toml").detector == "yolox"
     assert discover(tmp_path, SiteConfig())[0].time_zone is None
 

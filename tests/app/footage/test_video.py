@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from app.errors import FootageError
 from app.footage.decode import Resume, open_footage
+from app.footage.video import Video
+from app.remarks import summed
 from deploy.detectors import Frame
 from tests.app.recordings import START, assert_same, decode, footage_of, numbers, problems_of, seconds
 from tests.clips import draw_frame, moving_boxes, read_number, render_clip
@@ -71,9 +74,148 @@ def test_times_are_the_containers_own(tmp_path: Path, name: str) -> None:
     assert seconds(decode(clip.path)) == pytest.approx(times, abs=0.0011)
 
 
-def test_frames_without_stamps_follow_at_the_average_rate(tmp_path: Path) -> None:
-    clip = render_clip(tmp_path / "a.h264", 20, fps=25)
-    assert seconds(decode(clip.path)) == pytest.approx([index / 25 for index in range(20)])
+@pytest.mark.parametrize("fps", [10, 25, 30])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.h264", {"b_frames": 2}),
+        ("a.hevc", {"codec": "libx265", "codec_options": {"x265-params": "log-level=none"}}),
+    ],
+)
+def test_frames_without_stamps_follow_at_the_streams_own_rate(
+    tmp_path: Path, fps: int, name: str, options: dict[str, Any]
+) -> None:
+    clip = render_clip(tmp_path / name, 12, fps=fps, **options)
+    frames, remarks = remarks_of(clip.path)
+    assert seconds(frames) == pytest.approx([index / fps for index in range(12)])
+    assert remarks == {"frames without a time stamp of their own": 12}
+
+
+def remarks_of(path: Path, **options: Any) -> tuple[list[Frame], dict[str, int]]:
+    decoder = open_footage(footage_of(path), **options)
+    return list(decoder), {remark.what: remark.count for remark in decoder.remarks}
+
+
+def jumping(folder: Path, offsets: tuple[float, ...], frames: int = 10) -> Path:
+    """A transport stream of parts, each numbered on from the one before, whose clocks begin at `offsets`."""
+    boxes = moving_boxes(frames * len(offsets))
+    data = b""
+    for number, offset in enumerate(offsets):
+        part = render_clip(folder / f"{number}.ts", boxes[number * frames : (number + 1) * frames], offset=offset)
+        data += part.path.read_bytes()
+    (folder / "all.ts").write_bytes(data)
+    return folder / "all.ts"
+
+
+@pytest.mark.parametrize("offsets", [(14_000, 100), (100, 14_000), (100, 50_000, 100.4, 7)])
+def test_a_clock_that_jumps_by_hours_is_told_and_time_goes_on(tmp_path: Path, offsets: tuple[float, ...]) -> None:
+    path = jumping(tmp_path, offsets)
+    decoder = open_footage(footage_of(path))
+    frames, points = [], []
+    for frame in decoder:
+        frames.append(frame)
+        points.append((decoder.resume_point(), decoder.remarks))
+    count = 10 * len(offsets)
+    assert seconds(frames) == pytest.approx([index / 25 for index in range(count)], abs=1e-4)
+    assert [(remark.what, remark.count) for remark in decoder.remarks] == [
+        ("clock jumps inside files", len(offsets) - 1)
+    ]
+    assert decoder.frames_expected == count
+    assert Video(path).length == pytest.approx(count / 25, abs=0.001)
+    for at in (3, 9, 10, 15):
+        point, told = points[at]
+        with open_footage(footage_of(path), resume=point) as rest:
+            resumed = list(rest)
+            for frame, expected in zip(resumed, frames[at + 1 :], strict=True):
+                assert_same(frame, expected)
+            assert summed([*told, *rest.remarks]) == decoder.remarks
+    part = list(open_footage(footage_of(path), begin=START + 0.5, end=START + 0.7))
+    assert [frame.index for frame in part] == [13, 14, 15, 16, 17]
+
+
+def test_the_wrap_of_a_transport_streams_clock_is_no_jump(tmp_path: Path) -> None:
+    clip = render_clip(tmp_path / "a.ts", 40, offset=2**33 / 90_000 - 2)  # it starts another 1.4 s later
+    frames, remarks = remarks_of(clip.path)
+    assert seconds(frames) == pytest.approx([index / 25 for index in range(40)], abs=1e-4)
+    assert remarks == {}
+
+
+def test_a_film_joined_to_itself_resumes_in_the_right_half(tmp_path: Path) -> None:
+    data = render_clip(tmp_path / "a.ts", 40, gop=10, b_frames=2).path.read_bytes()
+    path = tmp_path / "twice.ts"
+    path.write_bytes(data * 2)
+    decoder = open_footage(footage_of(path))
+    frames, points = [], []
+    for frame in decoder:
+        frames.append(frame)
+        points.append(decoder.resume_point())
+    assert seconds(frames) == pytest.approx([index / 25 for index in range(80)], abs=1e-4)
+    assert Video(path).length == pytest.approx(80 / 25, abs=0.001)
+    for at in (5, 25, 50, 65):
+        rest = list(open_footage(footage_of(path), resume=points[at]))
+        assert [frame.index for frame in rest] == list(range(at + 1, 80))
+        assert_same(rest[0], frames[at + 1])
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "fragmented.mp4"])
+def test_a_sample_that_lasts_hours_is_a_jump_and_one_of_minutes_a_gap(tmp_path: Path, name: str) -> None:
+    times = [0, 0.04, 0.08, 0.12, 300, 300.04, 8_820, 8_820.04, 8_820.08]
+    options = {"container_options": {"movflags": "frag_every_frame+empty_moov"}} if name[0] == "f" else {}
+    clip = render_clip(tmp_path / name, len(times), times=times, **options)
+    frames, remarks = remarks_of(clip.path)
+    expected = [0, 0.04, 0.08, 0.12, 300, 300.04, 300.08, 300.12, 300.16]
+    assert seconds(frames) == pytest.approx(expected, abs=0.003)
+    assert remarks == {"clock jumps inside files": 1, "gaps of over a minute inside files": 1}
+    assert Video(clip.path).length == pytest.approx(300.2, abs=0.01)
+    begun, _ = remarks_of(clip.path, begin=START + 300.06)
+    assert [frame.index for frame in begun] == [6, 7, 8]
+
+
+def test_pixels_that_are_not_square_are_made_square(tmp_path: Path) -> None:
+    wide = render_clip(tmp_path / "wide.mp4", 2, codec_options={"x264-params": "sar=2/1"})
+    frames, remarks = remarks_of(wide.path)
+    assert remarks == {"files with pixels that are not square": 1}
+    true = cv2.resize(draw_frame(0, wide.boxes[0]), (320, 128))
+    assert frames[0].image.shape == true.shape
+    assert np.abs(frames[0].image.astype(int) - true).mean() < 6
+    high = render_clip(tmp_path / "high.mp4", 2, codec_options={"x264-params": "sar=10/11"}, rotation=90)
+    assert decode(high.path)[0].image.shape == (160, 141, 3)
+    absurd = render_clip(tmp_path / "absurd.mp4", 2, codec_options={"x264-params": "sar=1/9"})
+    frames, remarks = remarks_of(absurd.path)
+    assert frames[0].image.shape == (128, 160, 3)
+    assert remarks == {"files with a shape of pixels that can't be meant": 1}
+
+
+def interlaced_film(path: Path) -> list[Any]:
+    """A film whose odd rows are those of the next frame, and the frames that its even rows come from."""
+    size = (160, 128)
+    shown = [draw_frame(0, [(10 + 8 * index, 40, 50 + 8 * index, 100)], size) for index in range(8)]
+    with av.open(str(path), "w") as output:
+        options = {"flags": "+ildct", "x264-params": "tff=1", "qp": "4"}
+        stream: Any = output.add_stream("libx264", rate=25, options=options)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv422p"  # chroma of its own in each row
+        for image, later in pairwise(shown):
+            woven = image.copy()
+            woven[1::2] = later[1::2]
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(woven, format="rgb24").reformat(format="yuv422p")))
+        output.mux(stream.encode(None))
+    return shown[:-1]
+
+
+def test_interlaced_film_is_deinterlaced_and_told(tmp_path: Path) -> None:
+    shown = interlaced_film(tmp_path / "a.ts")
+    decoder = open_footage(footage_of(tmp_path / "a.ts"))
+    frames = [next(decoder) for _ in range(4)]
+    point, told = decoder.resume_point(), decoder.remarks
+    frames += decoder
+    assert [(remark.what, remark.count) for remark in decoder.remarks] == [("interlaced frames", 7)]
+    for frame, true in zip(frames, shown, strict=True):
+        assert np.abs(frame.image.astype(int) - true)[12:].mean() < 3  # woven, it is 10
+    rest = open_footage(footage_of(tmp_path / "a.ts"), resume=point)
+    for frame, expected in zip(rest, frames[4:], strict=True):
+        assert_same(frame, expected)
+    assert summed([*told, *rest.remarks]) == decoder.remarks
 
 
 @pytest.mark.parametrize(
@@ -120,9 +262,10 @@ def test_all_images_have_the_first_ones_size(tmp_path: Path) -> None:
     first = render_clip(tmp_path / "1.ts", 10, size=(160, 128)).path.read_bytes()
     second = render_clip(tmp_path / "2.ts", 10, size=(320, 256), offset=0.4).path.read_bytes()
     (tmp_path / "both.ts").write_bytes(first + second)
-    frames = list(open_footage(footage_of(tmp_path / "both.ts")))
+    frames, remarks = remarks_of(tmp_path / "both.ts")
     assert len(frames) == 20
     assert {frame.image.shape for frame in frames} == {(128, 160, 3)}
+    assert remarks == {"frames of another size than their file's first": 10}
 
 
 def test_begin_far_into_the_film_is_reached_without_decoding_up_to_it(tmp_path: Path, monkeypatch: Any) -> None:

@@ -85,6 +85,25 @@ def test_a_site_against_truth(ingested: Path, tmp_path: Path) -> None:
     assert (hall.MOTA, hall.IDF1, hall.IDSW, hall.tracklets, hall.purity, hall.kept) == (1, 1, 0, 2, 1, 1)
     assert hall.HOTA > 0.9
     assert [error.split(":")[0] for error in report.errors] == ["gate", "yard"]
+    assert report.remarks == []
+    (tmp_path / "hall" / "gt" / "gt.txt").write_text("".join([*lines, "1000,1,5,5,20,40,1,1,1\n"]))
+    (beyond,) = evaluate_tracking(tmp_path, site=ingested).remarks
+    assert (beyond.what, beyond.count) == ("truth rows beyond the end of the footage", 1)
+
+
+def test_truth_from_frame_0_is_shifted_and_told(truth_and_results: tuple[Path, Path]) -> None:
+    truth, results = truth_and_results
+    expected = evaluate_tracking(truth, results=results)
+    assert expected.remarks == []
+    for path in truth.glob("*/gt/gt.txt"):
+        rows = np.loadtxt(path, delimiter=",")
+        rows[:, 0] -= 1
+        np.savetxt(path, rows, fmt="%g", delimiter=",")
+    report = evaluate_tracking(truth, results=results)
+    assert (report.cameras, report.all) == (expected.cameras, expected.all)
+    assert [(remark.what, remark.count) for remark in report.remarks] == [("truth files whose frames count from 0", 2)]
+    done = evaluate("--truth", truth, "--results", results)
+    assert "2 truth files whose frames count from 0: They have a frame 0" in done.stdout
 
 
 def test_broken_results_are_named(truth_and_results: tuple[Path, Path]) -> None:

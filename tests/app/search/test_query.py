@@ -112,6 +112,39 @@ def test_the_query_command(path: Path, typed: Typed, tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stderr.startswith("Error: ")) == (2, True)
 
 
+def test_a_still_without_colour_or_end_says_so(path: Path, typed: Typed, tmp_path: Path) -> None:
+    picture = cv2.imread(str(still(tmp_path, 2)))
+    grey = tmp_path / "grey.jpg"
+    grey.write_bytes(cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))[1].tobytes()[:-2])
+    report, sheet = tmp_path / "found.html", tmp_path / "found.png"
+    words = (grey, "--site", path, "--whole", "--report", report, "--sheet", sheet)
+    answer = json.loads(typed(app.query.command, *words, "--json").stdout)
+    assert answer["people"][0]["verdict"].endswith(" The still shows no colour, so clothes were compared without it.")
+    kinds = ["stills that break off", "people in the still without colour"]
+    assert [(remark["what"], remark["count"]) for remark in answer["remarks"]] == [(kind, 1) for kind in kinds]
+    page, table = report.read_text("utf-8"), typed(app.query.command, *words).stdout
+    assert all(kind in page and kind in table for kind in kinds)
+    coloured = json.loads(typed(app.query.command, still(tmp_path, 2), "--site", path, "--whole", "--json").stdout)
+    assert coloured["remarks"] == [] and "colour" not in coloured["people"][0]["verdict"]
+
+
+def test_boxes_are_in_pixels_of_the_file(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the still was decoded smaller."""
+    jpeg = tmp_path / "large.jpg"
+    large = cv2.resize(cv2.imread(str(still(tmp_path, 2))), (128, 256))
+    cv2.imwrite(str(jpeg), cv2.copyMakeBorder(large, 0, 0, 128, 0, cv2.BORDER_CONSTANT))
+    box = (128.0, 0.0, 256.0, 256.0)
+    with Site.create(path) as site:
+        expected, _ = query(site, read_still(jpeg), Wish(top=3), box=box, who="me")
+        monkeypatch.setattr("app.search.still.MOST_PIXELS", 128 * 128)
+        small = read_still(jpeg)
+        assert small.reduced == 2
+        report, picture = query(site, small, Wish(top=3), box=box, who="me")
+        assert report.people[0].box == expected.people[0].box == box
+        assert report.people[0].matches[0].tracklet == expected.people[0].matches[0].tracklet
+        assert view(site, report, picture).person.shape == (128, 64, 3)
+
+
 def test_the_verdict_is_the_same_however_many_are_shown(path: Path, tmp_path: Path) -> None:
     with Site.open_to_write(path) as site:
         merge(site, who="me")

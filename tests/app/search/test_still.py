@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from typing import Any
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from app.errors import StillError
+from app.footage.apart import Worker
 from app.search import still
-from app.search.still import MOST_PIXELS, People, Still, cut, people_in, read_still
+from app.search.still import MOST_PIXELS, People, Still, cut, is_grey, people_in, read_still
 from deploy.detectors import Frame
 from trackers.detections import Detections
 
@@ -228,7 +233,7 @@ BOMBS = {
 def test_bombs_are_refused_before_they_go_off(name: str, tmp_path: Path) -> None:
     path = written(tmp_path, BOMBS[name])
     before = getrusage(RUSAGE_SELF).ru_maxrss
-    with pytest.raises(StillError, match=r"more than the 50 megapixels|is damaged"):
+    with pytest.raises(StillError, match=r"more than the (50|250) megapixels|is damaged"):
         read_still(path)
     assert getrusage(RUSAGE_SELF).ru_maxrss - before < 50_000  # kB. Each would take more than a gigabyte
 
@@ -236,7 +241,7 @@ def test_bombs_are_refused_before_they_go_off(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp", "gif", "bmp", "avif", "tiff, tiles", "ppm"])
 def test_no_pixel_of_a_bomb_is_decoded(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("it was decoded"))
-    with pytest.raises(StillError, match="more than the 50 megapixels that a still may have: save it smaller"):
+    with pytest.raises(StillError, match=r"more than the (50|250) megapixels that a still may have: save it smaller"):
         read_still(written(tmp_path, BOMBS[name]))
 
 
@@ -271,31 +276,159 @@ def test_the_pixel_limit_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert MOST_PIXELS == 50_000_000
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000", "HEIC"])
 def test_what_breaks_off_is_refused(kind: str, tmp_path: Path) -> None:
-    data = encoded(kind)
+    data = heic(quarters()) if kind == "HEIC" else encoded(kind)
     for kept in (len(data) // 2, len(data) * 9 // 10):
         with pytest.raises(StillError, match=r"a still\.bin is (damaged|no picture)"):
             read_still(written(tmp_path, data[:kept]))
 
 
+def photograph(height: int = 160, width: int = 128, mode: str = "RGB", **options: object) -> bytes:
+    """A JPEG whose rows all differ."""
+    noise = cv2.resize(np.random.default_rng(3).integers(0, 256, (20, 16, 3), np.uint8), (width, height))
+    file = io.BytesIO()
+    Image.fromarray(noise).convert(mode).save(file, "JPEG", quality=90, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("missing", [1, 2])
 @pytest.mark.parametrize("progressive", [False, True])
-@pytest.mark.parametrize("missing", [1, 2, 3, 20])
-def test_a_jpeg_without_its_end_is_refused(progressive: bool, missing: int, tmp_path: Path) -> None:
+def test_a_jpeg_without_its_end_is_read_and_told(progressive: bool, missing: int, tmp_path: Path) -> None:
     """Even where a thumbnail in it has an end."""
-    jpeg = encoded("JPEG", progressive=progressive)
+    jpeg = photograph(progressive=progressive)
     body = b"Exif\0\0" + JPEG
     with_thumbnail = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
-    assert read_still(written(tmp_path, with_thumbnail)).pixels.shape == (96, 64, 3)
-    with pytest.raises(StillError, match="damaged or not whole"):
-        read_still(written(tmp_path, with_thumbnail[:-missing]))
+    whole = read_still(written(tmp_path, with_thumbnail))
+    assert whole.remarks == ()
+    read = read_still(written(tmp_path, with_thumbnail[:-missing]))
+    np.testing.assert_array_equal(read.pixels, whole.pixels)
+    (remark,) = read.remarks
+    assert (remark.what, remark.count) == ("stills that break off", 1)
+    lost = "its finer detail is missing" if progressive else "nothing of the picture is missing"
+    assert remark.why == f"a still.bin has no end, and {lost}: copy it again."
+
+
+@pytest.mark.parametrize("options", [{}, {"restart_marker_blocks": 3}, {"optimize": True}, {"mode": "L"}])
+@pytest.mark.parametrize("zeros", [0, 300, 9000])
+def test_of_a_jpeg_that_breaks_off_there_is_what_was_decoded(options: Any, zeros: int, tmp_path: Path) -> None:
+    """Zeros in the place of the rest are what a full card or a download leaves."""
+    jpeg = photograph(**options)
+    whole = read_still(written(tmp_path, jpeg)).pixels.astype(int)
+    read = read_still(written(tmp_path, jpeg[: len(jpeg) * 3 // 4] + bytes(zeros)))
+    (remark,) = read.remarks
+    (percent,) = re.findall(r"and (\d+)% of the picture is missing, filled with one colour", remark.why)
+    wrong = (np.abs(read.pixels - whole) > 3).any(axis=(1, 2))
+    assert len(whole) - wrong.argmax() == pytest.approx(int(percent) / 100 * len(whole), abs=3)
+    with pytest.raises(StillError, match=r"breaks off, and [6-9]\d% of the picture is missing: copy it again"):
+        read_still(written(tmp_path, jpeg[: len(jpeg) * 2 // 5] + bytes(zeros)))
+
+
+def test_a_progressive_jpeg_that_breaks_off_is_coarse_or_nothing(tmp_path: Path) -> None:
+    jpeg = photograph(progressive=True)
+    whole = read_still(written(tmp_path, jpeg)).pixels.astype(int)
+    read = read_still(written(tmp_path, jpeg[: len(jpeg) // 2]))
+    assert "its finer detail is missing" in read.remarks[0].why
+    assert np.abs(read.pixels - whole).mean() < 20
+    with pytest.raises(StillError, match="100% of the picture is missing"):
+        read_still(written(tmp_path, jpeg[: jpeg.index(b"\xff\xda") + 40]))
+
+
+def test_what_is_behind_the_end_of_a_jpeg_is_no_loss(tmp_path: Path) -> None:
+    jpeg = photograph()
+    expected = read_still(written(tmp_path, jpeg)).pixels
+    for behind in (bytes(9000), b"a film of the moment" + bytes(9000), jpeg):
+        read = read_still(written(tmp_path, jpeg + behind))
+        np.testing.assert_array_equal(read.pixels, expected)
+        assert read.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("most", "reduced", "shape"), [(160 * 128 // 4, 2, (80, 64)), (2000, 4, (40, 32)), (500, 8, (20, 16))]
+)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_large_jpeg_is_decoded_smaller(
+    progressive: bool, most: int, reduced: int, shape: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = photograph(progressive=progressive)
+    whole = read_still(written(tmp_path, jpeg)).pixels
+    monkeypatch.setattr(still, "MOST_PIXELS", most)
+    read = read_still(written(tmp_path, jpeg))
+    assert (read.reduced, read.pixels.shape) == (reduced, (*shape, 3))
+    assert np.abs(cv2.resize(whole, shape[::-1], interpolation=cv2.INTER_AREA).astype(int) - read.pixels).mean() < 4
+    (remark,) = read.remarks
+    assert remark.why == f"a still.bin has 128 × 160 px, and was decoded at 1/{reduced} of these."
+    cut_off = read_still(written(tmp_path, jpeg[:-2]))
+    assert cut_off.pixels.shape == read.pixels.shape and len(cut_off.remarks) == 2
+
+
+# --- HEIC
+
+
+def heic(pixels: NDArray[np.uint8], orientation: int = 1, **options: object) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = pillow_heif.from_pillow(Image.fromarray(pixels))
+    file[0].info["exif"] = exif.tobytes()  # from which the encoder also makes `irot` and `imir`
+    data = io.BytesIO()
+    file.save(data, quality=95, chroma=444, **options)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"msf1"])
+def test_heic_is_read_by_its_brand(brand: bytes, tmp_path: Path) -> None:
+    data = patched(heic(quarters()), 8, brand)
+    read = read_still(written(tmp_path, data, "a still.jpg"))
+    assert close(read.pixels, quarters()) and read.pixels.flags.writeable
+    assert read.sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_heic_stands_upright_once(orientation: int, tmp_path: Path) -> None:
+    read = read_still(written(tmp_path, heic(quarters(), orientation)))
+    assert close(corners(read.pixels), np.array(UPRIGHT[orientation], np.uint8))
+
+
+def test_of_several_heic_pictures_the_primary_one_is_read(tmp_path: Path) -> None:
+    file = pillow_heif.from_pillow(Image.new("RGB", (32, 32), RED))
+    file.add_from_pillow(Image.fromarray(quarters()))
+    data = io.BytesIO()
+    file.save(data, quality=95, chroma=444, primary_index=1)
+    assert close(read_still(written(tmp_path, data.getvalue())).pixels, quarters())
+
+
+def test_transparent_heic_is_laid_on_white(tmp_path: Path) -> None:
+    cutout = np.dstack([quarters(), np.full((96, 64), 255, np.uint8)])
+    cutout[:48, :32, 3] = 0
+    read = read_still(written(tmp_path, heic(cutout))).pixels
+    assert (read[8, 8] > 250).all() and close(read[56:], quarters()[56:])
+
+
+def test_a_heic_that_is_too_large_is_not_decoded(tmp_path: Path) -> None:
+    data = heic(quarters())
+    wide = patched(data, data.index(b"ispe") + 8, struct.pack(">II", 12000, 9000))
+    with pytest.raises(StillError, match="is 12,000 × 9,000 px, more than the 50 megapixels"):
+        read_still(written(tmp_path, wide))
+
+
+def test_a_heic_whose_decoder_dies_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, stream = written(tmp_path, heic(quarters())), Worker.stream
+    monkeypatch.setattr(Worker, "stream", lambda self, path, size, *_: stream(self, path, size, os.abort))
+    with pytest.raises(StillError, match="is damaged or not whole, or a HEIC that can't be read here"):
+        read_still(path)
+
+
+def test_without_its_library_a_heic_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ModuleNotFoundError, match="pillow_heif"):
+        read_still(written(tmp_path, heic(quarters())))
 
 
 def test_damage_never_comes_out_as_another_error(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000"):
-        data = encoded(kind)
-        for _ in range(15):
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM", "JPEG2000", "HEIC"):
+        data = heic(quarters()) if kind == "HEIC" else encoded(kind)
+        for _ in range(4 if kind == "HEIC" else 15):
             damaged = bytearray(data)
             for at in rng.integers(0, min(len(data), 400), 3):
                 damaged[at] = rng.integers(256)
@@ -309,11 +442,16 @@ def test_damage_never_comes_out_as_another_error(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b"not a picture", "is no picture that can be read here"),
-        (b"%PDF-1.7\n", "is no picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is no picture"),
+        (b"%PDF-1.7\n", "is no picture.* but a PDF: save one of its pictures as JPEG or PNG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is no picture.* but a page or a drawing"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is no picture"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is no picture.* save it as JPEG or PNG"),
-        (b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", "is no picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is damaged.* save it as JPEG or PNG"),
+        (b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", "is no picture.* but a film: save one of its pictures"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "but a camera's raw picture"),
+        (b"RIFF\0\0\0\0AVI LIST", "but a film"),
+        (b"\x1aE\xdf\xa3matroska", "but a film"),
+        ((b"G" + bytes(187)) * 3, "but a film"),
+        (tiff([(254, 1), (256, 8), (257, 8), (258, 8), (262, 1), (273, -1), (279, 64)], bytes(64)), "raw picture"),
         (b"\xff\xd8\xff", "is damaged"),
         (b"\xff\xd8\xff\xd9", "is damaged"),
         (b"\x89PNG\r\n\x1a\n", "is damaged"),
@@ -375,6 +513,27 @@ def test_what_is_being_written_is_left_alone(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "stat", lambda _: smaller)
     with pytest.raises(StillError, match="is being written"):
         read_still(path)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_grey_is_known_from_colour(mode: str, tmp_path: Path) -> None:
+    infrared = np.repeat(np.asarray(Image.fromarray(quarters()).convert("L"))[:, :, None], 3, axis=2)
+    file = io.BytesIO()
+    Image.fromarray(infrared).convert(mode).save(file, "JPEG", quality=60)
+    assert is_grey(read_still(written(tmp_path, file.getvalue())).pixels)
+    assert not is_grey(quarters())
+    infrared[40:50, 20:50] = (110, 100, 96)  # a face, in an overcoat
+    assert not is_grey(infrared)
+
+
+def test_several_pictures_in_a_file(tmp_path: Path) -> None:
+    """The first one is read, as every viewer shows it."""
+    second = Image.new("RGB", (64, 96), RED)
+    for kind in ("GIF", "WEBP", "TIFF", "PNG", "MPO", "AVIF"):
+        file = io.BytesIO()
+        Image.fromarray(quarters()).save(file, kind, save_all=True, append_images=[second], quality=95)
+        first = read_still(written(tmp_path, file.getvalue())).pixels
+        assert close(corners(first), corners(quarters()), 40), kind
 
 
 # --- cutting

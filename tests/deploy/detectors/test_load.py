@@ -54,7 +54,7 @@ def test_names_reach_their_backend(model: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("deploy.detectors.ultralytics.UltralyticsDetector", stand_in("ultralytics"))
     monkeypatch.setattr("deploy.detectors.torchvision.TorchvisionDetector", stand_in("torchvision"))
     monkeypatch.setattr("deploy.detectors.torchvision.detector_names", lambda: ["fcos_resnet50_fpn"])
-    options = {"download": True, "score": 0.3, "threads": 2, "device": "cpu"}
+    options = {"download": True, "score": 0.3, "threads": 2, "device": "cpu", "person_class": "pedestrian"}
     expected = {
         **dict.fromkeys(["yolo11n", "yolov8m.pt", "rtdetr-l", "yolov5nu.pt", "mine/best.pt"], "ultralytics"),
         "fcos_resnet50_fpn": "torchvision",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -14,18 +14,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from deploy.detectors import DetectorError, Frame
-from deploy.detectors.onnx import (
-    ExportMetadata,
-    Head,
-    OnnxDetector,
-    grid,
-    letterbox_of,
-    read_head,
-    read_metadata,
-    read_people,
-    suppress,
-    write_letterboxed,
-)
+from deploy.detectors.boxes import BoxForm, suppress
+from deploy.detectors.heads import Classes
+from deploy.detectors.heads.anchors import AnchorHead, grid
+from deploy.detectors.heads.rows import ORDERS, RowsHead
+from deploy.detectors.metadata import ExportMetadata, read_metadata
+from deploy.detectors.onnx import OnnxDetector
+from deploy.detectors.picture import BGR_255, RGB_1, place, write_picture
 
 SIZE = (64, 96)  # (H, W) of the miniature networks
 STRIDES = (8, 16, 32)
@@ -75,7 +70,7 @@ def graph(
 
 def answer_of(kind: str, people: Sequence[Sequence[float]], classes: int = 3) -> NDArray[np.float64]:
     """An answer of that head with `people`, each (x, y, w, h, score) in pixels of the input, and nothing else."""
-    if kind == "nms":
+    if kind == "rows":
         rows = np.zeros((7, 6))
         for row, (x, y, w, h, score) in zip(rows, people, strict=False):
             row[:] = x - w / 2, y - h / 2, x + w / 2, y + h / 2, score, 0
@@ -101,11 +96,12 @@ def frame(height: int = PICTURE[0], width: int = PICTURE[1], colour: Sequence[in
 
 @pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.FLOAT16])
 @pytest.mark.parametrize("classes", [1, 3, 80])
-@pytest.mark.parametrize("kind", ["yolox", "yolov5", "yolov8", "nms"])
+@pytest.mark.parametrize("kind", ["yolox", "yolov5", "yolov8", "rows"])
 def test_every_head_answers_in_the_pixels_of_the_picture(tmp_path: Path, kind: str, classes: int, dtype: int) -> None:
     # The person covers x 140..180, y 45..75 of the picture: 42..54 x 13.5..22.5 after the resize by 0.3.
     y = 18 if kind == "yolox" else 18 + 14
-    detector = OnnxDetector(graph(tmp_path / "a.onnx", answer_of(kind, [(48, y, 12, 9, 0.5)], classes), dtype=dtype))
+    path = graph(tmp_path / "a.onnx", answer_of(kind, [(48, y, 12, 9, 0.5)], classes), dtype=dtype)
+    detector = OnnxDetector(path, person_class="0" if classes == 3 else None)
     assert detector.head.kind == kind
     (detections,) = detector.detect([frame()])
     np.testing.assert_allclose(
@@ -116,13 +112,13 @@ def test_every_head_answers_in_the_pixels_of_the_picture(tmp_path: Path, kind: s
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, "batch"])
-@pytest.mark.parametrize("kind", ["yolox", "nms"])
+@pytest.mark.parametrize("kind", ["yolox", "rows"])
 def test_batches_of_any_make_answer_frame_by_frame(tmp_path: Path, kind: str, batch: int | str) -> None:
     answer = answer_of(kind, [(48, 18, 12, 9, 0.2)])
     gains = np.zeros((3, *answer.shape))
-    person = (0, 4) if kind == "nms" else (np.flatnonzero(answer[:, 4])[0], 5)
+    person = (0, 4) if kind == "rows" else (np.flatnonzero(answer[:, 4])[0], 5)
     gains[(0, *person)] = 1 / 510 if kind == "yolox" else 0.5  # the first channel's mean is added to the score
-    detector = OnnxDetector(graph(tmp_path / "a.onnx", answer, batch=batch, gains=gains), threads=2)
+    detector = OnnxDetector(graph(tmp_path / "a.onnx", answer, batch=batch, gains=gains), threads=2, person_class="0")
     frames = [frame(64, 96, (level, 0, level)) for level in (0, 51, 102, 153, 204)]
     detections = detector.detect([*frames, frame(32, 48), *frames])
     factor = 0.8 if kind == "yolox" else 1.0
@@ -134,17 +130,17 @@ def test_batches_of_any_make_answer_frame_by_frame(tmp_path: Path, kind: str, ba
     assert detector.batch >= (batch if isinstance(batch, int) else 1)
 
 
-@pytest.mark.parametrize(("kind", "channels"), [("yolox", (50, 100, 200)), ("nms", (200 / 255, 100 / 255, 50 / 255))])
+@pytest.mark.parametrize(("kind", "channels"), [("yolox", (50, 100, 200)), ("rows", (200 / 255, 100 / 255, 50 / 255))])
 def test_colours_reach_the_network_in_its_order_and_range(tmp_path: Path, kind: str, channels: Sequence[float]) -> None:
-    answer = answer_of(kind, [(48, 32, 40, 40, 0.9)])
-    row = 0 if kind == "nms" else int(np.flatnonzero(answer[:, 4])[0])
+    answer = answer_of(kind, [(48, 32, 40, 40, 0.7)])
+    row = 0 if kind == "rows" else int(np.flatnonzero(answer[:, 4])[0])
     scale = 0.01 if kind == "yolox" else 10.0
     if kind == "yolox":
         answer[row, 2:4] = 0.0  # log sizes: the first channel becomes the width
     for channel, mean in enumerate(channels):
         gains = np.zeros((3, *answer.shape))
         gains[channel, row, 2] = scale
-        detector = OnnxDetector(graph(tmp_path / f"{channel}.onnx", answer, gains=gains))
+        detector = OnnxDetector(graph(tmp_path / f"{channel}.onnx", answer, gains=gains), person_class="0")
         (detections,) = detector.detect([frame(*SIZE, (200, 100, 50))])
         width = np.ptp(detections.boxes[0, [0, 2]])
         stride = grid(*SIZE, STRIDES)[1][row, 0] if kind == "yolox" else 0
@@ -152,28 +148,29 @@ def test_colours_reach_the_network_in_its_order_and_range(tmp_path: Path, kind: 
         np.testing.assert_allclose(width, expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("fit", ["corner", "centre"])
 @pytest.mark.parametrize("picture", [(120, 320), (64, 96), (301, 77), (10, 13)])
-def test_letterbox_is_grey_around_the_whole_picture(picture: tuple[int, int], centred: bool) -> None:
+def test_letterbox_is_grey_around_the_whole_picture(picture: tuple[int, int], fit: Literal["corner", "centre"]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*picture, 3), np.uint8)
-    box = letterbox_of(picture, SIZE, centred)
-    assert (box.width == SIZE[1]) or (box.height == SIZE[0])
+    at = place(picture, SIZE, fit)
+    assert (at.width == SIZE[1]) or (at.height == SIZE[0])
     target = np.full((3, *SIZE), 114, np.float32)
-    write_letterboxed(image, box, target, bgr255=True)
+    write_picture(image, at, target, BGR_255)
     expected = np.full((*SIZE, 3), 114, np.uint8)
-    resized = cv2.resize(image, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
-    expected[box.top : box.top + box.height, box.left : box.left + box.width] = resized
+    resized = cv2.resize(image, (at.width, at.height), interpolation=cv2.INTER_LINEAR)
+    expected[at.top : at.top + at.height, at.left : at.left + at.width] = resized
     np.testing.assert_array_equal(target, expected[:, :, ::-1].transpose(2, 0, 1))
-    below = SIZE[0] - box.height - box.top
-    assert 0 <= below - box.top <= 1 if centred else (box.left, box.top) == (0, 0)
+    below = SIZE[0] - at.height - at.top
+    assert 0 <= below - at.top <= 1 if fit == "centre" else (at.left, at.top) == (0, 0)
 
 
 def test_yolox_decoding_is_that_of_the_paper_anchor_by_anchor() -> None:
     rng = np.random.default_rng(1)
     answer = np.concatenate([rng.normal(0.5, 0.5, (ANCHORS, 4)), rng.random((ANCHORS, 1 + 3))], axis=1)
     answer = answer.astype(np.float32)
-    head = Head("yolox", 0, 3, 1, True, STRIDES)
-    detections = read_people(answer, head, SIZE, lowest_score=0.2, iou=1.0)
+    answer[:, 4:] = answer[:, 4:].clip(0, 1)
+    head = AnchorHead("yolox", 0, Classes(3, person=1), STRIDES, raw=True)
+    detections = head.people([answer], SIZE, lowest_score=0.2, iou=1.0)
     rows, anchor = [], 0
     for stride in STRIDES:
         for row in range(SIZE[0] // stride):
@@ -214,17 +211,18 @@ def test_weak_boxes_and_doubles_go_and_neighbours_stay() -> None:
     detections = suppress(boxes, scores, 0.65)  # overlaps with the best: 0.82 and 0.54
     np.testing.assert_array_equal(detections.scores, scores[[1, 2, 3]])
     answer = np.column_stack([boxes, scores, np.zeros(4)])
-    assert len(read_people(answer, Head("nms", 0, 80, 0, False, ()), SIZE, lowest_score=0.3, iou=0.65)) == 3
+    rows = RowsHead((0,), ORDERS[6][0], True, Classes(80), BoxForm(), "centre", RGB_1, batched=True)
+    assert len(rows.people([answer], SIZE, lowest_score=0.3, iou=0.65)) == 3
 
 
 def test_boxes_end_at_the_picture_and_none_lies_in_the_padding(tmp_path: Path) -> None:
-    answer = answer_of("nms", [(90, 32, 20, 30, 0.9), (48, 5, 10, 8, 0.8)])  # the second is above the picture
+    answer = answer_of("rows", [(90, 32, 20, 30, 0.9), (48, 5, 10, 8, 0.8)])  # the second is above the picture
     (detections,) = OnnxDetector(graph(tmp_path / "a.onnx", answer)).detect([frame()])
     np.testing.assert_allclose(detections.boxes, [[80 / 0.3, 3 / 0.3, 320, 33 / 0.3]], atol=1e-3)
 
 
 def test_a_network_of_any_size_gets_no_more_padding_than_its_stride_asks(tmp_path: Path) -> None:
-    answer = answer_of("nms", [(320, 192, 64, 64, 0.9)])
+    answer = answer_of("rows", [(320, 192, 64, 64, 0.9)])
     path = graph(tmp_path / "a.onnx", answer, size=("height", "width"), metadata={"imgsz": [640, 640]})
     detector = OnnxDetector(path)
     assert detector._input_size(np.zeros((1080, 1920, 3), np.uint8)) == (384, 640)
@@ -243,45 +241,32 @@ def heads() -> dict[str, tuple[NDArray[np.floating], dict[str, Any], str]]:
     decoded[:, :2] = (cells + 0.5) * steps
     v6 = decoded.copy()
     v6[:, 4] = 1
+    far = raw.copy()
+    far[:, :4] += 1.4
     return {
         "YOLOX decoded inside": (decoded, {}, "yolox"),
-        "YOLOX far off its cells": (raw + 1.4, {}, "yolox"),
+        "YOLOX far off its cells": (far, {}, "yolox"),
         "YOLOX of one class": (answer_of("yolox", [], 1), {}, "yolox"),
         "YOLOv5 of one class": (answer_of("yolov5", [], 1), {}, "yolov5"),
         "YOLOv6": (v6, {}, "yolov5"),
         "YOLOv8 with masks": (np.zeros((4 + 2 + 32, ANCHORS)), {"names": {0: "person", 1: "dog"}}, "yolov8"),
-        "NMS inside, with masks": (np.zeros((300, 6 + 32)), {"end2end": True}, "nms"),
-        "NMS inside, as many as anchors": (np.zeros((ANCHORS, 6)), {"args": {"nms": True}}, "nms"),
-        "end to end": (np.zeros((300, 6)), {"end2end": True, "names": ["person"], "task": "detect"}, "nms"),
+        "NMS inside, with masks": (np.zeros((300, 6 + 32)), {"end2end": True}, "rows"),
+        "NMS inside, as many as anchors": (np.zeros((ANCHORS, 6)), {"args": {"nms": True}}, "rows"),
+        "end to end": (np.zeros((300, 6)), {"end2end": True, "names": ["person"], "task": "detect"}, "rows"),
     }
 
 
 @pytest.mark.parametrize("name", heads())
 def test_heads_are_told_apart_by_what_they_answer(tmp_path: Path, name: str) -> None:
     answer, metadata, kind = heads()[name]
-    head = OnnxDetector(graph(tmp_path / "a.onnx", answer, metadata=metadata)).head
-    assert (head.kind, head.raw) == (kind, kind == "yolox" and name != "YOLOX decoded inside")
+    head = OnnxDetector(graph(tmp_path / "a.onnx", answer, metadata=metadata), person_class="0").head
+    raw = isinstance(head, AnchorHead) and head.raw
+    assert (head.kind, raw) == (kind, kind == "yolox" and name != "YOLOX decoded inside")
 
 
-@pytest.mark.parametrize(
-    ("shape", "metadata", "message"),
-    [
-        ((10, 10), {}, r"answers 1x10x10 to a 64x96 picture.*understood are YOLOX or YOLOv5 \(B, A, 5 \+ classes\)"),
-        ((300, 84), {}, "answers 1x300x84"),  # RT-DETR
-        ((378, 85), {}, "answers 1x378x85"),  # YOLOv5 without its decoding
-        ((84, ANCHORS), {"task": "obb"}, "is made to obb, not to detect"),
-    ],
-)
-def test_other_heads_are_refused(
-    tmp_path: Path, shape: tuple[int, int], metadata: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(DetectorError, match=message):
-        OnnxDetector(graph(tmp_path / "a.onnx", np.full(shape, 0.3), metadata=metadata))
-
-
-def test_read_head_takes_the_output_that_fits() -> None:
-    masks, boxes = np.zeros((1, 32, 16, 24), np.float32), answer_of("yolov8", [], 80)[None].astype(np.float32)
-    assert read_head([masks, boxes], SIZE, ExportMetadata(), "it").output == 1
+def test_a_model_that_is_made_for_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DetectorError, match="is made to obb, not to detect"):
+        OnnxDetector(graph(tmp_path / "a.onnx", np.full((84, ANCHORS), 0.3), metadata={"task": "obb"}))
 
 
 def test_metadata_is_read_as_python_and_anything_odd_counts_as_left_out() -> None:
@@ -357,7 +342,7 @@ def test_a_network_that_takes_no_picture_is_refused(tmp_path: Path) -> None:
     model = onnx.load(graph(tmp_path / "a.onnx", answer_of("yolox", [])))
     model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
     onnx.save(model, tmp_path / "a.onnx")
-    with pytest.raises(DetectorError, match="a detector takes one float picture"):
+    with pytest.raises(DetectorError, match="a detector takes one picture"):
         OnnxDetector(tmp_path / "a.onnx")
 
 
@@ -369,7 +354,7 @@ def test_yolox_finds_the_people_of_a_real_frame(shared: Path) -> None:
     pictures = [np.asarray(cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB), np.uint8) for _ in range(3)]
     frames = [Frame("vtest", i, i / 10, picture) for i, picture in enumerate(pictures)]
     detector = OnnxDetector(weights, threads=2, device="cpu")
-    assert detector.head == Head("yolox", 0, 80, 0, True, (8, 16, 32))
+    assert detector.head == AnchorHead("yolox", 0, Classes(80), (8, 16, 32), raw=True)
     detections = detector.detect(frames)
     for frame_detections in detections:
         sure = frame_detections.boxes[frame_detections.scores > 0.6]

@@ -15,6 +15,7 @@ import torch
 
 from deploy import models
 from deploy.detectors import Frame
+from deploy.detectors.heads import Classes
 from deploy.detectors.onnx import OnnxDetector
 from deploy.models import OtherRunError, person
 from deploy.models.evaluate import Matched
@@ -56,7 +57,7 @@ def test_exported_file_runs_at_any_size(tmp_path: Path) -> None:
     export(network, file)
     assert file.stat().st_size <= 6_000_000
     detector = OnnxDetector(file, score=0.0, threads=1, device="cpu")
-    assert (detector.head.kind, detector.head.classes, detector.head.person) == ("yolov8", 1, 0)
+    assert (detector.head.kind, detector.head.classes) == ("yolov8", Classes(1))
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, size, np.uint8) for size in ((540, 960, 3), (576, 768, 3))]
     assert [detector._input_size(picture) for picture in pictures] == [(384, 640), (480, 640)]

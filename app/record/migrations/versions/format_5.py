@@ -4,7 +4,7 @@ What is there is taken for sound: checksums and hashes vouch for it from now on.
 """
 
 from alembic import context, op
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, inspect, select, update
 
 from app.record.audit import hash_of
 from app.record.checksums import COLUMN, checksum, crc32, pages
@@ -25,7 +25,8 @@ def upgrade() -> None:
     op.execute(f"ALTER TABLE footage ADD COLUMN checkpoint_crc32 {whole} NOT NULL DEFAULT 0")
     for column in ("session", "hash"):
         op.execute(f"ALTER TABLE audit ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
-    sealed = [table for table in metadata.tables.values() if COLUMN in table.columns]
+    there = inspect(connection).get_table_names()  # others came later
+    sealed = [table for table in metadata.tables.values() if COLUMN in table.columns and table.name in there]
     for table in sealed:
         op.execute(f"ALTER TABLE {table.name} ADD COLUMN {COLUMN} {whole} NOT NULL DEFAULT 0")
     for number, checkpoint in connection.execute(select(footage.c.id, footage.c.checkpoint)).fetchall():

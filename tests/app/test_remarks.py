@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.footage.remarks import Remark, summed
+from app.remarks import Remark, summed
 
 
 def test_counts_of_a_kind_are_added_in_the_order_met() -> None:
