@@ -167,7 +167,8 @@ def measure(kinds: list[str], minutes: float, seed: int) -> AttackReport:
     start = multiprocessing.get_context("forkserver")
     start.set_forkserver_preload(IMPORTED)
     with tempfile.TemporaryDirectory() as folder:
-        stage = new_stage(Path(folder), start) if set(kinds) & set(ON_A_SITE) else None
+        on_a_site = set(kinds) & set(ON_A_SITE)
+        stage = new_stage(Path(folder), start, timed="pairs" in kinds) if on_a_site else None
         for kind in kinds:
             attempts = Attempts(60 * minutes / len(kinds))
             try:
