@@ -8,7 +8,7 @@ import typer
 
 from app.asking import this_user
 from app.record import Site
-from app.record.forget import forget
+from app.record.forget import Forgotten, forget
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
 from reid.progress import Bars
 
@@ -39,8 +39,30 @@ def command(
         )
     if as_json:
         print_json(done)
-        return
+    else:
+        _print(done)
+    raise typer.Exit(1 if done.found else 0)
+
+
+def _print(done: Forgotten) -> None:
     output.print(f"{done.tracklets:,} tracklets erased ({done.segments:,} pieces of tracks in all)")
+    output.print(
+        f"With them left {done.crops:,} crops ({done.crop_bytes:,} bytes), {done.boxes:,} boxes and "
+        f"{done.embeddings:,} embeddings."
+    )
+    if done.adaptations:
+        output.print(f"{done.adaptations:,} adaptations under way had pictures of them, and begin anew.")
+    if done.open_tracks:
+        output.print(
+            f"{done.open_tracks:,} of their tracks were still in sight where ingest stopped. That was dropped. Where "
+            "ingest goes on just now, look for them again when it is done."
+        )
+    if done.looked:
+        output.print(f"Looked for them in {', '.join(done.looked)}: " + ("" if done.found else "nothing is left."))
+    for sentence in done.found:
+        output.print(
+            f"Still there: {sentence}. Check the disk, then run any command that writes: it erases them again."
+        )
     if done.same_tracks:
         output.print(
             f"{len(done.same_tracks):,} tracklets of the same tracks stay, which may show the same people: "

@@ -118,7 +118,7 @@ def _plain(report: QueryReport) -> dict[str, Any]:
     names = [name for name in Match.__dataclass_fields__ if name != "crops"]
     people = [
         {
-            **{name: getattr(answer, name) for name in ("box", "seen", "verdict", "gallery")},
+            **{name: getattr(answer, name) for name in ("box", "seen", "finding", "verdict", "gallery")},
             "matches": [{name: getattr(match, name) for name in names} for match in answer.matches],
         }
         for answer in report.people

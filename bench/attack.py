@@ -5,8 +5,10 @@
 - pairs: Two works run at once, and one of them is killed at a random moment. Then both run again.
 - soak: Two works at once, again and again, on one site that is never made anew. Each ingest brings other footage, and
   each forget erases others. The site must stay sound, and hold no file that nothing names.
+- mutants: Films, stills, texts and weights with a few bytes changed are read. Each must be refused by an error of ours,
+  or be read, and soon.
 
-Works are those of the tests, which do a bounded part of the same.
+Works and files are those of the tests, which do a bounded part of the same.
 
     python -m bench.attack strikes pairs --minutes 60 --seed 0
 """
@@ -35,9 +37,12 @@ from tests.app.records import copy_of
 from tests.app.stage import Stage, begun, both_again, ended, footage_in, kill_one_of_two, new_stage
 from tests.app.strikes import STRIKES, can_strike, strike_and_go_on
 from tests.app.works import BUSY, IMPORTED, TOLD, WORKS
+from tests.mutants import TARGETS, attack
 
 FEWEST = 40  # tracklets that a soaked site keeps
 STRUCK = ("ingest a", "merge", "forget", "adapt", "models use")
+AT_ONCE = 10  # mutants of one file
+SEEDS = 10**6  # of mutants, that each --seed has for itself
 Work = Callable[[Path], bool]
 """What an attack does in a new folder. False: there is no more of its kind."""
 
@@ -140,7 +145,20 @@ def _round(
     return True
 
 
-KINDS = {"strikes": strikes, "pairs": pairs, "soak": soak}
+def mutants(stage: Stage | None, start: Any, seed: int, attempt: Attempts) -> None:
+    """Mutants of every kind of file in turn, without end."""
+
+    def attacked(folder: Path, kind: str, number: int) -> bool:
+        attack(TARGETS[kind], folder, AT_ONCE, number)
+        return True
+
+    for number in count(seed * SEEDS):
+        for kind in TARGETS:
+            attempt(f"{kind}, seed {number}", partial(attacked, kind=kind, number=number))
+
+
+ON_A_SITE: dict[str, Callable[[Any, Any, int, Attempts], None]] = {"strikes": strikes, "pairs": pairs, "soak": soak}
+KINDS = ON_A_SITE | {"mutants": mutants}
 
 
 def measure(kinds: list[str], minutes: float, seed: int) -> AttackReport:
@@ -149,7 +167,8 @@ def measure(kinds: list[str], minutes: float, seed: int) -> AttackReport:
     start = multiprocessing.get_context("forkserver")
     start.set_forkserver_preload(IMPORTED)
     with tempfile.TemporaryDirectory() as folder:
-        stage = new_stage(Path(folder), start)
+        on_a_site = set(kinds) & set(ON_A_SITE)
+        stage = new_stage(Path(folder), start, timed="pairs" in kinds) if on_a_site else None
         for kind in kinds:
             attempts = Attempts(60 * minutes / len(kinds))
             try:
@@ -168,7 +187,7 @@ def command(
     seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Attack works on a site until something breaks or the time is over."""
+    """Attack works on a site, and readers of files, until something breaks or the time is over."""
     if unknown := set(kinds) - set(KINDS):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(KINDS)}.")
     if "strikes" in kinds and not can_strike():

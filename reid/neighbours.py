@@ -80,6 +80,8 @@ def best_columns(similarity: Rows, k: int) -> Integers:
 
     The largest comes first. k is at most M.
     """
+    if k < 1:
+        return np.zeros((len(similarity), 0), np.int64)
     if k == similarity.shape[1]:
         column = np.broadcast_to(np.arange(k), similarity.shape)
     else:

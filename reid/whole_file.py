@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PART = ".part"
+_PIECE = 2**20  # bytes overwritten at once
 _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a link"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
@@ -64,11 +65,20 @@ def check_replaceable(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes the parts of writers that died. They may hold what has been removed since."""
+    """Overwrites and removes the parts of writers that died. They may hold what has been removed since."""
     for part in folder.glob(f"*{_PART}"):
-        with suppress(OSError), part.open("rb") as file:  # BlockingIOError: its writer lives
+        with suppress(OSError), part.open("r+b") as file:  # BlockingIOError: its writer lives
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            overwrite(file.fileno())
             part.unlink()
+
+
+def overwrite(handle: int) -> None:
+    """Puts zeros over all bytes of an open file, durably."""
+    size = os.fstat(handle).st_size
+    for start in range(0, size, _PIECE):
+        os.pwrite(handle, bytes(min(_PIECE, size - start)), start)
+    os.fsync(handle)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,8 @@ from trackers.tracked import check_state
 class ArrayTracker:
     """Tracks as a float64 array `(rows, T)` in order of id, with the clock and state that belong to it."""
 
-    def __init__(self, rows: int, timing: Timing | None) -> None:
+    def __init__(self, rows: int, id_row: int, timing: Timing | None) -> None:
+        self._id_row = id_row
         self._clock = Clock(timing or Timing())
         self._tracks = np.zeros((rows, 0))
         self._next_id = 1
@@ -31,6 +34,13 @@ class ArrayTracker:
         self._clock.restore(state["clock"])
         self._tracks = np.array(state["tracks"], np.float64, order="C")
         self._next_id = int(state["next_id"])
+
+    def drop(self, ids: Collection[int]) -> NDArray[np.int64]:
+        """See `Tracker.drop`."""
+        known = self._tracks[self._id_row].astype(np.int64)
+        gone = np.isin(known, list(ids))
+        self._tracks = self._tracks[:, ~gone]
+        return known[gone]
 
     def _recent(self, seen: int) -> NDArray[np.float64]:
         """The tracks seen recently enough to be found again. Row `seen` holds when each was seen last."""

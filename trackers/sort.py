@@ -7,6 +7,8 @@ Its unit of time is the frame.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import lap
 import numpy as np
 from filterpy.kalman import KalmanFilter
@@ -113,6 +115,12 @@ class Sort:
             track.missed, track.streak = missed, streak
             track.filter.x, track.filter.P = np.array(x)[:, None], np.array(covariance)
             self._tracks.append(track)
+
+    def drop(self, ids: Collection[int]) -> NDArray[np.int64]:
+        """See `Tracker.drop`."""
+        gone = [track.id for track in self._tracks if track.id in ids]
+        self._tracks = [track for track in self._tracks if track.id not in ids]
+        return np.array(gone, np.int64)
 
 
 class _Track:

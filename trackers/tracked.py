@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -42,6 +43,10 @@ class Tracker(Protocol):
 
     def restore(self, state: dict[str, NDArray]) -> None:
         """Goes on from `state()` of a tracker made with the same options, identical to the last bit."""
+        ...
+
+    def drop(self, ids: Collection[int]) -> NDArray[np.int64]:
+        """Keeps nothing of some tracks, nor gives their ids again. Returns the ids `(n,)` of those it still knew."""
         ...
 
 

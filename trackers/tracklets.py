@@ -10,6 +10,7 @@ The cutter also collects **cannot-link** facts. Two tracklets that were seen apa
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -243,6 +244,17 @@ class TrackletCutter:
         self._people, self._log = _as_rows(state["people"], _PERSON), [_as_rows(state["log"], _BOX)]
         self._clock.restore(state["clock"])
         self.next_number = int(state["next"])
+
+    def drop(self, tracks: Collection[int]) -> NDArray[np.int64]:
+        """Keeps nothing of some tracks. Returns the numbers `(n,)` of their open segments, which never finish."""
+        gone = np.isin(self._open["track"], list(tracks))
+        numbers = self._open["number"][gone]
+        self._open, self._looks = self._open[~gone], self._looks[~gone]
+        self._apart = self._apart[np.ix_(~gone, ~gone)]
+        self._people = self._people[~np.isin(self._people["track"], list(tracks))]
+        self._waiting = self._waiting[~np.isin(self._waiting[:, 0], numbers)]
+        self._log = [rows[~np.isin(rows["segment"], numbers)] for rows in self._log]
+        return numbers
 
     def _expect(
         self, tracks: NDArray[np.int64], boxes: NDArray[np.float32]

@@ -26,7 +26,7 @@ from reid.camera_shift import without_camera
 from reid.whole_file import sweep, whole_file
 
 if TYPE_CHECKING:  # it brings SciPy, which a search does without
-    from reid.merging import MergeRules
+    from reid.merging import MergeRules, Seen
 
 STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
 ONNX, WEIGHTS, digest = model_files.ONNX, model_files.WEIGHTS, model_files.digest
@@ -151,10 +151,11 @@ def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
         raise SiteError(str(error)) from error
 
 
-def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True) -> Calibration:
+def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True, around: Seen | None = None) -> Calibration:
     """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets.
 
     afresh: the distribution of strangers, too, which takes a merging. Else it stays as it is, where it is known.
+    around: the site's tracklets as `reid.merging.in_context` describes them, where a merging has just done so.
     """
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
@@ -166,7 +167,7 @@ def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True) -> Calibra
     known = {} if afresh or model.calibration is None else model.calibration
     if merge is not None and len(merge.ids):
         identity = merge.of(ids)[1]
-        sure = None if known.get("strangers") else _surely_one(site, model, ids, identity)
+        sure = None if known.get("strangers") else _surely_one(site, model, ids, identity, around)
     # As a search compares them: see `app.search.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
@@ -177,7 +178,11 @@ def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True) -> Calibra
 
 
 def _surely_one(
-    site: Site, model: ModelRecord, ids: NDArray[np.int64], identity: NDArray[np.int64]
+    site: Site,
+    model: ModelRecord,
+    ids: NDArray[np.int64],
+    identity: NDArray[np.int64],
+    around: Seen | None,
 ) -> NDArray[np.int64]:
     """(T,) identities of tracklets as a merging finds them that is nearly certain. Who is in none is alone.
 
@@ -186,11 +191,11 @@ def _surely_one(
     from app.encoders.seen import seen_tracklets  # it brings SciPy, which a search does without
     from reid.merging import SURE, MergeError, merge_tracklets
 
-    seen = seen_tracklets(site, store_of(site, model.name))
+    seen = seen_tracklets(site, store_of(site, model.name)) if around is None else around
     if not len(seen):
         return identity
     try:
-        labels = merge_tracklets(seen, SURE)[1].labels
+        labels = merge_tracklets(seen, SURE, around=around)[1].labels
     except MergeError:
         return identity
     at, there = lookup(seen.ids, ids)
@@ -214,9 +219,15 @@ def calibration_of(model: ModelRecord) -> Calibration:
 
 def bring_up_to_date(site: Site, progress: Progress = unheard) -> None:
     """Embeds what the serving version has not embedded yet, and calibrates it on all that there is now."""
+    model = embed_what_is_new(site, progress)
+    site.set_calibration(model.name, calibrate(site, model, afresh=False).to_json())
+
+
+def embed_what_is_new(site: Site, progress: Progress = unheard) -> ModelRecord:
+    """Embeds what the serving version has not embedded yet. Returns that version."""
     model = serving(site)
     embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
-    site.set_calibration(model.name, calibrate(site, model, afresh=False).to_json())
+    return model
 
 
 def merge_rules(model: ModelRecord) -> MergeRules:

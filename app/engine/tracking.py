@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +13,7 @@ from numpy.typing import NDArray
 from app.engine.crops import CropChooser
 from app.engine.looks import describe
 from app.footage import Camera, Resume
+from app.record.checkpoint import State, pack, unpack
 from app.record.rows import Chunk, Crop, FootageRecord
 from app.remarks import Remark
 from deploy.detectors import Frame
@@ -115,27 +113,16 @@ class FootageTracker:
         return detections.take(mask[y, x] == 0)
 
     def _checkpoint(self, resume: Resume) -> bytes:
-        buffer = io.BytesIO()
-        parts: dict[str, Any] = {"resume": np.frombuffer(json.dumps(dataclasses.astuple(resume)).encode(), np.uint8)}
-        for part, state in (("tracker", self._tracker), ("cutter", self._cutter), ("crops", self._chooser)):
-            parts |= {f"{part}.{key}": value for key, value in state.state().items()}
-        np.savez(buffer, **parts)
-        return buffer.getvalue()
+        state = State(self._tracker.state(), self._cutter.state(), self._chooser.state())
+        return pack(dataclasses.astuple(resume), state)
 
     def _restore(self, checkpoint: bytes) -> None:
-        with np.load(io.BytesIO(checkpoint), allow_pickle=False) as saved:
-            part = {
-                part: {key.partition(".")[2]: saved[key] for key in saved.files if key.startswith(part + ".")}
-                for part in ("tracker", "cutter", "crops")
-            }
-        self._tracker.restore(part["tracker"])
-        self._cutter.restore(part["cutter"])
-        self._chooser.restore(part["crops"])
+        _, state = unpack(checkpoint)
+        self._tracker.restore(state.tracker)
+        self._cutter.restore(state.cutter)
+        self._chooser.restore(state.crops)
 
 
 def resume_of(checkpoint: bytes | None) -> Resume | None:
     """The frame behind which a checkpoint goes on."""
-    if checkpoint is None:
-        return None
-    with np.load(io.BytesIO(checkpoint), allow_pickle=False) as saved:
-        return Resume(*json.loads(saved["resume"].tobytes()))
+    return None if checkpoint is None else Resume(*unpack(checkpoint)[0])

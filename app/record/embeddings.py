@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.errors import SiteError
-from app.record.private_files import make_folder
+from app.record.private_files import make_folder, wipe
 from reid.normalised import normalised
-from reid.whole_file import sweep, sync_folder, whole_file
+from reid.whole_file import overwrite, sweep, sync_folder, whole_file
 
 log = logging.getLogger("sightline")
 
@@ -81,29 +81,33 @@ class Embeddings:
         """Ids `(T,)`, ascending, and embeddings `(T, D)` of all tracklets: half the memory of `load`."""
         return self._by_id(self.files(), both_halves=False)
 
-    def remove(self, ids: Collection[int] | NDArray[np.int64]) -> int:
-        """Takes tracklets' bytes off the disk. Returns how many there were. May be repeated.
+    def remove(self, ids: Collection[int] | NDArray[np.int64], footages: Iterable[int] | None = None) -> int:
+        """Overwrites tracklets' bytes and takes them out. Returns how many there were. May be repeated.
+
+        footages: those that they are of. None where nobody knows, then all are read.
 
         A footage that has none left stays embedded. A damaged file is removed, as it may hold one of them.
         """
         leaving = np.array(sorted(ids), np.int64)
         removed = 0
         sweep(self.folder)
-        for footage in self.files():
+        for footage in self.files() if footages is None else footages:
+            if not self.path(footage).exists():
+                continue
             records = self._sound(footage)
             if records is None:
                 self.drop(footage)
                 continue
             kept = records[~np.isin(records["id"], leaving)]
             if len(kept) < len(records):
-                self._save(footage, kept)
+                self._save(footage, kept, overwriting=True)
                 removed += len(records) - len(kept)
         return removed
 
     def drop(self, footage: int) -> None:
-        """A footage is no longer embedded."""
+        """A footage is no longer embedded. Its bytes are overwritten."""
         sweep(self.folder)
-        self.path(footage).unlink(missing_ok=True)
+        wipe(self.path(footage))
         if self.folder.is_dir():
             sync_folder(self.folder)
 
@@ -140,7 +144,10 @@ class Embeddings:
                 total = zlib.crc32(file.read(size))
                 records = np.fromfile(file, _record(width), count)
                 stored = file.read()
+                replaced = path.stat().st_ino != os.fstat(file.fileno()).st_ino
             if len(records) != count or stored != _bytes(zlib.crc32(records.view(np.uint8).data, total)):
+                if replaced:  # by one who erased, and overwrote this one
+                    return self._sound(footage)
                 raise ValueError("its checksum is another")
         except _UNREADABLE as error:
             self._tell(path, error)
@@ -150,13 +157,17 @@ class Embeddings:
     def _tell(self, path: Path, error: Exception) -> None:
         log.warning("%s is damaged (%s) and counts as missing: its tracklets are embedded again", path, error)
 
-    def _save(self, footage: int, records: NDArray[np.void]) -> None:
+    def _save(self, footage: int, records: NDArray[np.void], *, overwriting: bool = False) -> None:
+        """overwriting: what is stored now. Who dies in between leaves a file that is damaged: it is embedded again."""
         make_folder(self.folder)
         sweep(self.folder)
         with whole_file(self.path(footage), private=True) as part, part.open("wb") as file:
             np.lib.format.write_array(file, records, version=(1, 0), allow_pickle=False)
             file.flush()
             file.write(_bytes(_checksum(part)))
+            if overwriting:
+                with self.path(footage).open("r+b") as stored:
+                    overwrite(stored.fileno())
 
     def seal(self) -> None:
         """Gives files of earlier formats their checksum. May be repeated."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from app.asking import Progress, unheard
 from app.errors import Busy, SiteError
@@ -17,12 +17,20 @@ from app.record.rows import AuditEntry, FootageRecord
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was erased."""
+    """What was erased, and what a look afterwards found of it."""
 
     segments: int  # pieces of tracks, tracklets among them
     tracklets: int
+    crops: int
+    crop_bytes: int
+    boxes: int
+    embeddings: int  # of all models
+    adaptations: int  # that were under way: they begin anew
+    open_tracks: int  # of theirs that interrupted footage had in sight, and has no more
     models: list[str]  # versions that were trained while the site held them: weights can't be unlearned
     left: list[str]  # what may still hold bytes and can't be reached from here, a sentence each
+    looked: list[str]  # where a look afterwards was for them
+    found: list[str]  # what that found of them, a sentence each
     same_tracks: list[int]  # tracklets that stay, of tracks that were erased in part: they may show the same person
 
 
@@ -41,8 +49,8 @@ def forget(
     tracks stay where they are not named, as a track may have gone over to somebody else. They are told.
 
     The time is in UTC seconds. No byte of them is left when it returns, in the record and its log, shards or
-    embeddings. None is left in an adaptation that is under way, which begins anew. Raises SiteError where something
-    asked for is not there. Then nothing is erased.
+    embeddings. None is left in an adaptation that is under way, which begins anew. It looks at these afterwards and
+    says what it found. Raises SiteError where something asked for is not there. Then nothing is erased.
     """
     merge = site.merging()
     there = set(site.tracklet_table().ids.tolist())
@@ -67,14 +75,14 @@ def forget(
         leaving |= pieces
         details = {"tracklets": len(gone), "segments": len(leaving), "identities": list(identities), "before": before}
         entry = AuditEntry(time.time(), who, "forget", details)
-        left = site.erase(sorted(leaving), entry, anew=anew, progress=progress)
+        erased = site.erase(sorted(leaving), entry, anew=anew, progress=progress)
     return Forgotten(
         segments=len(leaving),
         tracklets=len(gone),
         models=[
             model.name for model in site.models() if model.name != "base" and model.summary.get("method") != BROUGHT
         ],
-        left=left,
+        **asdict(erased),
         same_tracks=sorted(same_tracks - leaving),
     )
 

@@ -11,10 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.errors import SiteError
-from reid.whole_file import check_replaceable, whole_file
+from reid.whole_file import check_replaceable, overwrite, whole_file
 
 _OTHERS = 0o077  # what a file's group and all others may do
-_PIECE = 2**20  # bytes overwritten at once
 
 
 @contextmanager
@@ -104,9 +103,6 @@ def _overwrite(file: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        size = os.fstat(handle).st_size
-        for start in range(0, size, _PIECE):
-            os.pwrite(handle, bytes(min(_PIECE, size - start)), start)
-        os.fsync(handle)
+        overwrite(handle)
     finally:
         os.close(handle)

@@ -544,11 +544,11 @@ class Site:
         *,
         anew: Collection[FootageRecord] = (),
         progress: Progress = unheard,
-    ) -> list[str]:
+    ) -> erasure.Erased:
         """Erases segments for good, with all that derives from them, and notes who did it. See `app.record.erasure`.
 
-        anew: interrupted footage of which nothing is kept, whose camera's lease the caller holds. Returns what may
-        still hold bytes that can't be reached from here, a sentence each. Raises StorageError where bytes are left.
+        anew: interrupted footage of which nothing is kept, whose camera's lease the caller holds. Raises StorageError
+        where bytes are left.
         """
         stale = {record.id: None for record in anew}
         also = partial(start_anew, self.database, stale) if stale else None

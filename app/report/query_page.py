@@ -16,7 +16,7 @@ from app.engine.crops import as_jpeg
 from app.record.private_files import write_private
 from app.report.pages import render
 from app.report.timeline import lay_out
-from app.search.matches import STILL_QUALITY, QueryView, groups, journey
+from app.search.matches import STILL_QUALITY, Finding, QueryView, groups, journey
 
 _STILL_SIDE = 960  # px the picture's longer side has at most
 _CROP_SIDE = 480  # px of the person cut from it
@@ -27,7 +27,7 @@ _BOX_COLOUR = (255, 176, 32)  # RGB
 def write_report(view: QueryView, path: Path) -> None:
     """Writes one self-contained HTML page, readable by its owner only. Raises SiteError where it can't."""
     identities = groups(view.matches)
-    joined = view.seen and identities and identities[0].number is not None
+    joined = view.finding != Finding.UNSEEN and identities and identities[0].number is not None
     person = None if view.box is None else as_jpeg(_shrunk(view.person, _CROP_SIDE)[0], STILL_QUALITY)
     page = render(
         "query.html",

@@ -13,7 +13,7 @@ from app.engine.crops import as_jpeg
 from app.errors import SiteError
 from app.record.private_files import write_private
 from app.report.sheet import CELL, FAINT, GAP, HEAD, INK, LABEL, band, cell, row, write_within
-from app.search.matches import CROPS, STILL_QUALITY, Match, QueryView, groups, percent
+from app.search.matches import CROPS, STILL_QUALITY, Finding, Match, QueryView, groups, percent
 
 
 def write_sheet(view: QueryView, path: Path) -> None:
@@ -28,7 +28,7 @@ def write_sheet(view: QueryView, path: Path) -> None:
     best = percent(view.matches[0].probability) if view.matches else "–"
     lacking = "".join(f"; {remark.what}" for remark in view.remarks)
     lines = [
-        ("Probably seen here" if view.seen else "Not seen here", 19, 700, INK if view.seen else (168, 84, 0)),
+        (view.headline, 19, 700, INK if view.finding == Finding.SEEN else (168, 84, 0)),
         (f"best match {best}, of {view.gallery:,} tracklets{lacking}", 14, 400, INK),
         (f"site {view.site}, model {view.model}", 13, 400, FAINT),
         (f"asked {datetime.fromtimestamp(view.asked_at, UTC):%Y-%m-%dT%H:%M:%SZ}", 13, 400, FAINT),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,27 @@ CROPS = 6  # pictures shown of a tracklet
 STAY = 60.0  # s out of sight of a camera after which the same camera is another stop of a journey
 STILL_QUALITY = 88  # JPEG, of the still where it is shown
 
+LIKELY = 0.5  # probability of the best match from which somebody is likely to be here
+
 _JPEG = b"\xff\xd8\xff"
+
+
+class Finding(StrEnum):
+    """Whether somebody was here."""
+
+    SEEN = "seen"
+    PERHAPS = "perhaps"
+    UNSEEN = "not seen"
+
+    @classmethod
+    def of(cls, more_alike: bool, probability: float) -> Finding:
+        """more_alike: the best match is more alike than strangers are. probability: that it is the same person.
+
+        The two are estimated apart, from strangers' best matches and from all pairs. Where they differ nobody knows.
+        """
+        if more_alike == (probability >= LIKELY):
+            return cls.SEEN if more_alike else cls.UNSEEN
+        return cls.PERHAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +74,18 @@ class QueryView:
     box: tuple[float, float, float, float] | None  # of the person in the still, x1 y1 x2 y2 px. None: all of it
     filters: Mapping[str, str]  # what the search was narrowed to
     matches: Sequence[Match]  # best first
-    seen: bool  # whether any is likely
+    finding: Finding
     verdict: str  # a sentence
     gallery: int  # tracklets that were compared
     audit: str = ""  # a hash that vouches for the site's audit up to this query
     remarks: Sequence[Remark] = ()  # on what the still lacks
+
+    @property
+    def headline(self) -> str:
+        """What was found, in three words."""
+        return {Finding.SEEN: "Probably", Finding.PERHAPS: "Perhaps", Finding.UNSEEN: "Not"}[
+            self.finding
+        ] + " seen here"
 
     @property
     def person(self) -> NDArray[np.uint8]:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
 from app.encoders.seen import seen_tracklets
-from app.encoders.versions import bring_up_to_date, calibrate, merge_rules, serving, store_of
+from app.encoders.versions import calibrate, embed_what_is_new, merge_rules, serving, store_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
 from app.record.rows import AuditEntry, Correction, Merging
-from reid.merging import MergeError, merge_tracklets
+from reid.merging import MergeError, in_context, merge_tracklets
 
 KEPT = 5  # mergings that can be undone
 
@@ -68,8 +68,7 @@ def undo(site: Site, *, who: str) -> bool:
 
 def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeReport:
     began = time.monotonic()
-    bring_up_to_date(site, progress)
-    model, before = serving(site), site.merging()
+    model, before = embed_what_is_new(site, progress), site.merging()
     try:
         seen, names = seen_tracklets(site, store_of(site, model.name)), site.tracklet_table().names
         if not len(seen):
@@ -77,7 +76,8 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
             )
         earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        within, across = merge_tracklets(seen, merge_rules(model), method=method, previous=earlier)
+        around = in_context(seen)
+        within, across = merge_tracklets(seen, merge_rules(model), method=method, previous=earlier, around=around)
     except MergeError as error:
         raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
     transits = [
@@ -98,7 +98,8 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
     if changed:
         entry = AuditEntry(merging_now.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
         site.add_merging(merging_now, entry, keep=KEPT)
-        site.set_calibration(model.name, calibrate(site, model).to_json())  # it learns from identities, too
+    calibration = calibrate(site, model, afresh=changed, around=around)  # it learns from identities, too
+    site.set_calibration(model.name, calibration.to_json())
     return MergeReport(
         tracklets=len(seen.ids),
         trajectories=len(np.unique(within)),

@@ -149,7 +149,7 @@ def view(site: Site, report: QueryReport, still: Still | None) -> QueryView:
         box=box,
         filters=report.filters,
         matches=answer.matches,
-        seen=answer.seen,
+        finding=answer.finding,
         verdict=answer.verdict,
         gallery=answer.gallery,
         audit=report.audit,

@@ -19,7 +19,7 @@ from app.record import Site
 from app.record.rows import AuditEntry
 from app.search.gallery import gallery_of
 from app.search.index import FaissIndex
-from app.search.matches import CROPS, Match, percent
+from app.search.matches import CROPS, Finding, Match, percent
 from reid.normalised import normalised
 from reid.pictures import decode_crops
 from reid.rerank import Reranked, Reranking
@@ -67,8 +67,9 @@ class Answer:
     """What was found of one person."""
 
     box: Box | None  # in the still, px. None: all of it, or a tracklet was asked for
-    seen: bool
-    verdict: str
+    seen: bool  # whether the best match is more alike than strangers are
+    finding: Finding  # what that and the probabilities say together
+    verdict: str  # the same in a sentence
     gallery: int  # tracklets that were compared
     matches: list[Match] = field(default_factory=list)  # best first
 
@@ -131,7 +132,7 @@ class Searcher:
         """The tracklets nearest to one embedding `(D,)` among those allowed `(T,)`."""
         gallery = int(allowed.sum())
         if not gallery:
-            return Answer(None, False, "Not seen here: no tracklet is left to search among.", 0)
+            return Answer(None, False, Finding.UNSEEN, "Not seen here: no tracklet is left to search among.", 0)
         among = None if gallery == int(self._embedded.sum()) else self.table.ids[allowed]
         near = min(max(wish.top, NEAR), gallery)
         ids = self.index.search(query[None], near, among).ids[0]
@@ -144,18 +145,19 @@ class Searcher:
         best = self._own.search(query[None], 1, among)
         seen = self.calibration.is_seen(float(best.similarities[0, 0]), gallery, FALSE_ALARMS)
         candidates = np.union1d(ids[:NEAR], best.ids[0])
-        sure = percent(float(self._probability(candidates, self._similarity(query, candidates), own).max()))
-        verdict = (
-            f"Likely seen here: the best match shows the same person with a probability of {sure}."
-            if seen
-            else f"Not seen here: nothing is more alike than strangers are (the best match: {sure})."
-        )
+        probability = float(self._probability(candidates, self._similarity(query, candidates), own).max())
+        finding = Finding.of(seen, probability)
         if wish.rerank and len(ids) > 1:
             ids = ids[_reranked(query, self.index.embeddings(ids))]
         ids = ids[: wish.top]
         similarity = self._similarity(query, ids)
         return Answer(
-            None, seen, verdict, gallery, self._matches(ids, similarity, self._probability(ids, similarity, own))
+            box=None,
+            seen=seen,
+            finding=finding,
+            verdict=_verdict(finding, seen, probability),
+            gallery=gallery,
+            matches=self._matches(ids, similarity, self._probability(ids, similarity, own)),
         )
 
     def _similarity(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -233,6 +235,18 @@ class Searcher:
         beside = np.r_[self.site.seen_beside(number), [number]]
         camera = self.table.names[self.table.cameras[self.table.at(np.array([number]))[0]]]
         return self._own.embeddings([number])[0], camera, beside
+
+
+def _verdict(finding: Finding, more_alike: bool, probability: float) -> str:
+    """What was found, in a sentence. probability: of the best match."""
+    sure = percent(probability)
+    if finding == Finding.SEEN:
+        return f"Likely seen here: the best match shows the same person with a probability of {sure}."
+    if finding == Finding.UNSEEN:
+        return f"Not seen here: nothing is more alike than strangers are (the best match: {sure})."
+    if more_alike:
+        return f"Perhaps seen here: the best match is more alike than strangers are, but its probability is {sure}."
+    return f"Perhaps seen here: the best match has a probability of {sure}, but strangers are as alike now and then."
 
 
 def _reranked(query: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.intp]:

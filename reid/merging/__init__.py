@@ -8,7 +8,7 @@ rest is left to looks. The same tracklets give the same labels in whatever order
 
 from reid.merging.context import contextual, probability
 from reid.merging.identities import Identities, identities
-from reid.merging.merge import merge_tracklets
+from reid.merging.merge import in_context, merge_tracklets
 from reid.merging.operating_point import same_share
 from reid.merging.seen import SURE, MergeError, MergeRules, Seen
 from reid.merging.trajectories import joined, trajectories
@@ -23,6 +23,7 @@ __all__ = [
     "TransitTime",
     "contextual",
     "identities",
+    "in_context",
     "joined",
     "merge_tracklets",
     "probability",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc
 
-from reid.merging.clustering import agglomerate
+from reid.merging.clustering import agglomerate, mean_similarities, sums
 from reid.merging.motion import CLOCK_SLACK, Motion
 from reid.merging.seen import (
     LogOdds,
@@ -17,12 +17,14 @@ from reid.merging.seen import (
     Probability,
     Seen,
     components,
+    distinct,
     logit,
     renamed,
     tabulated,
 )
 from reid.merging.transit import NOTHING, Transits, TransitTime, Visits, learned
-from reid.neighbours import mutual_pairs, nearest_rows
+from reid.neighbours import CELLS, best_columns, mutual_pairs
+from reid.normalised import normalised
 
 _AWAY = 5.0  # s out of a camera's sight after which it is another visit
 _MOST_EVIDENCE = 4.0  # log-odds of a transit time, about what the sharpest density gives
@@ -108,11 +110,12 @@ class _Merging:
             np.minimum.at(start, self.visit, seen.start)  # NaN stays NaN
             np.maximum.at(end, self.visit, seen.end)
         self.visits = Visits(self.motion.camera[self.head], start, end)
-        self.sums = np.zeros((count, seen.embedding.shape[1]), np.float32)
-        np.add.at(self.sums, self.visit, seen.embedding)
+        self.sums = sums(seen.embedding, self.visit)
         self.size = np.bincount(self.visit, minlength=count).astype(np.float64)
         self.pairs = self._candidates()
         self.looks = self._looks(self.pairs)
+        unit_sums, unit_size = sums(seen.embedding, self.unit), np.bincount(self.unit).astype(np.float64)
+        self.alike = mean_similarities(unit_sums, unit_size, self.unit[self.head[self.pairs]])
 
     def shared_views(self) -> NDArray[np.bool_]:
         """(C, C) which cameras' views overlap: their matches are simultaneous far more often than by chance.
@@ -156,6 +159,7 @@ class _Merging:
             embedding=self.seen.embedding,
             group=self.unit,
             pairs=self.head[pairs[hopeful]],
+            similarity=self.alike[feasible][hopeful],
             evidence=evidence[hopeful],
             cannot_link=facts,
             together=motion.together,
@@ -193,12 +197,7 @@ class _Merging:
 
     def _looks(self, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
         """(P,) log-odds of the average similarity of all tracklets of two visits."""
-        odds = [np.zeros(0)]
-        for first in range(0, len(pairs), 2**15):
-            a, b = pairs[first : first + 2**15].T
-            similarity = np.einsum("pd,pd->p", self.sums[a], self.sums[b]) / (self.size[a] * self.size[b])
-            odds.append(self.log_odds(similarity))
-        return np.concatenate(odds)
+        return self.log_odds(mean_similarities(self.sums, self.size, pairs))
 
     def _candidates(self) -> NDArray[np.int64]:
         """(P, 2) visits a < b that look alike.
@@ -206,15 +205,22 @@ class _Merging:
         They are, of each, the nearest in its own camera and the nearest in all others together.
         """
         pairs = [np.zeros((0, 2), np.int64)]
-        camera = self.visits.camera
+        rows, camera = normalised(self.sums), self.visits.camera
+        step = max(1, CELLS // max(1, len(rows)))
         for number in range(self.cameras):
-            inside, outside = np.flatnonzero(camera == number), np.flatnonzero(camera != number)
-            for gallery in (inside, outside):
-                rows, columns = nearest_rows(
-                    self.sums[inside], self.sums[gallery], self.rules.neighbours, same=gallery is inside
-                ).T
-                pairs.append(np.stack([inside[rows], gallery[columns]], 1))
-        return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
+            inside = np.flatnonzero(camera == number)
+            within = min(self.rules.neighbours, len(inside) - 1)
+            across = min(self.rules.neighbours, len(rows) - len(inside))
+            for first in range(0, len(inside), step):
+                some = inside[first : first + step]
+                similarity = rows[some] @ rows.T
+                here = similarity[:, inside]
+                here[np.arange(len(some)), first + np.arange(len(some))] = -np.inf  # nobody is their own look-alike
+                similarity[:, inside] = -np.inf
+                nearest = [inside[best_columns(here, within)], best_columns(similarity, across)]
+                for columns in nearest:
+                    pairs.append(np.stack([np.repeat(some, columns.shape[1]), columns.ravel()], 1))
+        return distinct(np.concatenate(pairs), len(rows))
 
 
 def _stays(trajectory: NDArray[np.int64], start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -24,6 +24,7 @@ def merge_tracklets(
     method: str = "constrained",
     shared_clock: bool = True,
     previous: tuple[Labels | None, Labels | None] = (None, None),
+    around: Seen | None = None,
 ) -> tuple[Labels, Identities]:
     """Joins tracklets to trajectories and these to identities.
 
@@ -33,6 +34,7 @@ def merge_tracklets(
         method: As for `trajectories`. UTAL's way knows looks alone.
         shared_clock: Times of different cameras can be compared. Then nobody is in two places at once.
         previous: Labels (T,) of trajectories and of identities before.
+        around: What `in_context` makes of `seen`, where that is known already.
 
     Returns:
         Labels (T,) of trajectories, and the identities.
@@ -42,7 +44,12 @@ def merge_tracklets(
     """
     if not shared_clock:
         seen = replace(seen, start=seen.start + APART * seen.camera, end=seen.end + APART * seen.camera)
-    around = replace(seen, embedding=contextual(seen.embedding, seen.camera))
+    around = replace(in_context(seen) if around is None else around, start=seen.start, end=seen.end)
     looked_at = seen if method == "utal" else around
     within = trajectories(looked_at, rules, probability(rules.within), method, previous[0])
     return within, identities(around, within, rules, probability(rules.across), previous[1])
+
+
+def in_context(seen: Seen) -> Seen:
+    """The same tracklets, described by their looks and their neighbours. It takes a time that grows with T²."""
+    return replace(seen, embedding=contextual(seen.embedding, seen.camera))

@@ -55,7 +55,7 @@ class Motion:
         impossible = here & (gap <= 0)
         if self.shared is not None:
             impossible |= ~self.shared[self.camera[a], self.camera[b]] & (gap < -CLOCK_SLACK)
-        moved = self._moved(a, b)
+        moved = self._moved(a, b) if here.any() else None
         if moved is not None:
             impossible |= here & (moved[0] > _JITTER + _SPEED * gap)
         return ~impossible

@@ -151,6 +151,14 @@ def components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return connected_components(edges, directed=False)[1].astype(np.int64)
 
 
+def distinct(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(P, 2) each pair of `count` rows once, the lower row first, in rising order."""
+    low, high = np.sort(pairs, axis=1).T
+    keys = np.sort(low * count + high)  # a tenth of the time of `np.unique` along an axis
+    keys = keys[np.diff(keys, prepend=-1) > 0]
+    return np.stack([keys // max(count, 1), keys % max(count, 1)], axis=1)
+
+
 def renamed(label: NDArray[np.int64], previous: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Gives groups the numbers that they had before.
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from reid.merging.clustering import agglomerate
+from reid.merging.clustering import agglomerate, mean_similarities, sums
 from reid.merging.motion import CONTINUITY, Motion
-from reid.merging.seen import LogOdds, MergeError, MergeRules, Probability, Seen, logit, renamed, tabulated
+from reid.merging.seen import LogOdds, MergeError, MergeRules, Probability, Seen, distinct, logit, renamed, tabulated
 from reid.neighbours import nearest_rows
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _CROWD = 5
 
 Beyond them the odds of each fall as one over their number: among all who pass in a day somebody looks alike by chance.
 """
-_CHUNK = 2**15  # pairs whose embeddings are fetched at once
+_CHUNK = 2**12  # pairs whose embeddings are fetched at once: they fit a cache
 
 
 def trajectories(
@@ -96,7 +96,7 @@ def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np
     motion = Motion.of(seen)
     least = logit(rules.certainty)
     pairs = np.concatenate([look_alikes(seen, motion.camera, rules.neighbours), motion.successors(rules.neighbours)])
-    pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    pairs = distinct(pairs, len(seen))
     kept, worth = [pairs[:0]], [np.zeros(0)]
     for first in range(0, len(pairs), _CHUNK):
         part = pairs[first : first + _CHUNK]
@@ -109,10 +109,13 @@ def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np
     facts = np.concatenate([seen.cannot_link, seen.apart])
     facts = facts[motion.possible(*facts.T)]  # else time or place keeps them apart anyway
     # What corrections join across cameras grows as one here, too: else two cameras could each join what is apart.
+    candidates, linked = np.concatenate(kept), seen.linked
+    size = np.bincount(linked).astype(np.float64)
     label = agglomerate(
         embedding=seen.embedding,
-        group=seen.linked,
-        pairs=np.concatenate(kept),
+        group=linked,
+        pairs=candidates,
+        similarity=mean_similarities(sums(seen.embedding, linked), size, linked[candidates]),
         evidence=np.concatenate(worth),
         cannot_link=facts,
         together=motion.together,

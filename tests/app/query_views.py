@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from app.search.matches import Match, QueryView
+from app.search.matches import Finding, Match, QueryView
 
 NOON = 1_795_262_400.0  # 2026-11-21T12:00:00Z
 
@@ -61,7 +61,7 @@ def view(**changes: object) -> QueryView:
         box=(60.0, 20.0, 90.0, 100.0),
         filters={"Cameras": "hall, street"},
         matches=MATCHES,
-        seen=True,
+        finding=Finding.SEEN,
         verdict="Two cameras saw this person.",
         gallery=1234,
     )

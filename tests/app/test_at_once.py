@@ -19,7 +19,7 @@ PAIRS = list(combinations_with_replacement(WORKS, 2))
 
 @pytest.fixture(scope="module")
 def stage(record: str, start: Any, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    return new_stage(tmp_path_factory.mktemp("stage"), start)
+    return new_stage(tmp_path_factory.mktemp("stage"), start, timed=True)
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS, ids=[f"{a} + {b}" for a, b in PAIRS])

@@ -10,6 +10,7 @@ import pytest
 from app.forget import command
 from app.record import Site
 from app.search.merging import merge
+from tests.app.scenes import bytes_of
 from tests.app.sites import START, People, add_version
 from tests.app.typed import Typed
 
@@ -45,6 +46,34 @@ def test_all_before_a_time_leave_and_the_time_may_have_an_offset(path: Path, typ
     gone = len(table) - len(later)
     assert f"{gone} tracklets erased ({gone} pieces of tracks in all)" in done.stdout
     assert left_in(path) == later
+
+
+def test_what_was_erased_is_told_and_where_it_was_looked_for(path: Path, who: People, typed: Typed) -> None:
+    with Site.open(path) as site:
+        crops = site.crops(min(who))
+        size, boxes = sum(crop.shard_range.length for crop in crops), len(site.boxes(min(who)).frames)
+    done = typed(command, "--tracklet", min(who), "--site", path)
+    assert done.returncode == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    assert f"With them left {len(crops)} crops ({size:,} bytes), {boxes} boxes and 1 embeddings." in told
+    assert "1 shards of crops, 1 files of embeddings, adaptations" in told
+    assert "Looked for them in the record's rows" in told
+    assert "nothing is left." in told
+
+
+def test_bytes_that_were_not_overwritten_are_told_and_the_next_command_erases_them(
+    path: Path, who: People, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Site.open(path) as site:
+        picture = site.crop_jpeg(site.crops(min(who))[0])
+    with monkeypatch.context() as patched:
+        patched.setattr("app.record.erasure.overwrite", lambda *_: None)
+        done = typed(command, "--tracklet", min(who), "--site", path, "--json")
+    assert done.returncode == 1, done.stderr
+    (sentence,) = json.loads(done.stdout)["found"]
+    assert "shard has " in sentence and picture in bytes_of(path)
+    Site.open_to_write(path).close()
+    assert picture not in bytes_of(path)
 
 
 def test_a_version_that_learned_from_them_is_named(path: Path, who: People, typed: Typed) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not can_strike(), reason="needs strace")
 
 @pytest.fixture(scope="module")
 def stage(start: Any, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    return new_stage(tmp_path_factory.mktemp("stage"), start)
+    return new_stage(tmp_path_factory.mktemp("stage"), start, timed=False)
 
 
 @pytest.mark.parametrize("strike", STRIKES)

@@ -128,9 +128,10 @@ def test_sweeping_spares_those_whose_writer_lives(tmp_path: Path, private: bool)
     left = tmp_path / "old.jpg.0.part"
     left.write_bytes(b"half")
     (tmp_path / "folder.part").mkdir()
-    with whole_file(tmp_path / "new.jpg", private=private) as part:
+    with whole_file(tmp_path / "new.jpg", private=private) as part, left.open("rb") as half:
         sweep(tmp_path)
         assert part.exists() and not left.exists()
+        assert half.read() == bytes(4)
     assert {path.name for path in tmp_path.iterdir()} == {"new.jpg", "folder.part"}
     sweep(tmp_path / "nowhere")
 

@@ -186,3 +186,15 @@ def test_unknown_names_and_options_are_refused() -> None:
         make_tracker("deepsort")
     with pytest.raises(TypeError, match="buffer"):
         make_tracker("bytetrack", buffer=3)
+
+
+@every_tracker
+def test_of_a_track_that_is_dropped_nothing_is_kept(name: str) -> None:
+    stream = walkers(5, 20, seed=1)
+    tracker = make_tracker(name)
+    seen = [tracker.update(k / 30, frame).ids for k, frame in enumerate(stream[:10])][-1]
+    assert tracker.drop([int(seen[1]), 99]).tolist() == [seen[1]]
+    assert tracker.drop([int(seen[1])]).tolist() == []
+    later = tracker.update(10 / 30, stream[10]).ids
+    assert seen[1] not in later and set(np.delete(seen, 1)) <= set(later)
+    assert tracker.state()["next_id"] > seen.max()

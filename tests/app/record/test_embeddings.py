@@ -54,6 +54,33 @@ def test_rows_are_normalised_and_a_row_of_zeros_stays(tmp_path: Path) -> None:
     np.testing.assert_allclose(store.read(1)[1], [[[0.6, 0.8], [0, 0]]], atol=1e-3)
 
 
+@pytest.mark.parametrize("what", ["remove", "drop"])
+def test_what_leaves_is_overwritten_before_its_file_is_unlinked(store: Embeddings, what: str) -> None:
+    with store.path(1).open("rb") as stored:
+        if what == "remove":
+            assert store.remove([3], [1, 7]) == 1
+            assert store.read(1)[0].tolist() == [5, 9]
+        else:
+            store.drop(1)
+        data = stored.read()
+    assert data and not any(data)
+
+
+def test_who_reads_while_a_file_is_replaced_reads_the_new_one(
+    store: Embeddings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = np.fromfile
+
+    def slow(*arguments: object) -> np.ndarray:
+        monkeypatch.undo()
+        Embeddings(store.folder).remove([3])  # as another process
+        return read(*arguments)
+
+    monkeypatch.setattr(np, "fromfile", slow)
+    assert store.read(1)[0].tolist() == [5, 9]
+    assert caplog.text == ""
+
+
 def test_nothing_is_there_before_the_first_file(tmp_path: Path) -> None:
     store = Embeddings(tmp_path / "none")
     assert store.footages() == set() and store.remove([1]) == 0

@@ -12,14 +12,19 @@ import numpy as np
 import psycopg
 import pytest
 
-from app.errors import StorageError
+from app.engine.tracking import FootageTracker
+from app.errors import SiteError, StorageError
+from app.footage import Camera, Resume
 from app.record import Site, erasure
+from app.record.checkpoint import unpack
 from app.record.embeddings import Embeddings
-from app.record.rows import AuditEntry, Correction
+from app.record.rows import AuditEntry, Correction, segment_id
 from app.record.verify import damage
+from tests.app.engine.test_tracking import CAMERA, follow, frames
 from tests.app.record.test_site import MERGED, begun, chunk, filled, footage, merging
 from tests.app.records import on_postgres, run_sql
-from tests.app.scenes import bytes_of, segment
+from tests.app.scenes import bytes_of, crowd, segment
+from trackers.tracklets import Kind
 
 ENTRY = AuditEntry(9.0, "me", "forget", {"tracklets": 1})
 
@@ -40,7 +45,7 @@ def test_what_is_erased_leaves_no_byte_and_no_row(site: Site, tmp_path: Path) ->
     assert all(jpeg in bytes_of(site.path) for jpeg in pictures[a])
     assert vectors[a].tobytes() in bytes_of(site.path)
 
-    assert site.erase([a], ENTRY) == []
+    assert site.erase([a], ENTRY).found == []
     assert not any(jpeg in bytes_of(site.path) for jpeg in pictures[a])
     assert vectors[a].tobytes() not in bytes_of(site.path)
     assert vectors[b].tobytes() in bytes_of(site.path)
@@ -74,7 +79,7 @@ def test_nothing_that_the_server_keeps_has_its_bytes(
     (boxes,) = run_sql(site.path, "SELECT boxes FROM segments WHERE number = 1")[0]
     files = request.getfixturevalue("postgres_files") if on_postgres() else site.path
     assert bytes(boxes)[100:400] in bytes_of(files) and pictures[100:400] in bytes_of(files)
-    assert site.erase([site.segments()[0].id], ENTRY) == []
+    assert site.erase([site.segments()[0].id], ENTRY).found == []
     assert bytes(boxes)[100:400] not in bytes_of(files)
     assert pictures[100:400] not in bytes_of(files)
     assert len(site.segments()) == 1
@@ -105,11 +110,104 @@ def test_a_server_that_keeps_its_log_is_told(site: Site, tmp_path: Path, request
             server.execute("ALTER SYSTEM SET wal_recycle = on")
             server.execute("SELECT pg_reload_conf()")
             with Site.open_to_write(site.path) as writer:
-                (warning,) = writer.erase([a], ENTRY)
+                (warning,) = writer.erase([a], ENTRY).left
         finally:
             server.execute("ALTER SYSTEM SET wal_recycle = off")
             server.execute("SELECT pg_reload_conf()")
     assert "wal_recycle = on" in warning
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("app.record.erasure.overwrite", "shard has "),
+        ("app.record.erasure.remove_rows", "rows of theirs"),
+        ("app.record.embeddings.Embeddings.remove", "1.npy has 1 embeddings of theirs"),
+        ("app.record.erasure.wipe", "v1 learns from them"),
+    ],
+)
+def test_what_an_erasure_leaves_is_found_and_the_next_one_takes_it(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, found: str
+) -> None:
+    a, b, c, _ = filled(site, tmp_path)
+    known_everywhere(site, [a, b, c])
+    run = site.path / "adapt" / "v1"
+    run.mkdir(parents=True)
+    (run / erasure.PLAN).write_text(json.dumps({"learn": [a]}))
+    with monkeypatch.context() as patched:
+        patched.setattr(target, lambda *_: 0)
+        erased = site.erase([a], ENTRY)
+    (sentence,) = erased.found
+    assert found in sentence
+    assert a in erasure.pending(site.database)
+    erasure.remove_rows(site.database, [a])
+    again = site.erase([], ENTRY)
+    assert again.found == [] and erasure.pending(site.database) == set()
+
+
+@pytest.mark.usefixtures("sqlite_only")
+def test_boxes_that_the_record_s_file_keeps_are_found(site: Site, tmp_path: Path) -> None:
+    """Another program may have turned off what overwrites deleted rows."""
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    walks = [segment(k, track=k, frames=range(50), box=(k, 2, 50 + k, 99)) for k in (1, 2)]
+    for walk in walks:
+        walk.boxes[:] += np.random.default_rng(walk.number).random(walk.boxes.shape)
+    site.intake.commit(record, chunk(*walks), done=True)
+    a, b = (row.id for row in site.segments())
+    erased = site.erase([a], ENTRY)
+    assert erased.found == [] and erased.looked[-1] == "site.db and its log for the boxes of 1 pieces"
+    assert (erased.boxes, erased.crops, erased.crop_bytes > 0) == (50, 3, True)
+    site.database.run("PRAGMA secure_delete = OFF")
+    assert site.erase([b], ENTRY).found == [f"{site.path / 'site.db'} has boxes of 1 pieces of theirs"]
+
+
+def test_interrupted_footage_keeps_nothing_of_who_was_in_sight_and_erased(
+    site: Site, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Where a track's earlier piece leaves, its last box and what is still open of it leave the checkpoint, too."""
+    items = list(frames(crowd(150, seed=3)))
+    ((new, _),) = site.intake.register([Camera("hall", (footage(tmp_path, "one.mp4"),))], {"hall": {}}, who="test")[0]
+    begun_record = site.intake.begin(new, {"tracker": "bytetrack"})
+    tracker = FootageTracker(CAMERA, begun_record, "bytetrack")
+    follow(tracker, items[:110])
+    part = tracker.chunk(Resume(109, 110, 7), ())
+    site.intake.commit(begun_record, part, done=False)
+    cutter = unpack(part.checkpoint)[1].cutter
+    row, piece = next(
+        (row, piece)
+        for row, track in enumerate(cutter["tracks"].tolist())
+        for piece in part.segments
+        if piece.track == track and piece.kind == Kind.TRACKLET
+    )
+    log = cutter["log"][cutter["log"][:, 0] == cutter["numbers"][row]]
+    secret = [log[-1, 3:7].tobytes(), *(crop.jpeg for crop in part.crops[piece.number])]
+    files = [site.path, *([request.getfixturevalue("postgres_files")] if on_postgres() else [])]
+    assert on_postgres() or all(byte in bytes_of(site.path) for byte in secret)  # which compresses what is long
+
+    erased = site.erase([segment_id(begun_record.camera_id, piece.number)], ENTRY)
+    assert (erased.open_tracks, erased.found) == (1, [])
+    now = site.footage_record(begun_record.id)
+    again = FootageTracker(CAMERA, now, "bytetrack", site.intake.checkpoint(now.id))
+    follow(again, items[110:])
+    again.finish()
+    end = again.chunk(None, ())
+    assert piece.track not in {other.track for other in end.segments}
+    for done in (False, True):
+        assert not any(byte in bytes_of(folder) for folder in files for byte in secret)
+        site.intake.commit(now, end if done else chunk(checkpoint=b""), done=done)
+    assert list(damage(site)) == []
+
+
+def test_a_checkpoint_that_nobody_can_read_is_emptied(
+    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    site.intake.commit(record, chunk(segment(1), checkpoint=b"pictures of somebody"), done=False)
+    assert site.erase([site.segments()[0].id], ENTRY).found == []
+    assert "How far one.mp4 was taken in can't be read" in caplog.text
+    assert run_sql(site.path, "SELECT length(checkpoint) FROM footage") == [(0,)]
+    with pytest.raises(SiteError, match="is damaged"):
+        site.intake.checkpoint(record.id)
 
 
 def death(*_: object, **__: object) -> None:

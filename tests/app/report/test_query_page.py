@@ -21,7 +21,7 @@ from app.errors import SiteError
 from app.report import query_page
 from app.report.query_page import write_report
 from app.report.query_sheet import write_sheet
-from app.search.matches import QueryView
+from app.search.matches import Finding, QueryView
 from tests.app.query_views import MATCHES, match, view
 
 VOID = {"meta", "img", "br", "hr", "input"}
@@ -119,7 +119,7 @@ def test_the_journey_is_told_of_the_best_identity(tmp_path: Path) -> None:
     assert journeys.count("<li>") == 2 and "40 s later" in journeys and "<svg" in journeys
     assert journeys.index("hall") < journeys.index("street")
     alone = tuple(replace(m, identity=None, trajectory=None) for m in MATCHES)
-    for without in (view(seen=False), view(matches=alone), view(matches=MATCHES[:1])):
+    for without in (view(finding=Finding.UNSEEN), view(matches=alone), view(matches=MATCHES[:1])):
         write_report(without, tmp_path / "without.html")
         assert "Journey" not in Page(tmp_path / "without.html").text
 
@@ -138,14 +138,22 @@ def test_the_timeline_has_a_lane_a_camera_and_a_bar_a_match(tmp_path: Path) -> N
 
 
 def test_not_seen_is_said_plainly(tmp_path: Path) -> None:
-    page = report(tmp_path, seen=False, matches=MATCHES[-1:], verdict="The best of 1,234 reaches 2 %.")
+    page = report(tmp_path, finding=Finding.UNSEEN, matches=MATCHES[-1:], verdict="The best of 1,234 reaches 2 %.")
     assert "Not seen here" in page.words["h2"] and "Nearest, not likely" in page.words["h2"]
     assert "Probably seen here" not in page.text and "2 %" in page.words["strong"]
     assert "None of them is likely to be this person" in page.text
 
 
+def test_what_nobody_knows_is_said_as_such(tmp_path: Path) -> None:
+    page = report(tmp_path, finding=Finding.PERHAPS)
+    assert "Perhaps seen here" in page.words["h2"] and "Matches" in page.words["h2"]
+    assert "Not seen here" not in page.text and "None of them is likely" not in page.text
+
+
 def test_nothing_to_compare_with(tmp_path: Path) -> None:
-    page = report(tmp_path, seen=False, matches=(), gallery=0, verdict="No tracklet lies in this time.", filters={})
+    page = report(
+        tmp_path, finding=Finding.UNSEEN, matches=(), gallery=0, verdict="No tracklet lies in this time.", filters={}
+    )
     assert "Not seen here" in page.words["h2"] and "0 tracklets" in page.text
     assert not page.all("rect") and len(page.all("img")) == 2
 

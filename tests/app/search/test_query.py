@@ -185,3 +185,31 @@ def test_a_damaged_crop_stops_no_search(path: Path) -> None:
         report, _ = query(site, int(site.tracklet_table().ids[0]), Wish(top=1000), who="me")
         shown = {match.tracklet: len(match.crops) for match in report.people[0].matches}
         assert shown[tracklet] == 3
+
+
+@pytest.mark.parametrize(
+    ("more_alike", "probability", "finding", "words"),
+    [
+        (True, 0.8, "seen", "Likely seen here: the best match shows the same person with a probability of 80 %."),
+        (False, 0.2, "not seen", "Not seen here: nothing is more alike than strangers are (the best match: 20 %)."),
+        (False, 0.89, "perhaps", "Perhaps seen here: the best match has a probability of 89 %, but strangers are as"),
+        (True, 0.3, "perhaps", "Perhaps seen here: the best match is more alike than strangers are, but its"),
+    ],
+)
+def test_verdict_and_probability_speak_as_one(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: Typed,
+    more_alike: bool,
+    probability: float,
+    finding: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr("reid.calibration.Calibration.is_seen", lambda *_: more_alike)
+    monkeypatch.setattr("app.search.searcher.Searcher._probability", lambda _, ids, *__: np.full(len(ids), probability))
+    sheet = tmp_path / "sheet.png"
+    asked = typed(app.query.command, still(tmp_path, 2), "--site", path, "--whole", "--json", "--sheet", sheet)
+    (answer,) = json.loads(asked.stdout)["people"]
+    assert (answer["seen"], answer["finding"]) == (more_alike, finding)
+    assert answer["verdict"].startswith(words)

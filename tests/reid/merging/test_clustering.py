@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.merging.clustering import agglomerate
+from reid.merging.clustering import agglomerate, mean_similarities, sums
 from tests.reid.merging.sites import unit
 
 COUNT = 24
@@ -64,10 +64,12 @@ def test_clusters_are_those_of_a_loop(seed: int) -> None:
     evidence = rng.normal(size=len(pairs))
     cannot_link = np.concatenate([rng.integers(0, COUNT, (10, 2)), [[1, 7]]])  # the last is overruled by `group`
     cannot_link = cannot_link[cannot_link[:, 0] != cannot_link[:, 1]]
+    dense = np.unique(group, return_inverse=True)[1]
     label = agglomerate(
         embedding=embedding,
         group=group,
         pairs=pairs,
+        similarity=mean_similarities(sums(embedding, dense), np.bincount(dense).astype(np.float64), dense[pairs]),
         evidence=evidence,
         cannot_link=cannot_link,
         together=at_most_five,
