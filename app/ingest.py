@@ -20,6 +20,7 @@ from app.terminal import (
     errors,
     moment,
     output,
+    print_boxes,
     print_errors,
     print_json,
     print_remarks,
@@ -148,6 +149,7 @@ def _print(report: IngestReport) -> None:
         print_errors(c.camera, c.errors)
         print_remarks(c.remarks, f"{c.camera}: ")
     print_remarks([*report.left_out, *report.remarks])
+    print_boxes(camera.boxes for camera in report.cameras)
     output.print(f"Site {report.site}, {report.seconds:.1f} s")
 
 

@@ -32,7 +32,7 @@ ALL = {  # statements that read all of a large table or index, and why they may
     r"^SELECT segments\.id \nFROM segments \nWHERE segments\.kind = \? ORDER BY": "which tracklets there are",
     r"^SELECT segments\.id, segments\.boxes": "merging takes the first and last boxes of all",
     r"^SELECT segments\.camera_id, count": "how many tracklets each camera has",
-    r"^SELECT anon_\d\.camera_id, count": "how many tracks each camera has",
+    r"^SELECT anon_\d\.camera_id, sum": "how many tracks each camera has, and what became of its boxes",
     r"sum\(crops\.length\)": "how many bytes of crops there are",
     r"^SELECT cannot_link\.a, cannot_link\.b \nFROM cannot_link ORDER": "merging and adapting take all pairs",
     r"^SELECT splits": "adapting takes all of the split",

@@ -11,6 +11,7 @@ import pytest
 from app.engine.ingest import Thinning, ingest
 from app.errors import FootageError
 from app.record import Site
+from app.record.rows import BoxCounts
 from app.report.motchallenge import export_rows, frame_times, truth_files
 from tests.app.scenes import CREATED, SIZE, World, people, run, write_detections
 from tests.clips import render_clip
@@ -66,6 +67,7 @@ def test_tracks_of_a_single_box_are_left_out(tmp_path: Path) -> None:
         file.write("12,-1,5.0,70.0,28.0,58.0,0.9\n")  # seen once, far from everybody
     (camera,) = ingest(world.videos, tmp_path / "site", detector=world.detector, who="test").cameras
     assert (camera.detections, camera.tracks) == (31, 1)
+    assert camera.boxes == BoxCounts(tracklets=30, single=1)
     with Site.open_to_write(tmp_path / "site") as site:
         assert export_rows(site, tmp_path / "out", kind=None, who="test").boxes == 30
 
