@@ -22,15 +22,12 @@ def tracking(
     truth: Annotated[Path, typer.Option(help="A folder with <camera>/gt/gt.txt in MOTChallenge columns.")],
     site: Annotated[Path | None, typer.Option(help="Measure this site's tracks and tracklets…")] = None,
     results: Annotated[Path | None, typer.Option(help="…or MOTChallenge files <camera>.txt in this folder.")] = None,
-    each_frame: Annotated[
-        bool, typer.Option("--each-frame", help="Purity with people matched afresh in every frame: stricter.")
-    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """HOTA, MOTA, IDF1, identity switches and tracklet purity, by camera."""
+    """HOTA, MOTA, IDF1, identity switches, purity of tracklets and visits found, by camera."""
     if (site is None) == (results is None):
         raise typer.BadParameter("give either --site or --results.", param_hint="--site")
-    report = evaluate_tracking(truth, site=site, results=results, each_frame=each_frame)
+    report = evaluate_tracking(truth, site=site, results=results)
     if as_json:
         print_json(report)
     else:
@@ -39,24 +36,35 @@ def tracking(
 
 
 def _print(report: TrackingReport) -> None:
-    figures_table = table(
-        "camera", "HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "tracklets", "purity", "mixed", "a person", "kept"
-    )
-    for r in (*report.cameras, report.all):
-        figures_table.add_row(
+    rows = (*report.cameras, report.all)
+    tracks = table("camera", "HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
+    for r in rows:
+        tracks.add_row(r.camera, *(f"{100 * v:.2f}" for v in (r.HOTA, r.DetA, r.AssA, r.MOTA, r.IDF1)), str(r.IDSW))
+    output.print(tracks)
+    purity = ("purity", "each frame", "mixed", "each frame")
+    visits = ("visits", "found", "≥ 2 s", "found")
+    tracklets = table("camera", "tracklets", *purity, "a person", "pieces", "kept", *visits)
+    for r in rows:
+        tracklets.add_row(
             r.camera,
-            *(f"{100 * v:.2f}" for v in (r.HOTA, r.DetA, r.AssA, r.MOTA, r.IDF1)),
-            str(r.IDSW),
             str(r.tracklets),
-            f"{100 * r.purity:.2f}",
-            f"{100 * r.mixed:.2f}",
+            *(f"{100 * v:.2f}" for v in (r.purity, r.purity_each_frame, r.mixed, r.mixed_each_frame)),
             f"{r.tracklets_a_person:.2f}",
+            f"{r.pieces:.2f}",
             f"{100 * r.kept:.1f}",
+            "–" if r.visits is None else str(r.visits),
+            _percent(r.visits_found),
+            "–" if r.long_visits is None else str(r.long_visits),
+            _percent(r.long_visits_found),
         )
-    output.print(figures_table)
+    output.print(tracklets)
     print_remarks(report.remarks)
     for error in report.errors:
         output.print(error)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 @commands.command()

@@ -20,6 +20,7 @@ from app.terminal import (
     errors,
     moment,
     output,
+    print_boxes,
     print_errors,
     print_json,
     print_remarks,
@@ -158,6 +159,7 @@ def _print(report: IngestReport) -> None:
         output.print(f"{report.encoder.model}: {report.encoder.input}, scale {report.encoder.scale}")
     if report.encoder_problem is not None:
         output.print(f"base serves: {report.encoder_problem}")
+    print_boxes(camera.boxes for camera in report.cameras)
     output.print(f"Site {report.site}, {report.seconds:.1f} s")
 
 

@@ -25,6 +25,7 @@ from app.terminal import (
     SiteOption,
     errors,
     output,
+    print_boxes,
     print_errors,
     print_json,
     print_remarks,
@@ -163,6 +164,7 @@ def _print(report: SiteReport) -> None:
     output.print(
         f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people"
     )
+    print_boxes(camera.boxes for camera in report.cameras)
     output.print(
         f"{report.bytes / 1e6:.1f} MB on disk ({report.crop_bytes / 1e6:.1f} crops, {report.database_bytes / 1e6:.1f} "
         "record)"

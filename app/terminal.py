@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.errors import StorageError, expected
+from app.record.rows import BoxCounts
 from app.remarks import Remark
 from reid import command as commands
 from reid.command import JsonOption, alone, errors, group, output, print_json
@@ -26,6 +28,7 @@ __all__ = [
     "group",
     "moment",
     "output",
+    "print_boxes",
     "print_errors",
     "print_json",
     "print_remarks",
@@ -63,6 +66,16 @@ def print_remarks(remarks: Iterable[Remark], where: str = "") -> None:
     """What was left out, taken for something, or contradicts itself, a line each."""
     for remark in remarks:
         output.print(f"{where}{remark.count:,} {remark.what}: {remark.why}")
+
+
+def print_boxes(cameras: Iterable[BoxCounts]) -> None:
+    """What became of all cameras' boxes, one line."""
+    total = BoxCounts(*map(sum, zip(*map(astuple, cameras))))
+    output.print(
+        f"Of {sum(astuple(total)):,} boxes {total.tracklets:,} are in tracklets, {total.crossing:,} in crossings, "
+        f"{total.short:,} in pieces too short, {total.small:,} in pieces too small, {total.single:,} in tracks of one "
+        f"box, {total.untracked:,} in no track"
+    )
 
 
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:

@@ -236,15 +236,27 @@ def _best_pairs(similarity: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDAr
     return rows[matched], columns[matched]
 
 
-def _match(truth: Rows, results: Rows) -> _Matched:
-    classes = truth[:, CLASS] if truth.shape[1] > CLASS else np.full(len(truth), -1.0)
-    has_classes = bool((classes > 0).any())
+def counted(truth: Rows) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which rows `(N,)` of truth count, and the share `(N,)` of each box that is visible, 1 where nobody knows."""
+    classes = _classes(truth)
     counts, visible = truth[:, CONSIDERED] != 0, np.ones(len(truth))
-    if has_classes:
+    if (classes > 0).any():
         if truth.shape[1] > VISIBILITY:
             visibility = truth[:, VISIBILITY]
             visible = np.where(visibility < 0, 1.0, visibility.clip(max=1))  # -1: unknown
         counts &= classes == PEDESTRIAN
+    return counts, visible
+
+
+def _classes(truth: Rows) -> NDArray[np.float64]:
+    """`(N,)`, -1 where there are none."""
+    return truth[:, CLASS] if truth.shape[1] > CLASS else np.full(len(truth), -1.0)
+
+
+def _match(truth: Rows, results: Rows) -> _Matched:
+    classes = _classes(truth)
+    has_classes = bool((classes > 0).any())
+    counts, visible = counted(truth)
     last = int(max(truth[:, FRAME].max(initial=0), results[:, FRAME].max(initial=0)))
     frames = np.arange(1, last + 2)
     truth_at, results_at = np.searchsorted(truth[:, FRAME], frames), np.searchsorted(results[:, FRAME], frames)

@@ -24,7 +24,7 @@ from app.footage.decode import DecodedFrame, decode_apart
 from app.footage.site_toml import zone_of
 from app.record import Site
 from app.record.leases import of_camera
-from app.record.rows import Chunk, FootageRecord, segment_id
+from app.record.rows import BoxCounts, Chunk, FootageRecord, segment_id
 from app.remarks import CERTAINTY, Remark, Starts, summed
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
@@ -70,6 +70,7 @@ class CameraReport:
     errors: list[str] = field(default_factory=list)
     starts: list[Starts] = field(default_factory=list)  # by what it is known when its footage began
     remarks: list[Remark] = field(default_factory=list)  # what was taken for something, or contradicts itself
+    boxes: BoxCounts = field(default_factory=BoxCounts)  # what became of the detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def ingest(
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
                 report.tracklets, report.crops = summary.tracklets, summary.crops
                 report.errors = [*summary.errors, *report.errors]
-                report.starts, report.remarks = summary.starts, summary.remarks
+                report.starts, report.remarks, report.boxes = summary.starts, summary.remarks, summary.boxes
     seconds = round(time.monotonic() - began, 3)
     return IngestReport(
         str(site_path), seconds, list(reports.values()), found.left_out, remarks, brought, encoder_problem

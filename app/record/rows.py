@@ -50,6 +50,18 @@ class FootageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxCounts:
+    """What became of the boxes that were detected outside of a camera's mask. Together they are all of them."""
+
+    tracklets: int = 0  # in tracklets
+    crossing: int = 0  # in pieces that overlap another track: they may show either person
+    short: int = 0  # in pieces that are too short for a tracklet
+    small: int = 0  # in pieces whose people are too small
+    single: int = 0  # in tracks of one box, which nothing confirmed
+    untracked: int = 0  # in no track, or in pieces that were erased since, or that an ingest under way has not ended
+
+
+@dataclass(frozen=True, slots=True)
 class CameraSummary:
     """What a site holds of one camera."""
 
@@ -67,6 +79,7 @@ class CameraSummary:
     errors: list[str]
     starts: list[Starts]  # by what it is known when its footage began
     remarks: list[Remark]  # what was left out of its footage, taken for something, or contradicts itself
+    boxes: BoxCounts
 
 
 @dataclass(frozen=True, slots=True)

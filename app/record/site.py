@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, bindparam, delete, func, select
+from sqlalchemy import bindparam, case, delete, func, select
 
 from app.asking import Progress, unheard
 from app.errors import SiteError, no_more
@@ -28,6 +29,7 @@ from app.record.model_files import weights_digest
 from app.record.private_files import make_private
 from app.record.rows import (
     AuditEntry,
+    BoxCounts,
     Boxes,
     CameraSummary,
     Correction,
@@ -176,12 +178,13 @@ class Site:
             .group_by(footage.c.camera_id)
             .subquery()
         )
-        counts = {
-            "tracks": self._tracks_by_camera(),
-            "tracklets": self._by_camera(
+        tracklets = {
+            row[0]: row[1]
+            for row in self.database.all(
                 select(segments.c.camera_id, func.count()).where(_IS_TRACKLET).group_by(segments.c.camera_id)
-            ),
+            )
         }
+        tracks = self._tracks_by_camera()
         stored = {
             row[0]: (row[1], row[2])
             for row in self.database.all(
@@ -211,8 +214,8 @@ class Site:
                 hours=_hours(by_camera[row.name]),
                 frames=int(row.frames),
                 detections=int(row.detections),
-                tracks=counts["tracks"].get(row.id, 0),
-                tracklets=counts["tracklets"].get(row.id, 0),
+                tracks=tracks.get(row.id, (0, BoxCounts()))[0],
+                tracklets=tracklets.get(row.id, 0),
                 crops=stored.get(row.id, (0, 0))[0],
                 crop_bytes=int(stored.get(row.id, (0, 0))[1]),
                 start=row.start,
@@ -220,6 +223,7 @@ class Site:
                 errors=errors[row.name],
                 starts=starts_by(sources[row.name]),
                 remarks=summed(told.get(row.id, [])),
+                boxes=_with_untracked(tracks.get(row.id, (0, BoxCounts()))[1], int(row.detections)),
             )
             for row in rows
         ]
@@ -229,18 +233,40 @@ class Site:
         rows = self.database.all(select(remarks).where(remarks.c.footage_id == footage_id))
         return summed(Remark(row.what, row._mapping["count"], row.why) for row in rows)
 
-    def _tracks_by_camera(self) -> dict[int, int]:
-        """A track that never got a second box was only tentative."""
+    def _tracks_by_camera(self) -> dict[int, tuple[int, BoxCounts]]:
+        """How many tracks a camera has, and their boxes. A track that never got a second box was only tentative."""
+        kinds = {kind: case((segments.c.kind == str(kind), segments.c.length), else_=0) for kind in Kind}
         tracks = (
-            select(segments.c.camera_id)
+            select(
+                segments.c.camera_id,
+                func.sum(segments.c.length).label("boxes"),
+                *(func.sum(boxes).label(kind) for kind, boxes in kinds.items()),
+            )
             .group_by(segments.c.camera_id, segments.c.track)
-            .having(func.sum(segments.c.length) > 1)
             .subquery()
         )
-        return self._by_camera(select(tracks.c.camera_id, func.count()).group_by(tracks.c.camera_id))
-
-    def _by_camera(self, counted: Select[Any]) -> dict[int, int]:
-        return {row[0]: row[1] for row in self.database.all(counted)}
+        confirmed = tracks.c.boxes > 1
+        counts = (
+            case((confirmed, 1), else_=0),
+            case((confirmed, 0), else_=1),
+            *(case((confirmed, tracks.c[kind]), else_=0) for kind in Kind),
+        )
+        by_camera = {}
+        for camera_id, confirmed_tracks, single, *of_kinds in self.database.all(
+            select(tracks.c.camera_id, *map(func.sum, counts)).group_by(tracks.c.camera_id)
+        ):
+            boxes = dict(zip(Kind, map(int, of_kinds)))
+            by_camera[camera_id] = (
+                int(confirmed_tracks),
+                BoxCounts(
+                    tracklets=boxes[Kind.TRACKLET],
+                    crossing=boxes[Kind.CROSSING],
+                    short=boxes[Kind.SHORT],
+                    small=boxes[Kind.SMALL],
+                    single=int(single),
+                ),
+            )
+        return by_camera
 
     def segments(self, camera: str | None = None, *, kind: Kind | None = None) -> list[SegmentRecord]:
         """Segments of tracks by camera and number. With `kind` only those (the tracklets: `Kind.TRACKLET`)."""
@@ -553,6 +579,11 @@ class Site:
         stale = {record.id: None for record in anew}
         also = partial(start_anew, self.database, stale) if stale else None
         return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
+
+
+def _with_untracked(boxes: BoxCounts, detections: int) -> BoxCounts:
+    """With those of a camera's detections that are in none of its pieces of tracks."""
+    return replace(boxes, untracked=detections - sum(astuple(boxes)))
 
 
 def _hours(records: Sequence[FootageRecord]) -> float:

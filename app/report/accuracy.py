@@ -16,7 +16,7 @@ from app.encoders.versions import in_the_box
 from app.errors import FootageError
 from app.record import Site
 from app.remarks import Remark, summed
-from app.report.motchallenge import read_files, track_rows, tracklet_rows, truth_files
+from app.report.motchallenge import frame_times, read_files, track_rows, tracklet_rows, truth_files
 from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from deploy.models import BASE, LARGE
 from trackers.evaluate import (
@@ -26,14 +26,17 @@ from trackers.evaluate import (
     combine_purity,
     evaluate_purity,
     evaluate_sequence,
+    people_of,
 )
-from trackers.motchallenge import FRAME, Rows
+from trackers.motchallenge import FRAME, Rows, read_sequence_info
+from trackers.visits import FrameTimes, VisitCounts, combine_visits, count_visits
 
 if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
     from reid.evaluate import RetrievalScores
     from reid.tracklets import TrackletDataset
 
 CROPS_AT_ONCE = 256  # embedded in one batch
+NO_ROWS: Rows = np.zeros((0, 7))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,16 @@ class TrackingRow:
     tracklets: int
     purity: float  # share of tracklet boxes on people that show their tracklet's main person
     mixed: float  # share of tracklets that hold a box of anybody else
-    tracklets_a_person: float
+    purity_each_frame: float  # the same with people matched afresh in every frame, which is stricter
+    mixed_each_frame: float
+    tracklets_a_person: float  # that show them at all
+    pieces: float  # tracklets a person and camera whose main person they are
     kept: float  # tracklet boxes, as a share of track boxes
     unmatched: float  # share of tracklet boxes that are on nobody
+    visits: int | None  # see `trackers.visits`. None: the frame rate is unknown
+    visits_found: float | None  # share of them. None: there are none
+    long_visits: int | None  # with 2 s in sight or more
+    long_visits_found: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +75,45 @@ class TrackingReport:
     remarks: list[Remark]
 
 
-def evaluate_tracking(
-    truth: Path, *, site: Path | None = None, results: Path | None = None, each_frame: bool = False
-) -> TrackingReport:
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What one camera's row is made of, or that of several."""
+
+    tracking: TrackingMetrics
+    purity: PurityMetrics
+    each_frame: PurityMetrics
+    pieces: int  # tracklets that have a main person
+    people: int  # who are the main person of a tracklet
+    visits: VisitCounts | None
+    tracklet_boxes: int
+    track_boxes: int
+
+
+def evaluate_tracking(truth: Path, *, site: Path | None = None, results: Path | None = None) -> TrackingReport:
     """Compares tracks and tracklets with `truth/<camera>/gt/gt.txt`. MOTChallenge's preprocessing is applied.
 
     Args:
-        truth: a folder of ground truth.
+        truth: a folder of ground truth. Of cameras that the site does not know, `<camera>/seqinfo.ini` has the rate.
         site: has the tracks and tracklets.
         results: in its place, a folder that has them as MOTChallenge files `<camera>.txt`.
-        each_frame: match people afresh in every frame for purity, which is stricter.
 
     Raises:
         FootageError: there is no truth, or no folder of results.
         SiteError: there is no site.
     """
-    people_by_camera, remarks = read_files(truth_files(truth), "truth")
+    files = truth_files(truth)
+    people_by_camera, remarks = read_files(files, "truth")
+    times_by_camera = {camera: _even_times(files[camera], people) for camera, people in people_by_camera.items()}
     if site is not None:
-        rows_by_camera = _site_rows(site)
+        rows_by_camera, times_of_site = _site_rows(site, people_by_camera)
+        times_by_camera |= times_of_site
         remarks += _beyond(site, people_by_camera)
     else:
         rows_by_camera, of_results = _file_rows(results or Path())
         remarks += of_results
+    if unknown := sum(times is None for times in times_by_camera.values()):
+        why = "Their visits can't be counted: write frameRate= into a seqinfo.ini beside the folder gt."
+        remarks.append(Remark("cameras whose frame rate is unknown", unknown, why))
     errors = [
         f"{camera}: has truth but no results; counted as if nobody had been found"
         for camera in people_by_camera
@@ -95,21 +122,45 @@ def evaluate_tracking(
     errors += [
         f"{camera}: has results but no truth; left out" for camera in rows_by_camera if camera not in people_by_camera
     ]
-    report_rows, tracking, purity, tracklet_boxes, track_boxes = [], [], [], 0, 0
-    for camera, people in people_by_camera.items():
-        tracks, tracklets = rows_by_camera.get(camera, (np.zeros((0, 7)), np.zeros((0, 7))))
-        tracking.append(evaluate_sequence(people, tracks))
-        purity.append(evaluate_purity(people, tracklets, each_frame=each_frame))
-        tracklet_boxes += len(tracklets)
-        track_boxes += len(tracks)
-        report_rows.append(_row(camera, tracking[-1], purity[-1], len(tracklets), len(tracks)))
-    all_cameras = _row("all", combine(tracking), combine_purity(purity), tracklet_boxes, track_boxes)
-    return TrackingReport(report_rows, all_cameras, errors, summed(remarks))
+    measured = {
+        camera: _measure(people, *rows_by_camera.get(camera, (NO_ROWS, NO_ROWS)), times_by_camera[camera])
+        for camera, people in people_by_camera.items()
+    }
+    rows = [_row(camera, of_camera) for camera, of_camera in measured.items()]
+    return TrackingReport(rows, _row("all", _together(list(measured.values()))), errors, summed(remarks))
 
 
-def _row(
-    camera: str, tracking: TrackingMetrics, purity: PurityMetrics, tracklet_boxes: int, track_boxes: int
-) -> TrackingRow:
+def _measure(people: Rows, tracks: Rows, tracklets: Rows, times: FrameTimes | None) -> _Measured:
+    person_of = people_of(people, tracklets)
+    return _Measured(
+        tracking=evaluate_sequence(people, tracks),
+        purity=evaluate_purity(people, tracklets),
+        each_frame=evaluate_purity(people, tracklets, each_frame=True),
+        pieces=len(person_of),
+        people=len(set(person_of.values())),
+        visits=None if times is None else count_visits(people, tracklets, person_of, times),
+        tracklet_boxes=len(tracklets),
+        track_boxes=len(tracks),
+    )
+
+
+def _together(cameras: list[_Measured]) -> _Measured:
+    """Several cameras as one. People are counted once a camera."""
+    visits = [camera.visits for camera in cameras if camera.visits is not None]
+    return _Measured(
+        tracking=combine([camera.tracking for camera in cameras]),
+        purity=combine_purity([camera.purity for camera in cameras]),
+        each_frame=combine_purity([camera.each_frame for camera in cameras]),
+        pieces=sum(camera.pieces for camera in cameras),
+        people=sum(camera.people for camera in cameras),
+        visits=combine_visits(visits) if visits else None,
+        tracklet_boxes=sum(camera.tracklet_boxes for camera in cameras),
+        track_boxes=sum(camera.track_boxes for camera in cameras),
+    )
+
+
+def _row(camera: str, measured: _Measured) -> TrackingRow:
+    tracking, purity, visits = measured.tracking, measured.purity, measured.visits
     return TrackingRow(
         camera=camera,
         HOTA=tracking.hota,
@@ -121,16 +172,39 @@ def _row(
         tracklets=purity.tracklets,
         purity=purity.purity,
         mixed=purity.mixed,
+        purity_each_frame=measured.each_frame.purity,
+        mixed_each_frame=measured.each_frame.mixed,
         tracklets_a_person=purity.tracklets_a_person,
-        kept=tracklet_boxes / track_boxes if track_boxes else 0.0,
+        pieces=measured.pieces / measured.people if measured.people else 0.0,
+        kept=measured.tracklet_boxes / measured.track_boxes if measured.track_boxes else 0.0,
         unmatched=purity.unmatched,
+        visits=visits.visits if visits else None,
+        visits_found=visits.found / visits.visits if visits and visits.visits else None,
+        long_visits=visits.long_visits if visits else None,
+        long_visits_found=visits.long_found / visits.long_visits if visits and visits.long_visits else None,
     )
 
 
-def _site_rows(path: Path) -> dict[str, tuple[Rows, Rows]]:
-    """Track and tracklet rows by camera."""
+def _site_rows(path: Path, people: dict[str, Rows]) -> tuple[dict[str, tuple[Rows, Rows]], dict[str, FrameTimes]]:
+    """Track and tracklet rows by camera, and when the frames are shown of those that have truth."""
     with Site.open(path) as site:
-        return {c.camera: (track_rows(site, c.camera), tracklet_rows(site, c.camera)) for c in site.cameras()}
+        cameras = [c.camera for c in site.cameras()]
+        rows = {camera: (track_rows(site, camera), tracklet_rows(site, camera)) for camera in cameras}
+        times = {
+            camera: frame_times(site, camera, int(people[camera][:, FRAME].max(initial=0)))
+            for camera in cameras
+            if camera in people
+        }
+    return rows, {camera: of_camera for camera, of_camera in times.items() if of_camera is not None}
+
+
+def _even_times(truth: Path, people: Rows) -> FrameTimes | None:
+    """When frames are shown by the `seqinfo.ini` of a `<camera>/gt/gt.txt`. None where there is none."""
+    info = truth.parents[1] / "seqinfo.ini"
+    if not info.exists():
+        return None
+    frames = int(people[:, FRAME].max(initial=0))
+    return FrameTimes.lasting(np.arange(frames) / float(read_sequence_info(info).frame_rate))
 
 
 def _beyond(path: Path, people: dict[str, Rows]) -> list[Remark]:

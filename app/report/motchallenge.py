@@ -11,11 +11,12 @@ import numpy as np
 from app.errors import FootageError
 from app.record import Site
 from app.record.private_files import check_writable, write_private
-from app.record.rows import AuditEntry
+from app.record.rows import AuditEntry, Boxes
 from app.remarks import Remark, summed
 from reid.foreign import file_names
 from trackers.motchallenge import FRAME, ID, Note, Rows, read_rows, text_of, to_rows
 from trackers.tracklets import Kind
+from trackers.visits import FrameTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,30 @@ def _rows(site: Site, camera: str, kind: Kind | None) -> Rows:
         parts.append(to_rows(frames, np.full(segment.length, number), boxes.boxes, boxes.scores))
     rows = np.concatenate(parts)
     return rows[np.lexsort((rows[:, ID], rows[:, FRAME]))]
+
+
+def frame_times(site: Site, camera: str, frames: int) -> FrameTimes | None:
+    """When a camera's frames are shown, in UTC seconds, in the numbering of its rows. There are at least `frames`.
+
+    The record has the times of frames with boxes, and when each footage began and ended. The rest lie evenly between.
+    Frames beyond the footage go on at its rate. None where the site has no footage of the camera.
+    """
+    boxes_of: dict[int, list[Boxes]] = {}
+    for segment in site.segments(camera):
+        boxes_of.setdefault(segment.footage_id, []).append(site.boxes(segment.id))
+    parts = []
+    for footage in site.footage(camera):
+        boxes, last = boxes_of.get(footage.id, []), footage.source_frames - 1
+        known, first = np.unique(np.concatenate([*(b.frames for b in boxes), [0, last]]), return_index=True)
+        times = np.concatenate([*(b.times for b in boxes), [footage.start, footage.start + footage.seconds]])
+        parts.append(FrameTimes.lasting(np.interp(np.arange(last + 1), known, times[first])))
+    begin, end = (np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)]) for name in ("begin", "end"))
+    if not len(begin):
+        return None
+    if frames > len(begin):
+        beyond = end[-1] + np.arange(frames - len(begin) + 1) * (end[-1] - begin[-1])
+        begin, end = np.append(begin, beyond[:-1]), np.append(end, beyond[1:])
+    return FrameTimes(begin, end)
 
 
 def export_rows(site: Site, out: Path, *, kind: Kind | None, who: str) -> ExportReport:

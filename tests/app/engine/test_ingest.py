@@ -200,7 +200,7 @@ def test_json_is_one_object_of_the_documented_shape(ingested: tuple[Path, dict[s
     assert (report["left_out"], report["remarks"]) == ([], [])
     assert report["site"] == str(site) and report["seconds"] > 0
     keys = ["camera", "footage", "frames", "frames_per_second", "detections", "tracks", "tracklets", "crops", "errors"]
-    keys += ["starts", "remarks"]
+    keys += ["starts", "remarks", "boxes"]
     assert [list(camera) for camera in report["cameras"]] == [keys] * 3
     assert all(camera.pop("frames_per_second") > 0 for camera in report["cameras"])
     with Site.open(site) as opened:
@@ -209,6 +209,7 @@ def test_json_is_one_object_of_the_documented_shape(ingested: tuple[Path, dict[s
         {"camera": camera, "footage": footage, "frames": frames, "detections": 2 * frames, "tracks": people}
         | {"tracklets": people, "crops": crops[camera], "errors": [], "remarks": []}
         | {"starts": [{"source": source, "certainty": certainty, "count": footage}]}
+        | {"boxes": {"tracklets": 2 * frames, "crossing": 0, "short": 0, "small": 0, "single": 0, "untracked": 0}}
         for camera, footage, frames, people, source, certainty in (
             ("gate", 1, 40, 2, "given", "sure"),
             ("hall", 1, 75, 2, "container", "likely"),
@@ -226,7 +227,8 @@ def test_without_json_it_is_a_plain_table(world: World, tmp_path: Path) -> None:
     assert lines[0].split() == [*heads, "starts", "known", "by"]
     cells = lines[1].split()
     assert cells[:2] + cells[3:] == ["hall", "75", "150", "2", "2", "30", "0", "1", "container", "(likely)"]
-    assert lines[2].startswith(f"Site {tmp_path / 'site'}, ")
+    assert lines[2].startswith("Of 150 boxes 150 are in tracklets, 0 in crossings, ")
+    assert lines[3].startswith(f"Site {tmp_path / 'site'}, ")
 
 
 @pytest.mark.parametrize(

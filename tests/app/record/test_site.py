@@ -16,7 +16,7 @@ from app.errors import SiteError, StorageError
 from app.footage import Camera, Footage
 from app.footage.fingerprint import fingerprint
 from app.record import Site
-from app.record.rows import AuditEntry, Chunk, Correction, Crop, FootageRecord, Merging, ModelRecord
+from app.record.rows import AuditEntry, BoxCounts, Chunk, Correction, Crop, FootageRecord, Merging, ModelRecord
 from app.record.verify import DROPPED, damage
 from tests.app.records import on_postgres, run_sql, site_in
 from tests.app.scenes import bytes_of, dump, segment, shards
@@ -164,6 +164,7 @@ def test_cameras_are_counted(site: Site, tmp_path: Path) -> None:
     (hall,) = site.cameras()
     assert (hall.camera, hall.footage, hall.frames, hall.detections) == ("hall", 2, 135, 270)
     assert (hall.tracks, hall.tracklets, hall.crops) == (2, 1, 3)  # one box alone was only tentative
+    assert hall.boxes == BoxCounts(tracklets=10, short=10, single=1, untracked=270 - 21)
     assert hall.crop_bytes == sum(map(len, shards(site.path).values()))
     assert (hall.start, hall.end, hall.hours) == (100.0, 201.8, pytest.approx(5.4 / 3600))
     assert hall.errors == ["cut off"]

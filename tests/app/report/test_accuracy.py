@@ -38,6 +38,7 @@ def truth_and_results(tmp_path: Path) -> tuple[Path, Path]:
     gate = walk(1, 0, range(1, 11)) + walk(3, 0, range(11, 21))
     for camera, rows in {"hall": hall, "gate": gate}.items():
         (truth / camera / "gt").mkdir(parents=True)
+        (truth / camera / "seqinfo.ini").write_text("[Sequence]\nframeRate=10\n")
         np.savetxt(truth / camera / "gt" / "gt.txt", [[*row, 1, 1] for row in rows], fmt="%g", delimiter=",")
     results.mkdir()
     (results / "hall.txt").write_bytes(text_of(np.array(hall)))
@@ -58,8 +59,25 @@ def test_figures_by_camera_and_of_all(truth_and_results: tuple[Path, Path]) -> N
     assert gate["AssA"] == pytest.approx(0.5)
     assert report["all"]["purity"] == pytest.approx((40 + 10) / 60)
     assert report["all"]["mixed"] == pytest.approx(1 / 3)
-    table = evaluate("--truth", truth_and_results[0], "--results", truth_and_results[1])
-    assert [line.split()[0] for line in table.stdout.splitlines()] == ["camera", "gate", "hall", "all"]
+    assert (gate["purity_each_frame"], gate["mixed_each_frame"], gate["pieces"]) == (0.5, 1, 1)
+    visits = ("visits", "visits_found", "long_visits", "long_visits_found")
+    assert [hall[name] for name in visits] == [2, 1, 2, 1]
+    assert [gate[name] for name in visits] == [2, 0.5, 0, None]  # the one track is mainly on the first
+    assert [report["all"][name] for name in visits] == [4, 0.75, 2, 1]
+    tables = evaluate("--truth", truth_and_results[0], "--results", truth_and_results[1])
+    lines = [line.split() for line in tables.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["camera", "gate", "hall", "all"] * 2
+    assert lines[5][-4:] == ["2", "50.0", "0", "–"]
+
+
+def test_without_a_frame_rate_no_visits_are_counted(truth_and_results: tuple[Path, Path]) -> None:
+    truth, results = truth_and_results
+    (truth / "gate" / "seqinfo.ini").unlink()
+    report = evaluate_tracking(truth, results=results)
+    gate, hall = report.cameras
+    assert (gate.visits, gate.visits_found, gate.pieces) == (None, None, 1)
+    assert (hall.visits, report.all.visits) == (2, 2)
+    assert [(remark.what, remark.count) for remark in report.remarks] == [("cameras whose frame rate is unknown", 1)]
 
 
 def test_cameras_without_results_or_truth_are_said_and_end_with_1(truth_and_results: tuple[Path, Path]) -> None:
@@ -74,9 +92,9 @@ def test_cameras_without_results_or_truth_are_said_and_end_with_1(truth_and_resu
 
 def test_a_site_against_truth(ingested: Path, tmp_path: Path) -> None:
     lines = [
-        f"{frame},{person},{x1},{y1},{x2 - x1},{y2 - y1},1,1,1\n"
+        f"{frame},{person},{x1},{y1},{x2 - x1},60,1,1,1\n"  # 2 px higher than they are: a visit needs it
         for frame, boxes in enumerate(people(75, shift=40), 1)
-        for person, (x1, y1, x2, y2) in enumerate(boxes.tolist(), 1)
+        for person, (x1, y1, x2, _) in enumerate(boxes.tolist(), 1)
     ]
     (tmp_path / "hall" / "gt").mkdir(parents=True)
     (tmp_path / "hall" / "gt" / "gt.txt").write_text("".join(lines))
@@ -84,8 +102,9 @@ def test_a_site_against_truth(ingested: Path, tmp_path: Path) -> None:
     (hall,) = report.cameras
     assert (hall.MOTA, hall.IDF1, hall.IDSW, hall.tracklets, hall.purity, hall.kept) == (1, 1, 0, 2, 1, 1)
     assert hall.HOTA > 0.9
+    assert (hall.visits, hall.visits_found, hall.long_visits, hall.pieces) == (2, 1, 2, 1)
     assert [error.split(":")[0] for error in report.errors] == ["gate", "yard"]
-    assert report.remarks == []
+    assert report.remarks == []  # the site knows when its frames were
     (tmp_path / "hall" / "gt" / "gt.txt").write_text("".join([*lines, "1000,1,5,5,20,40,1,1,1\n"]))
     (beyond,) = evaluate_tracking(tmp_path, site=ingested).remarks
     assert (beyond.what, beyond.count) == ("truth rows beyond the end of the footage", 1)

@@ -11,7 +11,8 @@ import pytest
 from app.engine.ingest import Thinning, ingest
 from app.errors import FootageError
 from app.record import Site
-from app.report.motchallenge import export_rows, truth_files
+from app.record.rows import BoxCounts
+from app.report.motchallenge import export_rows, frame_times, truth_files
 from tests.app.scenes import CREATED, SIZE, World, people, run, write_detections
 from tests.clips import render_clip
 from trackers.motchallenge import boxes_of, read_rows
@@ -42,6 +43,21 @@ def test_offsets_count_thinned_frames_too(world: World, tmp_path: Path) -> None:
     assert frames == [*range(1, 76, 2), *range(76, 136, 2)]
 
 
+def test_times_of_frames_are_the_records(world: World, tmp_path: Path) -> None:
+    ingest(world.videos, tmp_path / "site", detector=world.detector, who="test", thinning=Thinning(every=5))
+    with Site.open(tmp_path / "site") as site:
+        first, second = site.footage("yard")
+        frames = first.source_frames
+        times = frame_times(site, "yard", 150)
+        assert times is not None
+        assert len(times.begin) == len(times.end) == 150
+        assert times.begin[frames] == second.start and times.end[frames - 1] < second.start
+        assert np.diff(times.begin[:frames]) == pytest.approx(first.seconds / (frames - 1), abs=1e-6)
+        assert np.diff(times.begin[frames:]) == pytest.approx(second.seconds / (second.source_frames - 1), abs=1e-6)
+        assert (times.end - times.begin).sum() == pytest.approx(150 / 25, abs=1e-4)
+        assert frame_times(site, "attic", 10) is None
+
+
 def test_tracks_of_a_single_box_are_left_out(tmp_path: Path) -> None:
     world = World(tmp_path / "videos", tmp_path / "detections")
     world.videos.mkdir()
@@ -51,6 +67,7 @@ def test_tracks_of_a_single_box_are_left_out(tmp_path: Path) -> None:
         file.write("12,-1,5.0,70.0,28.0,58.0,0.9\n")  # seen once, far from everybody
     (camera,) = ingest(world.videos, tmp_path / "site", detector=world.detector, who="test").cameras
     assert (camera.detections, camera.tracks) == (31, 1)
+    assert camera.boxes == BoxCounts(tracklets=30, single=1)
     with Site.open_to_write(tmp_path / "site") as site:
         assert export_rows(site, tmp_path / "out", kind=None, who="test").boxes == 30
 
