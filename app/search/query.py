@@ -18,7 +18,7 @@ from app.errors import SiteError, StillError
 from app.record import Site
 from app.record.rows import CropRecord
 from app.remarks import Remark
-from app.search.matches import QueryView
+from app.search.matches import Finding, QueryView, percent
 from app.search.searcher import Answer, Box, Searcher, Wish
 from app.search.still import Still, cut, is_grey, people_in
 from deploy.detectors.load import load_detector
@@ -86,8 +86,7 @@ def query(
         answers = searcher.search(searcher.embed(crops), wish, who=who, still=name, own=wish.inside)
         grey = [is_grey(crop) for crop in crops]
         answers = [
-            replace(answer, verdict=f"{answer.verdict} {NO_COLOUR}") if is_without else answer
-            for answer, is_without in zip(answers, grey, strict=True)
+            _without_colour(answer) if is_without else answer for answer, is_without in zip(answers, grey, strict=True)
         ]
         boxes = [None if box_of_person is None else _scaled(box_of_person, still.reduced) for box_of_person in boxes]
         remarks += still.remarks
@@ -99,6 +98,15 @@ def query(
         str(site.path), model.name, name, asked_at, wish.filters(), answers, site.audit_head(), remarks
     )
     return report, still if isinstance(still, Still) else None
+
+
+def _without_colour(answer: Answer) -> Answer:
+    """The answer for a person in grey. That nobody is alike says little then, so it is not said."""
+    if answer.finding == Finding.UNSEEN and answer.matches:
+        best = percent(max(match.probability for match in answer.matches))
+        verdict = f"Nobody can say: nothing is more alike than strangers are (the best match: {best})."
+        return replace(answer, finding=Finding.PERHAPS, verdict=f"{verdict} {NO_COLOUR}")
+    return replace(answer, verdict=f"{answer.verdict} {NO_COLOUR}")
 
 
 def _scaled(box: Box, factor: float) -> Box:

@@ -119,6 +119,7 @@ def test_a_still_without_colour_or_end_says_so(path: Path, typed: Typed, tmp_pat
     report, sheet = tmp_path / "found.html", tmp_path / "found.png"
     words = (grey, "--site", path, "--whole", "--report", report, "--sheet", sheet)
     answer = json.loads(typed(app.query.command, *words, "--json").stdout)
+    assert answer["people"][0]["finding"] != "not seen"  # nobody can say so without colour
     assert answer["people"][0]["verdict"].endswith(" The still shows no colour, so clothes were compared without it.")
     kinds = ["stills that break off", "people in the still without colour"]
     assert [(remark["what"], remark["count"]) for remark in answer["remarks"]] == [(kind, 1) for kind in kinds]
