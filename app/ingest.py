@@ -12,6 +12,7 @@ from app.asking import this_user
 from app.engine.ingest import IngestReport, Thinning, ingest
 from app.footage import site_config, survey
 from app.footage.plan import Plan, plan
+from app.record.rows import BoxCounts
 from app.report.draw import check_folder, draw_cameras
 from app.terminal import (
     SITE,
@@ -159,7 +160,7 @@ def _print(report: IngestReport) -> None:
         output.print(f"{report.encoder.model}: {report.encoder.input}, scale {report.encoder.scale}")
     if report.encoder_problem is not None:
         output.print(f"base serves: {report.encoder_problem}")
-    print_boxes(camera.boxes for camera in report.cameras)
+    print_boxes(sum((camera.boxes for camera in report.cameras), BoxCounts()))
     output.print(f"Site {report.site}, {report.seconds:.1f} s")
 
 

@@ -16,7 +16,7 @@ from app.asking import this_user
 from app.errors import SiteError
 from app.record import Site
 from app.record.database import FILE
-from app.record.rows import CameraSummary
+from app.record.rows import BoxCounts, CameraSummary
 from app.record.verify import damage
 from app.remarks import Remark
 from app.terminal import (
@@ -164,7 +164,7 @@ def _print(report: SiteReport) -> None:
     output.print(
         f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people"
     )
-    print_boxes(camera.boxes for camera in report.cameras)
+    print_boxes(sum((camera.boxes for camera in report.cameras), BoxCounts()))
     output.print(
         f"{report.bytes / 1e6:.1f} MB on disk ({report.crop_bytes / 1e6:.1f} crops, {report.database_bytes / 1e6:.1f} "
         "record)"

@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from app.errors import StorageError, expected
-from app.record.rows import BoxCounts
 from app.remarks import Remark
 from reid import command as commands
 from reid.command import JsonOption, alone, errors, group, output, print_json
 from reid.foreign import visible
+
+if TYPE_CHECKING:  # it brings the record, for which not every command waits
+    from app.record.rows import BoxCounts
 
 __all__ = [
     "SITE",
@@ -68,13 +70,12 @@ def print_remarks(remarks: Iterable[Remark], where: str = "") -> None:
         output.print(f"{where}{remark.count:,} {remark.what}: {remark.why}")
 
 
-def print_boxes(cameras: Iterable[BoxCounts]) -> None:
-    """What became of all cameras' boxes, one line."""
-    total = BoxCounts(*map(sum, zip(*map(astuple, cameras))))
+def print_boxes(boxes: BoxCounts) -> None:
+    """What became of boxes, one line."""
     output.print(
-        f"Of {sum(astuple(total)):,} boxes {total.tracklets:,} are in tracklets, {total.crossing:,} in crossings, "
-        f"{total.short:,} in pieces too short, {total.small:,} in pieces too small, {total.single:,} in tracks of one "
-        f"box, {total.untracked:,} in no track"
+        f"Of {sum(astuple(boxes)):,} boxes {boxes.tracklets:,} are in tracklets, {boxes.crossing:,} in crossings, "
+        f"{boxes.short:,} in pieces too short, {boxes.small:,} in pieces too small, {boxes.single:,} in tracks of one "
+        f"box, {boxes.untracked:,} in no track"
     )
 
 

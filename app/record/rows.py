@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from operator import add
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,6 +60,9 @@ class BoxCounts:
     small: int = 0  # in pieces whose people are too small
     single: int = 0  # in tracks of one box, which nothing confirmed
     untracked: int = 0  # in no track, or in pieces that were erased since, or that an ingest under way has not ended
+
+    def __add__(self, other: BoxCounts) -> BoxCounts:
+        return BoxCounts(*map(add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True, slots=True)
