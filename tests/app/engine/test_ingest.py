@@ -22,7 +22,7 @@ from app.footage import discover, site_config
 from app.record import Site
 from app.record.forget import forget
 from app.record.leases import of_camera
-from app.record.rows import Chunk, CropRecord, SegmentRecord, segment_id
+from app.record.rows import BoxCounts, Chunk, CropRecord, SegmentRecord, segment_id
 from app.record.verify import damage
 from app.remarks import Starts
 from deploy.detectors.load import load_detector
@@ -696,7 +696,7 @@ def test_the_report_is_plain_data(world: World, tmp_path: Path) -> None:
     rate = report.cameras[0].frames_per_second
     assert rate > 0
     starts = [Starts("container", "likely", 1)]
-    assert report.cameras == [CameraReport("hall", 1, 75, rate, 150, 2, 2, 30, [], starts)]
+    assert report.cameras == [CameraReport("hall", 1, 75, rate, 150, 2, 2, 30, [], starts, boxes=BoxCounts(150))]
 
 
 def test_the_record_is_left_whole_behind(ingested: tuple[Path, dict[str, Any]]) -> None:
