@@ -222,7 +222,7 @@ class _Surveyor:
                 kind = UNREADABLE
             else:
                 return True
-        self._suffixes[kind][suffix or "no suffix"] += 1
+        self._suffixes[kind][readable(suffix) or "no suffix"] += 1
         return False
 
     def _by_camera(self, found: Sequence[_Found]) -> dict[str, list[Named]]:

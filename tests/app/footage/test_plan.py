@@ -78,7 +78,9 @@ def test_names_in_any_bytes_are_shown(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path / "hall") + b"/Caf\xe9_2026-11-20_14-30-00.mp4"
     (tmp_path / "hall").mkdir()
     render_clip(tmp_path / "x.mp4", 25).path.rename(os.fsdecode(name))
+    touch(Path(os.fsdecode(os.fsencode(tmp_path) + b"/x.\xe9")))
     planned = plan(tmp_path, survey(tmp_path))
+    assert [line.what for line in planned.left_out] == ["files that can't be opened as video (.é 1)"]
     assert [(c.camera, f.file, f.seconds) for c in planned.cameras for f in c.footage] == [
         ("hall", "hall/Caf\xe9_2026-11-20_14-30-00.mp4", 1.0)
     ]
