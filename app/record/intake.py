@@ -350,7 +350,7 @@ class Intake:
     def _insert_remarks(self, told: Sequence[Remark], footage_id: int, folder: str) -> None:
         rows = [
             {"footage_id": footage_id, "folder": folder, "what": what, "count": count, "why": why}
-            for what, count, why in ((remark.what, remark.count, remark.why) for remark in told)
+            for what, count, why in ((readable(remark.what), remark.count, readable(remark.why)) for remark in told)
         ]
         insert_rows(self._database, remarks, rows)
 
