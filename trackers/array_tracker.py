@@ -14,7 +14,7 @@ from trackers.tracked import check_state
 class ArrayTracker:
     """Tracks as a float64 array `(rows, T)` in order of id, with the clock and state that belong to it."""
 
-    def __init__(self, rows: int, id_row: int, timing: Timing | None) -> None:
+    def __init__(self, rows: int, timing: Timing | None, id_row: int = 0) -> None:
         self._id_row = id_row
         self._clock = Clock(timing or Timing())
         self._tracks = np.zeros((rows, 0))

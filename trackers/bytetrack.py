@@ -53,7 +53,7 @@ class ByteTrack(ArrayTracker):
                 track. Detectors put second boxes on halves of people. This rule is ours, 1 or more turns it off.
             timing: When a track is forgotten.
         """
-        super().__init__(ROWS, ID, timing)
+        super().__init__(ROWS, timing, ID)
         self.strong, self.birth, self.covered = strong, birth, covered
 
     def update(self, time: float, detections: Detections) -> Tracked:

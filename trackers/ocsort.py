@@ -48,7 +48,7 @@ class OCSort(ArrayTracker):
             score: Least score of a box, by default the paper's.
             timing: When a track is forgotten.
         """
-        super().__init__(ROWS, ID, timing)
+        super().__init__(ROWS, timing, ID)
         self.score = score
 
     def update(self, time: float, detections: Detections) -> Tracked:

@@ -49,3 +49,9 @@ def test_a_state_is_a_copy_and_restores_all_of_it() -> None:
 def test_a_state_with_other_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="'tracks' should have shape"):
         ArrayTracker(3, None).restore(with_tracks(1.0, now=1.0).state())
+
+
+def test_dropped_tracks_are_gone_and_named() -> None:
+    tracker = with_tracks(9.5, 10.0, now=10.0)
+    assert tracker.drop({2, 7}).tolist() == [2]
+    assert tracker._tracks.tolist() == [[1], [9.5]]
