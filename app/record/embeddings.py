@@ -107,7 +107,10 @@ class Embeddings:
     def drop(self, footage: int) -> None:
         """A footage is no longer embedded. Its bytes are overwritten."""
         sweep(self.folder)
-        wipe(self.path(footage))
+        leaving = self.path(footage).with_suffix(".part")  # so that nobody reads it while it is overwritten
+        with suppress(FileNotFoundError):
+            self.path(footage).replace(leaving)
+            wipe(leaving)
         if self.folder.is_dir():
             sync_folder(self.folder)
 

@@ -11,6 +11,7 @@ import pytest
 
 from app.errors import SiteError
 from app.record.embeddings import Embeddings, pool, whole
+from app.record.private_files import wipe
 from reid.normalised import normalised
 from reid.whole_file import whole_file
 
@@ -209,3 +210,19 @@ def test_a_file_that_grows_while_all_are_read_is_read_whole(tmp_path: Path, monk
     assert ids.tolist() == [1, 2, 3, 4, 5]
     monkeypatch.undo()
     assert np.array_equal(rows, store.load()[1])
+
+
+def test_nobody_reads_a_file_that_is_being_overwritten(
+    store: Embeddings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    overwritten: list[Path] = []
+
+    def reading(path: Path) -> None:
+        overwritten.append(path)
+        assert len(Embeddings(store.folder).read(1)[0]) == 0  # as another process
+        wipe(path)
+
+    monkeypatch.setattr("app.record.embeddings.wipe", reading)
+    store.drop(1)
+    assert len(overwritten) == 1 and not overwritten[0].exists()
+    assert caplog.text == ""
