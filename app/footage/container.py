@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,18 +39,7 @@ av.logging.set_level(av.logging.ERROR)
 av.logging.set_skip_repeated(False)
 
 
-@dataclass(frozen=True, slots=True)
-class CameraStream:
-    """One video stream of a file that is a camera of its own."""
-
-    index: int  # of the stream in the file, as `open_container` takes it
-    program: int | None  # programme number in a transport stream
-    title: str | None  # as written in the file
-    width: int  # pixels, as stored
-    height: int
-
-
-def open_container(path: Path, stream: int | None = None) -> tuple[InputContainer, VideoStream]:
+def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     """Opens the video file `path` and chooses its largest video stream.
 
     Of streams with equally many pixels, that is the one marked as default, then the first. Cover pictures and
@@ -61,12 +49,8 @@ def open_container(path: Path, stream: int | None = None) -> tuple[InputContaine
     behalf. Decoding is set to one thread, for cameras are decoded side by side. So damage is reported on the calling
     thread with the packet that has it. The same file also always gives the same pictures.
 
-    Args:
-        path: The file.
-        stream: Index of another stream, see `camera_streams`.
-
     Raises:
-        FootageError: missing, empty, unreadable, not a video, cut off before its index, without (this) video.
+        FootageError: missing, empty, unreadable, not a video, cut off before its index, without video.
     """
     # Deep inside libav a device or a pipe would be waited on for ever.
     if path.exists() and not path.is_file():
@@ -83,7 +67,7 @@ def open_container(path: Path, stream: int | None = None) -> tuple[InputContaine
         except (av.FFmpegError, OSError, UnicodeError) as error:
             raise FootageError(_why_not(path, error, [message for _, _, message in log])) from error
     try:
-        chosen = _chosen(path, container, stream)
+        chosen = _chosen(path, container)
     except FootageError:
         container.close()
         raise
@@ -93,12 +77,8 @@ def open_container(path: Path, stream: int | None = None) -> tuple[InputContaine
     return container, chosen
 
 
-def _chosen(path: Path, container: InputContainer, index: int | None) -> VideoStream:
+def _chosen(path: Path, container: InputContainer) -> VideoStream:
     films = _films(container)
-    if index is not None:
-        films = [stream for stream in films if stream.index == index]
-        if not films:
-            raise FootageError(f"{path} has no video stream {index}: it was replaced; ingest it again")
     if not films:
         raise FootageError(f"{path} has no video stream: only footage with pictures can be read")
     readable = [stream for stream in films if stream.codec_context is not None]
@@ -125,33 +105,12 @@ def _pixels(stream: VideoStream) -> int:
     return 0 if context is None else context.width * context.height
 
 
-def camera_streams(path: Path) -> list[CameraStream]:
-    """The video streams of a file that are cameras of their own, in their order. At least one.
+def left_out_streams(path: Path, container: InputContainer, chosen: VideoStream) -> list[Remark]:
+    """What is said of the other video streams of an opened file.
 
     Each programme of a transport stream shows another camera. So do several streams of its largest size, in it or in a
     file without programmes. Smaller ones show the same scene once more.
-
-    Raises:
-        FootageError: As `open_container`.
     """
-    container, chosen = open_container(path)
-    with container:
-        numbers = _programs(path, container)
-        cameras = _cameras(container, numbers)
-        return [
-            CameraStream(
-                stream.index,
-                numbers.get(stream.id),
-                stream.metadata.get("title") or None,
-                stream.codec_context.width,
-                stream.codec_context.height,
-            )
-            for stream in cameras or [chosen]
-        ]
-
-
-def left_out_streams(path: Path, container: InputContainer, chosen: VideoStream) -> list[Remark]:
-    """What is said of the other video streams of an opened file."""
     if len(container.streams.video) < 2:
         return []
     films = [stream for stream in _films(container) if stream is not chosen]
@@ -270,27 +229,27 @@ def length_of(container: InputContainer, stream: VideoStream) -> float | None:
     kind = container.format.name
     restarts = bool(container.format.flags & AVFMT_TS_DISCONT) or kind == "flv"
     if seconds > 0 and kind != "avi" and (restarts or seconds > LONGEST_GAP):
-        seconds = _counted_length(container, stream, seconds)
+        seconds = _counted_length(container, seconds)
     return float(seconds) if 0 < seconds <= LONGEST else None
 
 
-def _counted_length(container: InputContainer, stream: VideoStream, announced: Fraction) -> Fraction:
+def _counted_length(container: InputContainer, announced: Fraction) -> Fraction:
     """Seconds by the packets' stamps if `announced` is unlikely and the clock jumps, else `announced`."""
     path = Path(container.name.removeprefix("file:"))
     size = container.size
-    sampled, sampled_bytes, jumps = _sampled(path, stream.index, clock_origin(container), SAMPLED)
+    sampled, sampled_bytes, jumps = _sampled(path, clock_origin(container), SAMPLED)
     if sampled_bytes < SAMPLED:
         return sampled if jumps else announced
     guessed = sampled * size / sampled_bytes
     if guessed / UNLIKELY <= announced <= guessed * UNLIKELY:
         return announced
-    counted, _, jumps = _sampled(path, stream.index, clock_origin(container), size)
+    counted, _, jumps = _sampled(path, clock_origin(container), size)
     return counted if jumps else announced
 
 
-def _sampled(path: Path, index: int, origin: Fraction, most_bytes: int) -> tuple[Fraction, int, int]:
+def _sampled(path: Path, origin: Fraction, most_bytes: int) -> tuple[Fraction, int, int]:
     """Seconds to the end of the first packets of a film, how many bytes these are, and how often the clock jumps."""
-    container, stream = open_container(path, index)
+    container, stream = open_container(path)
     clock = Clock(Fraction(stream.time_base or Fraction(1, AV_TIME_BASE)), origin, frame_rate(stream))
     read, duration = 0, None
     delay: int | None = None  # ticks from decoding the first frame to showing it
@@ -298,7 +257,7 @@ def _sampled(path: Path, index: int, origin: Fraction, most_bytes: int) -> tuple
         try:
             for packet in container.demux():
                 read += packet.size
-                if packet.stream_index == index and packet.size and packet.dts is not None:
+                if packet.stream_index == stream.index and packet.size and packet.dts is not None:
                     if delay is None:
                         delay = 0 if packet.pts is None else packet.pts - packet.dts
                     clock.seconds(packet.dts + delay)

@@ -36,7 +36,6 @@ def open_footage(
     begin: float | None = None,
     end: float | None = None,
     resume: Resume | None = None,
-    stream: int | None = None,
     zone: tzinfo = UTC,
     shown: Sequence[Span] = (),
 ) -> Decoder:
@@ -50,7 +49,6 @@ def open_footage(
         begin: UTC seconds. Frames before are left out.
         end: UTC seconds. Frames from the first one at this time on are left out.
         resume: `Decoder.resume_point()` of an earlier run with the same arguments: go on at the frame after it.
-        stream: of a file with several cameras, see `app.footage.container.camera_streams`. By default the largest.
         zone: of times in the names of pictures.
         shown: from when to when other footage shows the camera, in UTC seconds. These frames are left out.
 
@@ -65,7 +63,7 @@ def open_footage(
     if fps is not None and every > 1:
         raise ValueError("every and fps both thin the frames: give one of them")
     ticks = None if fps is None else Fraction(fps).limit_denominator(1_000_000)
-    return Decoder(footage, every, ticks, begin, end, resume, stream, zone, shown)
+    return Decoder(footage, every, ticks, begin, end, resume, zone, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,6 @@ class Decoder(Iterator[Frame]):
         begin: float | None,
         end: float | None,
         resume: Resume | None,
-        stream: int | None,
         zone: tzinfo,
         shown: Sequence[Span],
     ) -> None:
@@ -144,7 +141,7 @@ class Decoder(Iterator[Frame]):
         if footage.path.is_dir():
             self._source = ImageSequence(footage.path, zone)
         else:
-            self._source = Video(footage.path, stream)
+            self._source = Video(footage.path)
         self._every, self._fps = every, fps
         self._begin, self._end = begin, end
         self._resume = resume

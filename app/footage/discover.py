@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from app.footage.cameras import CameraOf, cameras_of
 from app.footage.fingerprint import fingerprint, fingerprint_images
 from app.footage.image_sequence import image_folder, is_picture_folder, is_sequence, numbered_images
 from app.footage.pattern import CameraPattern
-from app.footage.picture_order import IMAGE_SUFFIXES
+from app.footage.picture_order import IMAGE_SUFFIXES, natural
 from app.footage.site_toml import SITE_TOML, CameraConfig, Polygon, SiteConfig, site_config, zone_of
 from app.footage.start_time import NameTime, times_in_names
 from app.remarks import Remark, StartSource, summed
@@ -327,7 +326,8 @@ def _entries(folder: Path) -> list[Path]:
 def _nothing(path: Path) -> str:
     if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in _entries(path)):
         return (
-            f"{path} holds pictures but no video: a folder of pictures needs a seqinfo.ini with [Sequence], frameRate="
+            f"{path} holds pictures but no video: where they tell no time or number, the folder "
+            "needs a seqinfo.ini with [Sequence], frameRate="
         )
     return f"{path} holds no footage: put video files there, or a folder of them for each camera"
 
@@ -359,8 +359,3 @@ def _safe_name(name: str, where: Path) -> str:
             f"{name!a} in {where} can't be a camera's name, as it {reason}: rename it, or name it in {SITE_TOML}"
         )
     return name
-
-
-def natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts "part10" after "part9"."""
-    return tuple((int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", text.casefold()) if part)

@@ -55,7 +55,7 @@ def picture_order(folder: Path, zone: tzinfo = UTC) -> PictureOrder:
     pictures = _pictures(folder)
     times = _times(folder, pictures, zone)
     if times:
-        ordered = sorted(times, key=lambda path: (times[path], _natural(path.name)))
+        ordered = sorted(times, key=lambda path: (times[path], natural(path.name)))
         remarks = _left_out(len(pictures) - len(times), "Their names tell no time as the others' do.")
         return PictureOrder(dict(enumerate(ordered)), tuple(times[path] for path in ordered), tuple(remarks))
     numbers = _numbers(pictures)
@@ -176,6 +176,6 @@ def _left_out(count: int, why: str) -> list[Remark]:
     return [Remark("pictures outside of their folder's series", count, f"{why} Move them to a folder of their own.")]
 
 
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
+def natural(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key that puts "part10" after "part9"."""
     return tuple((int(part) if part.isdecimal() else -1, part) for part in _NUMBER.split(text.casefold()) if part)

@@ -59,19 +59,9 @@ POSITIONS = 64  # packets whose place is remembered. Decoders hold back at most 
 class Video:
     """A video file. `problems` and `remarks` grow while `pictures` is iterated and are complete when that ends."""
 
-    def __init__(self, path: Path, stream: int | None = None) -> None:
-        """Opens the file.
-
-        Args:
-            path: The file.
-            stream: Index of the video stream to read, see `app.footage.container.camera_streams`. By default the
-                largest.
-
-        Raises:
-            FootageError: The file can't be opened as video at all.
-        """
+    def __init__(self, path: Path) -> None:
+        """Opens the file's largest stream. Raises FootageError where it can't be opened as video at all."""
         self.path = path
-        self._chosen = stream
         self._ended_early: list[str] = []
         self._reformatter = VideoReformatter()
         self._goes_on = False
@@ -84,7 +74,7 @@ class Video:
         self._stored = (context.width, context.height) if context.width and context.height else None
         pixel_ratio = self._stream.sample_aspect_ratio
         self._size = square_size(*self._stored, pixel_ratio) if self._stored else None
-        self._of_header = left_out_streams(self.path, self._container, self._stream) if stream is None else []
+        self._of_header = left_out_streams(self.path, self._container, self._stream)
         if self._size != self._stored:
             self._of_header.append(
                 Remark(
@@ -106,7 +96,7 @@ class Video:
     def _open(self) -> None:
         self._container: InputContainer
         self._stream: VideoStream
-        self._container, self._stream = open_container(self.path, self._chosen)
+        self._container, self._stream = open_container(self.path)
         self._positions: dict[int, int] = {}
         self._origin = clock_origin(self._container)
         self._time_base = Fraction(self._stream.time_base or Fraction(1, AV_TIME_BASE))
@@ -230,7 +220,7 @@ class Video:
             return None
         limit = (Fraction(seconds) + self._origin) / self._time_base
         stamps: list[int] = []
-        container, stream = open_container(self.path, self._chosen)
+        container, stream = open_container(self.path)
         with container:
             for packet in container.demux(stream):
                 if packet.size == 0 or (packet.dts is not None and packet.dts >= limit):

@@ -22,9 +22,9 @@ def film(path: Path, *, seconds: float = 1.0, modified: float) -> None:
     os.utime(path, (modified, modified))
 
 
-def starts(folder: Path, **options: float) -> list[tuple[str, float, str]]:
+def starts(folder: Path) -> list[tuple[str, float, str]]:
     """Name, start and what it is known by, of the footage of the only camera."""
-    [camera] = survey(folder, **options).cameras  # type: ignore[arg-type]
+    [camera] = survey(folder).cameras
     return [(piece.name, pytest.approx(piece.start, abs=0.01), piece.start_source) for piece in camera.footage]
 
 

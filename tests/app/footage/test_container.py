@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from app.errors import FootageError
-from app.footage.container import camera_streams
 from app.footage.decode import open_footage
 from tests.app.recordings import decode, footage_of, numbers, refusal, seconds
 from tests.clips import draw_frame, render_clip
@@ -138,8 +136,8 @@ def film_of(path: Path, *sizes: tuple[int, int], titles: tuple[str, ...] = (), d
     return path
 
 
-def read(path: Path, stream: int | None = None) -> tuple[list[int], dict[str, int]]:
-    decoder = open_footage(footage_of(path), stream=stream)
+def read(path: Path) -> tuple[list[int], dict[str, int]]:
+    decoder = open_footage(footage_of(path))
     return numbers(decoder), {remark.what: remark.count for remark in decoder.remarks}
 
 
@@ -147,24 +145,15 @@ def read(path: Path, stream: int | None = None) -> tuple[list[int], dict[str, in
 def test_the_largest_stream_is_taken(tmp_path: Path, name: str) -> None:
     path = film_of(tmp_path / name, (112, 80), (160, 128), (128, 96))
     assert read(path) == ([100, 101, 102], {"smaller video streams inside files": 2})
-    assert [camera.index for camera in camera_streams(path)] == [1]
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
-def test_further_cameras_in_a_file_are_listed_and_can_be_read(tmp_path: Path, name: str) -> None:
+def test_further_cameras_in_a_file_are_told(tmp_path: Path, name: str) -> None:
     path = film_of(tmp_path / name, (112, 80), (160, 128), (160, 128))
     told = {"further cameras inside files": 1, "smaller video streams inside files": 1}
     assert read(path) == ([100, 101, 102], told)
-    assert [(camera.index, camera.width, camera.height) for camera in camera_streams(path)] == [
-        (1, 160, 128),
-        (2, 160, 128),
-    ]
-    assert read(path, stream=2) == ([200, 201, 202], {})
-    with pytest.raises(FootageError, match="has no video stream 3"):
-        open_footage(footage_of(path), stream=3)
 
 
 def test_of_equal_streams_the_default_is_taken(tmp_path: Path) -> None:
     path = film_of(tmp_path / "a.mkv", (160, 128), (160, 128), titles=("Front", "Back"), default=1)
     assert read(path)[0] == [100, 101, 102]
-    assert [camera.title for camera in camera_streams(path)] == ["Front", "Back"]
