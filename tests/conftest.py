@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite(
+    "tests.app", "tests.mutants"
+)  # a helper's assertion tells what it compared, as a test's does
 # Tests run side by side, a process a core, and more threads would wait for each other. What tests start inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

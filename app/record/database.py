@@ -88,7 +88,8 @@ class Database:
             url = _postgres(folder)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures of people: for the owner's eyes only
             if url is None:
-                os.close(os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600))
+                with suppress(FileExistsError):  # SQLite's locks end where their process closes the file: see `looking`
+                    os.close(os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             database = cls(folder, _engine(folder, url, True))
             try:
                 database._prepare(True, new=True)

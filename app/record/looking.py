@@ -1,11 +1,19 @@
-"""Whether what was erased is on the disk any more: bytes are read back, and rows are asked for."""
+"""Whether what was erased is on the disk any more: bytes are read back, and rows are asked for.
+
+A process that closes SQLite's file loses all its locks on it, also those of its connections. Another process then takes
+itself for the last one and deletes the log, with what is written to it later. So another process reads such a file.
+Source: https://sqlite.org/howtocorrupt.html, 2.2.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +23,7 @@ from app.record.rows import lookup
 _PIECE = 2**18  # bytes read at once
 _KEY = 8  # bytes of a pattern that are looked up first
 _TABLE_BITS = 20
+_READ = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, whose multiples spread evenly (Knuth)
 
 
@@ -39,9 +48,10 @@ def bytes_left(path: Path, ranges: Iterable[tuple[int, int]]) -> int:
 def patterns_in(path: Path, patterns: Collection[bytes]) -> set[bytes]:
     """Which of many patterns, each of at least 8 bytes, a file holds.
 
-    It is read once, a piece at a time, whatever the number of patterns. 200 MB take about two seconds.
+    It is read once, a piece at a time, whatever the number of patterns. 200 MB take about two seconds. A process of its
+    own opens it, so it may be SQLite's. Raises OSError where it can't be read.
     """
-    if not patterns:
+    if not patterns or not path.exists():
         return set()
     wanted = set(patterns)
     lengths = {len(pattern) for pattern in wanted}
@@ -50,11 +60,7 @@ def patterns_in(path: Path, patterns: Collection[bytes]) -> set[bytes]:
     may_begin[_mixed(keys)] = True
     overlap = max(lengths) - 1
     found: set[bytes] = set()
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return found
-    with file:
+    with _read_apart(path) as file:
         data = b""
         while piece := file.read(_PIECE):
             data = data[-overlap:] + piece
@@ -66,6 +72,18 @@ def patterns_in(path: Path, patterns: Collection[bytes]) -> set[bytes]:
                     start = shift + word * _KEY
                     found |= {data[start : start + length] for length in lengths} & wanted
     return found
+
+
+@contextmanager
+def _read_apart(path: Path) -> Iterator[IO[bytes]]:
+    """A file's bytes, from a process of its own."""
+    command = [sys.executable, "-IS", "-c", _READ, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
+        assert reader.stdout is not None and reader.stderr is not None
+        yield reader.stdout
+        reason = reader.stderr.read().decode(errors="replace")
+    if reader.returncode:
+        raise OSError(reader.returncode, reason.strip().rpartition("\n")[2], str(path))
 
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from app.errors import SiteError, StorageError
 from app.record import Site
 from app.record.database import FILE, STORE, Database
 from app.record.leases import FOLDER
+from app.record.looking import patterns_in
+from app.record.rows import AuditEntry
 from app.record.schema import FORMAT, audit, models
 from app.record.verify import damage
 from tests.app.records import on_postgres, run_sql, site_in
@@ -186,6 +191,29 @@ def test_it_is_durable_and_forgets_what_is_deleted(file: Path) -> None:
     with Database.open(file, write=True) as database:
         names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
         assert [database.run(f"PRAGMA {name}")[0][0] for name in names] == ["wal", 2, 1, 1]
+
+
+def made_again(path: Path) -> None:
+    Database.create(path).close()
+
+
+def looked_through(path: Path) -> None:
+    assert patterns_in(path / FILE, {b"Database" * 2, b"SQLite format 3\0"}) == {b"SQLite format 3\0"}
+
+
+@pytest.mark.parametrize("other", [made_again, looked_through])
+def test_a_process_keeps_its_locks_whatever_else_it_opens(file: Path, other: Callable[[Path], None]) -> None:
+    """Else another process deletes the log as if it were the last one, and all that is written to it after that."""
+    opening = f"with Site.open_to_write(Path({str(file)!r})) as site: print(site.audit())"
+    asking = f"from pathlib import Path; from app.record import Site\n{opening}"
+    with Site.open_to_write(file) as site:
+        site.note(AuditEntry(0.0, "test", "before", {}))
+        other(file)
+        for moment in ("after", "later"):
+            told = subprocess.run([sys.executable, "-c", asking], check=True, capture_output=True, text=True).stdout
+            assert told.count("who='test'") == len(site.audit())
+            site.note(AuditEntry(0.0, "test", moment, {}))
+        assert (file / f"{FILE}-wal").exists()
 
 
 def test_where_there_is_no_site_none_is_read(tmp_path: Path) -> None:

@@ -31,3 +31,9 @@ def test_bytes_that_are_no_zeros_are_counted(tmp_path: Path) -> None:
     assert bytes_left(path, [(0, 50), (53, 50)]) == 0
     assert bytes_left(path, [(0, 51), (52, 500)]) == 2
     assert bytes_left(tmp_path / "none", [(0, 10)]) == 0
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="directory") as told:
+        patterns_in(tmp_path, {bytes(8)})
+    assert told.value.filename == str(tmp_path)
