@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from reid.normalised import normalised
 
 STEADY = 10.0  # tracklets of a camera whose mean counts half
+_THREADS = 4
 
 
 def without_camera(
@@ -30,9 +33,15 @@ def without_camera(
     shifted = np.empty(rows.shape, dtype)
     if len(shifted):
         everywhere = rows.mean(0, dtype=np.float32)
-        for number in np.unique(camera):
+
+        def shift(number: int) -> None:
             members = np.flatnonzero(camera == number)
             camera_rows = rows[members].astype(np.float32)
             camera_rows -= len(members) / (len(members) + STEADY) * (camera_rows.mean(0) - everywhere)
             shifted[members] = normalised(camera_rows)
+
+        with ThreadPoolExecutor(
+            min(os.cpu_count() or 1, _THREADS), "cameras"
+        ) as pool:  # NumPy lets go of Python's lock
+            list(pool.map(shift, np.unique(camera).tolist()))
     return shifted

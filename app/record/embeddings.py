@@ -13,6 +13,7 @@ import os
 import re
 import zlib
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from reid.whole_file import overwrite, sweep, sync_folder, whole_file
 log = logging.getLogger("sightline")
 
 _CHECKSUM = 4  # bytes at the end of a file
+_THREADS = 4  # that read and sum
 _UNREADABLE = (OSError, ValueError)  # what a damaged file can raise
 # What NumPy writes of such an array. A regular expression reads it in a twentieth of NumPy's time, and trusts nothing.
 _LONGEST_HEADER = 256  # bytes
@@ -185,26 +187,36 @@ class Embeddings:
                 self.drop(footage)  # it was damaged before
 
     def _by_id(self, footages: Sequence[int], *, both_halves: bool) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-        shapes = [shape for footage in footages if (shape := self._shape(footage)) is not None and shape[0]]
-        widths = {width for _, width in shapes}
+        shapes = [self._shape(footage) for footage in footages]
+        widths = {shape[1] for shape in shapes if shape is not None and shape[0]}
         if len(widths) > 1:
             raise SiteError(
                 f"{self.folder} holds embeddings of different widths ({', '.join(map(str, sorted(widths)))}): remove "
                 "that folder; embeddings come back."
             )
         inner = (2,) * both_halves + (widths.pop() if widths else 0,)
-        most = sum(count for count, _ in shapes)
-        all_ids, rows, end = np.empty(most, np.int64), np.empty((most, *inner), np.float16), 0
-        for footage in footages if most else ():
-            ids, halves = self.read(footage)
-            begin, end = end, end + len(ids)
-            if end > len(rows):  # another process wrote a larger file since
-                all_ids = np.resize(all_ids, end)
-                rows = np.concatenate([rows, np.empty((end - len(rows), *inner), np.float16)])
-            if len(ids):  # straight to its place: a list of parts would hold everything once more
-                all_ids[begin:end] = ids
-                rows[begin:end] = halves if both_halves else whole(halves)
-        order = np.argsort(all_ids[:end], kind="stable")
+        bounds = np.cumsum([0, *(shape[0] if shape else 0 for shape in shapes)])
+        all_ids, rows = np.empty(bounds[-1], np.int64), np.empty((bounds[-1], *inner), np.float16)
+        there = np.zeros(bounds[-1], bool)
+
+        def place(k: int) -> tuple[NDArray[np.int64], NDArray[np.float16]] | None:
+            """Straight to its place: a list of parts would hold everything once more."""
+            ids, halves = self.read(footages[k])
+            pooled = halves if both_halves else whole(halves).astype(np.float16)
+            begin, end = bounds[k], bounds[k] + len(ids)
+            if end > bounds[k + 1]:
+                return ids, pooled
+            if len(ids):
+                all_ids[begin:end], rows[begin:end], there[begin:end] = ids, pooled, True
+            return None
+
+        # NumPy lets go of Python's lock while it reads and sums.
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS), "embeddings") as pool:
+            grown = list(filter(None, pool.map(place, np.flatnonzero(np.diff(bounds)).tolist())))
+        if grown or not there.all():  # files that another process wrote since, or that are damaged
+            all_ids = np.concatenate([all_ids[there], *(ids for ids, _ in grown)])
+            rows = np.concatenate([rows[there], *(pooled for _, pooled in grown)])
+        order = np.argsort(all_ids, kind="stable")
         return all_ids[order], rows[order]
 
 
