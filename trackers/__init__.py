@@ -8,7 +8,7 @@ from trackers.tracked import Tracked, Tracker
 
 __all__ = ["TRACKERS", "Tracked", "Tracker", "make_tracker"]
 
-TRACKERS = ("bytetrack", "ocsort", "sort")
+TRACKERS = ("bytetrack", "ocsort", "sort", "appearance")
 
 
 def make_tracker(name: str = "bytetrack", **options: Any) -> Tracker:
@@ -34,4 +34,8 @@ def make_tracker(name: str = "bytetrack", **options: Any) -> Tracker:
         from trackers.sort import Sort
 
         return Sort(**options)
+    if name == "appearance":
+        from trackers.appearance import AppearanceTracker
+
+        return AppearanceTracker(**options)
     raise ValueError(f"unknown tracker {name!r}: choose one of {', '.join(TRACKERS)}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trackers.detections import Detections
+
+# Of some of a frame's detections, by their places `(K,)`, the appearance `(K, E)` float32, rows of length 1.
+Embed = Callable[[NDArray[np.intp]], NDArray[np.float32]]
 
 
 class Tracked(NamedTuple):
@@ -29,9 +32,10 @@ class Tracked(NamedTuple):
 class Tracker(Protocol):
     """One tracker follows one camera. Ids count from 1 in order of birth. Trackers share nothing."""
 
-    def update(self, time: float, detections: Detections) -> Tracked:
+    def update(self, time: float, detections: Detections, embed: Embed | None = None) -> Tracked:
         """Takes the detections of the frame at `time` in seconds, also of a frame without people.
 
+        Trackers that go by appearance call `embed` for those detections at which they must look. The others never do.
         A detection is never reported if its score or box is not finite, or if its box has no area. The caller's arrays
         are not changed.
         """

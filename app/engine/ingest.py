@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.asking import Progress, unheard
-from app.encoders.embed import Embedder
-from app.encoders.versions import bring_up_to_date, open_model, store_of, with_base
+from app.encoders.embed import Embedder, embed_crops
+from app.encoders.versions import BASE, bring_up_to_date, find, open_model, store_of, with_base
 from app.engine.pipeline import Decoded, detections
-from app.engine.tracking import FootageTracker, resume_of
+from app.engine.tracking import EmbedPictures, FootageTracker, resume_of
 from app.errors import Busy, FootageError, SiteError, StorageError
 from app.footage import Camera, Footage, site_config, survey
 from app.footage.apart import Worker
@@ -29,7 +33,9 @@ from app.remarks import CERTAINTY, Remark, Starts, summed
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
 from deploy.detectors.mot import MotDetector
+from deploy.encoder import OpenEncoder
 from reid.foreign import readable
+from reid.pictures import decode_crops
 
 if TYPE_CHECKING:
     from app.encoders.brought import Brought
@@ -239,6 +245,22 @@ def _embedder(site: Site) -> Iterator[Embedder]:
         raise
 
 
+def _looking(site: Site) -> EmbedPictures:
+    """Embeds by the shipped model, which is opened when it is first asked.
+
+    Whatever serves: trackers know its cosines, and footage that was interrupted goes on with those it had.
+    """
+
+    @cache
+    def encoder() -> OpenEncoder:
+        return open_model(site, find(site, BASE))
+
+    def embed(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return embed_crops(decode_crops(pictures, *encoder().size), encoder())
+
+    return embed
+
+
 def _settings(
     camera: Camera, detector: Detector, person_class: str | None, tracker: str, thinning: Thinning
 ) -> dict[str, Any]:
@@ -307,6 +329,7 @@ def _follow(
         told = detector.notes(job.camera.name, tracker.source_frames if whole else None)
         return [Remark(note.what, note.count, note.why) for note in told]
 
+    embed = _looking(site)
     by_footage = {job.record.id: job for camera in jobs for job in camera}
     trackers: dict[int, FootageTracker] = {}
     sources = [
@@ -323,7 +346,11 @@ def _follow(
             if tracker is None:  # only now is all that its numbers follow in the record
                 record = site.intake.begin(job.record, settings[job.camera.name])
                 tracker = trackers[item.footage] = FootageTracker(
-                    job.camera, record, settings[job.camera.name]["tracker"], site.intake.checkpoint(item.footage)
+                    job.camera,
+                    record,
+                    settings[job.camera.name]["tracker"],
+                    site.intake.checkpoint(item.footage),
+                    embed=embed,
                 )
             if item.frame is not None:
                 tracker.take(item.frame, people)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -18,20 +19,32 @@ from app.record.rows import Chunk, Crop, FootageRecord
 from app.remarks import Remark
 from deploy.detectors import Frame
 from trackers import make_tracker
-from trackers.detections import Detections
+from trackers.detections import Detections, whole_pixels
 from trackers.tracklets import CutRules, Kind, Segment, TrackletCutter
+
+# Pictures of people `(h, w, 3)` RGB → their embeddings `(n, E)`, rows of length 1.
+EmbedPictures = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
 
 
 class FootageTracker:
     """Follows the people of one footage. Give it every frame in order, and take what is finished with `chunk`."""
 
-    def __init__(self, camera: Camera, record: FootageRecord, tracker: str, checkpoint: bytes | None = None) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        record: FootageRecord,
+        tracker: str,
+        checkpoint: bytes | None = None,
+        *,
+        embed: EmbedPictures,
+    ) -> None:
+        """embed: called for those people at whom the tracker must look."""
         rules = CutRules()
         if camera.min_height is not None:
             rules = replace(rules, min_height=camera.min_height)
         self._mask_polygons = camera.mask
         self._mask: NDArray[np.uint8] | None = None
-        self._tracker = make_tracker(tracker)
+        self._tracker, self._embed = make_tracker(tracker), embed
         self._first_track = record.first_track
         self._cutter = TrackletCutter(rules, next_number=record.first_segment)
         self._chooser = CropChooser()
@@ -50,7 +63,7 @@ class FootageTracker:
         self.frames += 1
         self.source_frames = frame.index + 1
         self.seconds = max(self.seconds, frame.time - self._start)
-        tracked = self._tracker.update(frame.time, detections)
+        tracked = self._tracker.update(frame.time, detections, partial(self._looks, frame.image, detections.boxes))
         ids = tracked.ids + (self._first_track - 1)
         boxes, scores = detections.boxes[tracked.detection], detections.scores[tracked.detection]
         looks, sharpness = describe(frame.image, boxes)
@@ -87,6 +100,13 @@ class FootageTracker:
             problems=problems,
             remarks=remarks,
         )
+
+    def _looks(
+        self, image: NDArray[np.uint8], boxes: NDArray[np.float32], places: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Embeddings `(K, E)` of some of a frame's boxes."""
+        edges = whole_pixels(boxes[places], image.shape)
+        return self._embed([image[y1:y2, x1:x2] for x1, y1, x2, y2 in edges])
 
     def _keep(self, finished: list[Segment]) -> None:
         for segment in finished:

@@ -46,6 +46,7 @@ from tests.app.scenes import (
     write_detections,
 )
 from tests.clips import COLOURS, render_clip
+from trackers import TRACKERS
 from trackers.tracklets import Kind
 
 pytestmark = pytest.mark.usefixtures("record")
@@ -684,7 +685,7 @@ def test_which_camera_is_slower_does_not_matter(
 
 
 def test_every_tracker_gives_a_sound_site(busy: World, tmp_path: Path) -> None:
-    for tracker in ("bytetrack", "ocsort", "sort"):
+    for tracker in TRACKERS:
         report = here(busy, site_in(tmp_path, tracker), busy.videos / "camera2.mp4", tracker=tracker)
         with Site.open(site_in(tmp_path, tracker)) as site:
             assert list(damage(site)) == []

@@ -14,6 +14,7 @@ from app.engine.tracking import FootageTracker, resume_of
 from app.footage import Camera, Resume
 from app.record.rows import Chunk, FootageRecord
 from deploy.detectors import Frame
+from reid.normalised import normalised
 from tests.app.scenes import SIZE, START, Truth, crowd, people
 from tests.clips import draw_frame
 from trackers import TRACKERS
@@ -61,6 +62,11 @@ def frames(truth: Truth) -> Iterator[Item]:
         yield Frame("hall", index, START + index / 25, image), Detections(jittered, scores)
 
 
+def colours(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean colours of pictures, as an encoder's rows."""
+    return normalised(np.array([picture.mean((0, 1)) for picture in pictures]) - 127)
+
+
 def follow(tracker: FootageTracker, items: Iterable[Item]) -> None:
     for item in items:
         tracker.take(*item)
@@ -85,13 +91,13 @@ def plain(chunks: Sequence[Chunk]) -> list[Any]:
 @pytest.mark.parametrize("name", TRACKERS)
 def test_from_a_checkpoint_it_goes_on_identically_crops_included(name: str) -> None:
     items = list(frames(crowd(150, seed=3)))
-    whole = FootageTracker(CAMERA, record(), name)
+    whole = FootageTracker(CAMERA, record(), name, embed=colours)
     follow(whole, items)
     whole.finish()
     expected = [whole.chunk(None, ())]
     assert expected[0].crops and {s.kind for s in expected[0].segments} >= {Kind.TRACKLET, Kind.CROSSING}
     for cut in (1, 2, 13, 40, 77, 110, 149):
-        first = FootageTracker(CAMERA, record(), name)
+        first = FootageTracker(CAMERA, record(), name, embed=colours)
         follow(first, items[:cut])
         stopped = first.chunk(Resume(cut - 1, cut, 7), ("one problem",))
         progress = record(
@@ -100,7 +106,7 @@ def test_from_a_checkpoint_it_goes_on_identically_crops_included(name: str) -> N
             source_frames=stopped.source_frames,
             seconds=stopped.seconds,
         )
-        second = FootageTracker(CAMERA, progress, name, stopped.checkpoint)
+        second = FootageTracker(CAMERA, progress, name, stopped.checkpoint, embed=colours)
         follow(second, items[cut:])
         second.finish()
         assert plain([stopped, second.chunk(None, ())]) == plain(expected), cut
@@ -108,7 +114,10 @@ def test_from_a_checkpoint_it_goes_on_identically_crops_included(name: str) -> N
 
 def test_chunks_are_the_same_however_often_they_are_taken() -> None:
     items = list(frames(crowd(150, seed=4)))
-    whole, often = FootageTracker(CAMERA, record(), "bytetrack"), FootageTracker(CAMERA, record(), "bytetrack")
+    whole, often = (
+        FootageTracker(CAMERA, record(), "bytetrack", embed=colours),
+        FootageTracker(CAMERA, record(), "bytetrack", embed=colours),
+    )
     follow(whole, items)
     chunks = []
     for index, item in enumerate(items):
@@ -121,7 +130,9 @@ def test_chunks_are_the_same_however_often_they_are_taken() -> None:
 
 
 def test_a_chunk_is_handed_over_once_and_counts_from_the_beginning() -> None:
-    tracker = FootageTracker(CAMERA, record(frames=100, detections=250, source_frames=200, seconds=8.0), "bytetrack")
+    tracker = FootageTracker(
+        CAMERA, record(frames=100, detections=250, source_frames=200, seconds=8.0), "bytetrack", embed=colours
+    )
     follow(tracker, frames(people(30)))
     tracker.finish()
     chunk = tracker.chunk(None, ("damaged",))
@@ -133,7 +144,7 @@ def test_a_chunk_is_handed_over_once_and_counts_from_the_beginning() -> None:
 
 
 def test_a_checkpoint_says_where_to_go_on() -> None:
-    tracker = FootageTracker(CAMERA, record(), "bytetrack")
+    tracker = FootageTracker(CAMERA, record(), "bytetrack", embed=colours)
     follow(tracker, frames(people(5)))
     resume = Resume(4, 123456789, 4294967295)
     assert resume_of(tracker.chunk(resume, ()).checkpoint) == resume
@@ -142,7 +153,7 @@ def test_a_checkpoint_says_where_to_go_on() -> None:
 
 
 def test_numbers_go_on_where_the_footage_before_ended() -> None:
-    tracker = FootageTracker(CAMERA, record(first_track=11, first_segment=31), "bytetrack")
+    tracker = FootageTracker(CAMERA, record(first_track=11, first_segment=31), "bytetrack", embed=colours)
     follow(tracker, frames(people(30)))
     tracker.finish()
     chunk = tracker.chunk(None, ())
@@ -157,7 +168,7 @@ def test_numbers_go_on_where_the_footage_before_ended() -> None:
     ],
 )
 def test_people_whose_feet_are_in_the_mask_are_not_looked_at(mask: tuple[tuple[float, float], ...]) -> None:
-    tracker = FootageTracker(Camera("hall", (), mask=(mask,)), record(), "bytetrack")
+    tracker = FootageTracker(Camera("hall", (), mask=(mask,)), record(), "bytetrack", embed=colours)
     follow(tracker, frames(people(30)))
     tracker.finish()
     chunk = tracker.chunk(None, ())
@@ -167,7 +178,7 @@ def test_people_whose_feet_are_in_the_mask_are_not_looked_at(mask: tuple[tuple[f
 
 
 def test_small_people_make_no_tracklets() -> None:
-    tracker = FootageTracker(Camera("hall", (), min_height=70), record(), "bytetrack")
+    tracker = FootageTracker(Camera("hall", (), min_height=70), record(), "bytetrack", embed=colours)
     follow(tracker, frames(people(30)))
     tracker.finish()
     chunk = tracker.chunk(None, ())
@@ -176,10 +187,10 @@ def test_small_people_make_no_tracklets() -> None:
 
 
 def test_no_person_is_no_trouble() -> None:
-    tracker = FootageTracker(CAMERA, record(), "bytetrack")
+    tracker = FootageTracker(CAMERA, record(), "bytetrack", embed=colours)
     follow(tracker, frames(people(12, count=0)))
     state = tracker.chunk(Resume(11, None, None), ()).checkpoint
-    again = FootageTracker(CAMERA, record(frames=12), "bytetrack", state)
+    again = FootageTracker(CAMERA, record(frames=12), "bytetrack", state, embed=colours)
     follow(again, list(frames(people(40)))[12:])
     again.finish()
     chunk = again.chunk(None, ())
