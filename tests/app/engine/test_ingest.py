@@ -235,7 +235,7 @@ def test_without_json_it_is_a_plain_table(world: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--tracker", "magic"], "'magic' is none of bytetrack, ocsort, sort."),
+        (["--tracker", "magic"], "'magic' is none of bytetrack, ocsort, sort, appearance."),
         (["--from", "noon"], "'noon' is no time like 2026-11-20T14:30:05"),
         (["--to", "25:00"], "'25:00' is no time like"),
         (["--start", ""], "'' is no time like"),
