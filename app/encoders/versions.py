@@ -137,8 +137,8 @@ def with_base(site: Site) -> ModelRecord:
     return serving(site)
 
 
-def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
-    """Its ONNX file, which must be the one that the record knows. Raises SiteError."""
+def open_model(site: Site, model: ModelRecord, *, threads: int | None = None) -> OpenEncoder:
+    """Its ONNX file, which must be the one that the record knows. threads: see `OnnxEncoder`. Raises SiteError."""
     path = folder_of(site, model.name) / ONNX
     if not path.is_file() or digest(path) != model.sha256:
         what = "is missing" if not path.is_file() else "is not the file that was deployed"
@@ -146,7 +146,7 @@ def open_model(site: Site, model: ModelRecord) -> OpenEncoder:
             f"{path} {what}: let another version serve, `python -m app.models use NAME --site {site.path}`."
         )
     try:
-        return OnnxEncoder(path)
+        return OnnxEncoder(path, threads=threads)
     except OnnxError as error:
         raise SiteError(str(error)) from error
 

@@ -253,7 +253,7 @@ def _looking(site: Site) -> EmbedPictures:
 
     @cache
     def encoder() -> OpenEncoder:
-        return open_model(site, find(site, BASE))
+        return open_model(site, find(site, BASE), threads=1)  # few crops at once, while others detect
 
     def embed(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         return embed_crops(decode_crops(pictures, *encoder().size), encoder())
