@@ -61,9 +61,14 @@ def without_embedding(video: Path, model: str) -> Run:
 def another_encoder(video: Path, model: str, encoder: Path) -> Run:
     """The same with another encoder in the place of the site's."""
     import app.engine.ingest
-    from deploy.encoder import open_encoder
+    from app.record import Site
+    from app.record.rows import ModelRecord
+    from deploy.encoder import OpenEncoder, open_encoder
 
-    app.engine.ingest.open_model = lambda site, model: open_encoder(encoder)
+    def open_another(site: Site, model: ModelRecord, *, threads: int | None = None) -> OpenEncoder:
+        return open_encoder(encoder, threads=threads)
+
+    app.engine.ingest.open_model = open_another
     return sightline(video, model)
 
 
