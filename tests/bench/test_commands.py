@@ -16,7 +16,13 @@ from app.terminal import alone
 from tests.app.scenes import SIZE, people
 from tests.clips import render_clip
 
-WORK = {"ingest_runners", "papers_size_work", "peers", "record_work"}  # run by a command, elsewhere or apart
+WORK = {
+    "ingest_runners",
+    "papers_size_work",
+    "peers",
+    "record_work",
+    "tracking_peers_work",
+}  # run by a command, elsewhere or apart
 COMMANDS = sorted(
     path.stem
     for path in Path(bench.__path__[0]).glob("*.py")

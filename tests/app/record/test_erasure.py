@@ -20,7 +20,7 @@ from app.record.checkpoint import unpack
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, Correction, segment_id
 from app.record.verify import damage
-from tests.app.engine.test_tracking import CAMERA, follow, frames
+from tests.app.engine.test_tracking import CAMERA, colours, follow, frames
 from tests.app.record.test_site import MERGED, begun, chunk, filled, footage, merging
 from tests.app.records import on_postgres, run_sql
 from tests.app.scenes import bytes_of, crowd, segment
@@ -161,14 +161,15 @@ def test_boxes_that_the_record_s_file_keeps_are_found(site: Site, tmp_path: Path
     assert site.erase([b], ENTRY).found == [f"{site.path / 'site.db'} has boxes of 1 pieces of theirs"]
 
 
+@pytest.mark.parametrize(("name", "seed"), [("bytetrack", 3), ("appearance", 4)])  # other people: one server keeps both
 def test_interrupted_footage_keeps_nothing_of_who_was_in_sight_and_erased(
-    site: Site, tmp_path: Path, request: pytest.FixtureRequest
+    site: Site, tmp_path: Path, request: pytest.FixtureRequest, name: str, seed: int
 ) -> None:
     """Where a track's earlier piece leaves, its last box and what is still open of it leave the checkpoint, too."""
-    items = list(frames(crowd(150, seed=3)))
+    items = list(frames(crowd(150, seed=seed)))
     ((new, _),) = site.intake.register([Camera("hall", (footage(tmp_path, "one.mp4"),))], {"hall": {}}, who="test")[0]
-    begun_record = site.intake.begin(new, {"tracker": "bytetrack"})
-    tracker = FootageTracker(CAMERA, begun_record, "bytetrack")
+    begun_record = site.intake.begin(new, {"tracker": name})
+    tracker = FootageTracker(CAMERA, begun_record, name, embed=colours)
     follow(tracker, items[:110])
     part = tracker.chunk(Resume(109, 110, 7), ())
     site.intake.commit(begun_record, part, done=False)
@@ -187,7 +188,7 @@ def test_interrupted_footage_keeps_nothing_of_who_was_in_sight_and_erased(
     erased = site.erase([segment_id(begun_record.camera_id, piece.number)], ENTRY)
     assert (erased.open_tracks, erased.found) == (1, [])
     now = site.footage_record(begun_record.id)
-    again = FootageTracker(CAMERA, now, "bytetrack", site.intake.checkpoint(now.id))
+    again = FootageTracker(CAMERA, now, name, site.intake.checkpoint(now.id), embed=colours)
     follow(again, items[110:])
     again.finish()
     end = again.chunk(None, ())
