@@ -1,6 +1,6 @@
 """What a detector and an encoder make of footage, stored once for all who track it.
 
-Every box from `WEAK` up has its embedding, so that trackers differ in nothing but what they do.
+Every box from `WEAK_SCORE` up has its embedding, so that trackers differ in nothing but what they do.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.encoders.embed import embed_crops
+from app.encoders.embed import embed_pictures
 from app.footage import open_footage, site_config
 from app.footage.discover import discover
 from deploy.detectors import Detector, Frame
 from deploy.encoder import OpenEncoder
-from reid.pictures import decode_crops
 from reid.whole_file import whole_file
+from trackers.bytetrack import WEAK_SCORE
 from trackers.detections import Detections, whole_pixels
-
-WEAK = 0.1  # least score of a box that any tracker looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +79,16 @@ def detect_and_embed(videos: Path, detector: Detector, encoder: OpenEncoder) -> 
             while batch := list(islice(frames, detector.batch)):
                 pictures = [Frame(camera.name, frame.index, frame.time, frame.image) for frame in batch]
                 for frame, found in zip(batch, detector.detect(pictures), strict=True):
-                    found = found.take(found.scores >= WEAK)
+                    found = found.take(found.scores >= WEAK_SCORE)
                     size = frame.image.shape[:2]
                     edges = whole_pixels(found.boxes, frame.image.shape)
-                    crops = decode_crops([frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in edges], *encoder.size)
+                    crops = [frame.image[y1:y2, x1:x2] for x1, y1, x2, y2 in edges]
                     times.append(frame.time)
                     counts.append(len(found))
                     boxes.append(found.boxes)
                     scores.append(found.scores)
-                    if len(crops):
-                        embeddings.append(embed_crops(crops, encoder).astype(np.float16))
+                    if crops:
+                        embeddings.append(embed_pictures(crops, encoder).astype(np.float16))
         yield (
             camera.name,
             StoredDetections(

@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 from trackers import kalman
 from trackers.array_tracker import ArrayTracker
 from trackers.assignment import Index, assign
-from trackers.bytetrack import CONFIRM, MATCH, RESCUE, TWIN, WEAK_SCORE, height_iou
+from trackers.bytetrack import (
+    CONFIRM,
+    LOST,
+    MATCH,
+    RESCUE,
+    TENTATIVE,
+    TRACKED,
+    TWIN,
+    WEAK_SCORE,
+    height_iou,
+)
 from trackers.detections import Detections, area, coverage, intersection
 from trackers.timing import Timing
 from trackers.tracked import Embed, Tracked, check_state, usable
@@ -31,8 +41,9 @@ Floats = NDArray[np.floating]
 # Rows of the track array: the Kalman filter, then these.
 FILTER = slice(0, kalman.ROWS)
 ID, SEEN, STATUS, EMBEDDED, ROWS = (kalman.ROWS + k for k in range(5))
-TENTATIVE, TRACKED, LOST = 0.0, 1.0, 2.0  # what STATUS holds
 
+STRONG, BIRTH, COVERED = 0.5, 0.6, 0.9  # the defaults of `ByteTrack`
+BY_MOTION = Timing()  # how long motion expects a lost track somewhere
 # Cosines are those of the encoder that is shipped. What was tried stands in docs/decisions.md.
 REMEMBERED = 20.0  # s for which a lost track is looked for by its appearance
 SAME_CLEAR = 0.5  # least cosine of a box that hardly anybody covers to the track that it continues…
@@ -98,16 +109,8 @@ class _Frame:
 class AppearanceTracker(ArrayTracker):
     """Strong boxes are matched first, by overlap and appearance. Weak ones then keep tracks alive in occlusion."""
 
-    def __init__(
-        self, *, strong: float = 0.5, birth: float = 0.6, covered: float = 0.9, timing: Timing | None = None
-    ) -> None:
-        """A tracker that has seen nothing yet. The arguments are ByteTrack's.
-
-        timing: How long motion alone expects a lost track somewhere.
-        """
+    def __init__(self) -> None:
         super().__init__(ROWS, Timing(lost_seconds=REMEMBERED), ID)
-        self.strong, self.birth, self.covered = strong, birth, covered
-        self._by_motion = timing or Timing()
         self._memory = np.zeros((0, 0), np.float32)  # (T, E) of length 1
 
     def update(self, time: float, detections: Detections, embed: Embed | None = None) -> Tracked:
@@ -117,13 +120,13 @@ class AppearanceTracker(ArrayTracker):
         keep, all_scores = usable(detections), detections.scores
         is_first_frame = not self._clock.started
         step = self._clock.step(time)
-        above = all_scores >= self.strong
+        above = all_scores >= STRONG
         strong = (keep & above).nonzero()[0]
         index = np.concatenate((strong, (keep & ~above & (all_scores >= WEAK_SCORE)).nonzero()[0]))
 
         remembered = self._clock.now - self._tracks[SEEN] <= self._clock.timing.lost_after(self._clock.interval)
         tracks, memory = self._tracks[:, remembered], self._memory[remembered]
-        near = self._clock.now - tracks[SEEN] <= self._by_motion.lost_after(self._clock.interval)
+        near = self._clock.now - tracks[SEEN] <= BY_MOTION.lost_after(self._clock.interval)
         moved = tracks[FILTER, near]
         kalman.predict(moved, step)
         tracks[FILTER, near] = moved  # who is lost for longer is looked for around the place of the last look
@@ -199,11 +202,11 @@ class AppearanceTracker(ArrayTracker):
 
     def _find_again(self, frame: _Frame, tracks: Array, among: NDArray[np.bool_]) -> Index:
         """Gives boxes that would begin tracks to who was lost long ago. Returns those that begin tracks, `(B,)`."""
-        born = (frame.free & (frame.scores >= self.birth)).nonzero()[0]
+        born = (frame.free & (frame.scores >= BIRTH)).nonzero()[0]
         taken = frame.detection_of[frame.detection_of >= 0]
         if len(born) and len(taken):
             cover = coverage(frame.boxes[:, born].T, frame.boxes[:, taken].T)
-            born = born[cover.max(axis=1) < self.covered]
+            born = born[cover.max(axis=1) < COVERED]
         rows = frame.waiting(among)
         if not len(rows) or not len(born):
             return born
@@ -259,7 +262,6 @@ class AppearanceTracker(ArrayTracker):
         self._remember(frame, tracks, memory, detection_of)
 
         if len(born):
-            frame.ask(born)
             begun = np.empty((ROWS, len(born)))
             begun[FILTER] = kalman.initiate(kalman.centres(frame.boxes[:, born]))
             begun[ID] = self._new_ids(len(born))

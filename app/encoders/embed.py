@@ -82,6 +82,11 @@ def embed_crops(crops: NDArray[np.uint8], encoder: OpenEncoder) -> NDArray[np.fl
     return rows
 
 
+def embed_pictures(pictures: Sequence[NDArray[np.uint8]], encoder: OpenEncoder) -> NDArray[np.float32]:
+    """Pictures of people of any size, RGB → `(N, D)` finite rows. Raises SiteError where there are none such."""
+    return embed_crops(decode_crops(pictures, *encoder.size), encoder)
+
+
 def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes]]]:
     """Ids and JPEG crops from the site's shards. Damaged crops are left out."""
     for number in ids:

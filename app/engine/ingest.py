@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
-from app.encoders.embed import Embedder, embed_crops
+from app.encoders.embed import Embedder, embed_pictures
 from app.encoders.versions import BASE, bring_up_to_date, find, open_model, store_of, with_base
 from app.engine.pipeline import Decoded, detections
 from app.engine.tracking import EmbedPictures, FootageTracker, resume_of
@@ -35,7 +35,6 @@ from deploy.detectors.load import load_detector
 from deploy.detectors.mot import MotDetector
 from deploy.encoder import OpenEncoder
 from reid.foreign import readable
-from reid.pictures import decode_crops
 
 if TYPE_CHECKING:
     from app.encoders.brought import Brought
@@ -256,7 +255,7 @@ def _looking(site: Site) -> EmbedPictures:
         return open_model(site, find(site, BASE), threads=1)  # few crops at once, while others detect
 
     def embed(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        return embed_crops(decode_crops(pictures, *encoder().size), encoder())
+        return embed_pictures(pictures, encoder())
 
     return embed
 

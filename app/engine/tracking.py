@@ -63,7 +63,7 @@ class FootageTracker:
         self.frames += 1
         self.source_frames = frame.index + 1
         self.seconds = max(self.seconds, frame.time - self._start)
-        tracked = self._tracker.update(frame.time, detections, partial(self._looks, frame.image, detections.boxes))
+        tracked = self._tracker.update(frame.time, detections, partial(self._embeddings, frame.image, detections.boxes))
         ids = tracked.ids + (self._first_track - 1)
         boxes, scores = detections.boxes[tracked.detection], detections.scores[tracked.detection]
         looks, sharpness = describe(frame.image, boxes)
@@ -101,7 +101,7 @@ class FootageTracker:
             remarks=remarks,
         )
 
-    def _looks(
+    def _embeddings(
         self, image: NDArray[np.uint8], boxes: NDArray[np.float32], places: NDArray[np.intp]
     ) -> NDArray[np.float32]:
         """Embeddings `(K, E)` of some of a frame's boxes."""

@@ -21,7 +21,6 @@ from app.search.gallery import gallery_of
 from app.search.index import FaissIndex
 from app.search.matches import CROPS, Finding, Match, percent
 from reid.normalised import normalised
-from reid.pictures import decode_crops
 from reid.rerank import Reranked, Reranking
 
 log = logging.getLogger("sightline")
@@ -96,7 +95,7 @@ class Searcher:
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Crops of any size, RGB → `(N, D)`. Raises SiteError where the model makes no numbers of them."""
-        return embed.embed_crops(decode_crops(pictures, *self.encoder.size), self.encoder)
+        return embed.embed_pictures(pictures, self.encoder)
 
     def search(
         self,
