@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 _PART = ".part"
@@ -20,7 +20,7 @@ _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISLNK, "a link"), (stat.S_ISFIFO, 
 
 
 @contextmanager
-def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
+def whole_file(path: Path, *, private: bool = False, overwriting: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place if all goes well and is removed if not.
 
     An empty file stands there already. It may be opened by name, as exporters do. Two writers of one path never share
@@ -30,6 +30,8 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
 
     private: for its owner's eyes only (mode 0600), and on the disk before this returns. Others have the usual
     permissions, and a loss of power may undo them.
+
+    overwriting: zeros take the bytes of what stands at `path`, when nobody finds it there any more.
     """
     check_replaceable(path)
     part, handle = _new_part(path, private)
@@ -39,9 +41,10 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
         part.chmod(stat.S_IMODE(os.fstat(handle).st_mode))
         if private:
             _sync(part)
-        os.replace(part, path)
-        if private:
-            sync_folder(path.parent)
+        with _overwritten_after(path) if overwriting else nullcontext():
+            os.replace(part, path)
+            if private:
+                sync_folder(path.parent)
     finally:
         os.close(handle)
         part.unlink(missing_ok=True)
@@ -69,7 +72,8 @@ def sweep(folder: Path) -> None:
     for part in folder.glob(f"*{_PART}"):
         with suppress(OSError), part.open("r+b") as file:  # BlockingIOError: its writer lives
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            overwrite(file.fileno())
+            if os.fstat(file.fileno()).st_nlink == 1:  # else it still has its place, under its own name
+                overwrite(file.fileno())
             part.unlink()
 
 
@@ -84,6 +88,25 @@ def overwrite(handle: int) -> None:
 def sync_folder(folder: Path) -> None:
     """Makes what was renamed or removed in a folder durable: old bytes don't come back with the power."""
     _sync(folder)
+
+
+@contextmanager
+def _overwritten_after(path: Path) -> Iterator[None]:
+    """What stands at a path keeps a second name while another takes its place, so that a death loses none of it.
+
+    `sweep` overwrites what has that name alone.
+    """
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PART}")
+    with path.open("r+b") as leaving:
+        fcntl.flock(leaving, fcntl.LOCK_EX)  # `sweep` leaves it alone
+        os.link(path, aside)
+        try:
+            yield
+        except BaseException:
+            aside.unlink()
+            raise
+        overwrite(leaving.fileno())
+        aside.unlink()
 
 
 def _new_part(path: Path, private: bool) -> tuple[Path, int]:

@@ -12,10 +12,11 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,9 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 from app.errors import SiteError
 from app.record.private_files import make_folder, wipe
 from reid.normalised import normalised
-from reid.whole_file import overwrite, sweep, sync_folder, whole_file
+from reid.whole_file import sweep, sync_folder, whole_file
 
 log = logging.getLogger("sightline")
+
+T = TypeVar("T")
 
 _CHECKSUM = 4  # bytes at the end of a file
 _THREADS = 4  # that read and sum
@@ -122,14 +125,7 @@ class Embeddings:
 
     def _shape(self, footage: int) -> tuple[int, int] | None:
         """Tracklets and width by a file's header. None where the file is missing, damaged or not of that size."""
-        path = self.path(footage)
-        try:
-            return _header(path)
-        except FileNotFoundError:
-            return None
-        except _UNREADABLE as error:
-            self._tell(path, error)
-            return None
+        return self._trusted(footage, _header)
 
     def _read(self, footage: int) -> NDArray[np.void]:
         """A footage's records, none where its file is missing or damaged."""
@@ -137,49 +133,42 @@ class Embeddings:
         return np.empty(0, _record(0)) if records is None else records
 
     def _sound(self, footage: int) -> NDArray[np.void] | None:
-        """A footage's records. The header is checked before memory is taken for what it promises."""
-        shape = self._shape(footage)
-        if shape is None:
-            return None
-        count, width = shape
-        path = self.path(footage)
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size - count * _record(width).itemsize - _CHECKSUM
-                total = zlib.crc32(file.read(size))
-                records = np.fromfile(file, _record(width), count)
-                stored = file.read()
-                replaced = path.stat().st_ino != os.fstat(file.fileno()).st_ino
-            if len(records) != count or stored != _bytes(zlib.crc32(records.view(np.uint8).data, total)):
-                if replaced:  # by one who erased, and overwrote this one
-                    return self._sound(footage)
-                raise ValueError("its checksum is another")
-        except _UNREADABLE as error:
-            self._tell(path, error)
-            return None
-        return records
+        """A footage's records, None where its file is missing or damaged."""
+        return self._trusted(footage, _records)
 
-    def _tell(self, path: Path, error: Exception) -> None:
-        log.warning("%s is damaged (%s) and counts as missing: its tracklets are embedded again", path, error)
+    def _trusted(self, footage: int, read: Callable[[BinaryIO], T]) -> T | None:
+        """What `read` makes of a footage's open file. None where the file is missing, or damaged, which is told."""
+        path = self.path(footage)
+        while True:
+            try:
+                with path.open("rb") as file:
+                    try:
+                        return read(file)
+                    except ValueError:
+                        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                            raise  # else one who erased has put another there, and overwrites this one
+            except FileNotFoundError:
+                return None
+            except _UNREADABLE as error:
+                log.warning("%s is damaged (%s) and counts as missing: its tracklets are embedded again", path, error)
+                return None
 
     def _save(self, footage: int, records: NDArray[np.void], *, overwriting: bool = False) -> None:
-        """overwriting: what is stored now. Who dies in between leaves a file that is damaged: it is embedded again."""
+        """overwriting: what is stored now."""
         make_folder(self.folder)
         sweep(self.folder)
-        with whole_file(self.path(footage), private=True) as part, part.open("wb") as file:
+        path = self.path(footage)
+        with whole_file(path, private=True, overwriting=overwriting) as part, part.open("wb") as file:
             np.lib.format.write_array(file, records, version=(1, 0), allow_pickle=False)
             file.flush()
             file.write(_bytes(_checksum(part)))
-            if overwriting:
-                with self.path(footage).open("r+b") as stored:
-                    overwrite(stored.fileno())
 
     def seal(self) -> None:
         """Gives files of earlier formats their checksum. May be repeated."""
         for footage in self.files():
             path = self.path(footage)
-            with suppress(*_UNREADABLE):
-                _header(path)
+            with suppress(*_UNREADABLE), path.open("rb") as file:
+                _header(file)
                 continue
             with whole_file(path, private=True) as part:
                 part.write_bytes(path.read_bytes() + _bytes(_checksum(path)))
@@ -239,11 +228,10 @@ def pool(crops: NDArray[np.float32], tracklets: NDArray[np.integer]) -> NDArray[
     return normalised(np.add.reduceat(crops, bounds, 0).reshape(len(first), 2, -1))
 
 
-def _header(path: Path) -> tuple[int, int]:
+def _header(file: BinaryIO) -> tuple[int, int]:
     """Tracklets and width by a file's header. Raises one of _UNREADABLE where its size is another."""
-    with path.open("rb") as file:
-        begin = file.read(_LONGEST_HEADER)
-        size = os.fstat(file.fileno()).st_size
+    begin = file.read(_LONGEST_HEADER)
+    size = os.fstat(file.fileno()).st_size
     header = _HEADER.match(begin)
     if header is None:
         raise ValueError("of another kind")
@@ -253,6 +241,18 @@ def _header(path: Path) -> tuple[int, int]:
     if size != header.end() + count * _record(width).itemsize + _CHECKSUM:
         raise ValueError("of another size")
     return count, width
+
+
+def _records(file: BinaryIO) -> NDArray[np.void]:
+    """A file's records. The header is checked before memory is taken for what it promises."""
+    count, width = _header(file)
+    size = os.fstat(file.fileno()).st_size - count * _record(width).itemsize - _CHECKSUM
+    file.seek(0)
+    total = zlib.crc32(file.read(size))
+    records = np.fromfile(file, _record(width), count)
+    if len(records) != count or file.read() != _bytes(zlib.crc32(records.view(np.uint8).data, total)):
+        raise ValueError("its checksum is another")
+    return records
 
 
 def _checksum(path: Path) -> int:

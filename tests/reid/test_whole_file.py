@@ -159,6 +159,56 @@ with whole_file(Path({str(tmp_path / "face.jpg")!r}), private={private}) as part
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("moment", ["link", "replace", "pwrite", "unlink"])
+def test_who_dies_while_overwriting_leaves_a_whole_file_and_nothing_of_the_old(tmp_path: Path, moment: str) -> None:
+    path = tmp_path / "face.jpg"
+    path.write_bytes(b"the old face")
+    code = f"""
+import os
+from pathlib import Path
+from reid.whole_file import whole_file
+def dies(*arguments):
+    os.kill(os.getpid(), 9)
+with whole_file(Path({str(path)!r}), private=True, overwriting=True) as part:
+    part.write_bytes(b"new")
+    {"Path" if moment == "unlink" else "os"}.{moment} = dies
+"""
+    with path.open("rb") as old:
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == -signal.SIGKILL
+        assert path.read_bytes() == (b"new" if moment in ("pwrite", "unlink") else b"the old face")
+        sweep(tmp_path)
+        assert list(tmp_path.iterdir()) == [path]
+        assert old.read() == (bytes(12) if moment in ("pwrite", "unlink") else b"the old face")
+
+
+def test_what_is_overwritten_stays_whole_until_another_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "face.jpg", list[bytes]()
+    path.write_bytes(b"the old face")
+    overwriting = module.overwrite
+
+    def observed(handle: int) -> None:
+        sweep(tmp_path)  # of another process
+        overwriting(handle)
+        seen.append(path.read_bytes())
+
+    monkeypatch.setattr(module, "overwrite", observed)
+    with whole_file(path, private=True, overwriting=True) as part:
+        part.write_bytes(b"new")
+        seen.append(path.read_bytes())
+        sweep(tmp_path)
+    assert seen == [b"the old face", b"new"] and list(tmp_path.iterdir()) == [path]
+    monkeypatch.setattr(module.os, "replace", _refused)
+    with pytest.raises(OSError, match="none"), whole_file(path, private=True, overwriting=True) as part:
+        part.write_bytes(b"newer")
+    assert path.read_bytes() == b"new" and list(tmp_path.iterdir()) == [path]
+
+
+def _refused(*_: object) -> None:
+    raise OSError(28, "none")
+
+
 def test_a_part_swept_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flock, swept = module.fcntl.flock, []
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,6 +163,28 @@ def test_a_write_that_fails_changes_nothing(store: Embeddings, monkeypatch: pyte
         store.write(1, [1], halves(1))
     assert everything(store.folder) == before
     assert not list(store.folder.glob("*.part"))
+
+
+def test_who_reads_while_another_erases_finds_the_old_or_the_new(
+    store: Embeddings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody has a file open while it is replaced and overwritten, then while it is removed."""
+    ids, there = store.read(1)[0].tolist(), store.path(1)
+    opened, erasing = Path.open, list[Callable[[], object]]()
+
+    def open_then_erase(path: Path, mode: str = "r") -> Any:
+        file = opened(path, mode)
+        if path == there and mode == "rb" and erasing:
+            erasing.pop()()
+        return file
+
+    for expected, erase in ((ids[1:], lambda: store.remove([ids[0]])), (None, lambda: store.drop(1))):
+        erasing.append(erase)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Path, "open", open_then_erase)
+            found = store.check(1)
+        assert (None if found is None else found.tolist()) == expected and not erasing
+    assert not caplog.records
 
 
 def test_what_a_dead_writer_left_is_removed_but_not_a_living_ones(store: Embeddings) -> None:
