@@ -55,7 +55,10 @@ def command(
             help="Which of the detector's classes is a person, by number or name; needed where its file names none."
         ),
     ] = None,
-    tracker: Annotated[str, typer.Option(help=f"One of: {', '.join(TRACKERS)}.")] = "bytetrack",
+    tracker: Annotated[
+        str | None,
+        typer.Option(help=f"One of: {', '.join(TRACKERS)}; default: what the site's footage has, else {TRACKERS[0]}."),
+    ] = None,
     every: Annotated[int, typer.Option(help="Look at every N-th frame only.", min=1)] = 1,
     fps: Annotated[float | None, typer.Option(help="Look at F frames a second only (not with --every).")] = None,
     begin: Annotated[
@@ -97,7 +100,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Turn footage into a site: detect and track people, cut pure tracklets, keep crops. Safe to interrupt."""
-    if tracker not in TRACKERS:
+    if tracker is not None and tracker not in TRACKERS:
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
     if fps is not None and (every > 1 or not 0 < fps < math.inf):
         raise typer.BadParameter("must be above 0, and not given together with --every.", param_hint="--fps")
@@ -137,7 +140,7 @@ def command(
 
 
 def _print(report: IngestReport) -> None:
-    figures = ("frames", "frames/s", "detections", "tracks", "tracklets", "crops", "errors")
+    figures = ("frames", "frames/s", "detections", "tracks", "tracklets", "sightings", "crops", "errors")
     camera_table = table("camera", *figures, "starts known by", left=("camera", "starts known by"))
     for c in report.cameras:
         camera_table.add_row(
@@ -147,6 +150,7 @@ def _print(report: IngestReport) -> None:
             f"{c.detections:,}",
             f"{c.tracks:,}",
             f"{c.tracklets:,}",
+            f"{c.sightings:,}",
             f"{c.crops:,}",
             str(len(c.errors)),
             ", ".join(map(str, c.starts)),

@@ -142,7 +142,7 @@ def _print(answer: Answer, number: int | None) -> None:
             start, end = (time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(t)) for t in (match.start, match.end))
             output.print(
                 f"  {percent(match.probability):>6}  {match.similarity:.3f}  {match.camera:<14} {start}–{end[11:]} UTC"
-                f"  tracklet {match.tracklet}"
+                f"  {match.name}"
             )
 
 

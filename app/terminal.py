@@ -73,7 +73,8 @@ def print_remarks(remarks: Iterable[Remark], where: str = "") -> None:
 def print_boxes(boxes: BoxCounts) -> None:
     """What became of boxes, one line."""
     output.print(
-        f"Of {sum(astuple(boxes)):,} boxes {boxes.tracklets:,} are in tracklets, {boxes.crossing:,} in crossings, "
+        f"Of {sum(astuple(boxes)):,} boxes {boxes.tracklets:,} are in tracklets, {boxes.sightings:,} in sightings, "
+        f"{boxes.crossing:,} in crossings, "
         f"{boxes.short:,} in pieces too short, {boxes.small:,} in pieces too small, {boxes.single:,} in tracks of one "
         f"box, {boxes.untracked:,} in no track"
     )

@@ -16,7 +16,10 @@ _THREADS = 4
 
 
 def without_camera(
-    rows: NDArray[np.floating], camera: NDArray[np.int64], dtype: type[np.floating] = np.float32
+    rows: NDArray[np.floating],
+    camera: NDArray[np.int64],
+    dtype: type[np.floating] = np.float32,
+    typical: NDArray[np.bool_] | None = None,
 ) -> NDArray[Any]:
     """Takes out of embeddings what their camera has of its own.
 
@@ -26,18 +29,23 @@ def without_camera(
         rows: (N, D) of length 1.
         camera: (N,) any numbers.
         dtype: Of what comes back. Of many rows, half precision is half the memory.
+        typical: (N,) the rows whose means are taken, None for all.
 
     Returns:
         (N, D) of length 1 again.
     """
     shifted = np.empty(rows.shape, dtype)
+    if typical is None:
+        typical = np.ones(len(rows), bool)
     if len(shifted):
-        everywhere = rows.mean(0, dtype=np.float32)
+        everywhere = (rows if typical.all() else rows[typical]).sum(0, dtype=np.float32) / max(typical.sum(), 1)
 
         def shift(number: int) -> None:
             members = np.flatnonzero(camera == number)
             camera_rows = rows[members].astype(np.float32)
-            camera_rows -= len(members) / (len(members) + STEADY) * (camera_rows.mean(0) - everywhere)
+            count = typical[members].sum()
+            if count:
+                camera_rows -= count / (count + STEADY) * (camera_rows[typical[members]].mean(0) - everywhere)
             shifted[members] = normalised(camera_rows)
 
         with ThreadPoolExecutor(

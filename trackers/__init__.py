@@ -8,10 +8,10 @@ from trackers.tracked import Tracked, Tracker
 
 __all__ = ["TRACKERS", "Tracked", "Tracker", "make_tracker"]
 
-TRACKERS = ("bytetrack", "ocsort", "sort", "appearance")
+TRACKERS = ("appearance", "bytetrack", "ocsort", "sort")  # the first is the default
 
 
-def make_tracker(name: str = "bytetrack", **options: Any) -> Tracker:
+def make_tracker(name: str, **options: Any) -> Tracker:
     """A new tracker for one camera.
 
     Args:

@@ -14,6 +14,31 @@ from trackers.detections import Detections
 Embed = Callable[[NDArray[np.intp]], NDArray[np.float32]]
 
 
+class EmbedOnce:
+    """Embeds a frame's detections when they are first asked for, and remembers them."""
+
+    def __init__(self, embed: Embed, detections: int) -> None:
+        self._embed = embed
+        self._rows = np.zeros((detections, 0), np.float32)
+        self.embedded = np.zeros(detections, bool)  # those that are known
+
+    def __call__(self, places: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Appearance `(K, E)` of the detections at some places `(K,)`."""
+        new = places[~self.embedded[places]]
+        if len(new):
+            rows = self._embed(new)
+            if not self._rows.size:
+                self._rows = np.zeros((len(self.embedded), rows.shape[1]), np.float32)
+            self._rows[new], self.embedded[new] = rows, True
+        return self._rows[places]
+
+    def of(self, places: NDArray[np.intp]) -> EmbedOnce:
+        """The same of some detections `(M,)` alone, which now have the places 0 to M - 1."""
+        some = EmbedOnce(lambda rows: self(places[rows]), len(places))
+        some._rows, some.embedded = self._rows[places], self.embedded[places]
+        return some
+
+
 class Tracked(NamedTuple):
     """Which detection of a frame belongs to which track. Boxes are observed, never interpolated.
 

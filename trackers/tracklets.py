@@ -2,8 +2,12 @@
 
 A tracker errs most where people cross, where a track is unseen for a while, and where a track jumps.
 `TrackletCutter` follows the tracks frame by frame and cuts each at those places. Every box of a track lands in exactly
-one **segment**. A segment that is long, large and not part of a crossing is a **tracklet**. The rest stay what they
+one **segment**. A segment that is long, large and not part of a crossing is a **tracklet**. One that is too short or
+small, but surely shows somebody, is a **sighting**: it can be found, and nobody learns from it. The rest stay what they
 are, boxes of a track. Merging joins on evidence what is cut here.
+
+Where embeddings can be had, doubt is settled by a look. A jump that shows the same person is no cut. A segment whose
+track crosses another, or vanishes, is **suspended**. It goes on where a clear box shows its person again.
 
 The cutter also collects **cannot-link** facts. Two tracklets that were seen apart in the same frames are two people.
 """
@@ -20,17 +24,24 @@ from numpy.typing import NDArray
 
 from trackers.detections import area, intersection
 from trackers.timing import Clock, Timing
+from trackers.tracked import EmbedOnce
 
 # The figures below were chosen for purity, together with the defaults of `CutRules`. docs/decisions.md tells on what.
 GAP_SECONDS = 0.2  # s, a track unseen for longer is cut, since the tracker may have come back to somebody else…
 GAP_FRAMES = 3.5  # …but only after this many frame intervals: at low rates one missed frame is no gap
-IN_FRONT = 0.1  # of the box's height: whose feet stand lower by this stands in front, and the box surely shows them
 JUMP_IOU = 0.55  # IoU with the expected box below which a box shows somebody else: people overlap their next box
 SAME_LOOK = 0.96  # cosine with the segment's mean appearance below which a box shows somebody else
 MIN_SECONDS = 0.25  # s, a shorter segment shows too little to learn from
 MIN_BOXES = 4  # fewer leave no choice of crops
+SURE_SCORE = 0.6  # of a box that surely shows somebody
 APART_COVER = 0.3  # boxes that cover each other by less than this show two people…
 APART_FRAMES = 2  # …if seen so in this many frames, since one may be a false box
+# Cosines with a segment's mean embedding are those of the encoder that is shipped.
+SAME = 0.7  # from this on a box shows the segment's person
+DIFFERENT = 0.4  # below this it shows somebody else
+CLEAR = 0.3  # share of a box that others cover, below which its embedding tells who it is
+LOOK_SECONDS = 1.0  # s after which an open segment is looked at again
+SUSPENDED_SECONDS = 8.0  # s for which a segment waits for its person
 SURE_BOXES = 3  # boxes after which a track is believed to be somebody
 VELOCITY_GAIN = 0.3  # weight of the newest step in a running velocity
 LOOK_GAIN = 0.1  # weight of the newest look in a segment's mean appearance
@@ -53,8 +64,12 @@ class Kind(StrEnum):
 
     TRACKLET = "tracklet"
     CROSSING = "crossing"  # overlaps another track throughout: may show either person
+    SIGHTING = "sighting"  # short or small, but surely somebody: may be found, is not learned from
     SHORT = "short"
     SMALL = "small"
+
+
+SEARCHABLE = (Kind.TRACKLET, Kind.SIGHTING)  # those of which pictures are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +167,11 @@ _OPEN = np.dtype(
         ("crossing", np.bool_),
         ("first", np.float64),  # s, of the first and of the last box
         ("last", np.float64),
+        ("looked", np.float64),  # s, when a box was last embedded
+        ("suspended", "U10"),  # the `Cut` at which it waits for its person, "" where its track shows them
     ]
 )
-_OPEN_STATE = {"track": "tracks", "number": "numbers", "crossing": "crossing", "first": "first", "last": "last"}
+_OPEN_STATE = {name: {"track": "tracks", "number": "numbers"}.get(name, name) for name in _OPEN.names or ()}
 
 
 class TrackletCutter:
@@ -168,6 +185,7 @@ class TrackletCutter:
         self.next_number = next_number  # of the next segment
         self._open = np.zeros(0, _OPEN)  # the open segments, by track
         self._looks = np.zeros((0, 0), np.float32)  # (open segments, D) their mean appearance, 0 where unknown
+        self._embeddings = np.zeros((0, 0), np.float32)  # (open segments, E) sums of embeddings, 0 where unknown
         self._apart = np.zeros((0, 0), np.int32)  # (open segments, open segments) frames in which they were seen apart
         self._people = np.zeros(0, _PERSON)  # who was seen not long ago, by track
         self._waiting = np.zeros((0, 2), np.int64)  # facts for later: (open segment, finished tracklet)
@@ -182,6 +200,7 @@ class TrackletCutter:
         boxes: NDArray[np.float32],
         scores: NDArray[np.float32],
         looks: NDArray[np.float32] | None = None,
+        embed: EmbedOnce | None = None,
     ) -> Placed:
         """Takes the tracked boxes of one frame.
 
@@ -192,6 +211,7 @@ class TrackletCutter:
             boxes: `(M, 4)` x1 y1 x2 y2 in px.
             scores: `(M,)`.
             looks: `(M, D)` appearance, L2-normalised, or None where it is unknown.
+            embed: Of the M boxes. Without it nothing is suspended.
 
         Returns:
             The segment of each box, and the segments that ended before this frame.
@@ -199,11 +219,18 @@ class TrackletCutter:
         self._clock.step(time)
         expected, hidden = self._expect(tracks, boxes)
         neighbours = _neighbours(boxes, hidden, self.rules)
-        finished = self._close(self._reasons(tracks, boxes, expected, neighbours.crossing, looks))
+        reasons = self._reasons(tracks, boxes, expected, neighbours.crossing, looks)
+        if embed is not None:
+            self._look_again(reasons, tracks, neighbours, embed)
+            self._suspend(reasons)
+            self._resume(reasons, tracks, neighbours, embed)
+        finished = self._close(reasons)
         self._begin(tracks, neighbours.crossing, looks.shape[1] if looks is not None else 0)
 
-        row = np.searchsorted(self._open["track"], tracks)
+        row, _ = self._look_up(tracks)
         self._open["last"][row] = self._clock.now
+        if embed is not None:
+            self._remember(row, neighbours, embed)
         if looks is not None and len(tracks):
             mean = self._looks[row]
             self._looks[row] += np.where(mean.any(axis=1, keepdims=True), LOOK_GAIN, 1.0) * (looks - mean)
@@ -218,13 +245,15 @@ class TrackletCutter:
 
     def close(self) -> list[Segment]:
         """Finishes all that is open: the footage ended."""
-        return self._close(np.full(len(self._open), Cut.END, dtype="U10"))
+        suspended = self._open["suspended"]
+        return self._close(np.where(suspended == "", Cut.END, suspended))
 
     def state(self) -> dict[str, NDArray]:
         """All that a new cutter with the same rules needs to go on as this one would."""
         state = {
             **{key: self._open[name] for name, key in _OPEN_STATE.items()},
             "looks": self._looks,
+            "embeddings": self._embeddings,
             "apart": self._apart,
             "people": _as_plain(self._people),
             "waiting": self._waiting,
@@ -238,9 +267,13 @@ class TrackletCutter:
         """Goes on where the cutter stood whose `state` this is."""
         state = {key: np.array(value) for key, value in state.items()}
         self._open = np.zeros(len(state["tracks"]), _OPEN)
+        self._open["looked"] = -np.inf
         for name, key in _OPEN_STATE.items():
-            self._open[name] = state[key]
-        self._looks, self._apart, self._waiting = state["looks"], state["apart"], state["waiting"]
+            if key in state:  # earlier versions did not embed
+                self._open[name] = state[key]
+        self._looks = state["looks"]
+        self._embeddings = state.get("embeddings", np.zeros((len(self._open), 0), np.float32))
+        self._apart, self._waiting = state["apart"], state["waiting"]
         self._people, self._log = _as_rows(state["people"], _PERSON), [_as_rows(state["log"], _BOX)]
         self._clock.restore(state["clock"])
         self.next_number = int(state["next"])
@@ -249,8 +282,7 @@ class TrackletCutter:
         """Keeps nothing of some tracks. Returns the numbers `(n,)` of their open segments, which never finish."""
         gone = np.isin(self._open["track"], list(tracks))
         numbers = self._open["number"][gone]
-        self._open, self._looks = self._open[~gone], self._looks[~gone]
-        self._apart = self._apart[np.ix_(~gone, ~gone)]
+        self._keep(~gone)
         self._people = self._people[~np.isin(self._people["track"], list(tracks))]
         self._waiting = self._waiting[~np.isin(self._waiting[:, 0], numbers)]
         self._log = [rows[~np.isin(rows["segment"], numbers)] for rows in self._log]
@@ -295,7 +327,7 @@ class TrackletCutter:
         """Why each open segment ends before this frame, `""` where it goes on. The last reason counts."""
         now, segments = self._clock.now, self._open
         reasons = np.full(len(segments), "", dtype="U10")
-        row, is_open = _look_up(tracks, segments["track"])
+        row, is_open = self._look_up(tracks)
         row, crosses = row[is_open], crossing[is_open]
         crossed = segments["crossing"][row]
 
@@ -309,12 +341,87 @@ class TrackletCutter:
         changed = crossed != crosses
         reasons[row[changed]] = np.where(crosses[changed], Cut.CROSSING, Cut.APART)
         longest_gap = max(GAP_SECONDS, GAP_FRAMES * self._clock.interval)
-        reasons[now - segments["last"] > longest_gap] = Cut.GAP
+        silent = now - segments["last"]
+        reasons[silent > longest_gap] = Cut.GAP
+        suspended = segments["suspended"] != ""
+        waits = (silent <= SUSPENDED_SECONDS) & (now - segments["first"] < self.rules.max_seconds)
+        reasons[suspended] = np.where(waits, "", segments["suspended"])[suspended]
         return reasons
+
+    def _look_again(
+        self, reasons: NDArray[np.str_], tracks: NDArray[np.int64], neighbours: Neighbours, embed: EmbedOnce
+    ) -> None:
+        """Takes reasons back, in place, where a doubtful box shows the same person. Adds some where it does not."""
+        row, is_open = self._look_up(tracks)
+        box = np.flatnonzero(is_open & ~neighbours.crossing)
+        row = row[box]
+        doubtful = np.isin(reasons[row], (Cut.JUMP, Cut.APPEARANCE))
+        same = self._cosines(row[doubtful], box[doubtful], embed) >= SAME
+        reasons[row[doubtful][same]] = ""
+        known = (reasons[row] == "") & (neighbours.cover[box] < CLEAR) & embed.embedded[box]
+        different = self._cosines(row[known], box[known], embed) < DIFFERENT
+        reasons[row[known][different]] = Cut.APPEARANCE
+
+    def _suspend(self, reasons: NDArray[np.str_]) -> None:
+        """Segments whose track can't be told any more wait, instead of ending. Of a track only the last one does."""
+        segments = self._open
+        waiting = segments["suspended"] != ""
+        pausing = np.isin(reasons, (Cut.CROSSING, Cut.GAP)) & ~segments["crossing"] & ~waiting
+        pausing &= self._embeddings.any(axis=1)
+        before = waiting & np.isin(segments["track"], segments["track"][pausing])
+        reasons[before] = segments["suspended"][before]
+        segments["suspended"][pausing] = reasons[pausing]
+        reasons[pausing] = ""
+
+    def _resume(
+        self, reasons: NDArray[np.str_], tracks: NDArray[np.int64], neighbours: Neighbours, embed: EmbedOnce
+    ) -> None:
+        """Suspended segments go on where their track shows their person again. A crossing lasts until that is clear."""
+        waiting = np.flatnonzero((self._open["suspended"] != "") & (reasons == ""))
+        row, is_open = self._look_up(tracks)
+        back, waits = _look_up(tracks, self._open["track"][waiting])
+        unclear = is_open & waits & (neighbours.cover >= CLEAR)
+        unclear[is_open] &= reasons[row[is_open]] == Cut.APART
+        reasons[row[unclear]] = ""
+        going_on = is_open.copy()
+        going_on[is_open] = reasons[row[is_open]] == ""
+        box = np.flatnonzero(waits & ~going_on & ~neighbours.crossing)
+        back = waiting[back[box]]
+        self._open["suspended"][back[self._cosines(back, box, embed) >= SAME]] = ""
+
+    def _cosines(self, rows: NDArray[np.intp], boxes: NDArray[np.intp], embed: EmbedOnce) -> NDArray[np.float32]:
+        """`(K,)` cosines of open segments to boxes, one each. NaN where nothing is known of a segment."""
+        cosines = np.full(len(rows), np.nan, np.float32)
+        length = np.linalg.norm(self._embeddings[rows], axis=1)
+        known = length > 0
+        if known.any():
+            shared = np.einsum("ke,ke->k", self._embeddings[rows[known]], embed(boxes[known]))
+            cosines[known] = shared / length[known]
+        return cosines
+
+    def _remember(self, rows: NDArray[np.intp], neighbours: Neighbours, embed: EmbedOnce) -> None:
+        """Adds what is known of clear boxes `(M,)` to their segments, and looks where that was long ago."""
+        due = self._clock.now - self._open["looked"][rows] >= LOOK_SECONDS
+        clear = ~neighbours.crossing & (neighbours.cover < CLEAR)
+        box = np.flatnonzero(clear & (due | embed.embedded))
+        if not len(box):
+            return
+        embeddings = embed(box)
+        if not self._embeddings.size:
+            self._embeddings = np.zeros((len(self._open), embeddings.shape[1]), np.float32)
+        self._embeddings[rows[box]] += embeddings
+        self._open["looked"][rows[box]] = self._clock.now
+
+    def _look_up(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """The open segments that get the boxes of `tracks` `(M,)`, and which tracks have one."""
+        current = np.flatnonzero(self._open["suspended"] == "")
+        row, is_open = _look_up(tracks, self._open["track"][current])
+        row[is_open] = current[row[is_open]]
+        return row, is_open
 
     def _begin(self, tracks: NDArray[np.int64], crossing: NDArray[np.bool_], dimensions: int) -> None:
         """Opens a segment for each track that has none. `dimensions` of the appearance are known by now."""
-        new = ~_look_up(tracks, self._open["track"])[1]
+        new = ~self._look_up(tracks)[1]
         count = int(new.sum())
         if not count:
             return
@@ -322,6 +429,7 @@ class TrackletCutter:
         begun["track"], begun["crossing"] = tracks[new], crossing[new]
         begun["number"] = np.arange(self.next_number, self.next_number + count)
         begun["first"] = begun["last"] = self._clock.now
+        begun["looked"], begun["suspended"] = -np.inf, ""
         self.next_number += count
         segments = np.concatenate([self._open, begun], dtype=_OPEN)
         order = np.argsort(segments["track"])
@@ -329,6 +437,7 @@ class TrackletCutter:
         looks = np.zeros((len(segments), max(dimensions, self._looks.shape[1])), np.float32)
         looks[: len(segments) - count, : self._looks.shape[1]] = self._looks
         self._looks = looks[order]
+        self._embeddings = np.pad(self._embeddings, ((0, count), (0, 0)))[order]
         self._apart = np.pad(self._apart, (0, count))[np.ix_(order, order)]
 
     def _close(self, reasons: NDArray[np.str_]) -> list[Segment]:
@@ -362,10 +471,13 @@ class TrackletCutter:
                 self._waiting = np.concatenate([self._waiting, facts])
             self._apart[row] = self._apart[:, row] = 0
             finished.append(segment)
-        stays = reasons == ""
-        self._open, self._looks = self._open[stays], self._looks[stays]
-        self._apart = self._apart[np.ix_(stays, stays)]
+        self._keep(reasons == "")
         return finished
+
+    def _keep(self, stays: NDArray[np.bool_]) -> None:
+        """Of the open segments only these."""
+        self._open, self._looks, self._embeddings = self._open[stays], self._looks[stays], self._embeddings[stays]
+        self._apart = self._apart[np.ix_(stays, stays)]
 
     def _segment(
         self, log: NDArray[np.void], *, track: int, crossing: bool, cut: Cut, cannot_link: NDArray[np.int64]
@@ -380,6 +492,8 @@ class TrackletCutter:
             kind = Kind.SMALL
         else:
             kind = Kind.TRACKLET
+        if kind in (Kind.SHORT, Kind.SMALL) and log["score"].max() >= SURE_SCORE:
+            kind = Kind.SIGHTING
         return Segment(
             number=int(log["segment"][0]),
             track=track,
@@ -401,13 +515,11 @@ def _neighbours(boxes: NDArray[np.float32], hidden: NDArray[np.float64], rules: 
     areas = np.maximum(area(everybody), 1e-6)
     own, theirs = areas[: len(boxes), None], areas[None, :]
     cover = shared / np.minimum(own, theirs)
-    feet, height = boxes[:, 3:], boxes[:, 3:] - boxes[:, 1:2]
-    behind = feet - everybody[None, :, 3] < IN_FRONT * height
     near = (shared > rules.crossing_iou * (own + theirs - shared)) | (cover > rules.crossing_cover)
     seen = slice(len(boxes))
     return Neighbours(
         cover=(shared[:, seen] / own).max(axis=1, initial=0),
-        crossing=(near & behind).any(axis=1),
+        crossing=np.any(near, axis=1),
         apart=(cover[:, seen] < APART_COVER).astype(np.int32),
     )
 

@@ -3,8 +3,8 @@
 A visit is a person in one camera who is *in sight*: the box is at least 60 px high, and half of it or more is visible.
 Frames in sight last 0.5 s in all. More than 2 s out of sight part one visit from the next.
 
-A visit is found where a tracklet has a box in it whose main person is the visitor. Any of its frames will do, from its
-first in sight to its last.
+A visit is found where a tracklet or sighting has a box in it whose main person is the visitor. Any of its frames will
+do, from its first in sight to its last.
 """
 
 from __future__ import annotations
@@ -90,18 +90,18 @@ def visits_of(truth: Rows, times: FrameTimes) -> list[Visit]:
     ]
 
 
-def count_visits(truth: Rows, sightings: Rows, person_of: Mapping[int, int], times: FrameTimes) -> VisitCounts:
+def count_visits(truth: Rows, searchable: Rows, person_of: Mapping[int, int], times: FrameTimes) -> VisitCounts:
     """How many of one camera's visits were found.
 
     Args:
         truth: MOTChallenge rows.
-        sightings: Rows of all that can be searched for, the tracklets.
-        person_of: The main person of each sighting, by id, see `people_of`.
+        searchable: Rows of all that can be found, tracklets and sightings.
+        person_of: The main person of each, by id, see `people_of`.
         times: Of the camera's frames.
     """
-    shown = np.array([person_of.get(int(sighting), -1) for sighting in sightings[:, ID]], np.int64)
+    shown = np.array([person_of.get(int(number), -1) for number in searchable[:, ID]], np.int64)
     visits = visits_of(truth, times)
-    frames_of = {person: np.sort(sightings[shown == person, FRAME]) for person in {visit.person for visit in visits}}
+    frames_of = {person: np.sort(searchable[shown == person, FRAME]) for person in {visit.person for visit in visits}}
     found = [_is_found(visit, frames_of[visit.person]) for visit in visits]
     long = [visit.seconds >= LONG_SECONDS - ROUNDING for visit in visits]
     return VisitCounts(
@@ -119,6 +119,6 @@ def combine_visits(cameras: Sequence[VisitCounts]) -> VisitCounts:
 
 
 def _is_found(visit: Visit, frames: NDArray[np.float64]) -> bool:
-    """Whether one of the ascending frames, in which there is a box of the visitor's sightings, lies in the visit."""
+    """Whether one of the ascending frames, in which there is a box of the visitor, lies in the visit."""
     after = np.searchsorted(frames, visit.first)
     return bool(after < len(frames) and frames[after] <= visit.last)

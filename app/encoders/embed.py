@@ -110,7 +110,7 @@ def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], ha
             ids, halves = kept_ids, kept.astype(np.float32)
         elif still.any():
             ids, halves = np.concatenate([ids, kept_ids[still]]), np.concatenate([halves, kept[still]])
-        alive = np.isin(ids, site.tracklets_of(footage))
+        alive = np.isin(ids, site.searchable_of(footage))
         if alive.any():
             order = np.argsort(ids[alive])
             store.write(footage, ids[alive][order], halves[alive][order])
@@ -119,11 +119,11 @@ def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], ha
 
 
 def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder], progress: Progress = unheard) -> int:
-    """Makes the store hold just the site's tracklets. Returns how many were embedded.
+    """Makes the store hold just the site's tracklets and sightings. Returns how many were embedded.
 
     Those of whose crops none can be read are not.
     """
-    table, nobody = site.tracklet_table(), np.empty(0, np.int64)
+    table, nobody = site.searchable_table(), np.empty(0, np.int64)
     stored_ids = {footage: store.read(footage)[0] for footage in store.footages()}
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
     missing = {footage: np.setdiff1d(ids, stored_ids.get(footage, nobody)) for footage, ids in wanted.items()}

@@ -35,6 +35,7 @@ from deploy.detectors.load import load_detector
 from deploy.detectors.mot import MotDetector
 from deploy.encoder import OpenEncoder
 from reid.foreign import readable
+from trackers import TRACKERS
 
 if TYPE_CHECKING:
     from app.encoders.brought import Brought
@@ -71,6 +72,7 @@ class CameraReport:
     detections: int = 0
     tracks: int = 0
     tracklets: int = 0
+    sightings: int = 0
     crops: int = 0
     errors: list[str] = field(default_factory=list)
     starts: list[Starts] = field(default_factory=list)  # by what it is known when its footage began
@@ -108,7 +110,7 @@ def ingest(
     download: bool = False,
     device: str | None = None,
     person_class: str | None = None,
-    tracker: str = "bytetrack",
+    tracker: str | None = None,
     thinning: Thinning = Thinning(),
     start: float | None = None,
     config: Path | None = None,
@@ -124,9 +126,10 @@ def ingest(
 
     start: UTC seconds for footage that does not tell its own. pattern: which part of a path names the camera, see
     `CameraPattern`. person_class: which of the detector's classes is a person, by number or name, where its file does
-    not tell. replace: take footage in again that changed or was ingested otherwise. encoder: a file that a new site is
-    to serve with, in the place of base. Raises FootageError, SiteError or DetectorError where it can't start or can't
-    go on. What is wrong with single footage is in the report.
+    not tell. tracker: one of `trackers.TRACKERS`, None for what the site's footage has, else the first. replace: take
+    footage in again that changed or was ingested otherwise. encoder: a file that a new site is to serve with, in the
+    place of base. Raises FootageError, SiteError or DetectorError where it can't start or can't go on. What is wrong
+    with single footage is in the report.
     """
     began = time.monotonic()
     settings_file = site_config(videos, config)
@@ -149,6 +152,7 @@ def ingest(
             begin_with(site, encoder, who=who)
         free = _leased(site, cameras, leases, reports)
         with _embedder(site) as embedder:
+            tracker = tracker or _tracker_of(site)
             settings = {camera.name: _settings(camera, finder, person_class, tracker, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
             site.intake.tell(readable(str(videos.absolute())), [*found.left_out, *remarks])
@@ -170,7 +174,8 @@ def ingest(
         for summary in site.cameras():
             if (report := reports.get(summary.camera)) is not None:
                 report.frames, report.detections, report.tracks = summary.frames, summary.detections, summary.tracks
-                report.tracklets, report.crops = summary.tracklets, summary.crops
+                report.tracklets, report.sightings = summary.tracklets, summary.sightings
+                report.crops = summary.crops
                 report.errors = [*summary.errors, *report.errors]
                 report.starts, report.remarks, report.boxes = summary.starts, summary.remarks, summary.boxes
     seconds = round(time.monotonic() - began, 3)
@@ -258,6 +263,13 @@ def _looking(site: Site) -> EmbedPictures:
         return embed_pictures(pictures, encoder())
 
     return embed
+
+
+def _tracker_of(site: Site) -> str:
+    """The tracker of the footage that the site took in last, so that a site stays of one kind."""
+    trackers = {footage.id: (footage.settings or {}).get("tracker") for footage in site.footage()}
+    latest = max((number for number, tracker in trackers.items() if tracker is not None), default=None)
+    return TRACKERS[0] if latest is None else str(trackers[latest])
 
 
 def _settings(

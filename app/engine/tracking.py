@@ -20,7 +20,8 @@ from app.remarks import Remark
 from deploy.detectors import Frame
 from trackers import make_tracker
 from trackers.detections import Detections, whole_pixels
-from trackers.tracklets import CutRules, Kind, Segment, TrackletCutter
+from trackers.tracked import EmbedOnce
+from trackers.tracklets import SEARCHABLE, CutRules, Segment, TrackletCutter
 
 # Pictures of people `(h, w, 3)` RGB → their embeddings `(n, E)`, rows of length 1.
 EmbedPictures = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
@@ -38,7 +39,7 @@ class FootageTracker:
         *,
         embed: EmbedPictures,
     ) -> None:
-        """embed: called for those people at whom the tracker must look."""
+        """embed: called for those people at whom tracker or cutter must look."""
         rules = CutRules()
         if camera.min_height is not None:
             rules = replace(rules, min_height=camera.min_height)
@@ -63,11 +64,12 @@ class FootageTracker:
         self.frames += 1
         self.source_frames = frame.index + 1
         self.seconds = max(self.seconds, frame.time - self._start)
-        tracked = self._tracker.update(frame.time, detections, partial(self._embeddings, frame.image, detections.boxes))
+        embed = EmbedOnce(partial(self._embeddings, frame.image, detections.boxes), len(detections))
+        tracked = self._tracker.update(frame.time, detections, embed)
         ids = tracked.ids + (self._first_track - 1)
         boxes, scores = detections.boxes[tracked.detection], detections.scores[tracked.detection]
         looks, sharpness = describe(frame.image, boxes)
-        placed = self._cutter.update(frame.index, frame.time, ids, boxes, scores, looks)
+        placed = self._cutter.update(frame.index, frame.time, ids, boxes, scores, looks, embed.of(tracked.detection))
         self._keep(placed.finished)
         clear = ~placed.crossing
         self._chooser.update(
@@ -110,7 +112,7 @@ class FootageTracker:
 
     def _keep(self, finished: list[Segment]) -> None:
         for segment in finished:
-            crops = self._chooser.finish(segment, keep=segment.kind == Kind.TRACKLET)
+            crops = self._chooser.finish(segment, keep=segment.kind in SEARCHABLE)
             self._finished.append(segment)
             if crops:
                 self._crops[segment.number] = crops

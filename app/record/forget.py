@@ -20,7 +20,7 @@ class Forgotten:
     """What was erased, and what a look afterwards found of it."""
 
     segments: int  # pieces of tracks, tracklets among them
-    tracklets: int
+    tracklets: int  # or sightings
     crops: int
     crop_bytes: int
     boxes: int
@@ -43,17 +43,17 @@ def forget(
     before: float | None = None,
     progress: Progress = unheard,
 ) -> Forgotten:
-    """Erases tracklets by id, all of an identity, or all that ended before a time, and notes who did.
+    """Erases tracklets or sightings by id, all of an identity, or all that ended before a time, and notes who did.
 
-    Pieces of the same tracks that are no tracklets leave, too, as nobody could name them later. Tracklets of these
-    tracks stay where they are not named, as a track may have gone over to somebody else. They are told.
+    Pieces of the same tracks that are neither leave, too, as nobody could name them later. Others of these tracks stay
+    where they are not named, as a track may have gone over to somebody else. They are told.
 
     The time is in UTC seconds. No byte of them is left when it returns, in the record and its log, shards or
     embeddings. None is left in an adaptation that is under way, which begins anew. It looks at these afterwards and
     says what it found. Raises SiteError where something asked for is not there. Then nothing is erased.
     """
     merge = site.merging()
-    there = set(site.tracklet_table().ids.tolist())
+    there = set(site.searchable_table().ids.tolist())
     leaving = set(tracklets)
     if unknown := leaving - there - site.left_to_erase:  # of those, the same command may have died
         raise SiteError(f"The site at {site.path} has no tracklet {', '.join(map(str, sorted(unknown)))}.")

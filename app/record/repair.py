@@ -178,7 +178,7 @@ def _of_embeddings(site: Site) -> list[str]:
             if ids is None:
                 store.drop(film)
                 done.append(f"{store.path(film)}: it was damaged and is removed")
-            elif len(gone := ids[~np.isin(ids, site.tracklets_of(film))]):
+            elif len(gone := ids[~np.isin(ids, site.searchable_of(film))]):
                 store.remove(gone)
                 done.append(f"{store.path(film)}: {len(gone)} embeddings of no tracklet were removed")
     return done

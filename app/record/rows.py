@@ -55,10 +55,11 @@ class BoxCounts:
     """What became of the boxes that were detected outside of a camera's mask. Together they are all of them."""
 
     tracklets: int = 0  # in tracklets
+    sightings: int = 0  # in pieces too short or small for one, which can be found but not learned from
     crossing: int = 0  # in pieces that overlap another track: they may show either person
-    short: int = 0  # in pieces that are too short for a tracklet
-    small: int = 0  # in pieces whose people are too small
-    single: int = 0  # in tracks of one box, which nothing confirmed
+    short: int = 0  # in pieces that are too short for a tracklet, and not surely of somebody
+    small: int = 0  # in pieces whose people are too small, and not sure
+    single: int = 0  # in tracks of one box, which is not sure
     untracked: int = 0  # in no track, or in pieces that were erased since, or that an ingest under way has not ended
 
     def __add__(self, other: BoxCounts) -> BoxCounts:
@@ -76,6 +77,7 @@ class CameraSummary:
     detections: int
     tracks: int
     tracklets: int
+    sightings: int  # pieces too short or small for a tracklet, which can be found
     crops: int
     crop_bytes: int
     start: float | None  # of the earliest footage, UTC seconds
@@ -171,13 +173,14 @@ class CropRecord:
 
 @dataclass(frozen=True, eq=False)
 class TrackletTable:
-    """All tracklets of a site as columns `(T,)`, by id."""
+    """Tracklets of a site as columns `(T,)`, by id. Sightings are among them where a search is to find them."""
 
     ids: NDArray[np.int64]
     cameras: NDArray[np.int64]  # place in `names`
     footage: NDArray[np.int64]  # ids
     start: NDArray[np.float64]  # UTC seconds
     end: NDArray[np.float64]
+    is_sighting: NDArray[np.bool_]  # too short or small to learn from
     names: tuple[str, ...]  # of the cameras
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, case, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, select
 
 from app.asking import Progress, unheard
 from app.errors import SiteError, no_more
@@ -56,10 +56,11 @@ from app.record.schema import (
 )
 from app.record.shards import ShardRange, crop_folder, read_crop
 from app.remarks import Remark, StartSource, starts_by, summed
-from trackers.tracklets import Kind
+from trackers.tracklets import SEARCHABLE, Kind
 
 # Statements that run often are made once.
 _IS_TRACKLET = segments.c.kind == str(Kind.TRACKLET)
+_IS_SEARCHABLE = segments.c.kind.in_(map(str, SEARCHABLE))
 _SEGMENTS = (
     select(
         segments.c.id,
@@ -85,10 +86,8 @@ _CROPS = (
     .where(crops.c.tracklet_id.in_(bindparam("ids", expanding=True)))
     .order_by(crops.c.tracklet_id, crops.c.number)
 )
-_TABLE = (
-    select(segments.c.id, segments.c.camera_id, segments.c.footage_id, segments.c.start, segments.c.end)
-    .where(_IS_TRACKLET)
-    .order_by(segments.c.id)
+_TABLE = select(*(segments.c[name] for name in ("id", "camera_id", "footage_id", "start", "end", "kind"))).order_by(
+    segments.c.id
 )
 
 _AT_ONCE = 1000  # ids in a statement
@@ -178,11 +177,10 @@ class Site:
             .group_by(footage.c.camera_id)
             .subquery()
         )
-        tracklets = {
-            row[0]: row[1]
-            for row in self.database.all(
-                select(segments.c.camera_id, func.count()).where(_IS_TRACKLET).group_by(segments.c.camera_id)
-            )
+        per_camera = select(segments.c.camera_id, segments.c.kind, func.count()).where(_IS_SEARCHABLE)
+        counts = {
+            (camera_id, kind): count
+            for camera_id, kind, count in self.database.all(per_camera.group_by(segments.c.camera_id, segments.c.kind))
         }
         tracks = self._tracks_by_camera()
         stored = {
@@ -215,7 +213,8 @@ class Site:
                 frames=int(row.frames),
                 detections=int(row.detections),
                 tracks=tracks.get(row.id, (0, BoxCounts()))[0],
-                tracklets=tracklets.get(row.id, 0),
+                tracklets=counts.get((row.id, Kind.TRACKLET), 0),
+                sightings=counts.get((row.id, Kind.SIGHTING), 0),
                 crops=stored.get(row.id, (0, 0))[0],
                 crop_bytes=int(stored.get(row.id, (0, 0))[1]),
                 start=row.start,
@@ -245,11 +244,11 @@ class Site:
             .group_by(segments.c.camera_id, segments.c.track)
             .subquery()
         )
-        confirmed = tracks.c.boxes > 1
+        confirmed, sighted = tracks.c.boxes > 1, tracks.c[Kind.SIGHTING] > 0
         counts = (
             case((confirmed, 1), else_=0),
-            case((confirmed, 0), else_=1),
-            *(case((confirmed, tracks.c[kind]), else_=0) for kind in Kind),
+            case((confirmed | sighted, 0), else_=1),
+            *(case((confirmed | sighted, tracks.c[kind]), else_=0) for kind in Kind),
         )
         by_camera = {}
         for camera_id, confirmed_tracks, single, *of_kinds in self.database.all(
@@ -260,6 +259,7 @@ class Site:
                 int(confirmed_tracks),
                 BoxCounts(
                     tracklets=boxes[Kind.TRACKLET],
+                    sightings=boxes[Kind.SIGHTING],
                     crossing=boxes[Kind.CROSSING],
                     short=boxes[Kind.SHORT],
                     small=boxes[Kind.SMALL],
@@ -333,26 +333,40 @@ class Site:
 
     def tracklet_table(self) -> TrackletTable:
         """All tracklets at once."""
+        return self._table(_IS_TRACKLET)
+
+    def searchable_table(self) -> TrackletTable:
+        """All tracklets and sightings at once."""
+        return self._table(_IS_SEARCHABLE)
+
+    def _table(self, wanted: ColumnElement[bool]) -> TrackletTable:
         names = {
             row[0]: row[1] for row in self.database.all(select(cameras.c.id, cameras.c.name).order_by(cameras.c.id))
         }
-        columns = self.database.columns(_TABLE) or [()] * 5
+        columns = self.database.columns(_TABLE.where(wanted)) or [()] * 6
         ids, camera_ids, footage_ids = (np.array(column, np.int64) for column in columns[:3])
-        start, end = (np.array(column, np.float64) for column in columns[3:])
+        start, end = (np.array(column, np.float64) for column in columns[3:5])
+        is_sighting = np.array(columns[5], str) == Kind.SIGHTING
         rows = lookup(np.array(list(names), np.int64), camera_ids)[0]
         return TrackletTable(
-            ids=ids, cameras=rows, footage=footage_ids, start=start, end=end, names=tuple(names.values())
+            ids=ids,
+            cameras=rows,
+            footage=footage_ids,
+            start=start,
+            end=end,
+            is_sighting=is_sighting,
+            names=tuple(names.values()),
         )
 
-    def tracklets_of(self, footage_id: int) -> NDArray[np.int64]:
-        """Ids `(n,)`, ascending, of a footage's tracklets."""
+    def searchable_of(self, footage_id: int) -> NDArray[np.int64]:
+        """Ids `(n,)`, ascending, of a footage's tracklets and sightings."""
         return self.database.ids(
-            select(segments.c.id).where(_IS_TRACKLET, segments.c.footage_id == footage_id).order_by(segments.c.id)
+            select(segments.c.id).where(_IS_SEARCHABLE, segments.c.footage_id == footage_id).order_by(segments.c.id)
         )
 
     def are_tracklets(self, ids: NDArray[np.int64]) -> bool:
         """Whether all of `(n,)` are tracklets of the site: others have left it."""
-        return bool(lookup(self.database.ids(_TABLE.with_only_columns(segments.c.id)), ids)[1].all())
+        return bool(lookup(self.tracklet_table().ids, ids)[1].all())
 
     def first_and_last_boxes(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Where tracklets began and ended, `(n, 4)` px each. ids: `(n,)`, ascending."""
@@ -539,8 +553,8 @@ class Site:
         return erasure.pending(self.database)
 
     def of_the_same_tracks(self, ids: Collection[int]) -> tuple[set[int], set[int]]:
-        """Other pieces of the tracks that segments are of: tracklets, and pieces that are too poor for one."""
-        tracklets: set[int] = set()
+        """Other pieces of the tracks that segments are of: those with an id to name them by, and all others."""
+        searchable: set[int] = set()
         others: set[int] = set()
         own, other = segments.alias(), segments.alias()
         pieces = select(other.c.id, other.c.kind).join(
@@ -549,8 +563,8 @@ class Site:
         wanted = sorted(map(int, ids))
         for start in range(0, len(wanted), _AT_ONCE):
             for row in self.database.all(pieces.where(own.c.id.in_(wanted[start : start + _AT_ONCE]))):
-                (tracklets if row.kind == Kind.TRACKLET else others).add(row.id)
-        return tracklets.difference(wanted), others.difference(wanted)
+                (searchable if row.kind in SEARCHABLE else others).add(row.id)
+        return searchable.difference(wanted), others.difference(wanted)
 
     def segments_before(self, time: float) -> NDArray[np.int64]:
         """Ids `(n,)` of all pieces of tracks that ended before a time, UTC seconds."""

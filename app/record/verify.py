@@ -46,7 +46,7 @@ from app.record.schema import (
 )
 from app.record.shards import shard_path
 from app.record.site import Site
-from trackers.tracklets import Kind
+from trackers.tracklets import SEARCHABLE, Kind
 
 BACKUP = "check the disk, and bring the site back from a backup or ingest into a new one"
 DROPPED = "`python -m app.site --repair` drops it"
@@ -318,7 +318,7 @@ def _of_segment(row: Any, names: dict[int, str], pictures: list[Any], shards: _S
             found.append(Damage(f"{name}: its boxes do not fit its row", *lost))
     except (ValueError, TypeError):
         found.append(Damage(f"{name}: its boxes are damaged or do not fit its row", *lost))
-    if bool(pictures) != (row.kind == Kind.TRACKLET):
+    if bool(pictures) != (row.kind in SEARCHABLE):
         found.append(Damage(f"{name} has {len(pictures)} crops", *lost))
     if not sound and not found:
         found.append(Damage(f"{name}: its row is damaged", *lost))
@@ -446,7 +446,7 @@ def _of_some_embeddings(site: Site, store: Embeddings, film: int) -> list[Damage
     if ids is None:
         made_anew = "`python -m app.site --repair` makes it again, as the next query does"
         return [Damage(f"{path} is damaged", made_anew)] if path.exists() else []
-    erased = ids[~np.isin(ids, site.tracklets_of(film))]
+    erased = ids[~np.isin(ids, site.searchable_of(film))]
     if not len(erased) or erasure.pending(site.database):  # somebody is at it
         return []
     return [Damage(f"{path} has {len(erased)} embeddings of no tracklet", "`python -m app.site --repair` removes them")]

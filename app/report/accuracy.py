@@ -16,7 +16,7 @@ from app.encoders.versions import in_the_box
 from app.errors import FootageError
 from app.record import Site
 from app.remarks import Remark, summed
-from app.report.motchallenge import frame_times, read_files, track_rows, tracklet_rows, truth_files
+from app.report.motchallenge import frame_times, read_files, searchable_rows, track_rows, tracklet_rows, truth_files
 from deploy.encoder import OnnxError, OpenEncoder, open_encoder
 from deploy.models import BASE, LARGE
 from trackers.evaluate import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
 
 CROPS_AT_ONCE = 256  # embedded in one batch
 NO_ROWS: Rows = np.zeros((0, 7))
+_ThreeRows = tuple[Rows, Rows, Rows]  # of tracks, of tracklets, of tracklets and sightings
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +124,14 @@ def evaluate_tracking(truth: Path, *, site: Path | None = None, results: Path | 
         f"{camera}: has results but no truth; left out" for camera in rows_by_camera if camera not in people_by_camera
     ]
     measured = {
-        camera: _measure(people, *rows_by_camera.get(camera, (NO_ROWS, NO_ROWS)), times_by_camera[camera])
+        camera: _measure(people, *rows_by_camera.get(camera, (NO_ROWS,) * 3), times_by_camera[camera])
         for camera, people in people_by_camera.items()
     }
     rows = [_row(camera, of_camera) for camera, of_camera in measured.items()]
     return TrackingReport(rows, _row("all", _together(list(measured.values()))), errors, summed(remarks))
 
 
-def _measure(people: Rows, tracks: Rows, tracklets: Rows, times: FrameTimes | None) -> _Measured:
+def _measure(people: Rows, tracks: Rows, tracklets: Rows, searchable: Rows, times: FrameTimes | None) -> _Measured:
     person_of = people_of(people, tracklets)
     return _Measured(
         tracking=evaluate_sequence(people, tracks),
@@ -138,7 +139,7 @@ def _measure(people: Rows, tracks: Rows, tracklets: Rows, times: FrameTimes | No
         each_frame=evaluate_purity(people, tracklets, each_frame=True),
         pieces=len(person_of),
         people=len(set(person_of.values())),
-        visits=None if times is None else count_visits(people, tracklets, person_of, times),
+        visits=None if times is None else count_visits(people, searchable, people_of(people, searchable), times),
         tracklet_boxes=len(tracklets),
         track_boxes=len(tracks),
     )
@@ -185,11 +186,14 @@ def _row(camera: str, measured: _Measured) -> TrackingRow:
     )
 
 
-def _site_rows(path: Path, people: dict[str, Rows]) -> tuple[dict[str, tuple[Rows, Rows]], dict[str, FrameTimes]]:
-    """Track and tracklet rows by camera, and when the frames are shown of those that have truth."""
+def _site_rows(path: Path, people: dict[str, Rows]) -> tuple[dict[str, _ThreeRows], dict[str, FrameTimes]]:
+    """Rows by camera, and when the frames are shown of those that have truth."""
     with Site.open(path) as site:
         cameras = [c.camera for c in site.cameras()]
-        rows = {camera: (track_rows(site, camera), tracklet_rows(site, camera)) for camera in cameras}
+        rows = {
+            camera: (track_rows(site, camera), tracklet_rows(site, camera), searchable_rows(site, camera))
+            for camera in cameras
+        }
         times = {
             camera: frame_times(site, camera, int(people[camera][:, FRAME].max(initial=0)))
             for camera in cameras
@@ -219,14 +223,14 @@ def _beyond(path: Path, people: dict[str, Rows]) -> list[Remark]:
     return remarks
 
 
-def _file_rows(folder: Path) -> tuple[dict[str, tuple[Rows, Rows]], list[Remark]]:
-    """Track and tracklet rows by camera. Files do not tell the two apart, so the same rows are measured as both."""
+def _file_rows(folder: Path) -> tuple[dict[str, _ThreeRows], list[Remark]]:
+    """Rows by camera. Files do not tell tracks from tracklets, so the same rows are measured as all."""
     if not folder.is_dir():
         raise FootageError(
             f"{folder} is no folder: it should hold one <camera>.txt in MOTChallenge columns for each camera."
         )
     rows_by_camera, remarks = read_files({path.stem: path for path in sorted(folder.glob("*.txt"))}, "result")
-    return {camera: (rows, rows) for camera, rows in rows_by_camera.items()}, remarks
+    return {camera: (rows, rows, rows) for camera, rows in rows_by_camera.items()}, remarks
 
 
 class Pooling(StrEnum):

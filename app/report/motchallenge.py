@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from app.record.rows import AuditEntry, Boxes
 from app.remarks import Remark, summed
 from reid.foreign import file_names
 from trackers.motchallenge import FRAME, ID, Note, Rows, read_rows, text_of, to_rows
-from trackers.tracklets import Kind
+from trackers.tracklets import SEARCHABLE, Kind
 from trackers.visits import FrameTimes
 
 
@@ -49,18 +50,23 @@ def read_files(files: dict[str, Path], kind: str) -> tuple[dict[str, Rows], list
 
 def track_rows(site: Site, camera: str) -> Rows:
     """MOTChallenge rows of one camera's tracks. Tracks with a single box were tentative and are left out."""
-    rows = _rows(site, camera, None)
+    rows = _rows(site, camera)
     ids, boxes = np.unique(rows[:, ID], return_counts=True)
     return rows[np.isin(rows[:, ID], ids[boxes > 1])]
 
 
 def tracklet_rows(site: Site, camera: str) -> Rows:
     """MOTChallenge rows of one camera's tracklets."""
-    return _rows(site, camera, Kind.TRACKLET)
+    return _rows(site, camera, (Kind.TRACKLET,))
 
 
-def _rows(site: Site, camera: str, kind: Kind | None) -> Rows:
-    """Rows `(N, 7)` of one camera, by frame and id. With a kind only those segments, by their own numbers.
+def searchable_rows(site: Site, camera: str) -> Rows:
+    """MOTChallenge rows of one camera's tracklets and sightings."""
+    return _rows(site, camera, SEARCHABLE)
+
+
+def _rows(site: Site, camera: str, kinds: Collection[Kind] = ()) -> Rows:
+    """Rows `(N, 7)` of one camera, by frame and id. With kinds only those segments, by their own numbers.
 
     Frames are counted from 1 over all of a camera's footage in the order of time.
     """
@@ -69,9 +75,11 @@ def _rows(site: Site, camera: str, kind: Kind | None) -> Rows:
         frames_before[footage.id] = offset
         offset += footage.source_frames
     parts = [np.zeros((0, 7))]
-    for segment in site.segments(camera, kind=kind):
+    for segment in site.segments(camera):
+        if kinds and segment.kind not in kinds:
+            continue
         boxes = site.boxes(segment.id)
-        number = segment.track if kind is None else segment.number
+        number = segment.number if kinds else segment.track
         frames = boxes.frames + frames_before[segment.footage_id] + 1
         parts.append(to_rows(frames, np.full(segment.length, number), boxes.boxes, boxes.scores))
     rows = np.concatenate(parts)

@@ -29,7 +29,7 @@ def write_sheet(view: QueryView, path: Path) -> None:
     lacking = "".join(f"; {remark.what}" for remark in view.remarks)
     lines = [
         (view.headline, 19, 700, INK if view.finding == Finding.SEEN else (168, 84, 0)),
-        (f"best match {best}, of {view.gallery:,} tracklets{lacking}", 14, 400, INK),
+        (f"best match {best}, of {view.gallery:,} compared{lacking}", 14, 400, INK),
         (f"site {view.site}, model {view.model}", 13, 400, FAINT),
         (f"asked {datetime.fromtimestamp(view.asked_at, UTC):%Y-%m-%dT%H:%M:%SZ}", 13, 400, FAINT),
         ("A hint for a person to check, never proof.", 13, 400, FAINT),
@@ -53,7 +53,7 @@ def _row(match: Match) -> NDArray[np.uint8]:
     start, end = (datetime.fromtimestamp(t, UTC) for t in (match.start, match.end))
     for text, y, size, weight, colour in (
         (f"{percent(match.probability)}   {match.camera}", 22, 15, 600, INK),
-        (f"tracklet {match.tracklet}", 44, 13, 400, FAINT),
+        (match.name, 44, 13, 400, FAINT),
         (f"similarity {match.similarity:.2f}", 62, 13, 400, FAINT),
         (f"{start:%Y-%m-%d}", 84, 13, 400, FAINT),
         (f"{start:%H:%M:%S} – {end:%H:%M:%S} UTC", 102, 13, 400, FAINT),

@@ -23,7 +23,7 @@ TOGETHER = 0.5  # of a row, its identity's mean. Between 0.3 and 0.7 nearly the 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Gallery:
-    """T embedded tracklets. Rows (T, D) have length 1."""
+    """T embedded tracklets, and sightings where a search is to find them. Rows (T, D) have length 1."""
 
     ids: NDArray[np.int64]  # (T,) ascending
     own: NDArray[np.float16]  # without what their camera adds: what calibrated probabilities are about
@@ -31,13 +31,16 @@ class Gallery:
 
 
 def gallery_of(site: Site, model: str, table: TrackletTable | None = None) -> Gallery:
-    """All tracklets that a model has embedded. table: of the site's tracklets, where it is at hand."""
+    """All of a table that a model has embedded: the site's tracklets, unless it is another one.
+
+    Sightings take no part in what their camera adds.
+    """
     table = site.tracklet_table() if table is None else table
     ids, stored = store_of(site, model).load_whole()
     row, there = lookup(table.ids, ids)
     if not there.all():
         ids, stored, row = ids[there], stored[there], row[there]
-    own = drawn = without_camera(stored, table.cameras[row], np.float16)
+    own = drawn = without_camera(stored, table.cameras[row], np.float16, ~table.is_sighting[row])
     del stored
     merge = site.merging()
     if merge is not None and len(merge.ids) and len(ids):

@@ -47,6 +47,7 @@ class Match:
     """A tracklet that may show the person asked for."""
 
     tracklet: int  # id in the site, as the commands take it
+    is_sighting: bool  # too short or small for a tracklet: nothing else was learned of it
     camera: str
     start: float  # UTC seconds
     end: float
@@ -55,6 +56,11 @@ class Match:
     trajectory: int | None  # which the tracklet was joined to in its camera, unique in the site
     identity: int | None  # which the trajectory was joined to across cameras
     crops: Sequence[bytes]  # JPEG, by time
+
+    @property
+    def name(self) -> str:
+        """What it is, and its id."""
+        return f"{'sighting' if self.is_sighting else 'tracklet'} {self.tracklet}"
 
     @property
     def pictures(self) -> list[bytes]:
@@ -76,7 +82,7 @@ class QueryView:
     matches: Sequence[Match]  # best first
     finding: Finding
     verdict: str  # a sentence
-    gallery: int  # tracklets that were compared
+    gallery: int  # tracklets and sightings that were compared
     audit: str = ""  # a hash that vouches for the site's audit up to this query
     remarks: Sequence[Remark] = ()  # on what the still lacks
 
@@ -124,7 +130,7 @@ class IdentityGroup:
         if self.number is not None:
             return f"Identity {self.number}"
         first = self.trajectories[0]
-        return f"Tracklet {first.matches[0].tracklet}" if first.number is None else f"Trajectory {first.number}"
+        return first.matches[0].name.capitalize() if first.number is None else f"Trajectory {first.number}"
 
     @property
     def matches(self) -> tuple[Match, ...]:

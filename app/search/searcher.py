@@ -69,18 +69,18 @@ class Answer:
     seen: bool  # whether the best match is more alike than strangers are
     finding: Finding  # what that and the probabilities say together
     verdict: str  # the same in a sentence
-    gallery: int  # tracklets that were compared
+    gallery: int  # tracklets and sightings that were compared
     matches: list[Match] = field(default_factory=list)  # best first
 
 
 class Searcher:
-    """A site made ready to be asked, again and again. It knows the tracklets that are embedded by now."""
+    """A site made ready to be asked, again and again. It knows the tracklets and sightings that are embedded by now."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.model = serving(site)
         self.encoder = open_model(site, self.model)
-        self.table = site.tracklet_table()
+        self.table = site.searchable_table()
         gallery = gallery_of(site, self.model.name, self.table)
         self.index = FaissIndex(gallery.ids, gallery.drawn)
         self._own = self.index if gallery.own is gallery.drawn else FaissIndex(gallery.ids, gallery.own)
@@ -90,7 +90,7 @@ class Searcher:
 
     @property
     def knows_all(self) -> bool:
-        """Whether all tracklets of the site were embedded."""
+        """Whether all that can be found was embedded."""
         return bool(self._embedded.all())
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -215,6 +215,7 @@ class Searcher:
             matches.append(
                 Match(
                     tracklet=tracklet,
+                    is_sighting=bool(self.table.is_sighting[row]),
                     camera=self.table.names[self.table.cameras[row]],
                     start=float(self.table.start[row]),
                     end=float(self.table.end[row]),

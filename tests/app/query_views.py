@@ -26,10 +26,12 @@ def match(
     trajectory: int | None = None,
     identity: int | None = None,
     crops: int = 3,
+    is_sighting: bool = False,
 ) -> Match:
     pictures = [jpeg(10 * k + 5) for k in range(crops)]
     return Match(
         tracklet=tracklet,
+        is_sighting=is_sighting,
         camera=camera,
         start=NOON + at,
         end=NOON + at + lasts,

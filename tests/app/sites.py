@@ -15,7 +15,7 @@ from app.record import Site
 from app.record.rows import Chunk, Crop, ModelRecord, segment_id
 from tests.app.scenes import segment
 from tests.reid.figures import figure
-from trackers.tracklets import Segment
+from trackers.tracklets import Kind, Segment
 
 START = 1795185000.0  # 2026-11-20T14:30:00Z
 STAY, WAY = 6.0, 20.0  # s that a tracklet lasts, and that people take to the next camera
@@ -36,12 +36,20 @@ def add_version(path: Path, name: str) -> ModelRecord:
 
 
 def figure_site(
-    path: Path, *, people: int = 16, cameras: int = 3, pieces: int = 2, crops: int = 4, day: int = 0, first: int = 0
+    path: Path,
+    *,
+    people: int = 16,
+    cameras: int = 3,
+    pieces: int = 2,
+    crops: int = 4,
+    day: int = 0,
+    first: int = 0,
+    sightings: int = 0,
 ) -> dict[int, int]:
     """Writes a site, or one more day of it, and returns who each tracklet shows.
 
     Person p enters camera 0 at second 10 · p, two at a time. Each is there in `pieces` tracklets, and goes on to the
-    next camera `WAY` seconds later.
+    next camera `WAY` seconds later. The last `sightings` people of each camera are seen in sightings alone.
     """
     rng = np.random.default_rng([people, cameras, day])
     who: dict[int, int] = {}
@@ -62,7 +70,8 @@ def figure_site(
                 for piece in range(pieces):
                     number = record.first_segment + len(segments)
                     start = began + 10 * (person // 2) + WAY * camera + (STAY + 1) * piece
-                    beside = [s.number for s in segments if abs(s.times[0] - start) < STAY]
+                    apart = [s for s in segments if s.kind == Kind.TRACKLET]
+                    beside = [s.number for s in apart if abs(s.times[0] - start) < STAY]
                     left = 30.0 + 100 * (person % 2)
                     piece_of_track = segment(
                         number,
@@ -71,7 +80,8 @@ def figure_site(
                         start=began,
                         fps=5.0,
                         box=(left, 20, left + 40, 100),
-                        cannot_link=beside,
+                        cannot_link=[] if person >= people - sightings else beside,
+                        kind=Kind.SIGHTING if person >= people - sightings else Kind.TRACKLET,
                     )
                     at = np.linspace(0, FRAMES - 1, crops).round().astype(int)
                     pictures[number] = [

@@ -182,7 +182,7 @@ def test_people_who_cross_keep_their_ids(name: str) -> None:
 
 
 def test_unknown_names_and_options_are_refused() -> None:
-    with pytest.raises(ValueError, match="choose one of bytetrack, ocsort, sort, appearance"):
+    with pytest.raises(ValueError, match="choose one of appearance, bytetrack, ocsort, sort"):
         make_tracker("deepsort")
     with pytest.raises(TypeError, match="buffer"):
         make_tracker("bytetrack", buffer=3)

@@ -138,7 +138,7 @@ def test_what_is_kept_adds_to_what_others_wrote_and_leaves_out_who_was_erased(pa
     with Site.open_to_write(path) as site:
         store = Embeddings(tmp_path / "e")
         footage = int(site.tracklet_table().footage[0])
-        a, b, c = site.tracklets_of(footage)[:3]
+        a, b, c = site.searchable_of(footage)[:3]
         halves = np.eye(4, dtype=np.float32)[:, None].repeat(2, 1)
         keep(site, store, footage, np.array([b]), halves[:1])
         site.erase([int(c)], AuditEntry(1.0, "me", "forget", {}))

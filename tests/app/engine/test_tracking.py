@@ -182,8 +182,8 @@ def test_small_people_make_no_tracklets() -> None:
     follow(tracker, frames(people(30)))
     tracker.finish()
     chunk = tracker.chunk(None, ())
-    assert [s.kind for s in chunk.segments] == [Kind.SMALL, Kind.SMALL]
-    assert chunk.crops == {}
+    assert [s.kind for s in chunk.segments] == [Kind.SIGHTING, Kind.SIGHTING]
+    assert all(len(chunk.crops[s.number]) > 1 for s in chunk.segments)
 
 
 def test_no_person_is_no_trouble() -> None:

@@ -29,9 +29,8 @@ LARGE = {"segments", "crops", "cannot_link", "members", "splits"}
 SETTINGS: dict[str, Any] = {"detector": "none", "sha256": None}
 ALL = {  # statements that read all of a large table or index, and why they may
     r"^SELECT segments\.id, segments\.camera_id, segments\.footage_id, segments\.start": "the table of all tracklets",
-    r"^SELECT segments\.id \nFROM segments \nWHERE segments\.kind = \? ORDER BY": "which tracklets there are",
     r"^SELECT segments\.id, segments\.boxes": "merging takes the first and last boxes of all",
-    r"^SELECT segments\.camera_id, count": "how many tracklets each camera has",
+    r"^SELECT segments\.camera_id, segments\.kind, count": "how many tracklets and sightings each camera has",
     r"^SELECT substr": "whether boxes like those of who was erased are somebody else's, where there are such",
     r"^SELECT anon_\d\.camera_id, sum": "how many tracks each camera has, and what became of its boxes",
     r"sum\(crops\.length\)": "how many bytes of crops there are",
@@ -130,7 +129,7 @@ def typical_calls(path: Path) -> None:
         site.crops_of(some.tolist())
         site.boxes(int(some[0]))
         site.seen_beside(int(some[1]))
-        site.tracklets_of(1)
+        site.searchable_of(1)
         site.are_tracklets(some)
         site.cannot_link()
         site.split()

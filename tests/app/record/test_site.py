@@ -157,14 +157,19 @@ def test_what_is_committed_is_read_back(site: Site, tmp_path: Path) -> None:
 
 def test_cameras_are_counted(site: Site, tmp_path: Path) -> None:
     first = begun(site, footage(tmp_path, "a.mp4"))
-    pieces = (segment(1), segment(2, track=2, kind=Kind.SHORT), segment(3, track=3, kind=Kind.SHORT, frames=[4]))
+    pieces = (
+        segment(1),
+        segment(2, track=2, kind=Kind.SHORT),
+        segment(3, track=3, kind=Kind.SHORT, frames=[4]),
+        segment(4, track=4, kind=Kind.SIGHTING, frames=[5]),
+    )
     site.intake.commit(first, chunk(*pieces, frames=90), done=True)
     second = begun(site, footage(tmp_path, "b.mp4", start=200.0))
     site.intake.commit(second, chunk(frames=45, problems=("cut off",)), done=True)
     (hall,) = site.cameras()
     assert (hall.camera, hall.footage, hall.frames, hall.detections) == ("hall", 2, 135, 270)
-    assert (hall.tracks, hall.tracklets, hall.crops) == (2, 1, 3)  # one box alone was only tentative
-    assert hall.boxes == BoxCounts(tracklets=10, short=10, single=1, untracked=270 - 21)
+    assert (hall.tracks, hall.tracklets, hall.sightings) == (2, 1, 1)  # one box alone was only tentative
+    assert hall.boxes == BoxCounts(tracklets=10, sightings=1, short=10, single=1, untracked=270 - 22)
     assert hall.crop_bytes == sum(map(len, shards(site.path).values()))
     assert (hall.start, hall.end, hall.hours) == (100.0, 201.8, pytest.approx(5.4 / 3600))
     assert hall.errors == ["cut off"]

@@ -58,7 +58,7 @@ def whole(record: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         site.correct([Correction("join", ids[0], ids[2])], "me", 1.0)
         site.add_to_split(np.array(ids), np.array([True, False, False, True]))
         for film in (done, open_film):
-            mine = site.tracklets_of(film.id)
+            mine = site.searchable_of(film.id)
             rows = np.random.default_rng(film.id).random((len(mine), 2, 8)) + 0.1
             Embeddings(path / "embeddings" / "base").write(film.id, mine, rows)
         for k in range(5):

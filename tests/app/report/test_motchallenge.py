@@ -67,7 +67,7 @@ def test_tracks_of_a_single_box_are_left_out(tmp_path: Path) -> None:
         file.write("12,-1,5.0,70.0,28.0,58.0,0.9\n")  # seen once, far from everybody
     (camera,) = ingest(world.videos, tmp_path / "site", detector=world.detector, who="test").cameras
     assert (camera.detections, camera.tracks) == (31, 1)
-    assert camera.boxes == BoxCounts(tracklets=30, single=1)
+    assert (camera.boxes, camera.sightings) == (BoxCounts(tracklets=30, sightings=1), 1)  # but it can be found
     with Site.open_to_write(tmp_path / "site") as site:
         assert export_rows(site, tmp_path / "out", kind=None, who="test").boxes == 30
 
