@@ -362,6 +362,7 @@ def _follow(
                     settings[job.camera.name]["tracker"],
                     site.intake.checkpoint(item.footage),
                     embed=embed,
+                    before=site.intake.before(record),
                 )
             if item.frame is not None:
                 tracker.take(item.frame, people)

@@ -38,8 +38,12 @@ class FootageTracker:
         checkpoint: bytes | None = None,
         *,
         embed: EmbedPictures,
+        before: bytes | None = None,
     ) -> None:
-        """embed: called for those people at whom tracker or cutter must look."""
+        """embed: called for those people at whom tracker or cutter must look.
+
+        before: the checkpoint at the end of footage that this one goes on from. Its tracks do, too.
+        """
         rules = CutRules()
         if camera.min_height is not None:
             rules = replace(rules, min_height=camera.min_height)
@@ -56,6 +60,8 @@ class FootageTracker:
         self.detections = record.detections
         if checkpoint is not None:
             self._restore(checkpoint)
+        elif before is not None:
+            self._tracker.restore(unpack(before)[1].tracker)
 
     def take(self, frame: Frame, detections: Detections) -> None:
         """Follows one frame."""
@@ -88,13 +94,16 @@ class FootageTracker:
         self._keep(self._cutter.close())
 
     def chunk(self, resume: Resume | None, problems: Sequence[str], remarks: Sequence[Remark] = ()) -> Chunk:
-        """What was finished since the last chunk, and how to go on behind `resume`. Afterwards it is the record's."""
+        """What was finished since the last chunk, and how to go on behind `resume`. Afterwards it is the record's.
+
+        resume: None where the footage ended. Then other footage may go on.
+        """
         finished, crops = self._finished, self._crops
         self._finished, self._crops = [], {}
         return Chunk(
             segments=finished,
             crops=crops,
-            checkpoint=self._checkpoint(resume) if resume is not None else b"",
+            checkpoint=self._checkpoint(resume),
             source_frames=self.source_frames,
             frames=self.frames,
             detections=self.detections,
@@ -134,9 +143,9 @@ class FootageTracker:
         y = np.clip(detections.boxes[:, 3], 0, height - 1).astype(np.intp)
         return detections.take(mask[y, x] == 0)
 
-    def _checkpoint(self, resume: Resume) -> bytes:
+    def _checkpoint(self, resume: Resume | None) -> bytes:
         state = State(self._tracker.state(), self._cutter.state(), self._chooser.state())
-        return pack(dataclasses.astuple(resume), state)
+        return pack(() if resume is None else dataclasses.astuple(resume), state)
 
     def _restore(self, checkpoint: bytes) -> None:
         _, state = unpack(checkpoint)

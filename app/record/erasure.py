@@ -71,7 +71,7 @@ class _Leaving:
     crop_bytes: int = 0
     boxes: int = 0
     packed: list[bytes] = field(default_factory=list)  # how the boxes of each begin, as SQLite stores them
-    tracks: dict[int, set[int]] = field(default_factory=dict)  # by footage
+    tracks: dict[int, set[int]] = field(default_factory=dict)  # by camera
 
 
 def erase(
@@ -158,7 +158,7 @@ def _read(database: Database, ids: list[int]) -> _Leaving:
         leaving.crop_bytes += row[3]
     for row in pieces:
         leaving.boxes += row.length
-        leaving.tracks.setdefault(row.footage_id, set()).add(row.track)
+        leaving.tracks.setdefault(row.camera_id, set()).add(row.track)
         if row.packed is not None and len(row.packed) >= _LEAST:
             leaving.packed.append(row.packed)
         joined: list[list[int]] = []
@@ -196,16 +196,22 @@ def _move_to_notes(database: Database, ids: list[int], leaving: _Leaving, erased
 def _drop_from_checkpoints(database: Database, tracks: dict[int, set[int]]) -> int:
     """Interrupted footage has the last boxes, and perhaps pictures, of who was in sight. Returns how many lose theirs.
 
+    So has a camera's last footage that ended, for that which follows.
+
     One that goes on just now writes its next checkpoint long after who left was seen.
     """
     dropped = 0
-    columns = [footage.c[name] for name in ("id", "name", "settings", "first_track", "checkpoint")]
-    running = select(*columns).where(footage.c.status == "running", footage.c.checkpoint.is_not(None))
-    for row in database.all(running.where(footage.c.id.in_(tracks))):
+    names = ("id", "camera_id", "name", "status", "settings", "first_track", "checkpoint")
+    columns = [footage.c[name] for name in names]
+    kept = select(*columns).where(footage.c.checkpoint.is_not(None), footage.c.camera_id.in_(tracks))
+    for row in database.all(kept):
         try:
             tracker = database.json(row.settings, "footage")["tracker"]
-            rest, count = without_tracks(row.checkpoint, tracker, row.first_track, tracks[row.id])
+            rest, count = without_tracks(row.checkpoint, tracker, row.first_track, tracks[row.camera_id])
         except (*UNREADABLE, SiteError):  # whom it shows nobody can say, and nobody can go on from it
+            if row.status == "done":  # tracks end with it, then
+                update_row(database, footage, row.id, {"checkpoint": None, "checkpoint_crc32": crc32(None)})
+                continue
             log.warning("How far %s was taken in can't be read: ingest it again with --replace", row.name)
             update_row(database, footage, row.id, {"checkpoint": b"", "checkpoint_crc32": crc32(b"damaged")})
             continue

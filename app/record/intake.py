@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Select, bindparam, delete, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, select
 
 from app.errors import StorageError, no_more
 from app.record import erasure
@@ -33,6 +33,7 @@ FOOTAGE = (
     .join_from(footage, cameras)
     .order_by(footage.c.camera_id, footage.c.start, footage.c.id)
 )
+FOLLOWS = 2.0  # s by which two files of a camera may lie apart, or overlap, for tracks to go on from one to the other
 _NEW = {  # what footage is before anything of it was looked at
     "status": "new",
     "settings": None,
@@ -76,6 +77,10 @@ def start_anew(database: Database, stale: Mapping[int, Footage | None]) -> None:
         described.pop("name", None)
         update_row(database, footage, number, _NEW | described)
         database.execute(delete(remarks).where(remarks.c.footage_id == number))
+
+
+def _kept_at_the_end() -> ColumnElement[bool]:
+    return and_(footage.c.status == "done", footage.c.checkpoint.is_not(None))
 
 
 class Intake:
@@ -150,15 +155,44 @@ class Intake:
                     )
                 )
                 assert camera is not None and last is not None
+                first_track, before = 1 + max(last.track or 0, camera.last_track), self._before(record, settings)
+                if before is not None and before.first_track == self._latest_first_track(record.camera_id):
+                    first_track = before.first_track  # its tracks go on
                 values = {
                     "status": "running",
                     "settings": json.dumps(settings),
                     "problems": "[]",
-                    "first_track": 1 + max(last.track or 0, camera.last_track),
+                    "first_track": first_track,
                     "first_segment": 1 + max((last.segment or first_id) - first_id, camera.last_segment),
                 }
                 update_row(self._database, footage, record.id, values)
         return read_one_footage(self._database, record.id)
+
+    def before(self, record: FootageRecord) -> bytes | None:
+        """The checkpoint at the end of footage whose tracks go on in this one, which has begun. None without such."""
+        before = self._before(record, record.settings)
+        return before.checkpoint if before is not None and before.first_track == record.first_track else None
+
+    def _before(self, record: FootageRecord, settings: dict[str, Any] | None) -> Any:
+        """The row of footage that ended just before this one begins, was taken in alike, and kept its checkpoint."""
+        columns = [footage.c[name] for name in ("first_track", "settings", "checkpoint", "checkpoint_crc32")]
+        end = footage.c.start + footage.c.seconds
+        rows = self._database.all(
+            select(*columns).where(
+                footage.c.camera_id == record.camera_id,
+                _kept_at_the_end(),
+                end.between(record.start - FOLLOWS, record.start + FOLLOWS),
+            )
+        )
+        alike = (row for row in rows if self._database.json(row.settings, "footage") == settings)
+        return next((row for row in alike if crc32(row.checkpoint) == row.checkpoint_crc32), None)
+
+    def _latest_first_track(self, camera_id: int) -> int:
+        """The largest number from which a camera's begun footage counts its tracks."""
+        begun = select(func.max(footage.c.first_track)).where(
+            footage.c.camera_id == camera_id, footage.c.settings.is_not(None)
+        )
+        return int(self._database.ids(begun)[0])
 
     def checkpoint(self, footage_id: int) -> bytes | None:
         """The state in which ingest left this footage, if it was interrupted. Raises SiteError where it is damaged."""
@@ -169,8 +203,11 @@ class Intake:
         return None if row is None else row.checkpoint
 
     def commit(self, record: FootageRecord, chunk: Chunk, *, done: bool) -> None:
-        """Adds a chunk, whole or not at all. Raises StorageError where the disk is full or fails."""
-        checkpoint = None if done else chunk.checkpoint
+        """Adds a chunk, whole or not at all. Raises StorageError where the disk is full or fails.
+
+        A checkpoint at the end of footage stays until other footage of its camera has one.
+        """
+        checkpoint = chunk.checkpoint or None
         try:
             writer = self._writer(record)
             before = writer.shard, writer.size
@@ -183,6 +220,7 @@ class Intake:
                 if chunk.remarks:
                     self._database.execute(delete(remarks).where(remarks.c.footage_id == record.id))
                     self._insert_remarks(chunk.remarks, record.id, "")
+                self._drop_kept(record)
                 update_row(
                     self._database,
                     footage,
@@ -205,6 +243,14 @@ class Intake:
             raise
         if done:
             self._writers.pop(record.id).close()
+
+    def _drop_kept(self, record: FootageRecord) -> None:
+        """Drops what other footage of the camera kept at its end, in the caller's transaction."""
+        kept = select(footage.c.id).where(
+            footage.c.camera_id == record.camera_id, footage.c.id != record.id, _kept_at_the_end()
+        )
+        for number in self._database.ids(kept):
+            update_row(self._database, footage, int(number), {"checkpoint": None, "checkpoint_crc32": crc32(None)})
 
     def tell(self, folder: str, told: Sequence[Remark]) -> None:
         """Writes what was told of a folder of footage, in place of what an earlier look at it told."""
@@ -229,6 +275,7 @@ class Intake:
             problems = [*(earlier for earlier in now.problems if earlier != problem), problem]
             values = {"status": "running" if now.frames else "failed", "problems": json.dumps(problems)}
             update_row(self._database, footage, record.id, values)
+            self._drop_kept(record)
 
     def _write_camera(self, camera: Camera) -> int:
         values = {"time_zone": camera.time_zone, "mask": json.dumps(camera.mask), "min_height": camera.min_height}

@@ -155,6 +155,44 @@ def test_people_seen_together_cannot_be_linked_and_no_others(ingested: tuple[Pat
     ]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_tracks_go_on_from_file_to_file(tmp_path: Path, together: bool) -> None:
+    """Also where the second file is taken in later. Not where it begins a minute later."""
+    world = World(tmp_path / "videos", tmp_path / "detections")
+    yard = world.videos / "yard"
+    yard.mkdir(parents=True)
+    write_detections(world.detections / "yard.txt", people(1) * 75)  # of each file, as all stand still
+    for name, length in (("14-30-00", 75), ("14-30-03", 60), ("14-31-00", 50)):
+        render_clip(yard / f"2026-11-20_{name}.mp4", people(1) * length, size=SIZE)
+        if not together:
+            here(world, site_in(tmp_path))
+    here(world, site_in(tmp_path))
+    with Site.open_to_write(site_in(tmp_path)) as site:
+        segments = site.segments("yard")
+        assert [sorted({s.track for s in segments if s.footage_id == film.id}) for film in site.footage()] == [
+            [1, 2],
+            [1, 2],
+            [3, 4],
+        ]
+        assert site.cameras()[0].tracks == 4
+        assert list(damage(site)) == []
+
+
+def test_who_was_erased_does_not_go_on(tmp_path: Path) -> None:
+    world, site = World(tmp_path / "videos", tmp_path / "detections"), site_in(tmp_path)
+    (world.videos / "yard").mkdir(parents=True)
+    write_detections(world.detections / "yard.txt", people(1) * 75)
+    render_clip(world.videos / "yard" / "2026-11-20_14-30-00.mp4", people(1) * 75, size=SIZE)
+    here(world, site)
+    with Site.open_to_write(site) as opened:
+        gone, _ = tracklets(opened, "yard")
+        assert forget(opened, who="me", tracklets=[gone.id]).open_tracks == 1
+    render_clip(world.videos / "yard" / "2026-11-20_14-30-03.mp4", people(1) * 60, size=SIZE)
+    here(world, site)
+    with Site.open(site) as opened:
+        assert sorted(s.track for s in opened.segments("yard")) == [2, 2, 3]
+
+
 def test_the_footage_says_where_it_came_from(world: World, ingested: tuple[Path, dict[str, Any]]) -> None:
     with Site.open(ingested[0]) as site:
         footage = site.footage()
@@ -711,7 +749,8 @@ def test_the_report_is_plain_data(world: World, tmp_path: Path) -> None:
 
 
 def test_the_record_is_left_whole_behind(ingested: tuple[Path, dict[str, Any]]) -> None:
-    assert run_sql(ingested[0], "SELECT count(*) FROM footage WHERE checkpoint IS NOT NULL") == [(0,)]
+    last = "SELECT count(*), count(DISTINCT camera_id) FROM footage WHERE checkpoint IS NOT NULL"
+    assert run_sql(ingested[0], last) == [(3, 3)]  # of each camera's last footage, for that which may follow
     if not on_postgres():
         assert run_sql(ingested[0], "PRAGMA integrity_check") == [("ok",)]
         assert not (ingested[0] / "site.db-wal").exists()

@@ -12,6 +12,7 @@ import pytest
 
 from app.engine.tracking import FootageTracker, resume_of
 from app.footage import Camera, Resume
+from app.record.checkpoint import unpack
 from app.record.rows import Chunk, FootageRecord
 from deploy.detectors import Frame
 from reid.normalised import normalised
@@ -138,9 +139,29 @@ def test_a_chunk_is_handed_over_once_and_counts_from_the_beginning() -> None:
     chunk = tracker.chunk(None, ("damaged",))
     assert len(chunk.segments) == 2 and set(chunk.crops) == {1, 2}
     assert (chunk.frames, chunk.detections, chunk.source_frames) == (130, 310, 30)
-    assert (chunk.seconds, chunk.problems, chunk.checkpoint) == (8.0, ("damaged",), b"")
+    assert (chunk.seconds, chunk.problems) == (8.0, ("damaged",))
+    kept = unpack(chunk.checkpoint)[1]  # for footage that follows: who was in sight, and no picture
+    assert len(kept.tracker["tracks"].T) == 2 and not len(kept.crops["jpeg"]) and not len(kept.cutter["log"])
     again = tracker.chunk(None, ())
     assert again.segments == [] and again.crops == {}
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_tracks_go_on_where_footage_follows(name: str) -> None:
+    film = list(frames(people(40)))
+    first = FootageTracker(CAMERA, record(first_track=7), name, embed=colours)
+    follow(first, film[:20])
+    first.finish()
+    ended = first.chunk(None, ())
+    second = FootageTracker(
+        CAMERA, record(first_track=7, first_segment=3), name, embed=colours, before=ended.checkpoint
+    )
+    follow(second, film[20:])
+    second.finish()
+    went_on = second.chunk(None, ())
+    assert [s.track for s in ended.segments] == [s.track for s in went_on.segments] == [7, 8]
+    assert [s.number for s in went_on.segments] == [3, 4]
+    assert all(np.abs(a.boxes[-1] - b.boxes[0]).max() < 10 for a, b in zip(ended.segments, went_on.segments))
 
 
 def test_a_checkpoint_says_where_to_go_on() -> None:

@@ -175,12 +175,32 @@ def test_cameras_are_counted(site: Site, tmp_path: Path) -> None:
     assert hall.errors == ["cut off"]
 
 
-def test_what_is_done_keeps_no_checkpoint(site: Site, tmp_path: Path) -> None:
+def test_what_is_done_keeps_its_checkpoint_until_other_footage_of_the_camera_has_one(
+    site: Site, tmp_path: Path
+) -> None:
     record = begun(site, footage(tmp_path, "a.mp4"))
     site.intake.commit(record, chunk(segment(1)), done=False)
-    site.intake.commit(record, chunk(segment(2)), done=True)
-    assert site.intake.checkpoint(record.id) is None
+    site.intake.commit(record, chunk(segment(2), checkpoint=b"at the end"), done=True)
+    assert site.intake.checkpoint(record.id) == b"at the end"
     assert site.footage_record(record.id).status == "done"
+    elsewhere = begun(site, footage(tmp_path, "b.mp4", camera="yard"))
+    site.intake.commit(elsewhere, chunk(), done=True)
+    assert site.intake.checkpoint(record.id) == b"at the end"
+    follower = begun(site, footage(tmp_path, "c.mp4", start=101.0))
+    assert (follower.first_track, site.intake.before(follower)) == (record.first_track, b"at the end")
+    site.intake.commit(follower, chunk(segment(3)), done=False)
+    assert site.intake.checkpoint(record.id) is None and site.intake.before(follower) is None
+
+
+@pytest.mark.parametrize(("start", "settings"), [(110.0, SETTINGS), (101.0, SETTINGS | {"tracker": "sort"})])
+def test_tracks_end_where_other_footage_is_apart_or_taken_in_otherwise(
+    site: Site, tmp_path: Path, start: float, settings: dict[str, Any]
+) -> None:
+    record = begun(site, footage(tmp_path, "a.mp4"))
+    site.intake.commit(record, chunk(segment(1)), done=True)
+    ((other, _),) = registered(site, footage(tmp_path, "b.mp4", start=start))
+    other = site.intake.begin(other, settings)
+    assert (other.first_track, site.intake.before(other)) == (2, None)
 
 
 def test_failed_footage_keeps_what_was_committed(site: Site, tmp_path: Path) -> None:

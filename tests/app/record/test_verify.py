@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.engine.crops import CropChooser
 from app.errors import SiteError
 from app.record import Site
 from app.record.audit import hash_of
+from app.record.checkpoint import State, pack
 from app.record.database import FILE
 from app.record.embeddings import Embeddings
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
@@ -28,10 +30,15 @@ from app.site import describe
 from tests.app.record.test_site import MERGED, begun, chunk, footage, merging, model
 from tests.app.records import copy_of, run_sql, site_in
 from tests.app.scenes import bytes_of, segment
-from trackers.tracklets import Kind
+from trackers import make_tracker
+from trackers.tracklets import Kind, TrackletCutter
 
 TRIALS = 150
 LIMIT = 20.0  # s that one may take
+
+
+def _checkpoint() -> bytes:
+    return pack((), State(make_tracker("bytetrack").state(), TrackletCutter().state(), CropChooser().state()))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +59,7 @@ def whole(record: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         open_film = begun(site, footage(folder, "two.mp4", start=900.0))
         number = open_film.first_segment
         more = segment(number, track=open_film.first_track, start=900.0)
-        site.intake.commit(open_film, chunk(more, checkpoint=bytes(range(256)) * 20), done=False)
+        site.intake.commit(open_film, chunk(more, checkpoint=_checkpoint()), done=False)
         ids = site.tracklet_table().ids.tolist()
         site.add_merging(merging(ids, [1, 1, 2, 3], [1, 1, 2, 3]), MERGED, keep=5)
         site.correct([Correction("join", ids[0], ids[2])], "me", 1.0)
