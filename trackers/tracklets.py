@@ -379,15 +379,15 @@ class TrackletCutter:
         """Suspended segments go on where their track shows their person again. A crossing lasts until that is clear."""
         waiting = np.flatnonzero((self._open["suspended"] != "") & (reasons == ""))
         row, is_open = self._look_up(tracks)
-        back, waits = _look_up(tracks, self._open["track"][waiting])
-        unclear = is_open & waits & (neighbours.cover >= CLEAR)
-        unclear[is_open] &= reasons[row[is_open]] == Cut.APART
+        suspended, has_suspended = _look_up(tracks, self._open["track"][waiting])
+        reason = np.full(len(tracks), Cut.GAP, dtype="U10")  # of a track that has no other segment
+        reason[is_open] = reasons[row[is_open]]
+        unclear = has_suspended & (reason == Cut.APART) & (neighbours.cover >= CLEAR)
         reasons[row[unclear]] = ""
-        going_on = is_open.copy()
-        going_on[is_open] = reasons[row[is_open]] == ""
-        box = np.flatnonzero(waits & ~going_on & ~neighbours.crossing)
-        back = waiting[back[box]]
-        self._open["suspended"][back[self._cosines(back, box, embed) >= SAME]] = ""
+        box = np.flatnonzero(has_suspended & (reason != "") & ~unclear & ~neighbours.crossing)
+        candidates = waiting[suspended[box]]
+        same = self._cosines(candidates, box, embed) >= SAME
+        self._open["suspended"][candidates[same]] = ""
 
     def _cosines(self, rows: NDArray[np.intp], boxes: NDArray[np.intp], embed: EmbedOnce) -> NDArray[np.float32]:
         """`(K,)` cosines of open segments to boxes, one each. NaN where nothing is known of a segment."""
