@@ -16,7 +16,7 @@ from sqlalchemy import Table, delete, select, update
 from app.errors import SiteError
 from app.record import leases
 from app.record.audit import add_entry
-from app.record.checksums import COLUMN, checksum, is_sound, update_row
+from app.record.checksums import COLUMN, checksum, crc32, is_sound, update_row
 from app.record.database import Database
 from app.record.embeddings import Embeddings
 from app.record.erasure import remove_rows
@@ -121,6 +121,12 @@ def _taken(database: Database, table: Table, number: int) -> bool:
                 json.loads(values[name] or "null")
             except (ValueError, RecursionError):
                 values[name] = _JSON[name]
+        if (
+            table is footage
+            and values["status"] == "done"
+            and crc32(values["checkpoint"]) != values["checkpoint_crc32"]
+        ):
+            values |= {"checkpoint": None, "checkpoint_crc32": crc32(None)}
         values[COLUMN] = checksum(table, values)
     except (SiteError, ValueError):
         return False

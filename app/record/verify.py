@@ -356,6 +356,9 @@ def _of_footage(site: Site, row: Any, named: Mapping[tuple[int, int, int], array
         now = site.database.first(select(footage).where(footage.c.id == row.id))
         if now is None or crc32(now.checkpoint) == now.checkpoint_crc32:
             return []
+        if now.status == "done":
+            advice = f"{DROPPED}, and these tracks end with that footage"
+            return [Damage(f"the record: how the tracks of {now.name} go on is damaged", advice, footage, (now.id,))]
         return [Damage(f"the record: how far {now.name} was taken in is damaged", FROM_FOOTAGE)]
 
     yield from _lasting(too_short)
