@@ -275,7 +275,6 @@ class Intake:
             problems = [*(earlier for earlier in now.problems if earlier != problem), problem]
             values = {"status": "running" if now.frames else "failed", "problems": json.dumps(problems)}
             update_row(self._database, footage, record.id, values)
-            self._drop_kept(record)
 
     def _write_camera(self, camera: Camera) -> int:
         values = {"time_zone": camera.time_zone, "mask": json.dumps(camera.mask), "min_height": camera.min_height}
