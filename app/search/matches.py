@@ -89,9 +89,7 @@ class QueryView:
     @property
     def headline(self) -> str:
         """What was found, in three words."""
-        return {Finding.SEEN: "Probably", Finding.PERHAPS: "Perhaps", Finding.UNSEEN: "Not"}[
-            self.finding
-        ] + " seen here"
+        return {Finding.SEEN: "Likely", Finding.PERHAPS: "Perhaps", Finding.UNSEEN: "Not"}[self.finding] + " seen here"
 
     @property
     def person(self) -> NDArray[np.uint8]:

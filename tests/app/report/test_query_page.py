@@ -95,7 +95,7 @@ def test_the_page_says_what_was_found(tmp_path: Path) -> None:
     page = report(tmp_path)
     for words in ("station", "base 1.0", "1,234 tracklets", "Cameras", "hall, street", "2026-11-21 12:16:39"):
         assert words in page.text
-    assert "Probably seen here" in page.words["h2"] and "Two cameras saw this person." in page.words["p"]
+    assert "Likely seen here" in page.words["h2"] and "Two cameras saw this person." in page.words["p"]
     assert [text for text in page.words["strong"] if text.endswith("%")] == [
         "93 %",
         "93 %",
@@ -140,7 +140,7 @@ def test_the_timeline_has_a_lane_a_camera_and_a_bar_a_match(tmp_path: Path) -> N
 def test_not_seen_is_said_plainly(tmp_path: Path) -> None:
     page = report(tmp_path, finding=Finding.UNSEEN, matches=MATCHES[-1:], verdict="The best of 1,234 reaches 2 %.")
     assert "Not seen here" in page.words["h2"] and "Nearest, not likely" in page.words["h2"]
-    assert "Probably seen here" not in page.text and "2 %" in page.words["strong"]
+    assert "Likely seen here" not in page.text and "2 %" in page.words["strong"]
     assert "None of them is likely to be this person" in page.text
 
 
