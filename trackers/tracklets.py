@@ -227,7 +227,7 @@ class TrackletCutter:
         finished = self._close(reasons)
         self._begin(tracks, neighbours.crossing, looks.shape[1] if looks is not None else 0)
 
-        row, _ = self._look_up(tracks)
+        row, _ = self._open_rows(tracks)
         self._open["last"][row] = self._clock.now
         if embed is not None:
             self._remember(row, neighbours, embed)
@@ -327,7 +327,7 @@ class TrackletCutter:
         """Why each open segment ends before this frame, `""` where it goes on. The last reason counts."""
         now, segments = self._clock.now, self._open
         reasons = np.full(len(segments), "", dtype="U10")
-        row, is_open = self._look_up(tracks)
+        row, is_open = self._open_rows(tracks)
         row, crosses = row[is_open], crossing[is_open]
         crossed = segments["crossing"][row]
 
@@ -352,7 +352,7 @@ class TrackletCutter:
         self, reasons: NDArray[np.str_], tracks: NDArray[np.int64], neighbours: Neighbours, embed: EmbedOnce
     ) -> None:
         """Takes reasons back, in place, where a doubtful box shows the same person. Adds some where it does not."""
-        row, is_open = self._look_up(tracks)
+        row, is_open = self._open_rows(tracks)
         box = np.flatnonzero(is_open & ~neighbours.crossing)
         row = row[box]
         doubtful = np.isin(reasons[row], (Cut.JUMP, Cut.APPEARANCE))
@@ -365,11 +365,11 @@ class TrackletCutter:
     def _suspend(self, reasons: NDArray[np.str_]) -> None:
         """Segments whose track can't be told any more wait, instead of ending. Of a track only the last one does."""
         segments = self._open
-        waiting = segments["suspended"] != ""
-        pausing = np.isin(reasons, (Cut.CROSSING, Cut.GAP)) & ~segments["crossing"] & ~waiting
+        suspended = segments["suspended"] != ""
+        pausing = np.isin(reasons, (Cut.CROSSING, Cut.GAP)) & ~segments["crossing"] & ~suspended
         pausing &= self._embeddings.any(axis=1)
-        before = waiting & np.isin(segments["track"], segments["track"][pausing])
-        reasons[before] = segments["suspended"][before]
+        earlier = suspended & np.isin(segments["track"], segments["track"][pausing])
+        reasons[earlier] = segments["suspended"][earlier]
         segments["suspended"][pausing] = reasons[pausing]
         reasons[pausing] = ""
 
@@ -377,15 +377,15 @@ class TrackletCutter:
         self, reasons: NDArray[np.str_], tracks: NDArray[np.int64], neighbours: Neighbours, embed: EmbedOnce
     ) -> None:
         """Suspended segments go on where their track shows their person again. A crossing lasts until that is clear."""
-        waiting = np.flatnonzero((self._open["suspended"] != "") & (reasons == ""))
-        row, is_open = self._look_up(tracks)
-        suspended, has_suspended = _look_up(tracks, self._open["track"][waiting])
+        suspended = np.flatnonzero((self._open["suspended"] != "") & (reasons == ""))
+        row, is_open = self._open_rows(tracks)
+        place, has_suspended = _look_up(tracks, self._open["track"][suspended])
         reason = np.full(len(tracks), Cut.GAP, dtype="U10")  # of a track that has no other segment
         reason[is_open] = reasons[row[is_open]]
         unclear = has_suspended & (reason == Cut.APART) & (neighbours.cover >= CLEAR)
         reasons[row[unclear]] = ""
         box = np.flatnonzero(has_suspended & (reason != "") & ~unclear & ~neighbours.crossing)
-        candidates = waiting[suspended[box]]
+        candidates = suspended[place[box]]
         same = self._cosines(candidates, box, embed) >= SAME
         self._open["suspended"][candidates[same]] = ""
 
@@ -412,7 +412,7 @@ class TrackletCutter:
         self._embeddings[rows[box]] += embeddings
         self._open["looked"][rows[box]] = self._clock.now
 
-    def _look_up(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    def _open_rows(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """The open segments that get the boxes of `tracks` `(M,)`, and which tracks have one."""
         current = np.flatnonzero(self._open["suspended"] == "")
         row, is_open = _look_up(tracks, self._open["track"][current])
@@ -421,7 +421,7 @@ class TrackletCutter:
 
     def _begin(self, tracks: NDArray[np.int64], crossing: NDArray[np.bool_], dimensions: int) -> None:
         """Opens a segment for each track that has none. `dimensions` of the appearance are known by now."""
-        new = ~self._look_up(tracks)[1]
+        new = ~self._open_rows(tracks)[1]
         count = int(new.sum())
         if not count:
             return

@@ -737,7 +737,7 @@ def test_every_tracker_gives_a_sound_site(busy: World, tmp_path: Path) -> None:
         report = here(busy, site_in(tmp_path, tracker), busy.videos / "camera2.mp4", tracker=tracker)
         with Site.open(site_in(tmp_path, tracker)) as site:
             assert list(damage(site)) == []
-        assert report.cameras[0].tracklets >= 3
+        assert report.cameras[0].tracklets + report.cameras[0].sightings >= 4  # all four can be found
 
 
 def test_the_report_is_plain_data(world: World, tmp_path: Path) -> None:
