@@ -13,7 +13,7 @@ from app.encoders.export import export_model
 from app.record import Site
 from app.report.motchallenge import export_rows
 from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 commands = group("Write what a site holds as files that other programs read.")
 

@@ -31,7 +31,7 @@ from bench.terminal import run, say
 from reid.benchmarks import open_benchmark
 from reid.benchmarks.parts import PROTOCOLS, RAW, BenchmarkError
 from reid.tracklets import DatasetError, Tracklet, overlapping
-from trackers.tracklets import Cut, Kind, Segment
+from trackers.segments import Cut, Kind, Segment
 
 # Where people were is not known, yet truth must tell those apart who are there at once. So each tracklet gets one of
 # PLACES, next ones far from each other. All lie so near together that nobody is too far away to have walked there.

@@ -34,7 +34,7 @@ from bench.record_work import crop
 from bench.search import CAMERAS, DAYS, TRACKLETS, Crowd, bounds_of_footage
 from bench.start import Cost, cost_of
 from bench.terminal import print_table, run
-from trackers.tracklets import Cut, Kind, Segment
+from trackers.segments import Cut, Kind, Segment
 
 HERE = Path(__file__).parents[1]
 BEGAN = 1795185600.0  # 2026-11-20T14:40:00Z

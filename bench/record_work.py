@@ -16,7 +16,7 @@ import numpy as np
 
 from app.footage import Camera, Footage
 from app.record import Site
-from trackers.tracklets import Cut, Kind, Segment
+from trackers.segments import Cut, Kind, Segment
 
 try:
     from app.record.rows import Chunk

@@ -29,9 +29,10 @@ from trackers import make_tracker
 from trackers.detections import Detections
 from trackers.evaluate import PurityMetrics, combine, combine_purity, evaluate_purity, evaluate_sequence
 from trackers.motchallenge import CONFIDENCE, FRAME, ID, Rows, boxes_of, read_rows, read_sequence_info, to_rows
+from trackers.segments import Kind
 from trackers.simulate import simulate_detections
 from trackers.timing import Timing
-from trackers.tracklets import CutRules, Kind, TrackletCutter
+from trackers.tracklets import CutRules, TrackletCutter
 
 
 @dataclass(frozen=True, slots=True)

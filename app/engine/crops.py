@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from app.record.rows import Crop
 from trackers.detections import whole_pixels
-from trackers.tracklets import Segment
+from trackers.segments import Segment
 
 MOST = 32  # crops a tracklet
 MOMENT = 0.2  # seconds, at first

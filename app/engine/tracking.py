@@ -20,8 +20,9 @@ from app.remarks import Remark
 from deploy.detectors import Frame
 from trackers import make_tracker
 from trackers.detections import Detections, whole_pixels
+from trackers.segments import SEARCHABLE, Segment
 from trackers.tracked import EmbedOnce
-from trackers.tracklets import SEARCHABLE, CutRules, Segment, TrackletCutter
+from trackers.tracklets import CutRules, TrackletCutter
 
 # Pictures of people `(h, w, 3)` RGB → their embeddings `(n, E)`, rows of length 1.
 EmbedPictures = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]

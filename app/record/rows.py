@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from app.record.shards import ShardRange
 from app.remarks import Remark, Starts, StartSource
-from trackers.tracklets import Segment
+from trackers.segments import Segment
 
 _BOX = np.dtype([("frame", "<i4"), ("time", "<f8"), ("box", "<f4", 4), ("score", "<f4")])
 _MOST_BYTES = 2**27  # of boxes of one piece of a track, two days of it

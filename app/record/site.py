@@ -56,7 +56,7 @@ from app.record.schema import (
 )
 from app.record.shards import ShardRange, crop_folder, read_crop
 from app.remarks import Remark, StartSource, starts_by, summed
-from trackers.tracklets import SEARCHABLE, Kind
+from trackers.segments import SEARCHABLE, Kind
 
 # Statements that run often are made once.
 _IS_TRACKLET = segments.c.kind == str(Kind.TRACKLET)

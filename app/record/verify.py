@@ -46,7 +46,7 @@ from app.record.schema import (
 )
 from app.record.shards import shard_path
 from app.record.site import Site
-from trackers.tracklets import SEARCHABLE, Kind
+from trackers.segments import SEARCHABLE, Kind
 
 BACKUP = "check the disk, and bring the site back from a backup or ingest into a new one"
 DROPPED = "`python -m app.site --repair` drops it"

@@ -19,7 +19,7 @@ from app.record import Site
 from app.record.private_files import check_writable, write_private
 from app.record.rows import AuditEntry, SegmentRecord
 from app.report.sheet import FAINT, HEAD, INK, band, row, write
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 Item = TypeVar("Item")
 

@@ -19,7 +19,7 @@ from app.record import Site
 from app.record.private_files import check_writable, private_file
 from app.record.rows import AuditEntry
 from reid.foreign import file_names
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 TICKS = 1000  # a second, of the written video's stamps
 

@@ -16,7 +16,7 @@ from app.record.rows import AuditEntry, Boxes
 from app.remarks import Remark, summed
 from reid.foreign import file_names
 from trackers.motchallenge import FRAME, ID, Note, Rows, read_rows, text_of, to_rows
-from trackers.tracklets import SEARCHABLE, Kind
+from trackers.segments import SEARCHABLE, Kind
 from trackers.visits import FrameTimes
 
 

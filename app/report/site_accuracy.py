@@ -18,7 +18,7 @@ from app.report.motchallenge import read_files, tracklet_rows, truth_files
 from app.search.gallery import gallery_of
 from trackers.evaluate import evaluate_sequence, people_of
 from trackers.motchallenge import FRAME, ID, Rows
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 if TYPE_CHECKING:
     from reid.evaluate import ClusteringScores, RetrievalScores

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from app.record.database import FILE, STORE
 from tests.app.records import rows_of, run_sql
 from tests.clips import Clip, render_clip, render_sequence
-from trackers.tracklets import Cut, Kind, Segment
+from trackers.segments import Cut, Kind, Segment
 
 ROOT = Path(__file__).parents[2]
 SIZE = (240, 136)  # px

@@ -15,7 +15,7 @@ from app.record import Site
 from app.record.rows import Chunk, Crop, ModelRecord, segment_id
 from tests.app.scenes import segment
 from tests.reid.figures import figure
-from trackers.tracklets import Kind, Segment
+from trackers.segments import Kind, Segment
 
 START = 1795185000.0  # 2026-11-20T14:30:00Z
 STAY, WAY = 6.0, 20.0  # s that a tracklet lasts, and that people take to the next camera

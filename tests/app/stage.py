@@ -20,7 +20,7 @@ from tests.app.scenes import CREATED, SIZE, bytes_of, people, write_detections
 from tests.app.sites import figure_site
 from tests.app.works import BUSY, WORKS, run_work
 from tests.clips import render_clip
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 FRAMES = 60  # of each film
 LIMIT = 120.0  # s that a work may take at most

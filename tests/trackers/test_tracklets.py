@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from trackers.segments import Cut, Kind, Segment
 from trackers.tracked import EmbedOnce
-from trackers.tracklets import SUSPENDED_SECONDS, Cut, CutRules, Kind, Placed, Segment, TrackletCutter
+from trackers.tracklets import SUSPENDED_SECONDS, CutRules, Placed, TrackletCutter
 
 RATE = 10.0
 WIDTH, HEIGHT = 40.0, 100.0

@@ -48,7 +48,7 @@ from tests.app.scenes import (
 )
 from tests.clips import COLOURS, render_clip
 from trackers import TRACKERS
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 pytestmark = pytest.mark.usefixtures("record")
 

@@ -20,7 +20,7 @@ from tests.app.scenes import SIZE, START, Truth, crowd, people
 from tests.clips import draw_frame
 from trackers import TRACKERS
 from trackers.detections import Detections
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 CAMERA = Camera("hall", ())
 

@@ -24,7 +24,7 @@ from tests.app.engine.test_tracking import CAMERA, colours, follow, frames
 from tests.app.record.test_site import MERGED, begun, chunk, filled, footage, merging
 from tests.app.records import on_postgres, run_sql
 from tests.app.scenes import bytes_of, crowd, segment
-from trackers.tracklets import Kind
+from trackers.segments import Kind
 
 ENTRY = AuditEntry(9.0, "me", "forget", {"tracklets": 1})
 

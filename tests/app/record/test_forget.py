@@ -22,7 +22,7 @@ from app.search.searcher import Wish
 from tests.app.scenes import bytes_of, segment
 from tests.app.sites import START, People, figure_site
 from tests.app.typed import Typed
-from trackers.tracklets import Kind, Segment
+from trackers.segments import Kind, Segment
 
 
 def rows_of(site: Site, numbers: list[int]) -> list[bytes]:

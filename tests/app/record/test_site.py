@@ -20,7 +20,7 @@ from app.record.rows import AuditEntry, BoxCounts, Chunk, Correction, Crop, Foot
 from app.record.verify import DROPPED, damage
 from tests.app.records import on_postgres, run_sql, site_in
 from tests.app.scenes import bytes_of, dump, segment, shards
-from trackers.tracklets import Kind, Segment
+from trackers.segments import Kind, Segment
 
 MERGED = AuditEntry(1.0, "me", "merge", {})
 SETTINGS: dict[str, Any] = {"detector": "shipped", "sha256": "ab", "tracker": "bytetrack", "every": 1, "fps": None}

@@ -31,7 +31,8 @@ from tests.app.record.test_site import MERGED, begun, chunk, footage, merging, m
 from tests.app.records import copy_of, run_sql, site_in
 from tests.app.scenes import bytes_of, segment
 from trackers import make_tracker
-from trackers.tracklets import Kind, TrackletCutter
+from trackers.segments import Kind
+from trackers.tracklets import TrackletCutter
 
 TRIALS = 150
 LIMIT = 20.0  # s that one may take
