@@ -33,6 +33,7 @@ from bench.terminal import print_table, run
 from reid.normalised import normalised
 from trackers import TRACKERS, make_tracker
 from trackers.detections import Detections
+from trackers.tracked import EmbedOnce
 
 FRAMES = {10: 600, 30: 400, 100: 200}  # by people in view
 RATE = 30.0  # frames/s
@@ -80,7 +81,7 @@ def track(name: str, stream: list[Detections]) -> None:
     for number, detections in enumerate(stream):
         height = detections.boxes[:, 3] - detections.boxes[:, 1]
         look = np.rint(10 * height).astype(np.intp) % LOOKS
-        tracker.update(number / RATE, detections, looks[look].__getitem__)
+        tracker.update(number / RATE, detections, EmbedOnce(looks[look].__getitem__, len(detections)))
 
 
 def our_speeds(streams: dict[int, list[Detections]], repeats: int = REPEATS) -> Speeds:

@@ -37,6 +37,7 @@ from deploy.models import BASE
 from trackers import TRACKERS, make_tracker
 from trackers.evaluate import combine, combine_purity, evaluate_purity, evaluate_sequence, people_of
 from trackers.motchallenge import FRAME, ID, Rows, read_rows, to_rows
+from trackers.tracked import EmbedOnce
 
 PEERS = (
     "bytetrack",
@@ -123,7 +124,7 @@ def our_rows(name: str, stored: StoredDetections) -> tuple[Rows, float, int]:
             return in_frame[wanted]
 
         begin = time.perf_counter()
-        ids, index = tracker.update(moment, found, embed)
+        ids, index = tracker.update(moment, found, EmbedOnce(embed, len(found)))
         seconds += time.perf_counter() - begin
         rows.append(to_rows(np.full(len(ids), number + 1), ids, found.boxes[index], found.scores[index]))
     return np.concatenate(rows), seconds, looked

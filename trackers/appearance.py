@@ -33,7 +33,7 @@ from trackers.bytetrack import (
 )
 from trackers.detections import Detections, area, coverage, intersection
 from trackers.timing import Timing
-from trackers.tracked import Embed, Tracked, check_state, usable
+from trackers.tracked import EmbedOnce, Tracked, check_state, usable
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
@@ -72,11 +72,10 @@ class _Frame:
     overlap: Floats  # (T, D) height-modulated IoU with where tracks are expected
     cover: Floats  # (D,) largest share of a box that a strong one covers
     memory: NDArray[np.float32]  # (T, E)
-    embed: Embed
+    embed: EmbedOnce
     index: Index  # (D,) the boxes' places in the caller's detections
     look: NDArray[np.float32] = field(init=False)  # (T, D) cosine, where embedded
     embedded: NDArray[np.bool_] = field(init=False)  # (D,)
-    embeddings: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # by box
     detection_of: Index = field(init=False)  # (T,) -1 where a track has none
     free: NDArray[np.bool_] = field(init=False)  # (S,) strong boxes that no track has
 
@@ -90,11 +89,14 @@ class _Frame:
         columns = columns[~self.embedded[columns]]
         if not len(columns):
             return
-        rows = self.embed(self.index[columns])
+        embeddings = self.embeddings(columns)
         self.embedded[columns] = True
-        self.embeddings.update(zip(columns.tolist(), rows))
         if len(self.memory):
-            self.look[:, columns] = self.memory @ rows.T
+            self.look[:, columns] = self.memory @ embeddings.T
+
+    def embeddings(self, columns: Index) -> NDArray[np.float32]:
+        """`(K, E)` of some boxes `(K,)`."""
+        return self.embed(self.index[columns])
 
     def pair(self, rows: Index, columns: Index) -> None:
         """These are one."""
@@ -113,7 +115,7 @@ class AppearanceTracker(ArrayTracker):
         super().__init__(ROWS, Timing(lost_seconds=REMEMBERED), ID)
         self._memory = np.zeros((0, 0), np.float32)  # (T, E) of length 1
 
-    def update(self, time: float, detections: Detections, embed: Embed | None = None) -> Tracked:
+    def update(self, time: float, detections: Detections, embed: EmbedOnce | None = None) -> Tracked:
         """See `Tracker.update`. Raises ValueError without `embed`."""
         if embed is None:
             raise ValueError("this tracker looks at people: give it their embeddings, or take another")
@@ -267,7 +269,7 @@ class AppearanceTracker(ArrayTracker):
             begun[ID] = self._new_ids(len(born))
             begun[SEEN] = begun[EMBEDDED] = self._clock.now
             begun[STATUS] = status
-            first = np.stack([frame.embeddings[column] for column in born.tolist()])
+            first = frame.embeddings(born)
             tracks, detection_of = np.concatenate((tracks, begun), axis=1), np.concatenate((detection_of, born))
             memory = np.concatenate((memory, first)) if len(memory) else first
             seen = (detection_of >= 0).nonzero()[0]
@@ -284,8 +286,7 @@ class AppearanceTracker(ArrayTracker):
         tracks[EMBEDDED, looked] = self._clock.now
         gain = GAIN * np.where(frame.cover[columns] < CLEAR, 1.0, COVERED_GAIN)
         gain *= np.where(columns < len(frame.scores), 1.0, WEAK_GAIN)
-        rows = np.stack([frame.embeddings[column] for column in columns.tolist()])
-        mean = memory[looked] + gain[:, None].astype(np.float32) * (rows - memory[looked])
+        mean = memory[looked] + gain[:, None].astype(np.float32) * (frame.embeddings(columns) - memory[looked])
         memory[looked] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
 
     def state(self) -> dict[str, NDArray]:

@@ -13,7 +13,7 @@ from trackers.array_tracker import ArrayTracker
 from trackers.assignment import assign
 from trackers.detections import Detections, coverage
 from trackers.timing import Timing
-from trackers.tracked import Embed, Tracked, usable
+from trackers.tracked import EmbedOnce, Tracked, usable
 
 Array = NDArray[np.float64]
 Boxes = NDArray[np.floating]  # the detector's single precision is kept until a filter takes them
@@ -56,7 +56,7 @@ class ByteTrack(ArrayTracker):
         super().__init__(ROWS, timing, ID)
         self.strong, self.birth, self.covered = strong, birth, covered
 
-    def update(self, time: float, detections: Detections, embed: Embed | None = None) -> Tracked:
+    def update(self, time: float, detections: Detections, embed: EmbedOnce | None = None) -> Tracked:
         """See `Tracker.update`."""
         keep, scores = usable(detections), detections.scores
         is_first_frame = not self._clock.started

@@ -20,7 +20,7 @@ from trackers.array_tracker import ArrayTracker
 from trackers.assignment import assign
 from trackers.detections import Detections, iou
 from trackers.timing import Timing
-from trackers.tracked import Embed, Tracked, usable
+from trackers.tracked import EmbedOnce, Tracked, usable
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class OCSort(ArrayTracker):
         super().__init__(ROWS, timing, ID)
         self.score = score
 
-    def update(self, time: float, detections: Detections, embed: Embed | None = None) -> Tracked:
+    def update(self, time: float, detections: Detections, embed: EmbedOnce | None = None) -> Tracked:
         """See `Tracker.update`."""
         index = np.flatnonzero(usable(detections) & (detections.scores >= self.score))
         boxes, scores = detections.boxes[index].astype(np.float64), detections.scores[index].astype(np.float64)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trackers.detections import Detections, iou
 from trackers.timing import CLOCK_NUMBERS, Clock, Timing
-from trackers.tracked import Embed, Tracked, check_state, usable
+from trackers.tracked import EmbedOnce, Tracked, check_state, usable
 
 Array = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ class Sort:
         self._next_id = 1
         self._frames = 0
 
-    def update(self, time: float, detections: Detections, embed: Embed | None = None) -> Tracked:
+    def update(self, time: float, detections: Detections, embed: EmbedOnce | None = None) -> Tracked:
         """See `Tracker.update`."""
         index = np.flatnonzero(usable(detections) & (detections.scores >= MIN_SCORE))
         boxes = detections.boxes[index].astype(np.float64)

@@ -57,7 +57,7 @@ class Tracked(NamedTuple):
 class Tracker(Protocol):
     """One tracker follows one camera. Ids count from 1 in order of birth. Trackers share nothing."""
 
-    def update(self, time: float, detections: Detections, embed: Embed | None = None) -> Tracked:
+    def update(self, time: float, detections: Detections, embed: EmbedOnce | None = None) -> Tracked:
         """Takes the detections of the frame at `time` in seconds, also of a frame without people.
 
         Trackers that go by appearance call `embed` for those detections at which they must look. The others never do.

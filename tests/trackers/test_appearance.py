@@ -8,6 +8,7 @@ import pytest
 from tests.trackers.scenes import detections
 from trackers.appearance import REFRESH, REMEMBERED, AppearanceTracker
 from trackers.detections import Detections
+from trackers.tracked import EmbedOnce
 
 RATE = 15.0  # frames/s
 Scene = list[dict[str, tuple[float, float]]]  # where each person stands in each frame
@@ -30,16 +31,27 @@ class Eyes:
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+def step(
+    tracker: AppearanceTracker,
+    eyes: Eyes,
+    time: float,
+    people: dict[str, tuple[float, float]],
+    scores: dict[str, float] | None = None,
+) -> dict[str, int]:
+    """The track of each person in one frame."""
+    eyes.people = list(people)
+    found = detections(*people.values(), score=[(scores or {}).get(name, 0.9) for name in people])
+    ids, index = tracker.update(time, found, EmbedOnce(eyes, len(found)))
+    return {eyes.people[place]: track for place, track in zip(index.tolist(), ids.tolist())}
+
+
 def follow(
     scene: Scene, eyes: Eyes, rate: float = RATE, scores: dict[str, float] | None = None
 ) -> list[dict[str, int]]:
     """The track of each person in each frame."""
     tracker, tracks = AppearanceTracker(), []
     for k, people in enumerate(scene):
-        eyes.people = list(people)
-        found = detections(*people.values(), score=[(scores or {}).get(name, 0.9) for name in people])
-        ids, index = tracker.update(k / rate, found, eyes)
-        tracks.append({eyes.people[place]: track for place, track in zip(index.tolist(), ids.tolist())})
+        tracks.append(step(tracker, eyes, k / rate, people, scores))
     return tracks
 
 
@@ -96,16 +108,12 @@ def test_at_one_frame_a_second_people_are_followed_by_their_look() -> None:
 
 def test_a_weak_box_that_shows_another_keeps_no_track_alive() -> None:
     """Somebody hidden behind the one whose box is strong: two boxes at one place, of one look."""
-    scene = [{"a": (200 + 5 * k, 200), "b": (300.0, 200.0)} for k in range(14)]
-    scores = {"b": 0.9}
     eyes = Eyes()
     tracker = AppearanceTracker()
-    for k, people in enumerate(scene):
-        eyes.people = list(people)
-        tracker.update(k / RATE, detections(*people.values(), score=[0.9, scores["b"]]), eyes)
-    eyes.people = ["a", "c"]  # the box that would fit b shows c
-    ids, index = tracker.update(len(scene) / RATE, detections((270, 200), (300, 200), score=[0.9, 0.3]), eyes)
-    assert dict(zip(index.tolist(), ids.tolist())) == {0: 1}
+    for k in range(14):
+        step(tracker, eyes, k / RATE, {"a": (200 + 5 * k, 200), "b": (300, 200)})
+    tracks = step(tracker, eyes, 14 / RATE, {"a": (270, 200), "c": (300, 200)}, {"c": 0.3})  # c's box would fit b
+    assert tracks == {"a": 1}
 
 
 def test_without_eyes_it_says_so_and_stays_as_it_was() -> None:
@@ -119,8 +127,7 @@ def test_what_it_remembers_of_a_dropped_track_is_gone() -> None:
     eyes = Eyes()
     tracker = AppearanceTracker()
     for k in range(5):
-        eyes.people = ["a", "b"]
-        tracker.update(k / RATE, detections((100, 200), (300, 200)), eyes)
+        step(tracker, eyes, k / RATE, {"a": (100, 200), "b": (300, 200)})
     memory = tracker.state()["memory"]
     assert memory.shape == (2, 26)
     tracker.drop([1])

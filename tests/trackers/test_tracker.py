@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from tests.trackers.scenes import alike, boxes, detections, walkers
+from tests.trackers.scenes import boxes, detections, step, walkers
 from trackers import TRACKERS, Tracker, make_tracker
 from trackers.detections import Detections
 
@@ -15,7 +15,7 @@ every_tracker = pytest.mark.parametrize("name", TRACKERS)
 
 
 def plain(tracker: Tracker, stream: list[Detections], start: int = 0) -> list[tuple[list[int], list[int]]]:
-    frames = [tracker.update((start + k) / 30, frame, alike) for k, frame in enumerate(stream)]
+    frames = [step(tracker, (start + k) / 30, frame) for k, frame in enumerate(stream)]
     return [(ids.tolist(), detection.tolist()) for ids, detection in frames]
 
 
@@ -33,14 +33,14 @@ def test_restored_at_every_frame_it_goes_on_identically(name: str) -> None:
     whole = make_tracker(name)
     results, states = [], []
     for k, frame in enumerate(stream):
-        results.append(whole.update(k / 30, frame, alike))
+        results.append(step(whole, k / 30, frame))
         states.append(saved(whole.state()))
     end = whole.state()
     for cut in range(0, len(stream), 3):
         tracker = make_tracker(name)
         tracker.restore(states[cut])
         for k in range(cut + 1, len(stream)):
-            again = tracker.update(k / 30, stream[k], alike)
+            again = step(tracker, k / 30, stream[k])
             np.testing.assert_array_equal(again.ids, results[k].ids)
             np.testing.assert_array_equal(again.detection, results[k].detection)
         for key, value in tracker.state().items():
@@ -49,7 +49,7 @@ def test_restored_at_every_frame_it_goes_on_identically(name: str) -> None:
     for k, frame in enumerate(stream):
         fresh = make_tracker(name)
         fresh.restore(saved(one_by_one.state()))
-        again, one_by_one = fresh.update(k / 30, frame, alike), fresh
+        again, one_by_one = step(fresh, k / 30, frame), fresh
         np.testing.assert_array_equal(again.ids, results[k].ids)
         np.testing.assert_array_equal(again.detection, results[k].detection)
 
@@ -105,7 +105,7 @@ def test_given_arrays_are_never_changed(name: str) -> None:
     tracker = make_tracker(name)
     for k, frame in enumerate(walkers(6, 30, seed=7)):
         frame.boxes.flags.writeable = frame.scores.flags.writeable = False
-        tracker.update(k / 30, frame, alike)
+        step(tracker, k / 30, frame)
 
 
 @every_tracker
@@ -128,8 +128,8 @@ def test_unusable_detections_are_passed_over(name: str) -> None:
     frame = Detections(np.concatenate((bad, good.boxes)), np.concatenate((scores, good.scores)))
     tracker, clean = make_tracker(name), make_tracker(name)
     for k in range(6):
-        ids, index = tracker.update(k / 30, frame, alike)
-        expected = clean.update(k / 30, good, alike)
+        ids, index = step(tracker, k / 30, frame)
+        expected = step(clean, k / 30, good)
         assert ids.tolist() == expected.ids.tolist()
         assert (index == expected.detection + 8).all()
         assert all(np.isfinite(value).all() for key, value in tracker.state().items() if key in ("x", "P"))
@@ -138,12 +138,12 @@ def test_unusable_detections_are_passed_over(name: str) -> None:
 @every_tracker
 def test_arrays_that_do_not_fit_together_are_refused_and_change_nothing(name: str) -> None:
     tracker = make_tracker(name)
-    tracker.update(0.0, detections((100, 100)), alike)
+    step(tracker, 0.0, detections((100, 100)))
     before = tracker.state()
     with pytest.raises(ValueError, match=r"boxes must be \(N, 4\)"):
-        tracker.update(0.1, Detections(boxes((100, 100)), np.zeros(2, np.float32)), alike)
+        step(tracker, 0.1, Detections(boxes((100, 100)), np.zeros(2, np.float32)))
     with pytest.raises(ValueError, match="finite number of seconds"):
-        tracker.update(float("nan"), detections((100, 100)), alike)
+        step(tracker, float("nan"), detections((100, 100)))
     for key, value in tracker.state().items():
         assert value.tobytes() == before[key].tobytes()
 
@@ -152,13 +152,13 @@ def test_arrays_that_do_not_fit_together_are_refused_and_change_nothing(name: st
 def test_empty_frames(name: str) -> None:
     tracker = make_tracker(name)
     for k in range(5):
-        ids, index = tracker.update(k / 30, Detections.empty(), alike)
+        ids, index = step(tracker, k / 30, Detections.empty())
         assert ids.dtype == np.int64
         assert index.dtype == np.intp
         assert len(ids) == len(index) == 0
-    tracker.update(0.2, detections((50, 80), (200, 80)), alike)
+    step(tracker, 0.2, detections((50, 80), (200, 80)))
     for k in range(60):
-        tracker.update(0.3 + k / 30, Detections.empty(), alike)
+        step(tracker, 0.3 + k / 30, Detections.empty())
     assert sum(value.size for value in tracker.state().values()) < 20  # everybody is forgotten
 
 
@@ -168,7 +168,7 @@ def test_thousands_of_frames_leave_no_growing_state(name: str) -> None:
     stream = walkers(3, 40, seed=11)
     sizes = []
     for k in range(2000):
-        tracker.update(k / 30, stream[k % 40], alike)  # everybody jumps every 40 frames: many tracks come and go
+        step(tracker, k / 30, stream[k % 40])  # everybody jumps every 40 frames: many tracks come and go
         sizes.append(sum(value.nbytes for value in tracker.state().values()))
     assert max(sizes[1000:]) <= 1.5 * max(sizes[:1000])
 
@@ -177,7 +177,7 @@ def test_thousands_of_frames_leave_no_growing_state(name: str) -> None:
 def test_people_who_cross_keep_their_ids(name: str) -> None:
     tracker = make_tracker(name, **({"min_hits": 0} if name == "sort" else {}))
     for k in range(60):
-        ids, index = tracker.update(k / 30, detections((100 + 5 * k, 200), (400 - 5 * k, 235)), alike)
+        ids, index = step(tracker, k / 30, detections((100 + 5 * k, 200), (400 - 5 * k, 235)))
         assert dict(zip(index.tolist(), ids.tolist())) == {0: 1, 1: 2}
 
 
@@ -192,9 +192,9 @@ def test_unknown_names_and_options_are_refused() -> None:
 def test_of_a_track_that_is_dropped_nothing_is_kept(name: str) -> None:
     stream = walkers(5, 20, seed=1)
     tracker = make_tracker(name)
-    seen = [tracker.update(k / 30, frame, alike).ids for k, frame in enumerate(stream[:10])][-1]
+    seen = [step(tracker, k / 30, frame).ids for k, frame in enumerate(stream[:10])][-1]
     assert tracker.drop([int(seen[1]), 99]).tolist() == [seen[1]]
     assert tracker.drop([int(seen[1])]).tolist() == []
-    later = tracker.update(10 / 30, stream[10], alike).ids
+    later = step(tracker, 10 / 30, stream[10]).ids
     assert seen[1] not in later and set(np.delete(seen, 1)) <= set(later)
     assert tracker.state()["next_id"] > seen.max()
