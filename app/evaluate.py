@@ -43,7 +43,8 @@ def _print(report: TrackingReport) -> None:
     output.print(tracks)
     purity = ("purity", "each frame", "mixed", "each frame")
     visits = ("visits", "found", "≥ 2 s", "found")
-    tracklets = table("camera", "tracklets", *purity, "a person", "pieces", "kept", *visits)
+    sightings = ("sightings", "on nobody")
+    tracklets = table("camera", "tracklets", *purity, "a person", "pieces", "kept", *sightings, *visits)
     for r in rows:
         tracklets.add_row(
             r.camera,
@@ -52,6 +53,8 @@ def _print(report: TrackingReport) -> None:
             f"{r.tracklets_a_person:.2f}",
             f"{r.pieces:.2f}",
             f"{100 * r.kept:.1f}",
+            str(r.sightings),
+            str(r.sightings_of_nobody),
             "–" if r.visits is None else str(r.visits),
             _percent(r.visits_found),
             "–" if r.long_visits is None else str(r.long_visits),

@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
     TRACKLET = "tracklet"
     CROSSING = "crossing"  # overlaps another track throughout: may show either person
-    SIGHTING = "sighting"  # short or small, but surely somebody: may be found, is not learned from
+    SIGHTING = "sighting"  # short, small or a whole track of crossing, but surely somebody: found, not learned from
     SHORT = "short"
     SMALL = "small"
 

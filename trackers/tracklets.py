@@ -3,8 +3,9 @@
 A tracker errs most where people cross, where a track is unseen for a while, and where a track jumps.
 `TrackletCutter` follows the tracks frame by frame and cuts each at those places. Every box of a track lands in exactly
 one **segment**. A segment that is long, large and not part of a crossing is a **tracklet**. One that is too short or
-small, but surely shows somebody, is a **sighting**: it can be found, and nobody learns from it. The rest stay what they
-are, boxes of a track. Merging joins on evidence what is cut here.
+small, but surely shows somebody, is a **sighting**: it can be found, and nobody learns from it. So is what a track
+shows from its begin until it is lost, if all of that is crossing. The rest stay what they are, boxes of a track.
+Merging joins on evidence what is cut here.
 
 Where embeddings can be had, doubt is settled by a look. A jump that shows the same person is no cut. A segment whose
 track crosses another, or vanishes, is **suspended**. It goes on where a clear box shows its person again.
@@ -71,7 +72,7 @@ class Placed:
     """Where the boxes of one frame went, in the order in which the caller gave them."""
 
     segments: NDArray[np.int64]  # (M,) segment numbers
-    crossing: NDArray[np.bool_]  # (M,) whether the box overlaps another track
+    keepable: NDArray[np.bool_]  # (M,) whether the box's segment may become searchable
     cover: NDArray[np.float32]  # (M,) largest share of the box that one other track's box covers
     finished: list[Segment]
 
@@ -108,6 +109,7 @@ _OPEN = np.dtype(
         ("track", np.int64),
         ("number", np.int64),
         ("crossing", np.bool_),
+        ("begins", np.bool_),  # whether its track began with it
         ("first", np.float64),  # s, of the first and of the last box
         ("last", np.float64),
         ("looked", np.float64),  # s, when a box was last embedded
@@ -132,6 +134,7 @@ class TrackletCutter:
         self._apart = np.zeros((0, 0), np.int32)  # (open segments, open segments) frames in which they were seen apart
         self._people = np.zeros(0, _PERSON)  # who was seen not long ago, by track
         self._waiting = np.zeros((0, 2), np.int64)  # facts for later: (open segment, finished tracklet)
+        self._newest = 0  # the highest track id so far
         self._log: list[NDArray[np.void]] = []  # the boxes of the open segments, rows of _BOX
         self._clock = Clock(Timing())
 
@@ -184,7 +187,8 @@ class TrackletCutter:
             entries["segment"], entries["frame"], entries["time"] = numbers, frame, time
             entries["box"], entries["score"] = boxes, scores
             self._log.append(entries)
-        return Placed(numbers, neighbours.crossing, neighbours.cover, finished)
+        keepable = ~neighbours.crossing | self._open["begins"][row]
+        return Placed(numbers, keepable, neighbours.cover, finished)
 
     def close(self) -> list[Segment]:
         """Finishes all that is open: the footage ended."""
@@ -202,6 +206,7 @@ class TrackletCutter:
             "waiting": self._waiting,
             "log": _as_plain(np.concatenate([np.zeros(0, _BOX), *self._log], dtype=_BOX)),
             "clock": self._clock.state(),
+            "newest": np.array(self._newest),
             "next": np.array(self.next_number),
         }
         return {key: np.array(value, order="C") for key, value in state.items()}
@@ -219,6 +224,7 @@ class TrackletCutter:
         self._apart, self._waiting = state["apart"], state["waiting"]
         self._people, self._log = _as_rows(state["people"], _PERSON), [_as_rows(state["log"], _BOX)]
         self._clock.restore(state["clock"])
+        self._newest = int(state.get("newest", self._people["track"].max(initial=0)))
         self.next_number = int(state["next"])
 
     def drop(self, tracks: Collection[int]) -> NDArray[np.int64]:
@@ -369,7 +375,8 @@ class TrackletCutter:
         if not count:
             return
         begun = np.empty(count, _OPEN)
-        begun["track"], begun["crossing"] = tracks[new], crossing[new]
+        begun["track"], begun["crossing"], begun["begins"] = tracks[new], crossing[new], tracks[new] > self._newest
+        self._newest = max(self._newest, int(tracks[-1]))
         begun["number"] = np.arange(self.next_number, self.next_number + count)
         begun["first"] = begun["last"] = self._clock.now
         begun["looked"], begun["suspended"] = -np.inf, ""
@@ -403,6 +410,7 @@ class TrackletCutter:
                 log[first:last],
                 track=int(self._open["track"][row]),
                 crossing=bool(self._open["crossing"][row]),
+                begins=bool(self._open["begins"][row]),
                 cut=Cut(str(reasons[row])),
                 cannot_link=self._waiting[is_its_fact, 1],
             )
@@ -423,7 +431,14 @@ class TrackletCutter:
         self._apart = self._apart[np.ix_(stays, stays)]
 
     def _segment(
-        self, log: NDArray[np.void], *, track: int, crossing: bool, cut: Cut, cannot_link: NDArray[np.int64]
+        self,
+        log: NDArray[np.void],
+        *,
+        track: int,
+        crossing: bool,
+        begins: bool,
+        cut: Cut,
+        cannot_link: NDArray[np.int64],
     ) -> Segment:
         """The segment of all the boxes in `log`."""
         boxes = log["box"].astype(np.float32)
@@ -435,7 +450,8 @@ class TrackletCutter:
             kind = Kind.SMALL
         else:
             kind = Kind.TRACKLET
-        if kind in (Kind.SHORT, Kind.SMALL) and log["score"].max() >= SURE_SCORE:
+        lone = kind == Kind.CROSSING and begins and cut in (Cut.GAP, Cut.LENGTH, Cut.END)
+        if (lone or kind in (Kind.SHORT, Kind.SMALL)) and log["score"].max() >= SURE_SCORE:
             kind = Kind.SIGHTING
         return Segment(
             number=int(log["segment"][0]),

@@ -78,16 +78,16 @@ class FootageTracker:
         looks, sharpness = describe(frame.image, boxes)
         placed = self._cutter.update(frame.index, frame.time, ids, boxes, scores, looks, embed.of(tracked.detection))
         self._keep(placed.finished)
-        clear = ~placed.crossing
+        kept = placed.keepable
         self._chooser.update(
             frame.image,
             frame.index,
             frame.time,
-            placed.segments[clear],
-            boxes[clear],
-            scores[clear],
-            placed.cover[clear],
-            sharpness[clear],
+            placed.segments[kept],
+            boxes[kept],
+            scores[kept],
+            placed.cover[kept],
+            sharpness[kept],
         )
 
     def finish(self) -> None:

@@ -28,7 +28,7 @@ from trackers.evaluate import (
     evaluate_sequence,
     people_of,
 )
-from trackers.motchallenge import FRAME, Rows, read_sequence_info
+from trackers.motchallenge import FRAME, ID, Rows, read_sequence_info
 from trackers.visits import FrameTimes, VisitCounts, combine_visits, count_visits
 
 if TYPE_CHECKING:  # they bring torch, for which only `reid` should wait
@@ -60,6 +60,8 @@ class TrackingRow:
     pieces: float  # tracklets a person and camera whose main person they are
     kept: float  # tracklet boxes, as a share of track boxes
     unmatched: float  # share of tracklet boxes that are on nobody
+    sightings: int
+    sightings_of_nobody: int  # none of their boxes fits anybody
     visits: int | None  # see `trackers.visits`. None: the frame rate is unknown
     visits_found: float | None  # share of them. None: there are none
     long_visits: int | None  # with 2 s in sight or more
@@ -85,6 +87,8 @@ class _Measured:
     each_frame: PurityMetrics
     pieces: int  # tracklets that have a main person
     people: int  # who are the main person of a tracklet
+    sightings: int
+    sightings_of_nobody: int
     visits: VisitCounts | None
     tracklet_boxes: int
     track_boxes: int
@@ -132,14 +136,17 @@ def evaluate_tracking(truth: Path, *, site: Path | None = None, results: Path | 
 
 
 def _measure(people: Rows, tracks: Rows, tracklets: Rows, searchable: Rows, times: FrameTimes | None) -> _Measured:
-    person_of = people_of(people, tracklets)
+    person_of, shown = people_of(people, tracklets), people_of(people, searchable)
+    sightings = set(searchable[:, ID].tolist()) - set(tracklets[:, ID].tolist())
     return _Measured(
         tracking=evaluate_sequence(people, tracks),
         purity=evaluate_purity(people, tracklets),
         each_frame=evaluate_purity(people, tracklets, each_frame=True),
         pieces=len(person_of),
         people=len(set(person_of.values())),
-        visits=None if times is None else count_visits(people, searchable, people_of(people, searchable), times),
+        sightings=len(sightings),
+        sightings_of_nobody=len(sightings - shown.keys()),
+        visits=None if times is None else count_visits(people, searchable, shown, times),
         tracklet_boxes=len(tracklets),
         track_boxes=len(tracks),
     )
@@ -154,6 +161,8 @@ def _together(cameras: list[_Measured]) -> _Measured:
         each_frame=combine_purity([camera.each_frame for camera in cameras]),
         pieces=sum(camera.pieces for camera in cameras),
         people=sum(camera.people for camera in cameras),
+        sightings=sum(camera.sightings for camera in cameras),
+        sightings_of_nobody=sum(camera.sightings_of_nobody for camera in cameras),
         visits=combine_visits(visits) if visits else None,
         tracklet_boxes=sum(camera.tracklet_boxes for camera in cameras),
         track_boxes=sum(camera.track_boxes for camera in cameras),
@@ -179,6 +188,8 @@ def _row(camera: str, measured: _Measured) -> TrackingRow:
         pieces=measured.pieces / measured.people if measured.people else 0.0,
         kept=measured.tracklet_boxes / measured.track_boxes if measured.track_boxes else 0.0,
         unmatched=purity.unmatched,
+        sightings=measured.sightings,
+        sightings_of_nobody=measured.sightings_of_nobody,
         visits=visits.visits if visits else None,
         visits_found=visits.found / visits.visits if visits and visits.visits else None,
         long_visits=visits.long_visits if visits else None,

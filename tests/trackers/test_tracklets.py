@@ -87,7 +87,7 @@ def test_every_box_lands_in_exactly_one_segment() -> None:
     assert sorted(s.number for s in segments) == list(range(1, len(segments) + 1))
     assert {s.cut for s in segments} >= {Cut.GAP, Cut.CROSSING, Cut.APART, Cut.END}
     for p in placed:
-        assert len(p.segments) == len(p.crossing) == len(p.cover)
+        assert len(p.segments) == len(p.keepable) == len(p.cover)
 
 
 def test_a_gap_cuts_and_a_missed_frame_does_not() -> None:
@@ -116,7 +116,7 @@ def test_two_who_cross_are_cut_apart_and_the_crossing_is_no_tracklet() -> None:
         assert (during.kind, during.cut) == (Kind.CROSSING, Cut.APART)
         assert (after.kind, after.cut) == (Kind.TRACKLET, Cut.END)
         inside = slice(int(during.frames[0]), int(during.frames[-1]) + 1)
-        assert all(p.crossing.all() for p in placed[inside])
+        assert not any(p.keepable.any() for p in placed[inside])
 
 
 def test_who_vanished_near_somebody_still_counts_as_crossing() -> None:
@@ -272,6 +272,21 @@ def test_short_and_small_ones_are_sightings_where_they_surely_show_somebody(
     assert segment.kind == kind
 
 
+def test_who_shows_only_in_a_crossing_is_a_sighting() -> None:
+    """Two walk side by side until the second is gone. The third was clear before it joined them."""
+    paths: dict[int, Path] = {
+        1: lambda f: (5.0 * f, 100),
+        2: lambda f: (5.0 * f + 15, 100) if f < 60 else None,
+        3: lambda f: (300.0, 100) if f < 60 else None,
+    }
+    segments, placed = walk(paths, 120)
+    (second,) = by_track(segments, 2)
+    assert (second.kind, second.cut, len(second.cannot_link)) == (Kind.SIGHTING, Cut.GAP, 0)
+    assert [(s.kind, s.cut) for s in by_track(segments, 1)] == [(Kind.CROSSING, Cut.APART), (Kind.TRACKLET, Cut.END)]
+    assert [(s.kind, s.cut) for s in by_track(segments, 3)] == [(Kind.TRACKLET, Cut.CROSSING), (Kind.CROSSING, Cut.GAP)]
+    assert placed[59].keepable.tolist() == [True, True, False]
+
+
 def test_people_seen_apart_cannot_be_linked() -> None:
     people: dict[int, Path] = {1: still(0), 2: still(300), 3: lambda f: (600, 100) if f >= 60 else None}
     people[4] = lambda f: (900, 100) if f < 30 else None
@@ -349,6 +364,7 @@ def test_a_checkpoint_keeps_its_layout() -> None:
         "tracks": ("int64", [3, 8]),
         "numbers": ("int64", [5, 6]),
         "crossing": ("bool", [False, False]),
+        "begins": ("bool", [True, True]),
         "first": ("float64", [0, 0]),
         "last": ("float64", [1, 1]),
         "looked": ("float64", [1, 1]),
@@ -358,10 +374,12 @@ def test_a_checkpoint_keeps_its_layout() -> None:
         "apart": ("int32", [[2, 2], [2, 2]]),
         "waiting": ("int64", []),
         "clock": ("float64", [1, 11, 0, 0, 1, 1]),
+        "newest": ("int64", 8),
         "next": ("int64", 7),
     }
     later = TrackletCutter()
-    later.restore({key: value for key, value in state.items() if key not in ("looked", "suspended", "embeddings")})
+    unknown = ("looked", "suspended", "embeddings", "begins", "newest")
+    later.restore({key: value for key, value in state.items() if key not in unknown})
     assert [len(s.frames) for s in later.close()] == [2, 2]  # what versions saved that did not embed
 
 

@@ -207,6 +207,18 @@ def test_small_people_make_no_tracklets() -> None:
     assert all(len(chunk.crops[s.number]) > 1 for s in chunk.segments)
 
 
+def test_who_is_never_clear_leaves_pictures() -> None:
+    """Two walk side by side all the time, one box half on the other."""
+    aside = np.array([10, 0, 10, 0], np.float32)
+    together = [np.concatenate([boxes, boxes + aside]) for boxes in people(30, count=1)]
+    tracker = FootageTracker(CAMERA, record(), "bytetrack", embed=colours)
+    follow(tracker, frames(together))
+    tracker.finish()
+    chunk = tracker.chunk(None, ())
+    assert [s.kind for s in chunk.segments] == [Kind.SIGHTING, Kind.SIGHTING]
+    assert all(len(chunk.crops[s.number]) > 1 for s in chunk.segments)
+
+
 def test_no_person_is_no_trouble() -> None:
     tracker = FootageTracker(CAMERA, record(), "bytetrack", embed=colours)
     follow(tracker, frames(people(12, count=0)))

@@ -103,6 +103,7 @@ def test_a_site_against_truth(ingested: Path, tmp_path: Path) -> None:
     assert (hall.MOTA, hall.IDF1, hall.IDSW, hall.tracklets, hall.purity, hall.kept) == (1, 1, 0, 2, 1, 1)
     assert hall.HOTA > 0.9
     assert (hall.visits, hall.visits_found, hall.long_visits, hall.pieces) == (2, 1, 2, 1)
+    assert (hall.sightings, hall.sightings_of_nobody) == (0, 0)
     assert [error.split(":")[0] for error in report.errors] == ["gate", "yard"]
     assert report.remarks == []  # the site knows when its frames were
     (tmp_path / "hall" / "gt" / "gt.txt").write_text("".join([*lines, "1000,1,5,5,20,40,1,1,1\n"]))

@@ -15,6 +15,8 @@ from app.query import command
 from app.record import Site
 from app.record.forget import forget
 from app.record.verify import damage
+from app.report.accuracy import evaluate_tracking
+from app.report.motchallenge import searchable_rows
 from app.search.gallery import gallery_of
 from app.search.merging import merge
 from app.search.query import query, view
@@ -23,6 +25,8 @@ from tests.app.records import site_in
 from tests.app.sites import People, figure_site
 from tests.app.typed import Typed
 from tests.reid.figures import figure
+from trackers.motchallenge import FRAME, ID, text_of
+from trackers.segments import Kind
 
 PEOPLE, ALONE = 8, 2  # of whom the last are seen in sightings only
 
@@ -94,3 +98,20 @@ def test_sightings_are_erased_and_embedded_again_as_tracklets_are(who: People, t
         report, _ = query(site, kept[0], Wish(top=1000), who="me")
         assert {match.tracklet for match in report.people[0].matches} == who.keys() - {gone, kept[0]}
         assert not list(damage(site))
+
+
+def test_evaluation_counts_sightings_and_those_on_nobody(who: People, tmp_path: Path) -> None:
+    """Truth knows nothing of the frames in which the first sighting is."""
+    with Site.create(site_in(tmp_path)) as site:
+        camera = site.cameras()[0].camera
+        sightings = [segment.number for segment in site.segments(camera, kind=Kind.SIGHTING)]
+        rows = searchable_rows(site, camera)
+    frames_of = {number: set(rows[rows[:, ID] == number, FRAME]) for number in sightings}
+    unknown = frames_of[sightings[0]]
+    known = rows[~np.isin(rows[:, FRAME], list(unknown))]
+    on_nobody = [number for number in sightings if frames_of[number] <= unknown]
+    (tmp_path / "truth" / camera / "gt").mkdir(parents=True)
+    (tmp_path / "truth" / camera / "gt" / "gt.txt").write_bytes(text_of(known))
+    (row,) = evaluate_tracking(tmp_path / "truth", site=site_in(tmp_path)).cameras
+    assert len(sightings) > len(on_nobody)
+    assert (row.sightings, row.sightings_of_nobody) == (len(sightings), len(on_nobody))
