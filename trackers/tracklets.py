@@ -147,6 +147,7 @@ class TrackletCutter:
         scores: NDArray[np.float32],
         looks: NDArray[np.float32] | None = None,
         embed: EmbedOnce | None = None,
+        in_scene: NDArray[np.float32] | None = None,
     ) -> Placed:
         """Takes the tracked boxes of one frame.
 
@@ -158,14 +159,16 @@ class TrackletCutter:
             scores: `(M,)`.
             looks: `(M, D)` appearance, L2-normalised, or None where it is unknown.
             embed: Of the M boxes. Without it nothing is suspended.
+            in_scene: `(M, 4)` the boxes where a camera that moves would have them if it stood still.
 
         Returns:
             The segment of each box, and the segments that ended before this frame.
         """
         self._clock.step(time)
-        expected, hidden = self._expect(tracks, boxes)
-        neighbours = _neighbours(boxes, hidden, self.rules)
-        reasons = self._reasons(tracks, boxes, expected, neighbours.crossing, looks)
+        in_scene = boxes if in_scene is None else in_scene
+        expected, hidden = self._expect(tracks, in_scene)
+        neighbours = _neighbours(in_scene, hidden, self.rules)
+        reasons = self._reasons(tracks, in_scene, expected, neighbours.crossing, looks)
         if embed is not None:
             self._look_again(reasons, tracks, neighbours, embed)
             self._suspend(reasons)

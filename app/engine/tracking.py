@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine.camera_motion import CameraMotion
 from app.engine.crops import CropChooser
 from app.engine.looks import describe
 from app.footage import Camera, Resume
@@ -51,6 +52,7 @@ class FootageTracker:
         self._mask_polygons = camera.mask
         self._mask: NDArray[np.uint8] | None = None
         self._tracker, self._embed = make_tracker(tracker), embed
+        self._motion = CameraMotion()
         self._first_track = record.first_track
         self._cutter = TrackletCutter(rules, next_number=record.first_segment)
         self._chooser = CropChooser()
@@ -62,7 +64,9 @@ class FootageTracker:
         if checkpoint is not None:
             self._restore(checkpoint)
         elif before is not None:
-            self._tracker.restore(unpack(before)[1].tracker)
+            _, ended = unpack(before)
+            self._tracker.restore(ended.tracker)
+            self._motion.restore(ended.motion)
 
     def take(self, frame: Frame, detections: Detections) -> None:
         """Follows one frame."""
@@ -72,11 +76,22 @@ class FootageTracker:
         self.source_frames = frame.index + 1
         self.seconds = max(self.seconds, frame.time - self._start)
         embed = EmbedOnce(partial(self._embeddings, frame.image, detections.boxes), len(detections))
-        tracked = self._tracker.update(frame.time, detections, embed)
+        self._motion.update(frame.image)
+        in_scene = replace(detections, boxes=self._motion.in_scene(detections.boxes))
+        tracked = self._tracker.update(frame.time, in_scene, embed)
         ids = tracked.ids + (self._first_track - 1)
         boxes, scores = detections.boxes[tracked.detection], detections.scores[tracked.detection]
         looks, sharpness = describe(frame.image, boxes)
-        placed = self._cutter.update(frame.index, frame.time, ids, boxes, scores, looks, embed.of(tracked.detection))
+        placed = self._cutter.update(
+            frame.index,
+            frame.time,
+            ids,
+            boxes,
+            scores,
+            looks,
+            embed.of(tracked.detection),
+            in_scene.boxes[tracked.detection],
+        )
         self._keep(placed.finished)
         kept = placed.keepable
         self._chooser.update(
@@ -145,7 +160,8 @@ class FootageTracker:
         return detections.take(mask[y, x] == 0)
 
     def _checkpoint(self, resume: Resume | None) -> bytes:
-        state = State(self._tracker.state(), self._cutter.state(), self._chooser.state())
+        self._motion.forget()  # so that whoever goes on from here, and this one, tell the same
+        state = State(self._tracker.state(), self._cutter.state(), self._chooser.state(), self._motion.state())
         return pack(() if resume is None else dataclasses.astuple(resume), state)
 
     def _restore(self, checkpoint: bytes) -> None:
@@ -153,6 +169,7 @@ class FootageTracker:
         self._tracker.restore(state.tracker)
         self._cutter.restore(state.cutter)
         self._chooser.restore(state.crops)
+        self._motion.restore(state.motion)
 
 
 def resume_of(checkpoint: bytes | None) -> Resume | None:

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,12 @@ class State:
     tracker: Arrays
     cutter: Arrays  # of `TrackletCutter`
     crops: Arrays  # of `app.engine.crops.CropChooser`: rows begin with a segment's number, and end with a JPEG's length
+    motion: Arrays = field(
+        default_factory=dict
+    )  # of `app.engine.camera_motion.CameraMotion`. Earlier versions had none
 
 
-_PARTS = ("tracker", "cutter", "crops")
+_PARTS = ("tracker", "cutter", "crops", "motion")
 
 
 def pack(resume: Sequence[Any], state: State) -> bytes:
@@ -86,7 +89,7 @@ def without_tracks(checkpoint: bytes, tracker: str, first_track: int, tracks: Co
     if not len(lost):
         return checkpoint, 0
     crops = _without_segments(state.crops, cutter.drop(tracks))
-    return pack(resume, State(follower.state(), cutter.state(), crops)), len(lost)
+    return pack(resume, replace(state, tracker=follower.state(), cutter=cutter.state(), crops=crops)), len(lost)
 
 
 def _without_segments(crops: Arrays, numbers: NDArray[np.int64]) -> Arrays:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -228,3 +229,27 @@ def test_no_person_is_no_trouble() -> None:
     again.finish()
     chunk = again.chunk(None, ())
     assert (chunk.frames, len(chunk.segments), chunk.source_frames) == (40, 2, 40)
+
+
+def test_who_stands_while_the_camera_pans_is_one_track(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture moves by the width of a person in each frame, to and fro."""
+    width, height = SIZE
+    rng = np.random.default_rng(0)
+    blots = [rng.integers(0, 256, (size, 10 * size, 3), np.uint8) for size in (6, 20, 80)]
+    wall = np.mean([cv2.resize(each, (1600, height)) for each in blots], axis=0).astype(np.uint8)
+    stands = (700, 30)
+
+    def tracks() -> set[int]:
+        tracker = FootageTracker(CAMERA, record(), "bytetrack", embed=colours)
+        for index in range(60):
+            x = 600 + round(100 * np.sin(index / 6))
+            left = stands[0] - x
+            box = np.array([[left, stands[1], left + 24, stands[1] + 60]], np.float32)
+            seen = Detections(box, np.full(1, 0.9, np.float32))
+            tracker.take(Frame("hall", index, START + index / 25, wall[:, x : x + width].copy()), seen)
+        tracker.finish()
+        return {segment.track for segment in tracker.chunk(None, ()).segments}
+
+    assert tracks() == {1}
+    monkeypatch.setattr("app.engine.camera_motion.CameraMotion.update", lambda *_: None)
+    assert len(tracks()) > 5
