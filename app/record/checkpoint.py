@@ -34,7 +34,7 @@ class State:
     tracker: Arrays
     cutter: Arrays  # of `TrackletCutter`
     crops: Arrays  # of `app.engine.crops.CropChooser`: rows begin with a segment's number, and end with a JPEG's length
-    motion: Arrays = field(default_factory=dict)  # of `CameraMotion` there. Earlier versions had none
+    motion: Arrays = field(default_factory=dict)  # of `app.engine.camera_motion`. Earlier had none
 
 
 _PARTS = ("tracker", "cutter", "crops", "motion")
