@@ -4,7 +4,8 @@
   the work makes no more calls. Then the same command runs again, and all must be there. This needs strace.
 - pairs: Two works run at once, and one of them is killed at a random moment. Then both run again.
 - soak: Two works at once, again and again, on one site that is never made anew. Each ingest brings other footage, and
-  each forget erases others. The site must stay sound, and hold no file that nothing names.
+  each forget erases others. The site must stay sound, and hold no file that nothing names. Each round tells what the
+  site holds and what its works took, so that growth shows.
 - mutants: Films, stills, texts and weights with a few bytes changed are read. Each must be refused by an error of ours,
   or be read, and soon.
 
@@ -15,6 +16,7 @@ Works and files are those of the tests, which do a bounded part of the same.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import tempfile
 import time
@@ -22,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations_with_replacement, count, product
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,16 +34,17 @@ import typer
 from app.record import Site
 from app.record.verify import damage
 from app.terminal import JsonOption, print_json
-from bench.measuring import Machine
+from bench.measuring import MIB, Machine, peak_memory
 from bench.terminal import print_table, run, say
 from tests.app.records import copy_of
-from tests.app.stage import Stage, begun, both_again, ended, footage_in, kill_one_of_two, new_stage
+from tests.app.stage import LIMIT, Stage, begun, both_again, ended, footage_in, kill_one_of_two, new_stage
 from tests.app.strikes import STRIKES, can_strike, strike_and_go_on
 from tests.app.works import BUSY, IMPORTED, TOLD, WORKS
 from tests.mutants import TARGETS, attack
 
 FEWEST = 40  # tracklets that a soaked site keeps
 STRUCK = ("ingest a", "merge", "forget", "adapt", "models use")
+SHOWN = 12  # rounds of a soak, in its table
 AT_ONCE = 10  # mutants of one file
 SEEDS = 10**6  # of mutants, that each --seed has for itself
 Work = Callable[[Path], bool]
@@ -49,6 +53,20 @@ Work = Callable[[Path], bool]
 
 class TimeIsOver(Exception):
     """All of a kind that time allowed was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round of the soak left in the site, and what it took."""
+
+    tracklets: int
+    footage: int
+    versions: int
+    """Of the encoder. Each is kept, so that one can go back to it."""
+    files: int
+    disk_mib: float
+    memory_mib: float
+    """The most of one work, looked at ten times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +79,7 @@ class AttackReport:
     tried: dict[str, int]  # by kind
     all_tried: dict[str, bool]  # whether a kind came to its end before its time was over
     failures: dict[str, str]  # by attack, its first line
+    soaked: list[Round]  # round by round
 
 
 class Attempts:
@@ -70,6 +89,7 @@ class Attempts:
         self.end = time.monotonic() + seconds
         self.tried = 0
         self.failures: dict[str, str] = {}
+        self.soaked: list[Round] = []
 
     def __call__(self, label: str, work: Work) -> bool:
         """Tries one. Raises TimeIsOver."""
@@ -120,12 +140,28 @@ def soak(stage: Stage, start: Any, seed: int, attempt: Attempts) -> None:
             names = tuple(str(name) for name in rng.choice(list(WORKS), 2))
             attempt(
                 f"round {number}, {' + '.join(names)}",
-                partial(_round, stage=stage, start=start, path=path, names=names, number=number, rng=rng),
+                partial(
+                    _round,
+                    stage=stage,
+                    start=start,
+                    path=path,
+                    names=names,
+                    number=number,
+                    rng=rng,
+                    soaked=attempt.soaked,
+                ),
             )
 
 
 def _round(
-    folder: Path, stage: Stage, start: Any, path: Path, names: tuple[str, ...], number: int, rng: np.random.Generator
+    folder: Path,
+    stage: Stage,
+    start: Any,
+    path: Path,
+    names: tuple[str, ...],
+    number: int,
+    rng: np.random.Generator,
+    soaked: list[Round],
 ) -> bool:
     with Site.open(path) as site:
         there = site.tracklet_table().ids
@@ -133,6 +169,7 @@ def _round(
     settings["leaving"] = rng.choice(there, min(2, max(0, len(there) - FEWEST)), replace=False).tolist()
     settings["query_tracklet"] = int(rng.choice(np.setdiff1d(there, settings["leaving"])))
     works = [begun(start, name, path, settings) for name in names]
+    memory = _most_memory(works)
     codes = [ended(work) for work in works]
     # Who is asked for may be erased meanwhile, and two of a kind may meet.
     assert set(codes) <= {0, BUSY, TOLD}, f"exit codes {codes}"
@@ -140,9 +177,23 @@ def _round(
         sentences = list(damage(site))
         assert not sentences, sentences[0]
         versions = {model.name for model in site.models()}
+        tracklets, footage = len(site.tracklet_table()), sum(len(site.footage(camera)) for camera in "ab")
     assert {folder.name for folder in (path / "models").iterdir()} == versions
     assert not list((path / "adapt").glob("v*")) and not list(path.rglob("*.part"))
+    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+    soaked.append(Round(tracklets, footage, len(versions), len(sizes), sum(sizes) / MIB, memory / MIB))
     return True
+
+
+def _most_memory(works: list[BaseProcess]) -> int:
+    """Waits until works have ended, and returns the most bytes that one of them held."""
+    most, end = 0, time.monotonic() + LIMIT
+    while any(work.is_alive() for work in works) and time.monotonic() < end:
+        for work in works:
+            with contextlib.suppress(OSError, IndexError):  # it ends just now
+                most = max(most, peak_memory(work.pid))
+        time.sleep(0.1)
+    return most
 
 
 def mutants(stage: Stage | None, start: Any, seed: int, attempt: Attempts) -> None:
@@ -163,7 +214,7 @@ KINDS = ON_A_SITE | {"mutants": mutants}
 
 def measure(kinds: list[str], minutes: float, seed: int) -> AttackReport:
     """Attacks by all kinds, each for the same share of the time."""
-    report = AttackReport(Machine.now(), seed, minutes, {}, {}, {})
+    report = AttackReport(Machine.now(), seed, minutes, {}, {}, {}, [])
     start = multiprocessing.get_context("forkserver")
     start.set_forkserver_preload(IMPORTED)
     with tempfile.TemporaryDirectory() as folder:
@@ -178,6 +229,7 @@ def measure(kinds: list[str], minutes: float, seed: int) -> AttackReport:
                 report.all_tried[kind] = False
             report.tried[kind] = attempts.tried
             report.failures.update(attempts.failures)
+            report.soaked.extend(attempts.soaked)
     return report
 
 
@@ -200,6 +252,19 @@ def command(
             ["attacks", "tried", "all of them"],
             [[kind, str(tried), "yes" if report.all_tried[kind] else "no"] for kind, tried in report.tried.items()],
         )
+        if report.soaked:
+            shown = report.soaked[:: max(1, len(report.soaked) // SHOWN)]
+            print_table(
+                ["tracklets", "footage", "versions", "files", "MiB on disk", "MiB of memory"],
+                [
+                    [
+                        *map(str, (each.tracklets, each.footage, each.versions, each.files)),
+                        f"{each.disk_mib:.1f}",
+                        f"{each.memory_mib:.0f}",
+                    ]
+                    for each in shown
+                ],
+            )
         say(f"{len(report.failures)} failed")
     raise typer.Exit(1 if report.failures else 0)
 

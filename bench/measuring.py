@@ -94,9 +94,13 @@ class Machine:
         return cls(processor=processor, cpus=cpus, load=load, threads=threads, busy=load + threads > cpus + 0.5)
 
 
-def peak_memory() -> int:
-    """The most bytes that this process held since the last `reset_peak_memory`, or ever (Linux)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+def peak_memory(process: int | None = None) -> int:
+    """The most bytes that a process, or this one, held since its last `reset_peak_memory`, or ever (Linux).
+
+    Raises:
+        OSError: The process is gone.
+    """
+    status = Path(f"/proc/{process or 'self'}/status").read_text(encoding="ascii")
     return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
