@@ -15,6 +15,7 @@ COMMANDS = {
     "adapt": "Learn the site's own appearance from its tracklets, without labels.",
     "merge": "Join tracklets into trajectories and identities.",
     "query": "Find a person in all cameras from one still.",
+    "flow": "Count people: where, from where to where, and for how long.",
     "forget": "Erase people from a site for good.",
     "audit": "Show who asked, looked, exported, erased, merged, or let another model serve.",
     "models": "List the versions of a site's encoder, or let another one serve.",

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from app.movement.flow import Interval
 from app.record import Site
 from app.report.accuracy import Pooling, TrackingReport, evaluate_reid, evaluate_tracking
+from app.report.flow_accuracy import evaluate_flow
 from app.report.site_accuracy import evaluate_site
 from app.terminal import SITE, JsonOption, SiteOption, errors, group, output, print_json, print_remarks, table
 from reid.progress import Bars
@@ -144,6 +146,34 @@ def site_command(
             f"each tracklet searched in the other cameras: mAP {100 * q.mAP:.1f}, rank-1 {100 * q.rank1:.1f} "
             f"({q.queries:,} queries, {q.gallery:,} tracklets)"
         )
+    print_remarks(scores.remarks)
+
+
+@commands.command("flow")
+def flow_command(
+    truth: Annotated[
+        Path, typer.Option(help="A folder with <camera>/gt/gt.txt; people numbered alike in all cameras.")
+    ],
+    site: SiteOption = SITE,
+    by: Annotated[Interval, typer.Option(help="Intervals by which counts are compared.")] = Interval.minute,
+    as_json: JsonOption = False,
+) -> None:
+    """How well a merged site counts people, their ways from camera to camera, and how long these take."""
+    with Site.open(site) as opened:
+        scores = evaluate_flow(opened, truth, by)
+    if as_json:
+        print_json(scores)
+        return
+    people = scores.people
+    rows = table("", "true", "counted", "error", left=("",))
+    interval = f"{people.identities} identities, about {people.estimate} ({people.low} to {people.high})"
+    rows.add_row("people", str(scores.true_people), interval, "")
+    rows.add_row(f"people a camera, by {scores.interval}", "", "", f"{100 * scores.count_error:.0f} %")
+    rows.add_row("stays", str(scores.true_stays), str(scores.stays), f"{scores.length_error:.1f} s of the median")
+    transit = "" if scores.transit_error is None else f", {scores.transit_error:.1f} s of the median"
+    shares = f"{100 * scores.way_error:.0f} % go elsewhere{transit}"
+    rows.add_row("ways from camera to camera", str(scores.true_ways), str(scores.ways), shares)
+    output.print(rows)
     print_remarks(scores.remarks)
 
 

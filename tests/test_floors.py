@@ -19,6 +19,7 @@ BELOW = {
 }
 # Rooms of `app/` and their floors. All other files are commands.
 ROOMS = {"app.web": 5, "app.report": 4, "app.search": 3, "app.engine": 3, "app.learning": 3, "app.encoders": 2}
+ROOMS |= {"app.movement": 2}
 ROOMS |= {
     "app.record": 1,
     "app.footage": 0,

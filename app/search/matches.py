@@ -12,11 +12,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from app.movement.stays import APART
 from app.remarks import Remark
 from app.search.still import cut
 
 CROPS = 6  # pictures shown of a tracklet
-STAY = 60.0  # s out of sight of a camera after which the same camera is another stop of a journey
 STILL_QUALITY = 88  # JPEG, of the still where it is shown
 
 LIKELY = 0.5  # probability of the best match from which somebody is likely to be here
@@ -165,11 +165,11 @@ def groups(matches: Iterable[Match]) -> list[IdentityGroup]:
 
 
 def journey(matches: Iterable[Match]) -> list[Stop]:
-    """One person's way by time: matches that follow each other in one camera, at most STAY apart, are one stop."""
+    """One person's way by time: matches that follow each other in one camera, at most APART apart, are one stop."""
     stops: list[Stop] = []
     for match in sorted(matches, key=lambda match: (match.start, match.end)):
         last = stops[-1] if stops else None
-        if last is not None and last.camera == match.camera and match.start - last.end <= STAY:
+        if last is not None and last.camera == match.camera and match.start - last.end <= APART:
             best = max(last.best, match, key=lambda match: match.probability)
             stops[-1] = Stop(last.camera, last.start, max(last.end, match.end), last.gap, best)
         else:

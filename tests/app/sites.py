@@ -12,7 +12,7 @@ import numpy as np
 from app.encoders.versions import BASE, bring_up_to_date, find, folder_of, with_base
 from app.footage import Camera, Footage
 from app.record import Site
-from app.record.rows import Chunk, Crop, ModelRecord, segment_id
+from app.record.rows import AuditEntry, Chunk, Crop, Merging, ModelRecord, segment_id
 from tests.app.scenes import segment
 from tests.reid.figures import figure
 from trackers.segments import Kind, Segment
@@ -103,3 +103,24 @@ def figure_site(
             site.intake.commit(record, Chunk(segments, pictures, b"", 3000, 3000, 9000, 600.0), done=True)
         bring_up_to_date(site)
     return who
+
+
+def write_truth(site: Site, who: People, truth: Path) -> None:
+    """Writes a site's own boxes as `truth/<camera>/gt/gt.txt`."""
+    for camera in site.cameras():
+        lines = []
+        for piece in site.segments(camera.camera):
+            boxes = site.boxes(piece.id)
+            for frame, (x1, y1, x2, y2) in zip(boxes.frames.tolist(), boxes.boxes.tolist()):
+                lines.append((frame + 1, who[piece.id] + 1, x1, y1, x2 - x1, y2 - y1))
+        file = truth / camera.camera / "gt" / "gt.txt"
+        file.parent.mkdir(parents=True)
+        file.write_text("".join(",".join(map(str, line)) + ",1,1,1\n" for line in sorted(lines)))
+
+
+def merge_truly(site: Site, who: People) -> None:
+    """Joins tracklets into identities as they truly are."""
+    ids = np.array(sorted(who), np.int64)
+    identity = np.array([who[tracklet] for tracklet in ids.tolist()], np.int64)
+    merging = Merging(0, START, BASE, {}, {}, ids, np.arange(len(ids)), identity)
+    site.add_merging(merging, AuditEntry(START, "test", "merge", {}), keep=5)

@@ -8,7 +8,7 @@ from app.evaluate import commands
 from app.record import Site
 from app.report.site_accuracy import evaluate_site
 from app.search.merging import merge
-from tests.app.sites import People
+from tests.app.sites import People, write_truth
 from tests.app.typed import Typed
 
 
@@ -16,15 +16,7 @@ def test_a_site_against_truth(path: Path, who: People, typed: Typed, tmp_path: P
     truth = tmp_path / "truth"
     with Site.create(path) as site:
         merge(site, who="me")
-        for camera in ("camera0", "camera1", "camera2"):
-            lines = []
-            for segment in site.segments(camera):
-                boxes = site.boxes(segment.id)
-                for frame, (x1, y1, x2, y2) in zip(boxes.frames.tolist(), boxes.boxes.tolist()):
-                    lines.append((frame + 1, who[segment.id] + 1, x1, y1, x2 - x1, y2 - y1))
-            file = truth / camera / "gt" / "gt.txt"
-            file.parent.mkdir(parents=True)
-            file.write_text("".join(",".join(map(str, line)) + ",1,1,1\n" for line in sorted(lines)))
+        write_truth(site, who, truth)
         scores = evaluate_site(site, truth)
     assert (scores.people, scores.tracklets, scores.strangers) == (10, 60, 0)
     assert scores.before.fragments == 2.0

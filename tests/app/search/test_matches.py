@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.search.matches import STAY, groups, journey, percent
+from app.movement.stays import APART
+from app.search.matches import groups, journey, percent
 from tests.app.query_views import MATCHES, NOON, match
 
 
@@ -40,7 +41,7 @@ def test_the_journey_is_by_time_and_joins_what_one_camera_saw() -> None:
         ("street", 60, 70, 40),
     ]
     assert stops[0].best is MATCHES[0]
-    again = journey([match(1, 0.5), match(2, 0.9, at=5, lasts=1), match(3, 0.6, at=10 + STAY + 1)])
+    again = journey([match(1, 0.5), match(2, 0.9, at=5, lasts=1), match(3, 0.6, at=10 + APART + 1)])
     assert [(s.start - NOON, s.end - NOON, s.best.tracklet) for s in again] == [(0, 10, 2), (71, 81, 3)]
     assert journey([match(1, 0.5), match(2, 0.5, camera="street", at=4)])[1].gap == -6
     assert journey([]) == []

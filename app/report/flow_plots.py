@@ -1,0 +1,98 @@
+"""How people move, drawn as SVG: people over time, ways as a matrix, and how long people stay."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from app.movement.flow import Flow
+from app.report.pages import utc
+from reid.foreign import visible
+from reid.traceless import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LABELS = 8  # times below an axis, at most
+
+
+def plots(flow: Flow) -> dict[str, bytes]:
+    """SVG pictures by name: `people`, `lengths` and `ways`, those for which there is anything to draw.
+
+    Raises ImportError where matplotlib is not installed.
+    """
+    drawn = {"people": _people(flow)}
+    if flow.lengths:
+        drawn["lengths"] = _lengths(flow)
+    if flow.ways:
+        drawn["ways"] = _ways(flow)
+    return {name: _svg(figure) for name, figure in drawn.items()}
+
+
+def _people(flow: Flow) -> Figure:
+    """People by camera: over time where there are intervals, else a bar a camera."""
+    names = list(dict.fromkeys(count.camera for count in flow.counts))
+    starts = sorted({count.start for count in flow.counts})
+    figure = new_figure(8, 4)
+    axes = figure.subplots()
+    if len(starts) == 1:
+        axes.bar([_plain(name) for name in names], [count.people for count in flow.counts], color="#3465a4")
+        axes.set(ylabel="people")
+    else:
+        for name in names:
+            people = [count.people for count in flow.counts if count.camera == name]
+            axes.stairs(people, [*starts, flow.end], label=_plain(name), baseline=None, linewidth=1.5)
+        every = -(-len(starts) // _LABELS)
+        style = "%Y-%m-%d" if starts[-1] - starts[-2] >= 86400 else "%m-%d %H:%M"
+        axes.set_xticks(starts[::every], [utc(start, style) for start in starts[::every]], rotation=30, ha="right")
+        axes.set(ylabel=f"people a {flow.by}", xlabel="UTC", ylim=(0, None))
+        axes.legend()
+    axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def _lengths(flow: Flow) -> Figure:
+    """How long people stay: the median, with a line from the shortest tenth to the longest."""
+    figure = new_figure(8, 1 + 0.4 * len(flow.lengths))
+    axes = figure.subplots()
+    for row, length in enumerate(flow.lengths):
+        axes.plot([length.seconds.p10, length.seconds.p90], [row, row], color="#729fcf", linewidth=4)
+        axes.plot([length.seconds.median], [row], marker="o", color="#204a87")
+    axes.set_yticks(range(len(flow.lengths)), [_plain(length.camera) for length in flow.lengths])
+    axes.set(xlabel="seconds in sight: median, and from 10 % to 90 %", xlim=(0, None))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _ways(flow: Flow) -> Figure:
+    """How many went from which camera to which, with the median time."""
+    names = sorted({name for way in flow.ways for name in (way.origin, way.destination)})
+    most = max(way.seconds.count for way in flow.ways)
+    figure = new_figure(2 + 1.1 * len(names), 1.5 + 0.8 * len(names))
+    axes = figure.subplots()
+    counts = {(way.origin, way.destination): way.seconds for way in flow.ways}
+    grid = [[counts[a, b].count if (a, b) in counts else 0 for b in names] for a in names]
+    axes.imshow(grid, cmap="Blues", vmin=0, aspect="auto")
+    for (a, b), seconds in counts.items():
+        colour = "white" if seconds.count > 0.6 * most else "black"
+        text = f"{seconds.count}\n{seconds.median:.0f} s"
+        axes.text(names.index(b), names.index(a), text, ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), [_plain(name) for name in names], rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.set(xlabel="to", ylabel="from")
+    return figure
+
+
+def _plain(name: str) -> str:
+    """A camera's name that matplotlib takes for text and not for a formula."""
+    return visible(name).replace("$", r"\$")
+
+
+def _svg(figure: Figure) -> bytes:
+    import matplotlib
+
+    file = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "sightline", "svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
