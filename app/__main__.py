@@ -19,6 +19,7 @@ COMMANDS = {
     "forget": "Erase people from a site for good.",
     "audit": "Show who asked, looked, exported, erased, merged, or let another model serve.",
     "models": "List the versions of a site's encoder, or let another one serve.",
+    "serve": "Serve a site to a browser, and to programs over HTTP.",
     "site": "Show what a site holds; with --verify, read and check all of it.",
     "contact_sheet": "Draw tracklets as rows of crops, by camera and time.",
     "export": "Write what a site holds as files that other programs read.",

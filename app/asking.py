@@ -5,14 +5,17 @@ from __future__ import annotations
 import ipaddress
 import os
 import pwd
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 from reid.progress import Progress, unheard
 
-__all__ = ["Progress", "this_session", "this_user", "unheard"]
+__all__ = ["Progress", "in_session", "this_session", "this_user", "unheard"]
 
+_elsewhere: ContextVar[str | None] = ContextVar("session", default=None)
 _NOBODY = 2**32 - 1  # what Linux says where nobody logged in
 
 
@@ -24,8 +27,23 @@ def this_user() -> str:
         return f"user {os.getuid()}"
 
 
-@cache
+@contextmanager
+def in_session(session: str) -> Iterator[None]:
+    """Within, somebody asks who does not sit where this program was started. session: where they are."""
+    before = _elsewhere.set(session)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(before)
+
+
 def this_session() -> str:
+    """Where the one who asks is: as `in_session` says, else where this program was started from."""
+    return _elsewhere.get() or _started_from()
+
+
+@cache
+def _started_from() -> str:
     """Where this program was started from: the login and its session, the terminal, and what SSH says.
 
     The first two are the kernel's and stay through `su` and `sudo`. Anybody can set what SSH says.

@@ -59,6 +59,7 @@ def test_what_does_not_learn_runs_without_torch(tmp_path: Path) -> None:
         [
             ["ingest", film, "--site", str(tmp_path / "new"), *moment, "--json"],
             ["merge", "--site", str(site), "--json"],
+            ["flow", "--site", str(site), "--csv", str(tmp_path / "flow")],
             ["query", still, "--person", "1", "--site", str(site), "--rerank", "--expand", "--report", str(page)],
             ["forget", "--tracklet", "4294967297", "--site", str(site)],
             ["models", "use", "base", "--site", str(site)],
@@ -69,8 +70,9 @@ def test_what_does_not_learn_runs_without_torch(tmp_path: Path) -> None:
         ]
     )
     ended = re.findall(r"^ended (\w+) (\d+)$", done.stderr, re.MULTILINE)
-    assert [code for _, code in ended] == ["0"] * 9, done.stderr
+    assert [code for _, code in ended] == ["0"] * 10, done.stderr
     assert "torch: None" in done.stderr
+    assert "no plots: matplotlib is not installed" in done.stderr
     assert page.is_file() and (tmp_path / "small.onnx").is_file()
 
 

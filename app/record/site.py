@@ -277,6 +277,13 @@ class Site:
             wanted = wanted.where(segments.c.kind == str(kind))
         return [SegmentRecord(**row._mapping) for row in self.database.all(wanted)]
 
+    def searchable(self, number: int) -> SegmentRecord:
+        """One tracklet or sighting. Raises LookupError where there is none."""
+        row = self.database.first(_SEGMENTS.where(_IS_SEARCHABLE, segments.c.id == number))
+        if row is None:
+            raise LookupError(f"the site at {self.path} has no tracklet {number}")
+        return SegmentRecord(**row._mapping)
+
     def boxes(self, segment: int) -> Boxes:
         """The boxes of one segment, by frame. Raises SiteError where they are damaged, LookupError without them."""
         row = self.database.first(_BOXES, id=int(segment))
@@ -357,6 +364,15 @@ class Site:
             is_sighting=is_sighting,
             names=tuple(names.values()),
         )
+
+    def searched_state(self) -> tuple[object, ...]:
+        """What changes whenever a search may find something else: of models, tracklets, sightings and mergings."""
+        # An index has all these columns, so the table is not read.
+        sums = (func.count(), func.sum(segments.c.start), func.sum(segments.c.end), func.sum(segments.c.footage_id))
+        pieces = self.database.first(select(*sums).where(_IS_SEARCHABLE))
+        merging = self.database.first(select(func.max(merges.c.id)))
+        serving = self.database.all(select(models.c.name, models.c.checksum).where(models.c.serving == 1))
+        return tuple(tuple(row) if row is not None else () for row in (pieces, merging, *serving))
 
     def searchable_of(self, footage_id: int) -> NDArray[np.int64]:
         """Ids `(n,)`, ascending, of a footage's tracklets and sightings."""

@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 _LEVEL_EDGES = (0, 20, 40, 60, 80, 100)  # percent, where a probability changes its colour
 
 
-def render(template: str, **values: object) -> str:
+def render(template: str, *, room: str = "app.report", **values: object) -> str:
     """One page as HTML.
 
     Args:
-        template: a file in `templates/`.
+        template: a file in the room's `templates/`, or in those beside this file.
+        room: a package.
         values: all that the template names. A missing one raises jinja2.UndefinedError.
     """
-    return _environment().get_template(template).render(**values)
+    return _environment(room).get_template(template).render(**values)
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment(room: str) -> jinja2.Environment:
     import jinja2  # 75 ms, for which only who writes a page should wait
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("app.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in dict.fromkeys((room, "app.report"))]),
         autoescape=True,
         finalize=_printable,
         undefined=jinja2.StrictUndefined,
@@ -44,9 +45,11 @@ def _environment() -> jinja2.Environment:
         "data_uri": data_uri,
         "decimals": decimals,
         "duration": duration,
+        "duration_of": duration_of,
         "iso": iso,
         "level": level,
         "percent": percent,
+        "svg_uri": svg_uri,
         "utc": utc,
     }
     environment.globals["level_ranges"] = list(itertools.pairwise(_LEVEL_EDGES))
@@ -83,6 +86,16 @@ def duration(seconds: float) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes / 1440:.1f} days"
+
+
+def duration_of(seconds: float) -> str:
+    """As `duration`, also of less than nothing."""
+    return duration(seconds) if seconds >= 0 else f"-{duration(-seconds)}"
+
+
+def svg_uri(svg: bytes) -> str:
+    """A drawing as an address that holds the drawing itself."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
 def level(probability: float) -> int:

@@ -7,6 +7,7 @@ It shows people, so only its owner may read it. It is written whole or not at al
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,20 +27,24 @@ _BOX_COLOUR = (255, 176, 32)  # RGB
 
 def write_report(view: QueryView, path: Path) -> None:
     """Writes one self-contained HTML page, readable by its owner only. Raises SiteError where it can't."""
+    write_private(path, render("query.html", **values_of(view)).encode("utf-8"))
+
+
+def values_of(view: QueryView) -> dict[str, Any]:
+    """What the template `answer.html` names."""
     identities = groups(view.matches)
     joined = view.finding != Finding.UNSEEN and identities and identities[0].number is not None
     person = None if view.box is None else as_jpeg(_shrunk(view.person, _CROP_SIDE)[0], STILL_QUALITY)
-    page = render(
-        "query.html",
-        view=view,
-        identities=identities,
-        stops=journey(identities[0].matches) if joined else [],
-        timeline=lay_out(view.matches) if view.matches else None,
-        still=as_jpeg(_with_box(view), STILL_QUALITY),
-        still_is_small=max(view.still.shape[:2]) < _SMALL_SIDE,
-        person=person,
-    )
-    write_private(path, page.encode("utf-8"))
+    return {
+        "view": view,
+        "identities": identities,
+        "stops": journey(identities[0].matches) if joined else [],
+        "timeline": lay_out(view.matches) if view.matches else None,
+        "still": as_jpeg(_with_box(view), STILL_QUALITY),
+        "still_is_small": max(view.still.shape[:2]) < _SMALL_SIDE,
+        "person": person,
+        "actions": None,
+    }
 
 
 def _shrunk(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:

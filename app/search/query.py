@@ -56,6 +56,7 @@ def query(
     box: Box | None = None,
     whole: bool = False,
     detector: str = "shipped",
+    ready: Searcher | None = None,
     who: str,
     progress: Progress = unheard,
 ) -> tuple[QueryReport, Still | None]:
@@ -63,10 +64,11 @@ def query(
 
     The audit notes that `who` did. What the serving model has not embedded yet is embedded first.
 
-    person: only this one, from 1 in the order in which people are listed. Raises SiteError, StillError, DetectorError,
+    person: only this one, from 1 in the order in which people are listed. ready: a searcher of the site as it is now,
+    where one is kept, see `app.search.warm`. Raises SiteError, StillError, DetectorError,
     and LookupError where the still shows nobody.
     """
-    searcher = Searcher(site)
+    searcher = Searcher(site) if ready is None else ready
     if not searcher.knows_all:
         model = searcher.model
         if embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress):

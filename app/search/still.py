@@ -78,7 +78,11 @@ def read_still(path: str | os.PathLike[str]) -> Still:
             is known before a pixel is decoded.
     """
     path = Path(path)
-    data = _read(path)
+    return still_of(_read(path), path)
+
+
+def still_of(data: bytes, path: Path) -> Still:
+    """As `read_still`, of a file's bytes. path: what errors call it."""
     remarks: list[Remark] = []
     if is_heif(data):
         pixels, reduced = _decode_heif(data, path), 1

@@ -35,6 +35,23 @@ figure = new_figure(2, 2)
 figure.subplots().set(title="a plot")
 figure.savefig(io.BytesIO())
 """
+SERVE = """
+import sys
+from pathlib import Path
+from fastapi.testclient import TestClient
+from app.record import Site
+from app.web.access import Access
+from app.web.application import make_application
+import uvicorn
+with Site.open_to_write(Path(sys.argv[1])) as site:
+    access = Access("alice")
+    client = TestClient(make_application(site, access, {"testserver"}), follow_redirects=True)
+    assert client.get("/enter", params={"token": access.new_link()}).status_code == 200
+    key = access.session(client.cookies["sightline"]).form_key
+    picture = Path("sample_videos/walk/still.jpg").read_bytes() + bytes(2**21)
+    assert client.post("/stills", files={"still": picture}, data={"key": key}).status_code == 200
+    assert all(client.get(place).status_code == 200 for place in ("/", "/cameras", "/flow", "/audit"))
+"""
 MAKING = ("creat", "mkdir", "mkdirat", "symlink", "symlinkat", "link", "linkat", "rename", "renameat", "renameat2")
 OPENING = ("open", "openat", "openat2")
 WRITING = re.compile(r"O_(?:CREAT|WRONLY|RDWR|TRUNC)")
@@ -75,6 +92,12 @@ def faults(trace: str, free: list[Path]) -> list[str]:
             if not FREE.search(str(path)) and not any(path.is_relative_to(folder) for folder in free):
                 wrong.append(line)
     return wrong
+
+
+def test_a_server_calls_nobody_and_leaves_nothing(tmp_path: Path) -> None:
+    figure_site(tmp_path / "site", people=4, cameras=2)
+    done = clean_run(tmp_path, SERVE, str(tmp_path / "site"))
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_trace_is_read_rightly() -> None:
@@ -136,6 +159,7 @@ def test_commands_call_nobody_and_leave_nothing(tmp_path: Path) -> None:
         ["ingest", film, "--site", new, *moment, "--draw", str(tmp_path / "drawn")],
         ["adapt", "--site", site, "--epochs", "1", "--start", "base", "--size", "64x32", "--force"],
         ["merge", "--site", site],
+        ["flow", "--site", site, "--csv", str(tmp_path / "flow")],
         ["query", still, "--person", "1", "--site", site, "--report", page, "--sheet", sheet],
         ["contact_sheet", str(tmp_path / "contact.png"), "--site", site],
         ["export", "model", str(tmp_path / "small.onnx"), "--variant", "int8", "--site", site],

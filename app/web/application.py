@@ -1,0 +1,120 @@
+"""The application: routes, what each answer says beside its content, and how errors are told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
+
+from app.errors import Busy, FootageError, SiteError, StillError
+from app.record import Site
+from app.search.warm import WarmSearcher
+from app.web import api, pages
+from app.web.access import Access, Role
+from app.web.errors import Refused, problem
+from app.web.limits import MOST_BYTES, Limits
+from app.web.opened import Opened
+from app.web.routes import Routes
+
+API = "/api/"
+_NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
+_STATUS = {Busy: 409, StillError: 422, FootageError: 404, SiteError: 422}
+
+
+def make_application(site: Site, access: Access, hosts: Collection[str]) -> FastAPI:
+    """All of it, for one site. hosts: the names, with ports, under which it answers."""
+    application = FastAPI(
+        title="Sightline",
+        version="1",
+        openapi_url=None,  # the schema is a route with a role, as all are
+        docs_url=None,
+        redoc_url=None,
+        telemetry=_NO_TELEMETRY,
+    )
+    MultiPartParser.spool_max_size = MOST_BYTES  # else larger pictures would be written to a temporary file
+    application.state.access = access
+    application.state.opened = Opened(site, WarmSearcher(site))
+    application.include_router(pages.routes)
+    application.include_router(api.health)
+    application.include_router(api.routes)
+    others = Routes()
+    others.add("/api/v1/openapi.json", _schema, Role.VIEWER, include_in_schema=False)
+    others.add("/static/style.css", _style, Role.NOBODY, include_in_schema=False)
+    others.add("/static/{name}.js", _script, Role.NOBODY, include_in_schema=False)
+    application.include_router(others)
+    application.add_exception_handler(Refused, _refused)
+    application.add_exception_handler(RequestValidationError, _invalid)
+    application.add_exception_handler(HTTPException, _http)
+    for kind in _STATUS:
+        application.add_exception_handler(kind, _told)
+    application.add_exception_handler(Exception, _broken)
+    application.add_middleware(Limits, hosts=hosts, access=access)
+    return application
+
+
+def _schema(request: Request) -> JSONResponse:
+    """The API's description."""
+    application: FastAPI = request.app
+    return JSONResponse(application.openapi())
+
+
+@cache
+def _sheet() -> str:
+    report = files("app.report").joinpath("templates", "style.css").read_text("utf-8")
+    return report + files("app.web").joinpath("static", "web.css").read_text("utf-8")
+
+
+def _style() -> Response:
+    """The one stylesheet: that of reports, and what only the server's pages have."""
+    return Response(_sheet(), media_type="text/css")
+
+
+SCRIPTS = ("still",)
+
+
+def _script(name: str) -> Response:
+    """One of our few scripts."""
+    if name not in SCRIPTS:
+        raise Refused(404, "There is no such page", "Go back to the search.")
+    return Response(files("app.web").joinpath("static", f"{name}.js").read_text("utf-8"), media_type="text/javascript")
+
+
+# --- errors
+
+
+def _answer(request: Request, status: int, title: str, detail: str) -> Response:
+    if request.url.path.startswith(API):
+        return JSONResponse(problem(status, title, detail), status, media_type="application/problem+json")
+    return pages.page(request, "error.html", status, title=title, detail=detail)
+
+
+def _refused(request: Request, error: Any) -> Response:
+    return _answer(request, error.status, error.title, error.detail)
+
+
+def _told(request: Request, error: Any) -> Response:
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    return _answer(request, status, "This could not be done", str(error))
+
+
+def _invalid(request: Request, error: Any) -> Response:
+    wrong = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+    return _answer(request, 422, "Something in this request is wrong", wrong)
+
+
+def _http(request: Request, error: Any) -> Response:
+    detail = "Go back to the search." if error.status_code == 404 else str(error.detail)
+    title = "There is no such page" if error.status_code == 404 else "This could not be done"
+    return _answer(request, error.status_code, title, detail)
+
+
+def _broken(request: Request, error: Exception) -> Response:
+    """Nothing of the error is told: its words may hold what only the log may."""
+    return _answer(request, 500, "Something broke", "The server's log says what.")

@@ -1,0 +1,225 @@
+"""What a person looks at. Pages work before any script runs, and each view of people leaves a row in the audit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request, UploadFile
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app.asking import in_session
+from app.encoders.embed import spread
+from app.movement.flow import Interval, flow
+from app.movement.flow import Wish as FlowWish
+from app.report.flow_plots import plots
+from app.report.pages import render
+from app.report.query_page import values_of
+from app.search.query import query, view
+from app.web.access import COOKIE, Access, Role
+from app.web.errors import Refused
+from app.web.filters import Filters, filters, time_of
+from app.web.moments import cut_moment
+from app.web.opened import TrackletId, opened, session_of
+from app.web.routes import Routes
+from app.web.stills import Asked
+
+LATEST = 200  # rows of the audit on its page
+CROPS = 24  # on a tracklet's page
+
+Narrowed = Annotated[Filters, Depends(filters)]
+routes = Routes()
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """One page, with what all of them show."""
+    session = getattr(request.state, "session", None)
+    values = {"session": session, "path": request.url.path, "site_name": opened(request).site.path.name, **values}
+    return HTMLResponse(render(template, room="app.web", **values), status)
+
+
+# --- coming and going
+
+
+def enter(request: Request, token: Annotated[str, Query(max_length=200)] = "") -> Response:
+    """Opens a session by a one-time link, and leaves the link's secret behind."""
+    access: Access = request.app.state.access
+    came_from = request.client.host if request.client else "nowhere"
+    secret = access.enter(token, came_from)
+    if secret is None:
+        raise Refused(403, "This link is used up", "Start `python -m app.serve` again: it prints a new one.")
+    session = access.session(secret)
+    assert session is not None
+    with in_session(f"web, {came_from}"):
+        opened(request).note(session, "sign in", {})
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", path="/")
+    return answer
+
+
+def leave(request: Request) -> Response:
+    """Ends the session."""
+    request.app.state.access.leave(request.cookies.get(COOKIE))
+    answer = RedirectResponse("/left", 303)
+    answer.delete_cookie(COOKIE, path="/")
+    return answer
+
+
+def left(request: Request) -> Response:
+    """What is shown afterwards."""
+    return page(request, "left.html")
+
+
+# --- search
+
+
+def home(request: Request) -> Response:
+    """The search."""
+    site = opened(request).site
+    return page(request, "home.html", cameras=site.cameras())
+
+
+def go(request: Request, tracklet: Annotated[int, Query(ge=0, lt=2**63)]) -> Response:
+    """To the tracklet of a number that somebody typed."""
+    return RedirectResponse(f"/tracklets/{opened(request).tracklet(tracklet).id}", 303)
+
+
+def bring_still(request: Request, still: UploadFile) -> Response:
+    """Takes a picture to search with."""
+    asked = opened(request).stills.add(still.file.read(), session_of(request))
+    where = f"/stills/{asked.key}"
+    return RedirectResponse(where if len(asked.boxes) != 1 else f"{where}/search?person=1", 303)
+
+
+def choose(request: Request, key: str) -> Response:
+    """The people of a picture, to choose one."""
+    return page(request, "choose.html", asked=_asked(request, key), cameras=opened(request).site.cameras())
+
+
+def search_still(
+    request: Request, key: str, narrowed: Narrowed, person: Annotated[int, Query(ge=0, le=10_000)] = 0
+) -> Response:
+    """Searches one person of a picture, counted from 1, or with 0 the picture as it is."""
+    asked, here = _asked(request, key), opened(request)
+    if person > len(asked.boxes):
+        raise Refused(404, "There is no such person", f"The picture shows {len(asked.boxes)}.")
+    whole = person == 0 or asked.people.whole
+    report, still = query(
+        here.site,
+        asked.still,
+        narrowed.wish(),
+        box=None if whole else asked.boxes[person - 1],
+        whole=whole,
+        ready=here.searcher.ready(),
+        who=session_of(request).user,
+    )
+    again = f"/stills/{key}/search"
+    values = values_of(view(here.site, report, still))
+    return page(
+        request,
+        "search.html",
+        again=again,
+        hidden={"person": person},
+        narrowed=narrowed,
+        cameras=here.site.cameras(),
+        **values,
+    )
+
+
+def search_tracklet(request: Request, number: TrackletId, narrowed: Narrowed) -> Response:
+    """Searches whom a tracklet shows."""
+    here = opened(request)
+    here.tracklet(number)
+    report, still = query(here.site, number, narrowed.wish(), ready=here.searcher.ready(), who=session_of(request).user)
+    values = values_of(view(here.site, report, still))
+    again = f"/tracklets/{number}/search"
+    return page(
+        request, "search.html", again=again, hidden={}, narrowed=narrowed, cameras=here.site.cameras(), **values
+    )
+
+
+def _asked(request: Request, key: str) -> Asked:
+    asked = opened(request).stills.get(key, session_of(request))
+    if asked is None:
+        raise Refused(404, "This picture is not here any more", "Pictures are kept for 15 minutes: bring it again.")
+    return asked
+
+
+# --- one tracklet
+
+
+def tracklet(request: Request, number: TrackletId) -> Response:
+    """A tracklet's pictures, and its moment."""
+    here = opened(request)
+    piece = here.tracklet(number)
+    here.note(session_of(request), "view", {"tracklet": number})
+    crops = here.site.crops(number)
+    pictures = []
+    for index in spread(len(crops), CROPS):
+        try:
+            pictures.append(here.site.crop_jpeg(crops[index]))
+        except ValueError:  # `app.site --verify` tells of damage
+            continue
+    merging = here.site.merging()
+    identity = None
+    if merging is not None and number in merging.ids:
+        identity = int(merging.identities[merging.ids.searchsorted(number)])
+    there = here.site.footage_record(piece.footage_id).path.exists()
+    return page(request, "tracklet.html", piece=piece, pictures=pictures, identity=identity, has_footage=there)
+
+
+def moment(request: Request, number: TrackletId) -> Response:
+    """A clip of its footage."""
+    here = opened(request)
+    piece = here.tracklet(number)
+    here.note(session_of(request), "view moment", {"tracklet": number})
+    return Response(cut_moment(here.site, piece), media_type="video/mp4")
+
+
+# --- the site
+
+
+def cameras(request: Request) -> Response:
+    """What the site holds of each camera."""
+    site = opened(request).site
+    return page(request, "cameras.html", cameras=site.cameras(), remarks=site.remarks())
+
+
+def flow_page(
+    request: Request,
+    after: Annotated[str, Query(max_length=40)] = "",
+    before: Annotated[str, Query(max_length=40)] = "",
+    by: Interval = Interval.whole,
+) -> Response:
+    """How people move."""
+    here = opened(request)
+    if here.site.merging() is None:
+        return page(request, "flow.html", report=None, drawn={}, after=after, before=before, by=by)
+    wish = FlowWish(time_of(after, "after"), time_of(before, "before"), by)
+    report = flow(here.site, wish, who=session_of(request).user)
+    try:
+        drawn = plots(report)
+    except ImportError:  # of matplotlib: the page says so
+        drawn = {}
+    return page(request, "flow.html", report=report, drawn=drawn, after=after, before=before, by=by)
+
+
+def audit(request: Request) -> Response:
+    """Who did what."""
+    entries = opened(request).site.audit()
+    return page(request, "audit.html", entries=entries[: -LATEST - 1 : -1], total=len(entries))
+
+
+routes.add("/enter", enter, Role.NOBODY, include_in_schema=False)
+routes.add("/left", left, Role.NOBODY, include_in_schema=False)
+routes.add("/leave", leave, Role.VIEWER, method="POST", include_in_schema=False)
+routes.add("/", home, Role.VIEWER, include_in_schema=False)
+routes.add("/go", go, Role.VIEWER, include_in_schema=False)
+routes.add("/stills", bring_still, Role.VIEWER, method="POST", include_in_schema=False)
+routes.add("/stills/{key}", choose, Role.VIEWER, include_in_schema=False)
+routes.add("/stills/{key}/search", search_still, Role.VIEWER, include_in_schema=False)
+routes.add("/tracklets/{number}", tracklet, Role.VIEWER, include_in_schema=False)
+routes.add("/tracklets/{number}/search", search_tracklet, Role.VIEWER, include_in_schema=False)
+routes.add("/tracklets/{number}/moment.mp4", moment, Role.VIEWER, include_in_schema=False)
+routes.add("/cameras", cameras, Role.VIEWER, include_in_schema=False)
+routes.add("/flow", flow_page, Role.VIEWER, include_in_schema=False)
+routes.add("/audit", audit, Role.ADMIN, include_in_schema=False)

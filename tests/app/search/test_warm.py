@@ -1,0 +1,48 @@
+"""A searcher is kept as long as the site stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.encoders.versions import use
+from app.record import Site
+from app.record.forget import forget
+from app.search.merging import merge, undo
+from app.search.query import query
+from app.search.searcher import Wish
+from app.search.warm import WarmSearcher
+from tests.app.sites import People, add_version, figure_site
+
+
+def test_it_is_made_anew_once_the_site_changed(path: Path, who: People) -> None:
+    with Site.open_to_write(path) as site:
+        warm = WarmSearcher(site)
+        first = warm.ready()
+        assert warm.ready() is first
+        query(site, next(iter(who)), ready=first, who="test")
+        assert warm.ready() is first
+        merge(site, who="test")
+        merged = warm.ready()
+        assert merged is not first
+        undo(site, who="test")
+        assert warm.ready() is not merged
+        version = add_version(path, "v1")
+        before = warm.ready()
+        use(site, version.name, who="test")
+        switched = warm.ready()
+        assert switched is not before and switched.model.name == "v1"
+        day = figure_site(path, people=3, cameras=1, day=1)
+        grown = warm.ready()
+        assert grown is not switched and set(day) <= set(grown.index.ids.tolist())
+
+
+def test_who_was_erased_is_not_found(path: Path, who: People) -> None:
+    asked, *others = [tracklet for tracklet, person in who.items() if person == 0]
+    with Site.open_to_write(path) as site:
+        warm = WarmSearcher(site)
+        report, _ = query(site, asked, Wish(top=1000), ready=warm.ready(), who="test")
+        assert {match.tracklet for match in report.people[0].matches} >= set(others[1:])
+        forget(site, who="test", tracklets=others)
+        report, _ = query(site, asked, Wish(top=1000), ready=warm.ready(), who="test")
+        assert not {match.tracklet for match in report.people[0].matches} & set(others)
+        assert not set(warm.ready().index.ids.tolist()) & set(others)

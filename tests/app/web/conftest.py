@@ -1,0 +1,77 @@
+"""A served site, and somebody who came by its link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.record import Site
+from app.web.access import Access
+from app.web.application import make_application
+from tests.app.records import site_in
+from tests.app.sites import People, figure_site
+
+HOST = "127.0.0.1:8080"
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class Served:
+    """A site under its address."""
+
+    site: Site
+    who: People
+    access: Access
+    clock: Clock
+    application: FastAPI
+
+    def stranger(self) -> TestClient:
+        """Somebody without a session."""
+        return TestClient(
+            self.application, base_url=f"http://{HOST}", follow_redirects=False, raise_server_exceptions=False
+        )
+
+    def visitor(self) -> TestClient:
+        """Somebody who came by a link. Forms get its session's key."""
+        client = self.stranger()
+        assert client.get("/enter", params={"token": self.access.new_link()}).status_code == 303
+        session = self.access.session(client.cookies["sightline"])
+        assert session is not None
+        client.headers["x-sightline-key"] = session.form_key
+        return client
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    path = site_in(tmp_path_factory.mktemp("served"))
+    who = figure_site(path, people=6, cameras=3, sightings=1)
+    clock = Clock()
+    with Site.open_to_write(path) as site:
+        access = Access("alice", clock)
+        yield Served(site, who, access, clock, make_application(site, access, {HOST}))
+
+
+@pytest.fixture
+def still(served: Served) -> bytes:
+    """A picture of somebody whom the site knows."""
+    tracklet = next(iter(served.who))
+    return served.site.crop_jpeg(served.site.crops(tracklet)[0])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return site_in(tmp_path)
