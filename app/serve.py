@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import threading
 from contextlib import suppress
 from typing import Annotated
 
@@ -26,7 +27,7 @@ def command(
     import uvicorn
 
     from app.web.access import Access
-    from app.web.application import make_application
+    from app.web.application import make_application, warm_up
 
     address = _loopback(host)
     with Site.open_to_write(site) as opened, _bound(address, port) as listening:
@@ -43,6 +44,7 @@ def command(
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         # Its log of requests would hold the link's secret, and who was looked at. The audit has the latter.
         config = uvicorn.Config(application, access_log=False, log_config=None, server_header=False, lifespan="off")
+        threading.Thread(target=warm_up, args=(application,), daemon=True).start()
         with suppress(KeyboardInterrupt):  # the way to end it
             uvicorn.Server(config).run([listening])
 
@@ -62,7 +64,7 @@ def _loopback(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 def _bound(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> socket.socket:
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else answers wait for acknowledgements
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((str(address), port))

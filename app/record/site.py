@@ -163,6 +163,15 @@ class Site:
         """All footage, or one camera's, by camera and start."""
         return read_footage(self.database, FOOTAGE if camera is None else FOOTAGE.where(cameras.c.name == camera))
 
+    def camera_names(self) -> list[str]:
+        """The names of all cameras, in the order in which they came."""
+        return [row.name for row in self.database.all(select(cameras.c.name).order_by(cameras.c.id))]
+
+    def tracklet_count(self) -> int:
+        """How many tracklets there are."""
+        row = self.database.first(select(func.count()).select_from(segments).where(_IS_TRACKLET))
+        return 0 if row is None else int(row[0])
+
     def cameras(self) -> list[CameraSummary]:
         """Every camera with its counts, in the order in which they came."""
         films = (

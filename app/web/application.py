@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -57,6 +58,13 @@ def make_application(site: Site, access: Access, hosts: Collection[str]) -> Fast
     application.add_exception_handler(Exception, _broken)
     application.add_middleware(Limits, hosts=hosts, access=access)
     return application
+
+
+def warm_up(application: FastAPI) -> None:
+    """Makes ready what the first search would wait for. If it can't be, that search says why."""
+    opened: Opened = application.state.opened
+    with suppress(Exception):
+        opened.searcher.ready()
 
 
 def _schema(request: Request) -> JSONResponse:

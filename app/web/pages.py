@@ -75,7 +75,7 @@ def left(request: Request) -> Response:
 def home(request: Request) -> Response:
     """The search."""
     site = opened(request).site
-    return page(request, "home.html", cameras=site.cameras())
+    return page(request, "home.html", cameras=site.camera_names(), tracklets=site.tracklet_count())
 
 
 def go(request: Request, tracklet: Annotated[int, Query(ge=0, lt=2**63)]) -> Response:
@@ -92,7 +92,7 @@ def bring_still(request: Request, still: UploadFile) -> Response:
 
 def choose(request: Request, key: str) -> Response:
     """The people of a picture, to choose one."""
-    return page(request, "choose.html", asked=_asked(request, key), cameras=opened(request).site.cameras())
+    return page(request, "choose.html", asked=_asked(request, key), cameras=opened(request).site.camera_names())
 
 
 def search_still(
@@ -120,7 +120,7 @@ def search_still(
         again=again,
         hidden={"person": person},
         narrowed=narrowed,
-        cameras=here.site.cameras(),
+        cameras=here.site.camera_names(),
         **values,
     )
 
@@ -133,7 +133,7 @@ def search_tracklet(request: Request, number: TrackletId, narrowed: Narrowed) ->
     values = values_of(view(here.site, report, still))
     again = f"/tracklets/{number}/search"
     return page(
-        request, "search.html", again=again, hidden={}, narrowed=narrowed, cameras=here.site.cameras(), **values
+        request, "search.html", again=again, hidden={}, narrowed=narrowed, cameras=here.site.camera_names(), **values
     )
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import bench
 from app.terminal import alone
 from tests.app.scenes import SIZE, people
+from tests.app.sites import figure_site
 from tests.clips import render_clip
 
 WORK = {
@@ -77,3 +78,12 @@ def test_search_in_a_small_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
     report = said("search", "--rows", 1000, "--dimensions", 16, "--queries", 5)
     assert report["exact_agrees"] == report["filtered_agrees"] == 1.0
     assert report["same_person"]["mean"] > report["different_people"]["mean"]
+
+
+def test_serving_a_small_site(tmp_path: Path) -> None:
+    path = tmp_path / "site"
+    figure_site(path, people=4, cameras=2)
+    report = said("serve", "--site", path, "--clients", 3, "--seconds", 0.5)
+    assert report["tracklets"] == 16 and report["memory_mib"] > 50
+    assert set(report["answers"]) == {"/", "/cameras", "search", "3 searches at once"}
+    assert all(answered["errors"] == 0 and answered["p50_ms"] > 0 for answered in report["answers"].values())
