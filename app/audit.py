@@ -8,17 +8,28 @@ from typing import Annotated
 import typer
 
 from app.record import Site
+from app.record.verify import audit_damage
 from app.terminal import SITE, JsonOption, SiteOption, output, print_json, table
 
 
 def command(
     site: SiteOption = SITE,
     last: Annotated[int, typer.Option(help="Only the latest so many.", min=1)] = 50,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that no row was changed, moved or removed, and name the first.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show who searched this site for whom, what was looked at, taken along, changed and erased."""
     with Site.open(site) as opened:
-        entries = opened.audit()[-last:]
+        damaged = audit_damage(opened) if verify else None
+        entries = opened.audit()[-last:] if damaged is None else []
+    if verify:
+        if as_json:
+            print_json({"sound": damaged is None, "damage": None if damaged is None else str(damaged)})
+        else:
+            output.print("The audit is sound." if damaged is None else str(damaged))
+        raise typer.Exit(0 if damaged is None else 1)
     if as_json:
         print_json(
             [

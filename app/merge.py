@@ -34,12 +34,16 @@ def command(
     split: Annotated[
         tuple[int, int] | None, typer.Option(help="Two tracklets show two people: kept, and merged again.")
     ] = None,
+    unsure: Annotated[
+        tuple[int, int] | None, typer.Option(help="Nobody knows of two tracklets: takes back what was said.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Join tracklets into trajectories within a camera and identities across cameras. Nothing is destroyed."""
-    if not all(0 <= tracklet < 2**63 for pair in (join, split) for tracklet in pair or ()):
-        raise typer.BadParameter("a tracklet's id has at most 63 bits.", param_hint="--join, --split")
-    said = [Correction(kind, *pair) for kind, pair in (("join", join), ("split", split)) if pair is not None]
+    pairs = {"join": join, "split": split, "unsure": unsure}
+    if not all(0 <= tracklet < 2**63 for pair in pairs.values() for tracklet in pair or ()):
+        raise typer.BadParameter("a tracklet's id has at most 63 bits.", param_hint="--join, --split, --unsure")
+    said = [Correction(kind, *pair) for kind, pair in pairs.items() if pair is not None]
     with Site.open_to_write(site) as opened, Bars(errors) as progress:
         if take_back:
             holds = undo(opened, who=this_user())

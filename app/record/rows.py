@@ -230,7 +230,7 @@ class Merging:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a person said of two tracklets: `join`, they show one person, or `split`, two."""
+    """What a person said of two tracklets: `join`, they show one person, `split`, two, or `unsure`, nobody knows."""
 
     kind: str
     a: int

@@ -541,9 +541,9 @@ class Site:
         return [Correction(kind=row.kind, a=row.a, b=row.b) for row in rows]
 
     def correct(self, new_corrections: Sequence[Correction], who: str, time: float) -> None:
-        """Adds what a person said. It replaces what was said of the same pairs before.
+        """Adds what a person said, and notes who did. It replaces what was said of the same pairs before.
 
-        Raises SiteError where it is of no pair of tracklets. Then nothing is added.
+        `unsure` takes that back. Raises SiteError where it is of no pair of tracklets. Then nothing is added.
         """
         with self.database.transaction():
             named = {number for correction in new_corrections for number in (correction.a, correction.b)}
@@ -555,8 +555,10 @@ class Site:
                     )
                 a, b = sorted((correction.a, correction.b))
                 self.database.execute(delete(corrections).where(corrections.c.a == a, corrections.c.b == b))
-                row = {"id": self.database.next_id(corrections), "made": time, "who": who, "kind": correction.kind}
-                insert_rows(self.database, corrections, [{**row, "a": a, "b": b}])
+                if correction.kind != "unsure":
+                    row = {"id": self.database.next_id(corrections), "made": time, "who": who, "kind": correction.kind}
+                    insert_rows(self.database, corrections, [{**row, "a": a, "b": b}])
+                add_entry(self.database, AuditEntry(time, who, "correct", {"said": correction.kind, "of": [a, b]}))
 
     # --- who asked, and what is erased
 

@@ -455,6 +455,11 @@ def _of_some_embeddings(site: Site, store: Embeddings, film: int) -> list[Damage
     return [Damage(f"{path} has {len(erased)} embeddings of no tracklet", "`python -m app.site --repair` removes them")]
 
 
+def audit_damage(site: Site) -> Damage | None:
+    """The first fault of the audit, None where it is sound."""
+    return next(_of_audit(site), None)
+
+
 def _of_audit(site: Site) -> Iterator[Damage]:
     """A row that was changed, removed or moved breaks the chain. The last ones can leave only with all reports."""
     before, number = "", 0

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Depends, Query, Request, UploadFile
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.movement.flow import Flow, Interval, flow
 from app.movement.flow import Wish as FlowWish
-from app.record.rows import CameraSummary
+from app.record.rows import AuditEntry, CameraSummary, Correction
 from app.search.query import query
 from app.search.searcher import Answer
 from app.web.access import Role
 from app.web.filters import Filters, filters, time_of
-from app.web.opened import TrackletId, opened, session_of
+from app.web.opened import Said, TrackletId, opened, session_of
 from app.web.routes import Routes
 
 MOST_ROWS = 1000  # of one page of a list
@@ -74,6 +75,13 @@ class Person(BaseModel):
     matches: list[Match]
 
 
+class Word(BaseModel):
+    """What a person says of a tracklet and another one."""
+
+    other: int = Field(ge=0, lt=2**63)
+    said: Said
+
+
 class Found(BaseModel):
     """What a search found."""
 
@@ -113,7 +121,8 @@ def list_tracklets(
 ) -> Tracklets:
     """Tracklets and sightings by id, a page at a time."""
     site, wish = opened(request).site, narrowed.wish()
-    opened(request).note(session_of(request), "list", {"from id": from_id, "filters": wish.filters()})
+    who = session_of(request).user
+    site.note(AuditEntry(time.time(), who, "list", {"from id": from_id, "filters": wish.filters()}))
     table = site.searchable_table()
     kept = table.ids >= from_id
     if wish.cameras:
@@ -183,6 +192,14 @@ def search_tracklet(
     return Found(model=report.model, still=report.still, asked=report.asked, audit=report.audit, people=people)
 
 
+def correct(request: Request, number: TrackletId, word: Word) -> list[Word]:
+    """Takes a person's word on two tracklets. The next merging obeys it. Returns all that was said of the first."""
+    here = opened(request)
+    here.tracklet(number)
+    here.site.correct([Correction(word.said, number, word.other)], session_of(request).user, time.time())
+    return [Word.model_validate({"other": other, "said": said}) for other, said in here.said_of(number).items()]
+
+
 def _person(answer: Answer) -> Person:
     matches = [Match(**{name: getattr(match, name) for name in Match.model_fields}) for match in answer.matches]
     return Person(
@@ -212,6 +229,7 @@ health.add("/healthz", healthz, Role.NOBODY)
 routes.add("/cameras", list_cameras, Role.VIEWER)
 routes.add("/tracklets", list_tracklets, Role.VIEWER)
 routes.add("/tracklets/{number}/search", search_tracklet, Role.VIEWER)
+routes.add("/tracklets/{number}/corrections", correct, Role.OPERATOR, method="POST")
 routes.add("/search", search_still, Role.VIEWER, method="POST")
 routes.add("/flow", get_flow, Role.VIEWER)
 routes.add("/audit", get_audit, Role.ADMIN)

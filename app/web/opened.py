@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from fastapi import Path, Request
 
 from app.record import Site
-from app.record.rows import AuditEntry, SegmentRecord
+from app.record.rows import SegmentRecord
 from app.search.warm import WarmSearcher
 from app.web.access import Session
 from app.web.errors import Refused
 from app.web.stills import Stills
 
+Said = Literal["join", "split", "unsure"]
 TrackletId = Annotated[int, Path(ge=0, lt=2**63)]
 
 
@@ -33,9 +33,10 @@ class Opened:
         except LookupError as error:
             raise Refused(404, "There is no such tracklet", "It was erased, or never was.") from error
 
-    def note(self, session: Session, action: str, details: dict[str, Any]) -> None:
-        """A row of the audit. It is there before anything is shown."""
-        self.site.note(AuditEntry(time.time(), session.user, action, details))
+    def said_of(self, number: int) -> dict[int, str]:
+        """What people said of a tracklet and others, by the other."""
+        pairs = [(c.a, c.b, c.kind) for c in self.site.corrections() if number in (c.a, c.b)]
+        return {b if a == number else a: kind for a, b, kind in pairs}
 
 
 def opened(request: Request) -> Opened:

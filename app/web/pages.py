@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request, UploadFile
+from fastapi import Depends, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.asking import in_session
 from app.encoders.embed import spread
 from app.movement.flow import Interval, flow
 from app.movement.flow import Wish as FlowWish
+from app.record.rows import AuditEntry, Correction
 from app.report.flow_plots import plots
 from app.report.pages import render
 from app.report.query_page import values_of
+from app.search.matches import QueryView
 from app.search.query import query, view
 from app.web.access import COOKIE, Access, Role
 from app.web.errors import Refused
 from app.web.filters import Filters, filters, time_of
 from app.web.moments import cut_moment
-from app.web.opened import TrackletId, opened, session_of
+from app.web.opened import Said, TrackletId, opened, session_of
 from app.web.routes import Routes
 from app.web.stills import Asked
+from trackers.segments import Kind
 
 LATEST = 200  # rows of the audit on its page
 CROPS = 24  # on a tracklet's page
@@ -50,7 +54,8 @@ def enter(request: Request, token: Annotated[str, Query(max_length=200)] = "") -
     session = access.session(secret)
     assert session is not None
     with in_session(f"web, {came_from}"):
-        opened(request).note(session, "sign in", {})
+        who = session.user
+        opened(request).site.note(AuditEntry(time.time(), who, "sign in", {}))
     answer = RedirectResponse("/", 303)
     answer.set_cookie(COOKIE, secret, httponly=True, samesite="strict", path="/")
     return answer
@@ -112,29 +117,37 @@ def search_still(
         ready=here.searcher.ready(),
         who=session_of(request).user,
     )
-    again = f"/stills/{key}/search"
-    values = values_of(view(here.site, report, still))
-    return page(
-        request,
-        "search.html",
-        again=again,
-        hidden={"person": person},
-        narrowed=narrowed,
-        cameras=here.site.camera_names(),
-        **values,
-    )
+    return _answer(request, view(here.site, report, still), narrowed, f"/stills/{key}/search", {"person": person})
 
 
 def search_tracklet(request: Request, number: TrackletId, narrowed: Narrowed) -> Response:
     """Searches whom a tracklet shows."""
     here = opened(request)
-    here.tracklet(number)
+    is_sighting = here.tracklet(number).kind == Kind.SIGHTING
     report, still = query(here.site, number, narrowed.wish(), ready=here.searcher.ready(), who=session_of(request).user)
-    values = values_of(view(here.site, report, still))
+    asked = None if is_sighting else number
     again = f"/tracklets/{number}/search"
-    return page(
-        request, "search.html", again=again, hidden={}, narrowed=narrowed, cameras=here.site.camera_names(), **values
-    )
+    return _answer(request, view(here.site, report, still), narrowed, again, {}, asked)
+
+
+def _answer(
+    request: Request, shown: QueryView, narrowed: Filters, again: str, hidden: dict[str, int], asked: int | None = None
+) -> HTMLResponse:
+    """What was found. asked: the tracklet that was asked with, of which a person can say who else it is."""
+    here = opened(request)
+    values: dict[str, Any] = {"again": again, "hidden": hidden, "narrowed": narrowed, "asked": asked}
+    values |= {"cameras": here.site.camera_names(), "said": {} if asked is None else here.said_of(asked)}
+    return page(request, "search.html", **values, **values_of(shown))
+
+
+def correct(
+    request: Request, number: TrackletId, other: Annotated[int, Form(ge=0, lt=2**63)], kind: Annotated[Said, Form()]
+) -> Response:
+    """Takes a person's word on two tracklets. The next merging obeys it."""
+    here = opened(request)
+    here.tracklet(number)
+    here.site.correct([Correction(kind, number, other)], session_of(request).user, time.time())
+    return RedirectResponse(f"/tracklets/{number}/search", 303)
 
 
 def _asked(request: Request, key: str) -> Asked:
@@ -151,7 +164,8 @@ def tracklet(request: Request, number: TrackletId) -> Response:
     """A tracklet's pictures, and its moment."""
     here = opened(request)
     piece = here.tracklet(number)
-    here.note(session_of(request), "view", {"tracklet": number})
+    who = session_of(request).user
+    here.site.note(AuditEntry(time.time(), who, "view", {"tracklet": number}))
     crops = here.site.crops(number)
     pictures = []
     for index in spread(len(crops), CROPS):
@@ -171,7 +185,8 @@ def moment(request: Request, number: TrackletId) -> Response:
     """A clip of its footage."""
     here = opened(request)
     piece = here.tracklet(number)
-    here.note(session_of(request), "view moment", {"tracklet": number})
+    who = session_of(request).user
+    here.site.note(AuditEntry(time.time(), who, "view moment", {"tracklet": number}))
     return Response(cut_moment(here.site, piece), media_type="video/mp4")
 
 
@@ -220,6 +235,7 @@ routes.add("/stills/{key}/search", search_still, Role.VIEWER, include_in_schema=
 routes.add("/tracklets/{number}", tracklet, Role.VIEWER, include_in_schema=False)
 routes.add("/tracklets/{number}/search", search_tracklet, Role.VIEWER, include_in_schema=False)
 routes.add("/tracklets/{number}/moment.mp4", moment, Role.VIEWER, include_in_schema=False)
+routes.add("/tracklets/{number}/corrections", correct, Role.OPERATOR, method="POST", include_in_schema=False)
 routes.add("/cameras", cameras, Role.VIEWER, include_in_schema=False)
 routes.add("/flow", flow_page, Role.VIEWER, include_in_schema=False)
 routes.add("/audit", audit, Role.ADMIN, include_in_schema=False)

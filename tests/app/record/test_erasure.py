@@ -55,7 +55,9 @@ def test_what_is_erased_leaves_no_byte_and_no_row(site: Site, tmp_path: Path) ->
     assert site.split()[0].tolist() == [b, c]
     merge = site.merging()
     assert merge is not None and merge.ids.tolist() == [b, c]
-    assert site.audit() == [MERGED, ENTRY] and erasure.pending(site.database) == set()
+    assert [entry for entry in site.audit() if entry.action != "correct"] == [MERGED, ENTRY] and erasure.pending(
+        site.database
+    ) == set()
     assert list(damage(site)) == []
 
 
@@ -242,7 +244,7 @@ def test_who_opens_next_ends_what_a_dead_process_began(
         assert again.split()[0].tolist() == [b, c]
         assert Embeddings(site.path / "embeddings" / "base").read(1)[0].tolist() == [b, c]
         assert not run.exists()
-        assert again.audit() == [MERGED, ENTRY]
+        assert [entry for entry in again.audit() if entry.action != "correct"] == [MERGED, ENTRY]
         assert list(damage(again)) == []
 
 

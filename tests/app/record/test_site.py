@@ -561,6 +561,10 @@ def test_the_last_word_on_a_pair_counts(site: Site, tmp_path: Path) -> None:
     site.correct([Correction("join", b, a), Correction("join", a, c)], "me", 1.0)
     site.correct([Correction("split", a, b)], "me", 2.0)
     assert site.corrections() == [Correction("join", a, c), Correction("split", a, b)]
+    site.correct([Correction("unsure", c, a)], "you", 3.0)
+    assert site.corrections() == [Correction("split", a, b)]
+    said = [(entry.who, entry.details["said"]) for entry in site.audit() if entry.action == "correct"]
+    assert said == [("me", "join"), ("me", "join"), ("me", "split"), ("you", "unsure")]
 
 
 def test_a_word_on_somebody_who_was_erased_is_refused_whole(site: Site, tmp_path: Path) -> None:

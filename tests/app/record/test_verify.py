@@ -281,8 +281,8 @@ def test_each_entry_vouches_for_those_before(copy: Path) -> None:
         before = site.audit_head()
         head = site.note(AuditEntry(9.0, "me", "query", {}))
         assert head == site.audit_head() == site.audit()[-1].hash and site.audit()[-2].hash == before
-    row = {"id": 7, "time": 9.0, "who": "me", "action": "query", "details": "{}"}
-    (session,) = run_sql(copy, "SELECT session FROM audit WHERE id = 7")[0]
+    row = {"id": 8, "time": 9.0, "who": "me", "action": "query", "details": "{}"}
+    (session,) = run_sql(copy, "SELECT session FROM audit WHERE id = 8")[0]
     assert head == hash_of({**row, "session": session}, before)
 
 
@@ -316,7 +316,7 @@ def test_entries_of_many_at_once_are_one_chain(copy: Path) -> None:
     for thread in threads:
         thread.join()
     with Site.open(copy) as site:
-        assert len(site.audit()) == 26 and list(damage(site)) == []
+        assert len(site.audit()) == 27 and list(damage(site)) == []
 
 
 def test_the_command_says_all_as_json(copy: Path) -> None:

@@ -294,3 +294,30 @@ def test_the_health_needs_nobody_and_tells_nothing(served: Served) -> None:
     client: TestClient = served.stranger()
     assert client.get("/healthz").json() == {"status": "ok"}
     assert MOST_BYTES < 2**27
+
+
+def test_a_persons_word_is_kept_and_taken_back(served: Served) -> None:
+    visitor = served.visitor()
+    number, other = sorted(served.who)[:2]
+    place = f"/tracklets/{number}/corrections"
+    for said in ("join", "split"):
+        answer = visitor.post(place, data={"other": other, "kind": said})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/tracklets/{number}/search")
+        assert [(c.kind, c.a, c.b) for c in served.site.corrections()] == [(said, number, other)]
+        entry = served.site.audit()[-1]
+        assert (entry.action, entry.who, entry.details) == ("correct", "alice", {"said": said, "of": [number, other]})
+        shown = visitor.get(answer.headers["location"]).text
+        assert f'value="{said}" aria-pressed="true"' in shown
+    api_place = f"/api/v1/tracklets/{other}/corrections"
+    assert visitor.post(api_place, json={"other": number, "said": "join"}).json() == [{"other": number, "said": "join"}]
+    assert visitor.post(api_place, json={"other": number, "said": "unsure"}).json() == []
+    assert served.site.corrections() == []
+    for wrong in ({"other": number, "said": "maybe"}, {"other": -1, "said": "join"}, {}):
+        assert visitor.post(api_place, json=wrong).status_code == 422
+    for nobody in (other, 5):  # itself, and who is not there
+        assert visitor.post(api_place, json={"other": nobody, "said": "join"}).status_code == 422
+    session = served.access.session(visitor.cookies["sightline"])
+    assert session is not None
+    session.role = Role.VIEWER
+    assert visitor.post(place, data={"other": other, "kind": "join"}).status_code == 403
+    assert served.site.corrections() == []
