@@ -166,8 +166,8 @@ def flow_command(
         return
     people = scores.people
     rows = table("", "true", "counted", "error", left=("",))
-    interval = f"{people.identities} identities, about {people.estimate} ({people.low} to {people.high})"
-    rows.add_row("people", str(scores.true_people), interval, "")
+    estimate = f"{people.identities} identities, about {people.estimate} ({people.low} to {people.high})"
+    rows.add_row("people", str(scores.true_people), estimate, "")
     rows.add_row(f"people a camera, by {scores.interval}", "", "", f"{100 * scores.count_error:.0f} %")
     rows.add_row("stays", str(scores.true_stays), str(scores.stays), f"{scores.length_error:.1f} s of the median")
     transit = "" if scores.transit_error is None else f", {scores.transit_error:.1f} s of the median"

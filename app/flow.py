@@ -33,10 +33,7 @@ def command(
         check_folder(out)
     with Site.open_to_write(site) as opened:
         report = flow(opened, wish, who=this_user())
-    drawn = True
-    if out is not None:
-        _, drawn = write_flow(report, out)
-    if not drawn:
+    if out is not None and not write_flow(report, out):
         errors.print("no plots: matplotlib is not installed")
     if as_json:
         print_json(report)

@@ -19,7 +19,7 @@ from app.terminal import SITE, JsonOption, SiteOption, output, print_json
 
 def command(
     site: SiteOption = SITE,
-    host: Annotated[str, typer.Option(help="The address to answer at: one of this machine's own.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to answer at: a loopback one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port, 0 for any that is free.", min=0, max=65535)] = 8080,
     as_json: JsonOption = False,
 ) -> None:

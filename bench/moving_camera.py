@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from unittest.mock import patch
 
 import av
 import numpy as np
@@ -141,16 +140,6 @@ def _window(film: Path) -> NDArray[np.int64]:
         return np.array([opened.streams.video[0].width, opened.streams.video[0].height])
 
 
-@contextmanager
-def not_following() -> Iterator[None]:
-    """Within, no ingest follows a camera."""
-    app.engine.tracking.CameraMotion = StillCamera  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        app.engine.tracking.CameraMotion = CameraMotion  # type: ignore[misc]
-
-
 def scores(films: Path, site: Path, detector: str) -> TrackingRow:
     """Ingests films, and compares all cameras with their truth."""
     ingest(films, site, detector=detector, who="bench")
@@ -166,7 +155,7 @@ def measure(films: Path, detector: str, swing: Swing) -> MovingReport:
         following = write_seen(films, moving, swing)
         still = scores(standing, Path(folder, "still"), detector)
         followed = scores(moving, Path(folder, "followed"), detector)
-        with not_following():
+        with patch.object(app.engine.tracking, "CameraMotion", StillCamera):
             not_followed = scores(moving, Path(folder, "not-followed"), detector)
     return MovingReport(machine, following, still, followed, not_followed)
 

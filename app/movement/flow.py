@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,13 +107,8 @@ class Flow:
 def flow(site: Site, wish: Wish = Wish(), *, who: str) -> Flow:
     """Counts what a time holds. The audit notes that `who` asked.
 
-    Raises SiteError where the site has no footage with people, or was never merged, or for times that hold nothing.
+    Raises SiteError where the site was never merged, or for times that hold nothing.
     """
-    if site.merging() is None:
-        raise SiteError(
-            f"The site at {site.path} was never merged, so nobody knows who is who: run "
-            f"`python -m app.merge --site {site.path}` first."
-        )
     stays, unmerged = stays_in(site)
     footage = site.footage()
     begin = wish.begin if wish.begin is not None else min((f.start for f in footage), default=0.0)
@@ -135,21 +128,7 @@ def flow_of(stays: Stays, begin: float, end: float, by: Interval, unmerged: int 
         raise SiteError("The time to look at ends before it begins: give --from a time before --to.")
     edges = _edges(begin, end, by)
     stays = stays.within(begin, end)
-    counts = []
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist()):
-        inside = stays.within(start, stop)
-        arrived = (inside.start >= start) | (start == begin)  # who was there before is counted at the beginning
-        for camera, name in enumerate(stays.names):
-            here = inside.camera == camera
-            counts.append(
-                Count(
-                    camera=name,
-                    start=start,
-                    end=stop,
-                    people=len(np.unique(inside.person[here])),
-                    arrivals=int((here & arrived).sum()),
-                )
-            )
+    counts = _counts(stays, edges)
     lengths = [
         Length(name, Times.of((stays.end - stays.start)[stays.camera == camera]))
         for camera, name in enumerate(stays.names)
@@ -165,6 +144,31 @@ def flow_of(stays: Stays, begin: float, end: float, by: Interval, unmerged: int 
         ways=_ways(stays),
         unmerged=unmerged,
     )
+
+
+def _counts(stays: Stays, edges: NDArray[np.float64]) -> list[Count]:
+    """People and arrivals, by interval, then camera. Who was there before comes as the first interval begins."""
+    intervals, cameras = len(edges) - 1, len(stays.names)
+    first, last = (
+        np.clip(np.searchsorted(edges, times, "right") - 1, 0, intervals - 1) for times in (stays.start, stays.end)
+    )
+    lasts = last - first + 1  # intervals that a stay touches
+    stay = np.repeat(np.arange(len(stays)), lasts)
+    interval = first[stay] + np.arange(len(stay)) - np.repeat(np.cumsum(lasts) - lasts, lasts)
+    seen = np.unique(np.stack([interval * cameras + stays.camera[stay], stays.person[stay]], 1), axis=0)
+    people = np.bincount(seen[:, 0], minlength=intervals * cameras)
+    arrivals = np.bincount(first * cameras + stays.camera, minlength=intervals * cameras)
+    return [
+        Count(
+            camera=name,
+            start=float(edges[k]),
+            end=float(edges[k + 1]),
+            people=int(people[k * cameras + camera]),
+            arrivals=int(arrivals[k * cameras + camera]),
+        )
+        for k in range(intervals)
+        for camera, name in enumerate(stays.names)
+    ]
 
 
 def _edges(begin: float, end: float, by: Interval) -> NDArray[np.float64]:
@@ -190,15 +194,3 @@ def _ways(stays: Stays) -> list[Way]:
         taken = (origin == pair[0]) & (destination == pair[1])
         ways.append(Way(stays.names[pair[0]], stays.names[pair[1]], Times.of(seconds[taken])))
     return ways
-
-
-def as_rows(flow: Flow) -> dict[str, list[dict[str, object]]]:
-    """Tables by name, for files: `people`, `counts`, `lengths`, `ways`. Each row is flat."""
-    nested: dict[str, Sequence[Length | Way]] = {"lengths": flow.lengths, "ways": flow.ways}
-    tables = {name: [_flat(asdict(row)) for row in rows] for name, rows in nested.items()}
-    return {"people": [asdict(flow.people)], "counts": [asdict(count) for count in flow.counts], **tables}
-
-
-def _flat(row: dict[str, Any]) -> dict[str, object]:
-    times = row.pop("seconds")
-    return row | {name if name == "count" else f"{name}_seconds": value for name, value in times.items()}

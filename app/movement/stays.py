@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import SiteError
 from app.record import Site
 
 APART = 60.0  # s out of sight of a camera after which the same camera is another stay
@@ -38,9 +39,8 @@ def stays_of(
     start: NDArray[np.float64],
     end: NDArray[np.float64],
     names: Sequence[str],
-    apart: float = APART,
 ) -> Stays:
-    """Joins times `(N,)` in sight, in any order, where no more than `apart` seconds lie between two of them."""
+    """Joins times `(N,)` in sight, in any order, where no more than APART seconds lie between two of them."""
     order = np.lexsort((start, camera, person))
     person, camera, start, end = person[order], camera[order], start[order], end[order]
     new = np.ones(len(person), bool)
@@ -48,9 +48,9 @@ def stays_of(
     group = np.cumsum(new) - 1
     # Within each person and camera, the latest end so far: a long tracklet may hold later short ones. Groups lie so far
     # apart on one line that one group's ends never reach into the next.
-    far = (end.max(initial=0.0) - start.min(initial=0.0)) + apart + 1.0
+    far = (end.max(initial=0.0) - start.min(initial=0.0)) + APART + 1.0
     until = np.maximum.accumulate(end + group * far) - group * far
-    new[1:] |= start[1:] - until[:-1] > apart
+    new[1:] |= start[1:] - until[:-1] > APART
     first = np.flatnonzero(new)
     last_end = np.maximum.reduceat(end, first) if len(first) else end
     by_time = np.lexsort((start[first], person[first]))
@@ -61,9 +61,14 @@ def stays_of(
 def stays_in(site: Site) -> tuple[Stays, int]:
     """Stays of a site's identities, and how many of its tracklets no merging has seen: each is somebody by itself.
 
-    Sightings are left out, as nobody knows who they show.
+    Sightings are left out, as nobody knows who they show. Raises SiteError where the site was never merged.
     """
     table, merging = site.tracklet_table(), site.merging()
-    identity = -1 - np.arange(len(table)) if merging is None else merging.of(table.ids)[1]
+    if merging is None:
+        raise SiteError(
+            f"The site at {site.path} was never merged, so nobody knows who is who: run "
+            f"`python -m app.merge --site {site.path}` first."
+        )
+    identity = merging.of(table.ids)[1]
     stays = stays_of(identity, table.cameras, table.start, table.end, table.names)
     return stays, int((identity < 0).sum())

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 
-from app.movement.flow import Flow, as_rows
+from app.movement.flow import Count, Flow, Length, Times, Way
+from app.movement.people import People
 from app.record.private_files import check_writable, write_private
 from app.report.flow_plots import plots
 
-TABLES = ("people", "counts", "lengths", "ways")
+_TIMES = tuple(field.name if field.name == "count" else f"{field.name}_seconds" for field in fields(Times))
+TABLES = {
+    "people": tuple(field.name for field in fields(People)),
+    "counts": tuple(field.name for field in fields(Count)),
+    "lengths": ("camera", *_TIMES),
+    "ways": ("origin", "destination", *_TIMES),
+}
+"""By name, their columns."""
 PLOTS = ("people", "lengths", "ways")
 
 
@@ -19,27 +29,35 @@ def check_folder(folder: Path) -> None:
     check_writable(*(folder / f"{name}.csv" for name in TABLES), *(folder / f"{name}.svg" for name in PLOTS))
 
 
-def write_flow(flow: Flow, folder: Path) -> tuple[list[Path], bool]:
+def write_flow(flow: Flow, folder: Path) -> bool:
     """Writes `<table>.csv` and `<plot>.svg` for their owner alone. Raises SiteError where it can't.
 
-    Returns the files, and whether plots could be drawn: they need matplotlib.
+    Returns whether plots could be drawn: they need matplotlib.
     """
-    written = []
-    for name, rows in as_rows(flow).items():
+    rows: dict[str, Sequence[People | Count | Length | Way]] = {
+        "people": [flow.people],
+        "counts": flow.counts,
+        "lengths": flow.lengths,
+        "ways": flow.ways,
+    }
+    for name, columns in TABLES.items():
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(rows[0] if rows else ["none"])
-        writer.writerows([[_harmless(value) for value in row.values()] for row in rows])
-        written.append(folder / f"{name}.csv")
-        write_private(written[-1], text.getvalue().encode())
+        writer.writerow(columns)
+        writer.writerows([_harmless(value) for value in _flat(row)] for row in rows[name])
+        write_private(folder / f"{name}.csv", text.getvalue().encode())
     try:
         drawn = plots(flow)
     except ImportError:
-        return written, False
+        return False
     for name, svg in drawn.items():
-        written.append(folder / f"{name}.svg")
-        write_private(written[-1], svg)
-    return written, True
+        write_private(folder / f"{name}.svg", svg)
+    return True
+
+
+def _flat(row: People | Count | Length | Way) -> list[object]:
+    """A row's values, those of its times among them."""
+    return [part for value in astuple(row) for part in (value if isinstance(value, tuple) else (value,))]
 
 
 def _harmless(value: object) -> object:

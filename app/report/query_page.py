@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.crops import as_jpeg
 from app.record.private_files import write_private
+from app.report.outlined import outline, shrunk
 from app.report.pages import render
 from app.report.timeline import lay_out
 from app.search.matches import STILL_QUALITY, Finding, QueryView, groups, journey
@@ -22,7 +22,6 @@ from app.search.matches import STILL_QUALITY, Finding, QueryView, groups, journe
 _STILL_SIDE = 960  # px the picture's longer side has at most
 _CROP_SIDE = 480  # px of the person cut from it
 _SMALL_SIDE = 360  # px. A still below this that is the person is shown larger than it is
-_BOX_COLOUR = (255, 176, 32)  # RGB
 
 
 def write_report(view: QueryView, path: Path) -> None:
@@ -34,7 +33,7 @@ def values_of(view: QueryView) -> dict[str, Any]:
     """What the template `answer.html` names."""
     identities = groups(view.matches)
     joined = view.finding != Finding.UNSEEN and identities and identities[0].number is not None
-    person = None if view.box is None else as_jpeg(_shrunk(view.person, _CROP_SIDE)[0], STILL_QUALITY)
+    person = None if view.box is None else as_jpeg(shrunk(view.person, _CROP_SIDE)[0], STILL_QUALITY)
     return {
         "view": view,
         "identities": identities,
@@ -47,22 +46,11 @@ def values_of(view: QueryView) -> dict[str, Any]:
     }
 
 
-def _shrunk(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
-    """A picture whose longer side has at most `side` px, and by how much it shrank."""
-    scale = min(1.0, side / max(pixels.shape[:2]))
-    if scale < 1:
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return pixels, scale
-
-
 def _with_box(view: QueryView) -> NDArray[np.uint8]:
     """The still, smaller, with the person's box."""
-    pixels, scale = _shrunk(view.still, _STILL_SIDE)
+    pixels, scale = shrunk(view.still, _STILL_SIDE)
     if view.box is None:
         return pixels
     pixels = pixels.copy()
-    x1, y1, x2, y2 = (round(float(edge) * scale) for edge in view.box)
-    for colour, thickness in (((0, 0, 0), 5), (_BOX_COLOUR, 3)):  # a dark rim, to be seen on any ground
-        cv2.rectangle(pixels, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
+    outline(pixels, [edge * scale for edge in view.box])
     return pixels

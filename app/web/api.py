@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Depends, Query, Request, UploadFile
 from pydantic import BaseModel, Field
 
-from app.movement.flow import Flow, Interval, flow
+from app.movement.flow import Flow, flow
 from app.movement.flow import Wish as FlowWish
 from app.record.rows import AuditEntry, CameraSummary, Correction
-from app.search.query import query
+from app.search.query import QueryReport, query
 from app.search.searcher import Answer
+from app.search.still import still_of
 from app.web.access import Role
-from app.web.filters import Filters, filters, time_of
+from app.web.errors import Refused
+from app.web.filters import Filters, counted, filters
 from app.web.opened import Said, TrackletId, opened, session_of
 from app.web.routes import Routes
 
@@ -156,25 +159,15 @@ def search_still(
     top: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 20,
 ) -> Found:
     """Searches all people of a picture."""
-    here, session = opened(request), session_of(request)
-    asked = here.stills.add(still.file.read(), session)
-    people, report = [], None
-    for box in asked.boxes:
-        whole = asked.people.whole
+    here = opened(request)
+    picture = still_of(still.file.read(), Path("The picture"))
+    try:
         report, _ = query(
-            here.site,
-            asked.still,
-            narrowed.wish(top),
-            box=None if whole else box,
-            whole=whole,
-            ready=here.searcher.ready(),
-            who=session.user,
+            here.site, picture, narrowed.wish(top), ready=here.searcher.ready(), who=session_of(request).user
         )
-        people += [_person(answer) for answer in report.people]
-    if report is None:
-        model = here.searcher.ready().model.name
-        return Found(model=model, still=asked.still.sha256, asked=0.0, audit=here.site.audit_head(), people=[])
-    return Found(model=report.model, still=report.still, asked=report.asked, audit=report.audit, people=people)
+    except LookupError as error:
+        raise Refused(422, "Nobody was found in the picture", "Send one that shows the person larger.") from error
+    return _found(report)
 
 
 def search_tracklet(
@@ -188,8 +181,7 @@ def search_tracklet(
     here.tracklet(number)
     ready = here.searcher.ready()
     report, _ = query(here.site, number, narrowed.wish(top), ready=ready, who=session_of(request).user)
-    people = [_person(answer) for answer in report.people]
-    return Found(model=report.model, still=report.still, asked=report.asked, audit=report.audit, people=people)
+    return _found(report)
 
 
 def correct(request: Request, number: TrackletId, word: Word) -> list[Word]:
@@ -200,6 +192,11 @@ def correct(request: Request, number: TrackletId, word: Word) -> list[Word]:
     return [Word.model_validate({"other": other, "said": said}) for other, said in here.said_of(number).items()]
 
 
+def _found(report: QueryReport) -> Found:
+    people = [_person(answer) for answer in report.people]
+    return Found(model=report.model, still=report.still, asked=report.asked, audit=report.audit, people=people)
+
+
 def _person(answer: Answer) -> Person:
     matches = [Match(**{name: getattr(match, name) for name in Match.model_fields}) for match in answer.matches]
     return Person(
@@ -207,14 +204,8 @@ def _person(answer: Answer) -> Person:
     )
 
 
-def get_flow(
-    request: Request,
-    after: Annotated[str, Query(max_length=40)] = "",
-    before: Annotated[str, Query(max_length=40)] = "",
-    by: Interval = Interval.whole,
-) -> Flow:
+def get_flow(request: Request, wish: Annotated[FlowWish, Depends(counted)]) -> Flow:
     """How people move."""
-    wish = FlowWish(time_of(after, "after"), time_of(before, "before"), by)
     return flow(opened(request).site, wish, who=session_of(request).user)
 
 

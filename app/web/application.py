@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
-from app.errors import Busy, FootageError, SiteError, StillError
+from app.errors import Busy, FootageError, SiteError, StillError, StorageError
 from app.record import Site
 from app.search.warm import WarmSearcher
 from app.web import api, pages
@@ -26,7 +26,7 @@ from app.web.routes import Routes
 
 API = "/api/"
 _NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
-_STATUS = {Busy: 409, StillError: 422, FootageError: 404, SiteError: 422}
+_STATUS = {Busy: 409, StorageError: 507, StillError: 422, FootageError: 404, SiteError: 422}
 
 
 def make_application(site: Site, access: Access, hosts: Collection[str]) -> FastAPI:

@@ -1,4 +1,4 @@
-"""What a search is narrowed to, as an address has it."""
+"""What a search is narrowed to, and which time is counted, as an address has it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Annotated
 
 from fastapi import Query
 
+from app.movement.flow import Interval
+from app.movement.flow import Wish as FlowWish
 from app.search.searcher import Wish
 from app.web.errors import Refused
 
@@ -33,6 +35,15 @@ def filters(
 ) -> Filters:
     """The filters of an address."""
     return Filters([name for name in camera or [] if name], after, before)
+
+
+def counted(
+    after: Annotated[str, Query(max_length=40, description="From this time on, ISO 8601, UTC.")] = "",
+    before: Annotated[str, Query(max_length=40, description="Before this time.")] = "",
+    by: Interval = Interval.whole,
+) -> FlowWish:
+    """Which time an address asks to count. Raises Refused where a time is none."""
+    return FlowWish(time_of(after, "after"), time_of(before, "before"), by)
 
 
 def time_of(text: str, name: str) -> float | None:

@@ -9,7 +9,6 @@ import io
 from fractions import Fraction
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,12 +16,13 @@ from app.errors import FootageError
 from app.footage import Footage, open_footage
 from app.record import Site
 from app.record.rows import Boxes, FootageRecord, SegmentRecord
+from app.report.outlined import outline, shrunk
 from deploy.detectors import Frame
 
 BEFORE, AFTER = 3.0, 2.0  # s
 LONGEST = 30.0  # s of a clip
-WIDTH = 960  # px, at most
-_COLOUR = (255, 176, 32)  # RGB
+SIDE = 960  # px of the longer side, at most
+ROUNDING = 1e-3  # s, of containers' stamps
 _TICKS = 1000  # a second
 _HEAD = "262144"  # bytes kept for the index before the frames, so that playing begins at once
 _NEAR = 0.5  # s from a box to a frame that still shows it
@@ -76,15 +76,11 @@ def _footage(record: FootageRecord) -> Footage:
 
 def _drawn(frame: Frame, boxes: Boxes) -> NDArray[np.uint8]:
     """The picture, smaller and of even sides, with the box that the frame has."""
-    image = frame.image
-    scale = min(1.0, WIDTH / image.shape[1])
-    size = (max(2, round(image.shape[1] * scale) // 2 * 2), max(2, round(image.shape[0] * scale) // 2 * 2))
-    picture = np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    smaller, scale = shrunk(frame.image, SIDE)
+    height, width = (side // 2 * 2 for side in smaller.shape[:2])
+    picture = np.ascontiguousarray(smaller[:height, :width])
     nearest = int(np.abs(boxes.times - frame.time).argmin())
-    if abs(boxes.times[nearest] - frame.time) <= _NEAR and (
-        boxes.times[0] <= frame.time + 1e-3 and frame.time <= boxes.times[-1] + 1e-3
-    ):
-        x1, y1, x2, y2 = (boxes.boxes[nearest] * scale).round().astype(int).tolist()
-        for colour, thickness in (((0, 0, 0), 4), (_COLOUR, 2)):  # a dark rim, to be seen on any ground
-            cv2.rectangle(picture, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
+    inside = boxes.times[0] - ROUNDING <= frame.time <= boxes.times[-1] + ROUNDING
+    if inside and abs(boxes.times[nearest] - frame.time) <= _NEAR:
+        outline(picture, (boxes.boxes[nearest] * scale).tolist())
     return picture

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import Depends, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.asking import in_session
 from app.encoders.embed import spread
-from app.movement.flow import Interval, flow
 from app.movement.flow import Wish as FlowWish
+from app.movement.flow import flow
 from app.record.rows import AuditEntry, Correction
 from app.report.flow_plots import plots
 from app.report.pages import render
@@ -20,7 +21,7 @@ from app.search.matches import QueryView
 from app.search.query import query, view
 from app.web.access import COOKIE, Access, Role
 from app.web.errors import Refused
-from app.web.filters import Filters, filters, time_of
+from app.web.filters import Filters, counted, filters
 from app.web.moments import cut_moment
 from app.web.opened import Said, TrackletId, opened, session_of
 from app.web.routes import Routes
@@ -174,9 +175,7 @@ def tracklet(request: Request, number: TrackletId) -> Response:
         except ValueError:  # `app.site --verify` tells of damage
             continue
     merging = here.site.merging()
-    identity = None
-    if merging is not None and number in merging.ids:
-        identity = int(merging.identities[merging.ids.searchsorted(number)])
+    identity = -1 if merging is None else int(merging.of(np.array([number]))[1][0])
     there = here.site.footage_record(piece.footage_id).path.exists()
     return page(request, "tracklet.html", piece=piece, pictures=pictures, identity=identity, has_footage=there)
 
@@ -199,23 +198,18 @@ def cameras(request: Request) -> Response:
     return page(request, "cameras.html", cameras=site.cameras(), remarks=site.remarks())
 
 
-def flow_page(
-    request: Request,
-    after: Annotated[str, Query(max_length=40)] = "",
-    before: Annotated[str, Query(max_length=40)] = "",
-    by: Interval = Interval.whole,
-) -> Response:
+def flow_page(request: Request, wish: Annotated[FlowWish, Depends(counted)]) -> Response:
     """How people move."""
     here = opened(request)
+    asked = {"after": "", "before": "", **request.query_params, "by": wish.by}
     if here.site.merging() is None:
-        return page(request, "flow.html", report=None, drawn={}, after=after, before=before, by=by)
-    wish = FlowWish(time_of(after, "after"), time_of(before, "before"), by)
+        return page(request, "flow.html", report=None, drawn={}, asked=asked)
     report = flow(here.site, wish, who=session_of(request).user)
     try:
         drawn = plots(report)
     except ImportError:  # of matplotlib: the page says so
         drawn = {}
-    return page(request, "flow.html", report=report, drawn=drawn, after=after, before=before, by=by)
+    return page(request, "flow.html", report=report, drawn=drawn, asked=asked)
 
 
 def audit(request: Request) -> Response:

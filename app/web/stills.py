@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from app.engine.crops import as_jpeg
+from app.report.outlined import shrunk
 from app.search.matches import STILL_QUALITY
 from app.search.still import People, Still, people_in, still_of
 from app.web.access import Session
@@ -65,7 +62,8 @@ class Stills:
         """Reads a picture and finds the people in it. Raises StillError."""
         still = still_of(data, Path("The picture"))
         people = people_in(still, _detector())
-        asked = Asked(secrets.token_urlsafe(12), session, still, people, _shown(still.pixels), self._clock())
+        shown = as_jpeg(shrunk(still.pixels, SHOWN_SIDE)[0], STILL_QUALITY)
+        asked = Asked(secrets.token_urlsafe(12), session, still, people, shown, self._clock())
         with self._mutex:
             self._forget_old()
             while len(self._asked) >= MOST:
@@ -89,11 +87,3 @@ class Stills:
 @cache
 def _detector() -> Detector:
     return load_detector("shipped")
-
-
-def _shown(pixels: NDArray[np.uint8]) -> bytes:
-    scale = min(1.0, SHOWN_SIDE / max(pixels.shape[:2]))
-    if scale < 1:
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return as_jpeg(pixels, STILL_QUALITY)

@@ -66,6 +66,10 @@ def test_flow_leaves_as_tables_and_plots(path: Path, who: People, tmp_path: Path
     with (out / "counts.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["people"]) for row in rows] == [count["people"] for count in said["counts"]]
+    with (out / "ways.csv").open(newline="") as file:
+        ways = list(csv.reader(file))
+    assert ways[0] == ["origin", "destination", "count", "median_seconds", "p10_seconds", "p90_seconds"]
+    assert len(ways) == 1 + len(said["ways"])
     for name in flow_files.PLOTS:
         drawn = (out / f"{name}.svg").read_bytes()
         assert drawn.startswith(b"<?xml") and b"camera1" in drawn

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from app.errors import SiteError
-from app.report import query_page
+from app.report import outlined
 from app.report.query_page import write_report
 from app.report.query_sheet import write_sheet
 from app.search.matches import Finding, QueryView
@@ -200,7 +200,7 @@ def test_the_still_is_shown_with_its_box_and_the_person(tmp_path: Path) -> None:
     scene, person = pictures(report(tmp_path, still=still))[:2]
     assert scene.shape == (120, 160, 3) and person.shape == (80, 30, 3)
     assert np.abs(person.astype(int) - (200, 40, 40)).mean() < 15
-    assert np.abs(scene[60, 60].astype(int) - query_page._BOX_COLOUR).max() < 60  # the box's edge
+    assert np.abs(scene[60, 60].astype(int) - outlined.COLOUR).max() < 60  # the box's edge
     np.testing.assert_array_equal(still, view().still)  # not drawn into the caller's picture
     page = report(tmp_path, still=np.zeros((3000, 4000, 3), np.uint8), box=(1000, 0, 2000, 3000))
     assert [picture.shape for picture in pictures(page)[:2]] == [(720, 960, 3), (480, 160, 3)]

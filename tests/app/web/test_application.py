@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
@@ -161,7 +162,7 @@ def test_a_still_leads_to_its_matches(served: Served, still: bytes) -> None:
     one = visitor.get(f"{sent.headers['location']}&camera=camera1&after=2026-11-20T14:00")
     shown = {int(number) for number in re.findall(r'href="/tracklets/(\d+)"', one.text)}
     table = served.site.searchable_table()
-    assert shown and {table.names[table.cameras[row]] for row in table.at(sorted(shown))} == {"camera1"}  # type: ignore[arg-type]
+    assert shown and {table.names[k] for k in table.cameras[table.at(np.array(sorted(shown)))]} == {"camera1"}
 
 
 def test_a_still_is_its_sessions_own_and_for_a_while(served: Served, still: bytes) -> None:
