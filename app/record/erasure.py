@@ -32,7 +32,19 @@ from app.record.embeddings import Embeddings
 from app.record.looking import bytes_left, patterns_in
 from app.record.private_files import wipe
 from app.record.rows import AuditEntry
-from app.record.schema import cameras, cannot_link, corrections, crops, erasures, footage, members, segments, splits
+from app.record.schema import (
+    cameras,
+    cannot_link,
+    case_items,
+    corrections,
+    crops,
+    erasures,
+    footage,
+    members,
+    searches,
+    segments,
+    splits,
+)
 from app.record.shards import crop_folder, overwrite, shard_path, shards_of
 
 log = logging.getLogger("sightline")
@@ -44,6 +56,7 @@ _BEGIN, _LEAST = 48, 24  # bytes of packed boxes that are looked for, and fewer 
 _NAMING = (  # columns that name a segment
     *(segments.c.id, crops.c.tracklet_id, members.c.tracklet_id, splits.c.tracklet_id),
     *(cannot_link.c.a, cannot_link.c.b, corrections.c.a, corrections.c.b),
+    *(case_items.c.tracklet_id, searches.c.tracklet_id),
 )
 
 
@@ -226,7 +239,7 @@ def remove_rows(database: Database, ids: list[int]) -> None:
     for table in (cannot_link, corrections):
         for column in (table.c.a, table.c.b):
             database.execute(delete(table).where(column.in_(ids)))
-    for table in (members, splits, crops):
+    for table in (members, splits, crops, case_items, searches):
         database.execute(delete(table).where(table.c.tracklet_id.in_(ids)))
     database.execute(delete(segments).where(_is_in(ids)))
 

@@ -22,16 +22,22 @@ from app.record.embeddings import Embeddings
 from app.record.erasure import remove_rows
 from app.record.rows import AuditEntry
 from app.record.schema import (
+    api_keys,
+    areas,
     cameras,
     cannot_link,
+    case_items,
+    cases,
     corrections,
     crops,
     footage,
     members,
     merges,
     models,
+    searches,
     segments,
     splits,
+    users,
 )
 from app.record.shards import overwrite, shard_path
 from app.record.site import Site
@@ -40,6 +46,7 @@ from app.record.verify import BACKUP, NUMBER, Damage, beyond_the_database, unnam
 _KEPT = (cameras, footage, models)
 _JSON = {"settings": None, "problems": "[]", "mask": "[]", "summary": "{}", "calibration": None}  # in place of broken
 _OF_ROWS = re.compile(r"row .* missing from index|wrong # of entries|non-unique entry|\S+ value in |row not in PRIMARY")
+_PARTS = {merges: members.c.merge_id, cases: case_items.c.case_id, users: api_keys.c.user_id}  # leave with their rows
 _NAMING = (  # columns that name rows of another table
     (cannot_link.c.a, segments),
     (cannot_link.c.b, segments),
@@ -49,6 +56,11 @@ _NAMING = (  # columns that name rows of another table
     (members.c.tracklet_id, segments),
     (splits.c.tracklet_id, segments),
     (members.c.merge_id, merges),
+    (case_items.c.tracklet_id, segments),
+    (searches.c.tracklet_id, segments),
+    (areas.c.camera_id, cameras),
+    (case_items.c.case_id, cases),
+    (api_keys.c.user_id, users),
 )
 
 
@@ -104,8 +116,9 @@ def _settled(database: Database, each: Damage) -> str | None:
         return f"{each.what}: it was taken as it now is" if _taken(database, each.table, each.key[0]) else None
     if each.table is segments:
         _drop_segment(database, each.key[0])
-    elif each.table is merges:
-        database.execute(delete(members).where(members.c.merge_id == each.key[0]))
+    elif each.table in _PARTS:
+        part = _PARTS[each.table]
+        database.execute(delete(part.table).where(part == each.key[0]))
     where = [column == value for column, value in zip(each.table.primary_key.columns, each.key)]  # no key: all rows
     database.execute(delete(each.table).where(*where))
     return f"{each.what}: it was dropped"

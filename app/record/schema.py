@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-FORMAT = "6"  # Alembic's name of the newest format, see `migrations`
+FORMAT = "7"  # Alembic's name of the newest format, see `migrations`
 
 # SQLite's strict tables know four types. PostgreSQL's INTEGER would be too short for ids.
 Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
@@ -193,6 +193,87 @@ corrections = _table(
     _of("b", "segments"),
     Index("corrections_by_a", "a"),
     Index("corrections_by_b", "b"),
+)
+areas = _table(  # drawn on a camera's picture
+    "areas",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _of("camera_id", "cameras"),
+    _text("kind"),  # zone or line
+    _text("name"),
+    _text("points"),  # JSON: x, y in shares of the picture
+    UniqueConstraint("camera_id", "name"),
+)
+cases = _table(  # what somebody collects who looks for a person
+    "cases",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _text("name"),
+    _text("note"),
+    _text("who"),
+    _real("made"),
+    Column("closed", Real),  # None while it is open
+)
+case_items = _table(
+    "case_items",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _of("case_id", "cases"),
+    _of("tracklet_id", "segments"),
+    _text("note"),
+    _text("who"),
+    _real("made"),
+    UniqueConstraint("case_id", "tracklet_id"),
+    Index("case_items_by_tracklet", "tracklet_id"),
+)
+jobs = _table(  # work that was asked for by a page or a program
+    "jobs",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("options"),  # JSON
+    _text("who"),
+    _text("session"),  # where `who` sat
+    _text("status"),
+    _real("made"),
+    Column("started", Real),
+    Column("ended", Real),
+    Column("report", Text),  # JSON, of what is done
+    _text("problem", **_EMPTY),  # why it failed, a sentence
+)
+searches = _table(  # that are kept, to be asked again or to alert
+    "searches",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _text("name", unique=True),
+    _text("who"),
+    _real("made"),
+    Column("tracklet_id", Whole, ForeignKey("segments.id")),  # whom it searches, or…
+    Column("picture", LargeBinary),  # …a JPEG of them
+    _text("filters"),  # JSON
+    Column("alert_from", Real),  # the probability from which a match alerts, None where none does
+    _text("told"),  # JSON: up to which number each camera's segments were looked at
+    Index("searches_by_tracklet", "tracklet_id"),
+)
+settings = _table(  # of the site
+    "settings",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _text("name", unique=True),
+    _text("value"),  # JSON
+)
+users = _table(  # who may sign in
+    "users",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _text("name", unique=True),
+    _text("password"),  # an Argon2 hash
+    _text("role"),
+    Column("cameras", Text),  # JSON: names of those that they may see, None for all
+    _real("made"),
+)
+api_keys = _table(  # of users, for programs
+    "api_keys",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _of("user_id", "users"),
+    _text("name"),
+    _text("digest", unique=True),  # SHA-256
+    _text("scopes"),  # JSON
+    _real("made"),
+    UniqueConstraint("user_id", "name"),
 )
 audit = _table(
     "audit",

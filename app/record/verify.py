@@ -29,20 +29,28 @@ from app.record.embeddings import Embeddings
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
 from app.record.rows import Boxes, lookup
 from app.record.schema import (
+    api_keys,
+    areas,
     audit,
     cameras,
     cannot_link,
+    case_items,
+    cases,
     corrections,
     crops,
     erasures,
     footage,
+    jobs,
     members,
     merges,
     metadata,
     models,
     remarks,
+    searches,
     segments,
+    settings,
     splits,
+    users,
 )
 from app.record.shards import shard_path
 from app.record.site import Site
@@ -63,6 +71,14 @@ _ADVICE = {  # of damaged rows, by table
     cannot_link: DROPPED,
     remarks: f"{DROPPED}, and ingest tells again",
     erasures: f"{DROPPED}, then forget again",
+    areas: f"{DROPPED}, then draw it again",
+    cases: f"{DROPPED}, with all that it has",
+    case_items: DROPPED,
+    jobs: f"{DROPPED}, then ask for it again",
+    searches: DROPPED,
+    settings: f"{DROPPED}, then set it again",
+    users: f"{DROPPED}, then add the user again",
+    api_keys: f"{DROPPED}, then make it again",
 }
 _OPEN = 64  # shards at once
 _PIECE = 2**20  # bytes read at once
