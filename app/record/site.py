@@ -167,9 +167,12 @@ class Site:
         """The names of all cameras, in the order in which they came."""
         return [row.name for row in self.database.all(select(cameras.c.name).order_by(cameras.c.id))]
 
-    def tracklet_count(self) -> int:
-        """How many tracklets there are."""
-        row = self.database.first(select(func.count()).select_from(segments).where(_IS_TRACKLET))
+    def tracklet_count(self, of_cameras: Collection[str] | None = None) -> int:
+        """How many tracklets there are, of some cameras or of all."""
+        wanted = select(func.count()).select_from(segments).where(_IS_TRACKLET)
+        if of_cameras is not None:
+            wanted = wanted.where(segments.c.camera_id.in_(select(cameras.c.id).where(cameras.c.name.in_(of_cameras))))
+        row = self.database.first(wanted)
         return 0 if row is None else int(row[0])
 
     def cameras(self) -> list[CameraSummary]:

@@ -38,6 +38,7 @@ class Session:
     came_from: str  # the address
     began: float
     asked: float  # when it asked last
+    cameras: frozenset[str] | None = None  # that they may see, None for all
     form_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     """Forms carry it, and no other site's page knows it."""
 

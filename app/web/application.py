@@ -22,6 +22,7 @@ from app.web.access import Access, Role
 from app.web.errors import Refused, problem
 from app.web.limits import MOST_BYTES, Limits
 from app.web.opened import Opened
+from app.web.pages.frame import page
 from app.web.routes import Routes
 
 API = "/api/"
@@ -42,9 +43,10 @@ def make_application(site: Site, access: Access, hosts: Collection[str]) -> Fast
     MultiPartParser.spool_max_size = MOST_BYTES  # else larger pictures would be written to a temporary file
     application.state.access = access
     application.state.opened = Opened(site, WarmSearcher(site))
-    application.include_router(pages.routes)
-    application.include_router(api.health)
-    application.include_router(api.routes)
+    for routes in pages.ALL:
+        application.include_router(routes, include_in_schema=False)
+    for routes in api.ALL:
+        application.include_router(routes)
     others = Routes()
     others.add("/api/v1/openapi.json", _schema, Role.VIEWER, include_in_schema=False)
     others.add("/static/style.css", _style, Role.NOBODY, include_in_schema=False)
@@ -100,7 +102,7 @@ def _script(name: str) -> Response:
 def _answer(request: Request, status: int, title: str, detail: str) -> Response:
     if request.url.path.startswith(API):
         return JSONResponse(problem(status, title, detail), status, media_type="application/problem+json")
-    return pages.page(request, "error.html", status, title=title, detail=detail)
+    return page(request, "error.html", status, title=title, detail=detail)
 
 
 def _refused(request: Request, error: Any) -> Response:

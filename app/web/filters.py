@@ -13,6 +13,7 @@ from app.movement.flow import Interval
 from app.movement.flow import Wish as FlowWish
 from app.search.searcher import Wish
 from app.web.errors import Refused
+from app.web.visit import Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,10 @@ class Filters:
     after: str
     before: str
 
-    def wish(self, top: int = 20) -> Wish:
-        """For the search. Raises Refused where a time is none."""
-        return Wish(tuple(self.camera), time_of(self.after, "after"), time_of(self.before, "before"), top=top)
+    def wish(self, here: Visit, top: int = 20) -> Wish:
+        """For a visitor's search. Raises Refused where a time is none, or for a camera that is not there."""
+        cameras = here.searched_cameras(self.camera)
+        return Wish(cameras, time_of(self.after, "after"), time_of(self.before, "before"), top=top)
 
 
 def filters(
