@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": "Show who asked, looked, exported, erased, merged, or let another model serve.",
     "models": "List the versions of a site's encoder, or let another one serve.",
     "serve": "Serve a site to a browser, and to programs over HTTP.",
+    "users": "Say who may sign in to the served site, and what they may do.",
     "site": "Show what a site holds; with --verify, read and check all of it.",
     "contact_sheet": "Draw tracklets as rows of crops, by camera and time.",
     "export": "Write what a site holds as files that other programs read.",

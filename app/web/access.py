@@ -1,17 +1,24 @@
-"""Who may do what: a one-time link opens a session, and a session has a role.
+"""Who asks: by a one-time link, a password, a program's key, or the word of a proxy that signs people in.
 
-Nobody but this machine is answered until a site has users, so the link is all there is to know.
+Links and sessions are in this process's memory alone, as digests. Rights are looked up at each request, so whoever is
+removed, or gets another role, notices at once.
 """
 
 from __future__ import annotations
 
-import hashlib
+import ipaddress
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
+
+from starlette.requests import HTTPConnection
+
+from app.record.users import Role, User, Users, digest
+from app.web.attempts import Attempts
+
+__all__ = ["COOKIE", "Access", "Proxy", "Role", "Session"]
 
 LINK_SECONDS = 600.0  # that a printed link may wait for its one use
 IDLE_SECONDS = 3600.0  # after which a session that asks nothing ends
@@ -19,19 +26,12 @@ SESSION_SECONDS = 12 * 3600.0  # after which any session ends
 MOST_SESSIONS = 100  # at once. The oldest one ends for the next
 COOKIE = "sightline"
 
-
-class Role(IntEnum):
-    """What somebody may do. Each may do all that lower ones may."""
-
-    NOBODY = 0  # whoever asks, without a session
-    VIEWER = 1  # looks and searches
-    OPERATOR = 2  # takes in footage, merges, corrects
-    ADMIN = 3  # learns, erases, reads the audit
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(slots=True)
 class Session:
-    """Somebody who came by a link."""
+    """Somebody who asks, and what they may do."""
 
     user: str
     role: Role
@@ -39,15 +39,30 @@ class Session:
     began: float
     asked: float  # when it asked last
     cameras: frozenset[str] | None = None  # that they may see, None for all
-    form_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    form_key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """Forms carry it, and no other site's page knows it."""
+    password: str | None = field(default=None, repr=False)  # its hash. None for who came by a link
+    scopes: tuple[str, ...] | None = None  # the parts of the API that a program's key opens. None for people
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A server in front of this one that has signed people in, and names them in a header."""
+
+    addresses: frozenset[Address]  # from which alone the header is believed
+    header: str
 
 
 class Access:
-    """Links and sessions, in this process's memory alone. Both are kept as digests."""
+    """Links and sessions of one server."""
 
-    def __init__(self, user: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._user, self._clock = user, clock
+    def __init__(
+        self, users: Users, owner: str, clock: Callable[[], float] = time.monotonic, proxy: Proxy | None = None
+    ) -> None:
+        """owner: who comes by a link, since they started the server."""
+        self.users, self.proxy = users, proxy
+        self._owner, self._clock = owner, clock
+        self._attempts = Attempts(clock)
         self._mutex = threading.Lock()
         self._links: dict[str, float] = {}  # until when they may be used
         self._sessions: dict[str, Session] = {}
@@ -56,40 +71,91 @@ class Access:
         """A secret that opens one session."""
         secret = secrets.token_urlsafe(32)
         with self._mutex:
-            self._links[_digest(secret)] = self._clock() + LINK_SECONDS
+            self._links[digest(secret)] = self._clock() + LINK_SECONDS
         return secret
 
     def enter(self, secret: str, address: str) -> str | None:
         """A new session's secret for a link's, which is used up by that. None where it is no link, or too old."""
         now = self._clock()
         with self._mutex:
-            until = self._links.pop(_digest(secret), None)
-            if until is None or until < now:
-                return None
-            self._forget_old(now)
+            until = self._links.pop(digest(secret), None)
+        if until is None or until < now:
+            return None
+        return self._begun(Session(self._owner, Role.ADMIN, address, now, now))
+
+    def sign_in(self, name: str, password: str, address: str) -> str | None:
+        """A new session's secret for a user's password. None where it is wrong.
+
+        Raises Refused after too many that were.
+        """
+        with self._attempts.at(name, address) as attempt:
+            user = self.users.signed_in(name, password)
+            attempt.succeeded = user is not None
+        now = self._clock()
+        return None if user is None else self._begun(_session(user, address, now))
+
+    def _begun(self, session: Session, key: str | None = None) -> str:
+        secret = secrets.token_urlsafe(32)
+        with self._mutex:
+            self._forget_old(session.began)
             while len(self._sessions) >= MOST_SESSIONS:
                 del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].asked)]
-            session = secrets.token_urlsafe(32)
-            self._sessions[_digest(session)] = Session(self._user, Role.ADMIN, address, now, now)
-            return session
+            self._sessions[key or digest(secret)] = session
+        return secret
+
+    def who_asks(self, request: HTTPConnection) -> Session | None:
+        """By the proxy's header, a program's key, or the cookie, in this order. None where nobody is signed in."""
+        if self.proxy is not None and (name := request.headers.get(self.proxy.header)) is not None:
+            peer = address_of(request)
+            if peer is not None and peer in self.proxy.addresses:
+                return self._by_proxy(name, peer)
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._by_key(secret.strip(), request.client.host if request.client else "nowhere")
+        return self.session(request.cookies.get(COOKIE))
 
     def session(self, secret: str | None) -> Session | None:
         """Whose cookie it is, while the session lasts."""
-        if secret is None:
-            return None
+        return None if secret is None else self._kept(digest(secret))
+
+    def _kept(self, key: str) -> Session | None:
         now = self._clock()
         with self._mutex:
             self._forget_old(now)
-            session = self._sessions.get(_digest(secret))
-            if session is not None:
-                session.asked = now
-            return session
+            session = self._sessions.get(key)
+            if session is None:
+                return None
+            session.asked = now
+        if session.password is not None:  # of a user, whose rights may be others by now
+            user = self.users.user(session.user)
+            if user is None or user.password != session.password:
+                with self._mutex:
+                    self._sessions.pop(key, None)
+                return None
+            session.role, session.cameras = user.role, user.cameras
+        return session
+
+    def _by_key(self, secret: str, address: str) -> Session | None:
+        owned = self.users.of_key(secret)
+        if owned is None:
+            return None
+        session = _session(owned[0], f"{address}, key {owned[1].name}", self._clock())
+        session.scopes = owned[1].scopes
+        return session
+
+    def _by_proxy(self, name: str, peer: Address) -> Session | None:
+        key = f"proxy {peer} {name}"  # no digest looks like this
+        session, user = self._kept(key), self.users.user(name)
+        if session is None and user is not None:
+            session = _session(user, f"{peer}, a proxy", self._clock())
+            self._begun(session, key)
+        return session
 
     def leave(self, secret: str | None) -> None:
         """Ends a session."""
         if secret is not None:
             with self._mutex:
-                self._sessions.pop(_digest(secret), None)
+                self._sessions.pop(digest(secret), None)
 
     def _forget_old(self, now: float) -> None:
         old = [
@@ -101,6 +167,13 @@ class Access:
             del self._sessions[key]
 
 
-def _digest(secret: str) -> str:
-    """So that looking one up takes the same time however much of it somebody guessed."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+def _session(user: User, address: str, now: float) -> Session:
+    return Session(user.name, user.role, address, now, now, user.cameras, password=user.password)
+
+
+def address_of(request: HTTPConnection) -> Address | None:
+    """From where a request comes, None where that is no address."""
+    try:
+        return ipaddress.ip_address(request.client.host) if request.client else None
+    except ValueError:
+        return None

@@ -16,16 +16,16 @@ from starlette.formparsers import MultiPartParser
 
 from app.errors import Busy, FootageError, SiteError, StillError, StorageError
 from app.record import Site
+from app.record.users import Role
 from app.search.warm import WarmSearcher
 from app.web import api, pages
-from app.web.access import Access, Role
+from app.web.access import Access
 from app.web.errors import Refused, problem
 from app.web.limits import MOST_BYTES, Limits
 from app.web.opened import Opened
 from app.web.pages.frame import page
-from app.web.routes import Routes
+from app.web.routes import API, Routes
 
-API = "/api/"
 _NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
 _STATUS = {Busy: 409, StorageError: 507, StillError: 422, FootageError: 404, SiteError: 422}
 
@@ -102,6 +102,8 @@ def _script(name: str) -> Response:
 def _answer(request: Request, status: int, title: str, detail: str) -> Response:
     if request.url.path.startswith(API):
         return JSONResponse(problem(status, title, detail), status, media_type="application/problem+json")
+    if status == 401 and request.app.state.access.users:
+        return page(request, "sign_in.html", status, then=request.url.path, wrong=False)
     return page(request, "error.html", status, title=title, detail=detail)
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.access import COOKIE, Access
+from app.web.access import Access
 from app.web.errors import Refused
 from app.web.routes import SAFE
 
-MOST_BYTES = 64 * 2**20  # of a request with a picture
+MOST_BYTES = 64 * 2**20  # of a request
+SIGN_IN, MOST_OF_STRANGERS = "/sign-in", 4096  # all that who is not signed in may send, and how much
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self'; script-src 'self'; "
@@ -60,28 +62,33 @@ class Limits:
             refusal = PlainTextResponse("This request comes from another site's page.\n", 403)
             await refusal(scope, receive, with_headers)
             return
-        if scope["method"] not in SAFE and self._access.session(HTTPConnection(scope).cookies.get(COOKIE)) is None:
+        most = MOST_BYTES
+        if scope["method"] not in SAFE and scope["path"] == SIGN_IN:
+            most = MOST_OF_STRANGERS
+        elif scope["method"] not in SAFE and (
+            await run_in_threadpool(self._access.who_asks, HTTPConnection(scope)) is None
+        ):
             refusal = PlainTextResponse("Nobody is signed in here.\n", 401)
             await refusal(scope, receive, with_headers)
             return
         said = headers.get("content-length", "0")
-        if not said.isdecimal() or len(said) > 18 or int(said) > MOST_BYTES:
-            refusal = PlainTextResponse(f"This is too large: a picture may have {MOST_BYTES // 2**20} MB.\n", 413)
+        if not said.isdecimal() or len(said) > 18 or int(said) > most:
+            refusal = PlainTextResponse(f"This is too large: it may have {most:,} bytes.\n", 413)
             await refusal(scope, receive, with_headers)
             return
-        await self._app(scope, _bounded(receive), with_headers)
+        await self._app(scope, _bounded(receive, most), with_headers)
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Lets no more through than MOST_BYTES, of a request that does not say its length."""
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Lets no more bytes through than `most`, of a request that does not say its length."""
     came = 0
 
     async def bounded() -> Message:
         nonlocal came
         message = await receive()
         came += len(message.get("body", b""))
-        if came > MOST_BYTES:
-            raise Refused(413, "This is too large", f"A picture may have {MOST_BYTES // 2**20} MB.")
+        if came > most:
+            raise Refused(413, "This is too large", f"It may have {most:,} bytes.")
         return message
 
     return bounded

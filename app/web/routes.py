@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from app.asking import in_session
-from app.web.access import COOKIE, Access, Role, Session
+from app.record.users import Role
+from app.web.access import Access, Session
 from app.web.errors import Refused
 
 SAFE = {"GET", "HEAD"}
+API, METRICS = "/api/v1/", "/metrics"
 FORM_KEY, KEY_HEADER = "key", "x-sightline-key"
 
 
@@ -51,20 +54,29 @@ class Routes(APIRouter):
 def _checked(role: Role, method: str, whole: bool) -> Callable[..., AsyncIterator[None]]:
     async def check(request: Request) -> AsyncIterator[None]:
         access: Access = request.app.state.access
-        session = access.session(request.cookies.get(COOKIE))
+        session = await run_in_threadpool(access.who_asks, request)
         if session is None:
-            raise Refused(401, "Nobody is signed in here", "Open the link that `python -m app.serve` printed.")
+            raise Refused(401, "Nobody is signed in here", "Sign in, or open the link that the server printed.")
+        if session.scopes is not None and not _opens(session.scopes, request.url.path):
+            raise Refused(403, "This key does not open that", f"It opens {', '.join(session.scopes)} of the API.")
         if session.role < role:
             raise Refused(403, f"This needs the role {role.name.lower()}", "Ask an administrator of the site.")
         if whole and session.cameras is not None:
             raise Refused(403, "This is about all cameras", "Ask an administrator for the right to all of them.")
-        if method not in SAFE and not await _has_key(request, session):
+        if method not in SAFE and session.scopes is None and not await _has_key(request, session):
             raise Refused(403, "This form is not from this session", "Load the page again, and send it from there.")
         request.state.session = session
         with in_session(f"web, {session.came_from}"):
             yield
 
     return check
+
+
+def _opens(scopes: Collection[str], path: str) -> bool:
+    """Whether a key of a program opens an address. All of them open the API's description."""
+    if not path.startswith(API):
+        return path == METRICS and METRICS.strip("/") in scopes
+    return path.removeprefix(API).partition("/")[0] in {*scopes, "openapi.json"}
 
 
 async def _has_key(request: Request, session: Session) -> bool:

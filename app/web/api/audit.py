@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from pydantic import BaseModel
 
-from app.web.access import Role
+from app.record.users import Role
 from app.web.api.rows import MOST_ROWS
 from app.web.routes import Routes
 from app.web.visit import visit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 
 from app.record.rows import CameraSummary
-from app.web.access import Role
+from app.record.users import Role
 from app.web.routes import Routes
 from app.web.visit import visit
 

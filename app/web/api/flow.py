@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.movement.flow import Flow, Wish, flow
-from app.web.access import Role
+from app.record.users import Role
 from app.web.filters import counted
 from app.web.routes import Routes
 from app.web.visit import visit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from app.web.access import Role
+from app.record.users import Role
 from app.web.routes import Routes
 
 routes = Routes()

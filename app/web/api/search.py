@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import Query, Request, UploadFile
 from pydantic import BaseModel
 
+from app.record.users import Role
 from app.search.query import QueryReport, query
 from app.search.searcher import Answer
 from app.search.still import still_of
-from app.web.access import Role
 from app.web.api.rows import MOST_ROWS, Narrowed
 from app.web.errors import Refused
 from app.web.routes import Routes

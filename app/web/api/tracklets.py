@@ -10,7 +10,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from app.record.rows import AuditEntry, Correction
-from app.web.access import Role
+from app.record.users import Role
 from app.web.api.rows import MOST_ROWS, Narrowed, Number
 from app.web.routes import Routes
 from app.web.visit import Said, TrackletId, visit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from fastapi.responses import Response
 
-from app.web.access import Role
+from app.record.users import Role
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import visit

@@ -8,8 +8,8 @@ from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from app.movement.flow import Wish, flow
+from app.record.users import Role
 from app.report.flow_plots import plots
-from app.web.access import Role
 from app.web.filters import counted
 from app.web.pages.frame import page
 from app.web.routes import Routes

@@ -9,9 +9,9 @@ from fastapi import Depends, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.record.rows import Correction
+from app.record.users import Role
 from app.report.query_page import values_of
 from app.search.query import query, view
-from app.web.access import Role
 from app.web.errors import Refused
 from app.web.filters import Filters, filters
 from app.web.pages.frame import page

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from app.encoders.embed import spread
 from app.record.rows import AuditEntry
-from app.web.access import Role
+from app.record.users import Role
 from app.web.moments import cut_moment
 from app.web.pages.frame import page
 from app.web.routes import Routes

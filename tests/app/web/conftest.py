@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.record import Site
+from app.record.users import Users
 from app.web.access import Access
 from app.web.application import make_application
 from tests.app.records import site_in
@@ -61,7 +62,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     who = figure_site(path, people=6, cameras=3, sightings=1)
     clock = Clock()
     with Site.open_to_write(path) as site:
-        access = Access("alice", clock)
+        access = Access(Users(site.database), "alice", clock)
         yield Served(site, who, access, clock, make_application(site, access, {HOST}))
 
 

@@ -62,9 +62,14 @@ def test_the_link_opens_the_site(path: Path) -> None:
         (["--host", "192.0.2.1"], "can be reached from other machines"),
         (["--host", "nowhere"], "is no address"),
         (["--port", "70000"], "less than or equal to 65535"),
+        (["--proxy", "x"], "is no address"),
+        (["--proxy", "127.0.0.1", "--proxy-header", "a b"], "is no header's name"),
+        (["--name", "a/b"], "is no name like"),
+        (["--key", "k.pem"], "go together"),
+        (["--key", "k.pem", "--certificate", "c.pem"], "can't be used for TLS"),
     ],
 )
-def test_only_this_machine_is_answered(path: Path, typed: Typed, words: list[str], why: str) -> None:
+def test_without_users_only_this_machine_is_answered(path: Path, typed: Typed, words: list[str], why: str) -> None:
     figure_site(path, people=1, cameras=1)
     done = typed(alone(app.serve.command), "--site", path, *words)
     assert done.returncode == 2
