@@ -31,7 +31,15 @@ SHORTEST, LONGEST = 10, 200  # characters of a password
 MOST_USERS, MOST_KEYS = 1000, 50  # of a site, and of a user
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHED_AT_ONCE = threading.Semaphore(2)  # each hash takes 64 MiB for its time
-SCOPES = ("audit", "cameras", "flow", "search", "tracklets")  # the parts of the API that a key may open
+SCOPES = (
+    "audit",
+    "cameras",
+    "flow",
+    "forget",
+    "identities",
+    "search",
+    "tracklets",
+)  # the parts of the API that a key may open
 
 
 class Role(IntEnum):

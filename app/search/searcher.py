@@ -86,7 +86,7 @@ class Searcher:
         self._own = self.index if gallery.own is gallery.drawn else FaissIndex(gallery.ids, gallery.own)
         self.calibration = calibration_of(self.model)
         self._embedded = np.isin(self.table.ids, self.index.ids)
-        self._merge = site.merging()
+        self.merging = site.merging()
 
     @property
     def knows_all(self) -> bool:
@@ -148,15 +148,13 @@ class Searcher:
         finding = Finding.of(seen, probability)
         if wish.rerank and len(ids) > 1:
             ids = ids[_reranked(query, self.index.embeddings(ids))]
-        ids = ids[: wish.top]
-        similarity = self._similarity(query, ids)
         return Answer(
             box=None,
             seen=seen,
             finding=finding,
             verdict=_verdict(finding, seen, probability),
             gallery=gallery,
-            matches=self._matches(ids, similarity, self._probability(ids, similarity, own)),
+            matches=self.likeness(query, ids[: wish.top], own),
         )
 
     def _similarity(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -192,7 +190,7 @@ class Searcher:
         if wish.end is not None:
             allowed &= table.start < wish.end
         if wish.at is not None and wish.inside is not None:
-            overlapping = self._merge.summary.get("overlapping", []) if self._merge is not None else []
+            overlapping = self.merging.summary.get("overlapping", []) if self.merging is not None else []
             both = {wish.inside} | {name for pair in overlapping if wish.inside in pair for name in pair}
             elsewhere = ~np.isin(table.cameras, [table.names.index(name) for name in both])
             allowed &= ~(elsewhere & (table.start <= wish.at) & (wish.at <= table.end))
@@ -201,7 +199,7 @@ class Searcher:
     def _matches(
         self, ids: NDArray[np.int64], similarity: NDArray[np.float32], probability: NDArray[np.float64]
     ) -> list[Match]:
-        trajectories, identities = np.full((2, len(ids)), -1) if self._merge is None else self._merge.of(ids)
+        trajectories, identities = np.full((2, len(ids)), -1) if self.merging is None else self.merging.of(ids)
         matches, stored = [], self.site.crops_of(ids.tolist())
         for k, row in enumerate(self.table.at(ids).tolist()):
             tracklet = int(ids[k])
@@ -227,6 +225,11 @@ class Searcher:
                 )
             )
         return matches
+
+    def likeness(self, query: NDArray[np.float32], ids: NDArray[np.int64], own: str | None = None) -> list[Match]:
+        """How alike tracklets `(K,)` are to an embedding `(D,)`, in their order. own: the camera that saw it."""
+        similarity = self._similarity(query, ids)
+        return self._matches(ids, similarity, self._probability(ids, similarity, own))
 
     def tracklet(self, number: int) -> tuple[NDArray[np.float32], str, NDArray[np.int64]]:
         """A tracklet's embedding `(D,)`, its camera, and those that can't be the answer: itself and all seen beside."""

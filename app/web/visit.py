@@ -93,25 +93,29 @@ class Visit:
         """A report as the visitor may see it. Numbers of identities tell how many there are, of all cameras."""
         if self.session.cameras is None:
             return report
-        return replace(
-            report, people=[replace(answer, matches=_renumbered(answer.matches)) for answer in report.people]
-        )
+        people = [replace(answer, matches=self.renumbered(answer.matches)) for answer in report.people]
+        return replace(report, people=people)
+
+    def renumbered(self, matches: list[Match]) -> list[Match]:
+        """For who may not see all: identities and trajectories are counted from 1, in the order in which they stand."""
+        if self.session.cameras is None:
+            return matches
+        identities, trajectories = _Numbers(), _Numbers()
+        return [
+            replace(match, identity=identities.of(match.identity), trajectory=trajectories.of(match.trajectory))
+            for match in matches
+        ]
 
 
-def _renumbered(matches: list[Match]) -> list[Match]:
-    """With identities and trajectories counted from 1 in the order in which they stand."""
-    identities: dict[int | None, int] = {}
-    trajectories: dict[int | None, int] = {}
-    return [
-        replace(
-            match,
-            identity=None if match.identity is None else identities.setdefault(match.identity, len(identities) + 1),
-            trajectory=None
-            if match.trajectory is None
-            else trajectories.setdefault(match.trajectory, len(trajectories) + 1),
-        )
-        for match in matches
-    ]
+class _Numbers:
+    """From 1, in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        self._given: dict[int, int] = {}
+
+    def of(self, number: int | None) -> int | None:
+        """Another number for each number."""
+        return None if number is None else self._given.setdefault(number, len(self._given) + 1)
 
 
 def visit(request: Request) -> Visit:

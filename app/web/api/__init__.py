@@ -1,5 +1,5 @@
 """The same for programs, under `/api/v1`. Errors are `application/problem+json`."""
 
-from app.web.api import audit, cameras, flow, health, search, tracklets
+from app.web.api import audit, cameras, flow, forget, health, identities, search, tracklets
 
-ALL = [part.routes for part in (health, cameras, tracklets, search, flow, audit)]
+ALL = [part.routes for part in (health, cameras, tracklets, identities, search, flow, forget, audit)]

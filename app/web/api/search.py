@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import Query, Request, UploadFile
 from pydantic import BaseModel
 
 from app.record.users import Role
+from app.search import matches
 from app.search.query import QueryReport, query
 from app.search.searcher import Answer
 from app.search.still import still_of
@@ -32,6 +33,11 @@ class Match(BaseModel):
     probability: float
     trajectory: int | None
     identity: int | None
+
+    @classmethod
+    def of(cls, match: matches.Match) -> Self:
+        """Without its pictures."""
+        return cls(**{name: getattr(match, name) for name in cls.model_fields})
 
 
 class Person(BaseModel):
@@ -91,9 +97,12 @@ def _found(report: QueryReport) -> Found:
 
 
 def _person(answer: Answer) -> Person:
-    matches = [Match(**{name: getattr(match, name) for name in Match.model_fields}) for match in answer.matches]
     return Person(
-        box=answer.box, finding=answer.finding, verdict=answer.verdict, gallery=answer.gallery, matches=matches
+        box=answer.box,
+        finding=answer.finding,
+        verdict=answer.verdict,
+        gallery=answer.gallery,
+        matches=[Match.of(match) for match in answer.matches],
     )
 
 

@@ -31,6 +31,9 @@ OPEN = {
 }
 ADMINS = {
     "GET /audit",
+    "GET /erase",
+    "POST /erase",
+    "POST /api/v1/forget",
     "GET /users",
     "POST /users",
     "POST /users/{name}",

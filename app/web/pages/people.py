@@ -1,0 +1,35 @@
+"""One person: where and when the cameras saw them, and the ways in between."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from fastapi.responses import Response
+
+from app.record.users import Role
+from app.report.timeline import lay_out
+from app.search.person import person_of
+from app.web.pages.frame import page
+from app.web.routes import Routes
+from app.web.visit import TrackletId, visit
+
+routes = Routes()
+
+
+def person(request: Request, number: TrackletId) -> Response:
+    """Whom a tracklet shows, by all that was joined to it."""
+    here = visit(request)
+    here.tracklet(number)
+    shown = person_of(here.opened.searcher.ready(), number, here.session.cameras, who=here.who)
+    matches = here.renumbered(shown.matches)
+    return page(
+        request,
+        "person.html",
+        person=shown,
+        matches=matches,
+        timeline=lay_out(matches),
+        said=here.said_of(number),
+        asked=number,
+    )
+
+
+routes.add("/tracklets/{number}/person", person, Role.VIEWER)
