@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from app.encoders import embed
 from app.errors import SiteError
 from app.record import Site, model_files
 from app.record.embeddings import Embeddings
+from app.record.leases import ERASING
+from app.record.private_files import wipe
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
 from deploy.models import BASE, LARGE, shipped
@@ -258,12 +261,23 @@ def deploy_model(
 
     served: the version that a new one has adapted from, after which it gets its operating point.
     """
+    before = serving(site)
     embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress)
     if served is not None:
         model = with_operating_point(site, model, served)
     ready = replace(model, calibration=calibrate(site, model).to_json(), status="deployed", serving=True)
     site.add_model(ready)
+    if before.name != model.name:
+        _let_go(site, {before.name, model.name})
     return find(site, model.name)
+
+
+def _let_go(site: Site, kept: Collection[str]) -> None:
+    """Removes embeddings of versions that neither serve nor did just before. Who lets one serve again, embeds anew."""
+    with site.lease(ERASING), site.writing():
+        for store in sorted((site.path / "embeddings").glob("*")):
+            if store.name not in kept:
+                wipe(store)
 
 
 def next_name(site: Site) -> str:

@@ -1,14 +1,16 @@
-"""A version's calibration: what is known of strangers, and when it is learned anew."""
+"""Versions of the encoder: their calibration, and whose embeddings stay."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.encoders.versions import BASE, bring_up_to_date, calibrate, folder_of, serving, with_base
+from app.encoders.versions import BASE, bring_up_to_date, calibrate, folder_of, serving, use, with_base
 from app.record import Site
+from app.record.verify import damage
 from app.search.merging import merge
 from tests.app.records import copy_of, site_in
 from tests.app.sites import figure_site
@@ -67,3 +69,28 @@ def test_what_was_half_written_when_it_was_killed_does_not_stay(tmp_path: Path) 
         half.write_bytes(b"half")
         assert with_base(site).name == BASE
         assert not half.exists()
+
+
+def as_another(site: Site, name: str) -> None:
+    """The shipped base once more, as a version that could serve."""
+    shutil.copytree(folder_of(site, BASE), folder_of(site, name))
+    base = next(model for model in site.models() if model.name == BASE)
+    site.add_model(replace(base, name=name, serving=False))
+
+
+def test_embeddings_stay_of_who_serves_and_of_who_did_before(merged: Path, tmp_path: Path) -> None:
+    with Site.open_to_write(copy_of(merged, tmp_path)) as site:
+        for name in ("v1", "v2"):
+            as_another(site, name)
+
+        def stored() -> set[str]:
+            return {store.name for store in (site.path / "embeddings").glob("*")}
+
+        assert stored() == {BASE}
+        assert use(site, "v1", who="me").embedded == 48 and stored() == {BASE, "v1"}
+        assert use(site, BASE, who="me").embedded == 0 and stored() == {BASE, "v1"}  # back at once
+        assert use(site, BASE, who="me").embedded == 0 and stored() == {BASE, "v1"}
+        use(site, "v1", who="me")
+        use(site, "v2", who="me")
+        assert stored() == {"v1", "v2"} and list(damage(site)) == []
+        assert use(site, BASE, who="me").embedded == 48 and serving(site).name == BASE
