@@ -412,7 +412,7 @@ def _described(piece: Footage) -> dict[str, Any]:
     """What discovery says of footage, as columns."""
     return {
         "name": piece.name,
-        "path": readable(str(piece.path)),
+        "path": readable(str(piece.path.absolute())),  # so that it is found wherever a server was started
         "size": piece.size,
         "fingerprint": piece.fingerprint,
         "start": float(piece.start),
