@@ -20,7 +20,7 @@ from app.record.users import Role
 from app.search.warm import WarmSearcher
 from app.web import api, pages
 from app.web.access import Access
-from app.web.errors import Refused, problem
+from app.web.errors import Problem, Refused, problem
 from app.web.limits import MOST_BYTES, Limits
 from app.web.opened import Opened
 from app.web.pages.frame import page
@@ -71,8 +71,14 @@ def warm_up(application: FastAPI) -> None:
 
 def _schema(request: Request) -> JSONResponse:
     """The API's description."""
-    application: FastAPI = request.app
-    return JSONResponse(application.openapi())
+    return JSONResponse(described(request.app))
+
+
+def described(application: FastAPI) -> dict[str, Any]:
+    """The API as OpenAPI has it, with the model of what went wrong."""
+    schema = application.openapi()
+    schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return schema
 
 
 @cache
@@ -101,7 +107,7 @@ def _script(name: str) -> Response:
 
 def _answer(request: Request, status: int, title: str, detail: str) -> Response:
     if request.url.path.startswith(API):
-        return JSONResponse(problem(status, title, detail), status, media_type="application/problem+json")
+        return problem(status, title, detail)
     if status == 401 and request.app.state.access.users:
         return page(request, "sign_in.html", status, then=request.url.path, wrong=False)
     return page(request, "error.html", status, title=title, detail=detail)

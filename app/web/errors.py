@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+PROBLEM_TYPE = "application/problem+json"
+
 
 @dataclass
 class Refused(Exception):
@@ -14,6 +19,17 @@ class Refused(Exception):
     detail: str
 
 
-def problem(status: int, title: str, detail: str) -> dict[str, object]:
-    """The body of `application/problem+json`."""
-    return {"type": "about:blank", "status": status, "title": title, "detail": detail}
+class Problem(BaseModel):
+    """What went wrong."""
+
+    type: str = "about:blank"
+    status: int
+    title: str
+    detail: str
+    """What to do."""
+
+
+def problem(status: int, title: str, detail: str) -> JSONResponse:
+    """The answer `application/problem+json`."""
+    body = Problem(status=status, title=title, detail=detail).model_dump()
+    return JSONResponse(body, status, media_type=PROBLEM_TYPE)

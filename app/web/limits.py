@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.web.access import Access
-from app.web.errors import Refused
-from app.web.routes import SAFE
+from app.web.errors import Refused, problem
+from app.web.routes import API, SAFE
 
 MOST_BYTES = 64 * 2**20  # of a request
 SIGN_IN, MOST_OF_STRANGERS = "/sign-in", 4096  # all that who is not signed in may send, and how much
@@ -52,15 +52,18 @@ class Limits:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
+        async def refuse(status: int, title: str, detail: str) -> None:
+            of_api = scope["path"].startswith(API)
+            refusal = problem(status, title, detail) if of_api else PlainTextResponse(f"{title}. {detail}\n", status)
+            await refusal(scope, receive, with_headers)
+
         headers = Headers(scope=scope)
         if headers.get("host", "") not in self._hosts:
-            refusal = PlainTextResponse("This server answers under the address that it printed, and no other.\n", 421)
-            await refusal(scope, receive, with_headers)
+            await refuse(421, "This server has another name", "It answers under the address that it printed.")
             return
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] not in self._hosts:
-            refusal = PlainTextResponse("This request comes from another site's page.\n", 403)
-            await refusal(scope, receive, with_headers)
+            await refuse(403, "This request comes from another site's page", "Send it from a page of this server.")
             return
         most = MOST_BYTES
         if scope["method"] not in SAFE and scope["path"] == SIGN_IN:
@@ -68,13 +71,11 @@ class Limits:
         elif scope["method"] not in SAFE and (
             await run_in_threadpool(self._access.who_asks, HTTPConnection(scope)) is None
         ):
-            refusal = PlainTextResponse("Nobody is signed in here.\n", 401)
-            await refusal(scope, receive, with_headers)
+            await refuse(401, "Nobody is signed in here", "Sign in, or open the link that the server printed.")
             return
         said = headers.get("content-length", "0")
         if not said.isdecimal() or len(said) > 18 or int(said) > most:
-            refusal = PlainTextResponse(f"This is too large: it may have {most:,} bytes.\n", 413)
-            await refusal(scope, receive, with_headers)
+            await refuse(413, "This is too large", f"It may have {most:,} bytes.")
             return
         await self._app(scope, _bounded(receive, most), with_headers)
 

@@ -13,10 +13,20 @@ from starlette.concurrency import run_in_threadpool
 from app.asking import in_session
 from app.record.users import Role
 from app.web.access import Access, Session
-from app.web.errors import Refused
+from app.web.errors import PROBLEM_TYPE, Refused
 
 SAFE = {"GET", "HEAD"}
 API, METRICS = "/api/v1/", "/metrics"
+PROBLEMS = {
+    401: "Nobody is signed in.",
+    403: "The user, or the key, has no right to this.",
+    404: "There is no such thing, or the user may not see it.",
+    409: "Other work is under way that this would disturb.",
+    413: "The request is too large.",
+    422: "Something in the request, or in the site, is not as it should be.",
+    507: "The disk, or the record, takes nothing more.",
+}
+PROBLEMS_OF_CHANGES = {400: "The request's body can't be read."}
 FORM_KEY, KEY_HEADER = "key", "x-sightline-key"
 
 
@@ -37,6 +47,8 @@ class Routes(APIRouter):
 
         whole: it tells or changes something of all cameras, so it is for who has the right to all of them.
         """
+        if f"{self.prefix}{path}".startswith(API):
+            options["responses"] = {**_problems(method), **options.get("responses", {})}
         if role > Role.NOBODY:
             options["dependencies"] = [*options.get("dependencies", ()), Depends(_checked(role, method, whole))]
         self.add_api_route(path, endpoint, methods=[method], **options)
@@ -49,6 +61,13 @@ class Routes(APIRouter):
         raise TypeError("use `add`, which names a role")
 
     post = put = delete = patch = api_route = get
+
+
+def _problems(method: str) -> dict[int | str, dict[str, Any]]:
+    """What the API's description says of a route's errors."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    known = PROBLEMS if method in SAFE else {**PROBLEMS, **PROBLEMS_OF_CHANGES}
+    return {status: {"description": description, "content": content} for status, description in known.items()}
 
 
 def _checked(role: Role, method: str, whole: bool) -> Callable[..., AsyncIterator[None]]:

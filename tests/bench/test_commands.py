@@ -87,3 +87,8 @@ def test_serving_a_small_site(tmp_path: Path) -> None:
     assert report["tracklets"] == 16 and report["memory_mib"] > 50
     assert set(report["answers"]) == {"/", "/cameras", "search", "3 searches at once"}
     assert all(answered["errors"] == 0 and answered["p50_ms"] > 0 for answered in report["answers"].values())
+
+
+def test_fuzzing_the_api_for_seconds() -> None:
+    report = said("fuzz_api", "--minutes", 0.1)
+    assert report["rounds"] >= 1 and report["requests"] > 0 and report["failures"] == {}
