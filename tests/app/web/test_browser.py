@@ -33,9 +33,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def filmed(path: Path, tmp_path: Path) -> Path:
+    return film(path, tmp_path)
+
+
+def film(path: Path, folder: Path) -> Path:
     """A merged site with footage that can be played."""
     figure_site(path, people=4, cameras=2)
-    settings = footage_in(tmp_path)
+    settings = footage_in(folder)
     ingest(settings["videos"] / "a", path, detector=f"mot:{settings['detections']}", who="test")
     with Site.open_to_write(path) as site:
         merge(site, who="test")
