@@ -346,16 +346,19 @@ def _identity(path: Path) -> tuple[int, str]:
 
 def _safe_name(name: str, where: Path) -> str:
     """`name`, if it can be a file name anywhere."""
-    bad = [letter for letter in name if letter in "/\\" or unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}]
-    if (
-        bad
-        or not name.strip()
-        or name.startswith(".")
-        or name != name.strip()
-        or len(name.encode("utf-8", "replace")) > NAME_BYTES
-    ):
-        reason = f"has {bad[0]!a} in it" if bad else "is empty, too long, or begins or ends with a dot or space"
+    if reason := objection_to(name):
         raise FootageError(
             f"{name!a} in {where} can't be a camera's name, as it {reason}: rename it, or name it in {SITE_TOML}"
         )
     return name
+
+
+def objection_to(name: str) -> str:
+    """Why a text can't be a camera's name, which is to be a file name anywhere. Empty where it can."""
+    bad = [letter for letter in name if letter in "/\\" or unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"}]
+    if bad:
+        return f"has {bad[0]!a} in it"
+    whole = name.strip() and not name.startswith(".") and name == name.strip()
+    if not whole or len(name.encode("utf-8", "replace")) > NAME_BYTES:
+        return "is empty, too long, or begins or ends with a dot or space"
+    return ""

@@ -31,12 +31,13 @@ def _sum_of(table: Table) -> Callable[[Mapping[Any, Any]], int]:
     long = [column.name for column in columns if isinstance(column.type, Text | LargeBinary)]
     numbers = [column for column in columns if column.name not in long]
     pack = struct.Struct("<" + "".join("d" if isinstance(c.type, Double) else "q" for c in numbers)).pack
-    values_of = itemgetter(*(column.name for column in numbers))
+    # The first stands there twice, as of one name alone it would give no sequence.
+    values_of = itemgetter(numbers[0].name, *(column.name for column in numbers))
     # NaN stands for NULL, as neither database stores one.
     nullable = any(column.nullable for column in numbers)
 
     def sum_of(row: Mapping[Any, Any]) -> int:
-        values = values_of(row)
+        values = values_of(row)[1:]
         total = zlib.crc32(pack(*([math.nan if value is None else value for value in values] if nullable else values)))
         for name in long:
             value = row[name]

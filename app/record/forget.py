@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from app.asking import Progress, unheard
 from app.errors import Busy, SiteError
 from app.record import Site
-from app.record.leases import of_camera
+from app.record.leases import of_camera as lease_of_camera
 from app.record.model_files import BROUGHT
 from app.record.rows import AuditEntry, FootageRecord
 
@@ -41,9 +42,12 @@ def forget(
     tracklets: Sequence[int] = (),
     identities: Sequence[int] = (),
     before: float | None = None,
+    of_camera: str | None = None,
     progress: Progress = unheard,
 ) -> Forgotten:
     """Erases tracklets or sightings by id, all of an identity, or all that ended before a time, and notes who did.
+
+    of_camera: only what this camera saw ended before the time.
 
     Pieces of the same tracks that are neither leave, too, as nobody could name them later. Others of these tracks stay
     where they are not named, as a track may have gone over to somebody else. They are told.
@@ -68,12 +72,18 @@ def forget(
     with ExitStack() as leases:
         anew: list[FootageRecord] = []
         if before is not None:
-            leaving |= set(site.segments_before(before).tolist())
-            anew = _interrupted(site, before, leases)
+            leaving |= set(site.segments_before(before, of_camera).tolist())
+            anew = _interrupted(site, before, of_camera, leases)
         gone = leaving & there
         same_tracks, pieces = site.of_the_same_tracks(gone)
         leaving |= pieces
-        details = {"tracklets": len(gone), "segments": len(leaving), "identities": list(identities), "before": before}
+        details: dict[str, Any] = {
+            "tracklets": len(gone),
+            "segments": len(leaving),
+            "identities": list(identities),
+            "before": before,
+        }
+        details |= {} if of_camera is None else {"of camera": of_camera}
         entry = AuditEntry(time.time(), who, "forget", details)
         erased = site.erase(sorted(leaving), entry, anew=anew, progress=progress)
     return Forgotten(
@@ -87,14 +97,14 @@ def forget(
     )
 
 
-def _interrupted(site: Site, before: float, leases: ExitStack) -> list[FootageRecord]:
+def _interrupted(site: Site, before: float, camera: str | None, leases: ExitStack) -> list[FootageRecord]:
     """Footage whose ingest stopped before a time: its checkpoint has pictures of people who were in sight just then.
 
     Where an ingest goes on with it, these people are not of that time any more.
     """
     stopped = set()
-    for camera in sorted({record.camera for record in site.interrupted_before(before)}):
+    for name in sorted({record.camera for record in site.interrupted_before(before, camera)}):
         with suppress(Busy):
-            leases.enter_context(site.lease(of_camera(camera)))
-            stopped.add(camera)
-    return [record for record in site.interrupted_before(before) if record.camera in stopped]
+            leases.enter_context(site.lease(lease_of_camera(name)))
+            stopped.add(name)
+    return [record for record in site.interrupted_before(before, camera) if record.camera in stopped]

@@ -42,6 +42,7 @@ def of_camera(camera: str) -> Lease:
 LEARNING = Lease("learning", "adapting or adding a model")
 MERGING = Lease("merging", "merging")
 ERASING = Lease("erasing", "erasing or writing derived files", wait=600.0)  # held for moments, by `erase` for seconds
+JOBS = Lease("jobs", "running jobs")
 MAKING = Lease("making", "making the site or bringing it up to date", wait=60.0)
 
 

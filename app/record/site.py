@@ -392,6 +392,12 @@ class Site:
             select(segments.c.id).where(_IS_SEARCHABLE, segments.c.footage_id == footage_id).order_by(segments.c.id)
         )
 
+    def has_segments(self, footage_id: int) -> bool:
+        """Whether any piece of a track of a footage is in the site."""
+        return (
+            self.database.first(select(segments.c.id).where(segments.c.footage_id == footage_id).limit(1)) is not None
+        )
+
     def are_tracklets(self, ids: NDArray[np.int64]) -> bool:
         """Whether all of `(n,)` are tracklets of the site: others have left it."""
         return bool(lookup(self.tracklet_table().ids, ids)[1].all())
@@ -596,15 +602,20 @@ class Site:
                 (searchable if row.kind in SEARCHABLE else others).add(row.id)
         return searchable.difference(wanted), others.difference(wanted)
 
-    def segments_before(self, time: float) -> NDArray[np.int64]:
-        """Ids `(n,)` of all pieces of tracks that ended before a time, UTC seconds."""
+    def segments_before(self, time: float, camera: str | None = None) -> NDArray[np.int64]:
+        """Ids `(n,)` of all pieces of tracks that ended before a time, UTC seconds, or of one camera's."""
         # Sorted here: to have them in order, SQLite reads the table, and not the index, a thirtieth of it.
-        return np.sort(self.database.ids(select(segments.c.id).where(segments.c.end < time)))
+        wanted = select(segments.c.id).where(segments.c.end < time)
+        if camera is not None:
+            wanted = wanted.join_from(segments, cameras).where(cameras.c.name == camera)
+        return np.sort(self.database.ids(wanted))
 
-    def interrupted_before(self, time: float) -> list[FootageRecord]:
-        """Footage whose ingest was interrupted, or goes on, at a moment before a time, UTC seconds."""
+    def interrupted_before(self, time: float, camera: str | None = None) -> list[FootageRecord]:
+        """Footage whose ingest was interrupted, or goes on, at a moment before a time, UTC seconds, or one camera's."""
         return [
-            record for record in self.footage() if record.status == "running" and record.start + record.seconds < time
+            record
+            for record in self.footage(camera)
+            if record.status == "running" and record.start + record.seconds < time
         ]
 
     def erase(
