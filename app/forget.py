@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 
 from app.asking import this_user
 from app.record import Site
 from app.record.forget import Forgotten, forget
+from app.record.retention import retain
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
 from reid.progress import Bars
 
@@ -21,12 +24,19 @@ def command(
     before: Annotated[
         str | None, typer.Option(help="All that ended before this time (ISO 8601; UTC unless it has an offset).")
     ] = None,
+    retention: Annotated[
+        bool, typer.Option("--retention", help="What the site's settings let go: days a camera, films, old jobs.")
+    ] = False,
     site: SiteOption = SITE,
     as_json: JsonOption = False,
 ) -> None:
     """Erase people from a site for good: rows, pictures, embeddings. What a model has learned stays in its weights."""
-    if not (tracklet or identity or before):
-        raise typer.BadParameter("say what to forget: --tracklet, --identity or --before.")
+    if not (tracklet or identity or before or retention):
+        raise typer.BadParameter("say what to forget: --tracklet, --identity, --before or --retention.")
+    if retention and (tracklet or identity or before):
+        raise typer.BadParameter("the site's settings say all of it: give nothing else.", param_hint="--retention")
+    if retention:
+        _retain(site, as_json=as_json)
     limit = moment(before, "--before")
     with Site.open_to_write(site) as opened, Bars(errors) as progress:
         done = forget(
@@ -41,6 +51,22 @@ def command(
         print_json(done)
     else:
         _print(done)
+    raise typer.Exit(1 if done.found else 0)
+
+
+def _retain(site: Path, *, as_json: bool) -> NoReturn:
+    with Site.open_to_write(site) as opened, Bars(errors) as progress:
+        done = retain(opened, who=this_user(), now=time.time(), progress=progress)
+    if as_json:
+        print_json(done)
+    else:
+        for camera, tracklets in done.tracklets.items():
+            output.print(f"{camera}: {tracklets:,} tracklets erased")
+        output.print(
+            f"{done.files:,} uploaded files ({done.file_bytes:,} bytes) and {done.jobs:,} old jobs left with them."
+        )
+        for sentence in (*done.found, *done.left):
+            output.print(f"Still there, or not reached: {sentence}.")
     raise typer.Exit(1 if done.found else 0)
 
 

@@ -21,6 +21,7 @@ from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_jso
 
 if TYPE_CHECKING:
     from app.web.access import Address
+    from app.web.jobs.runner import Runner
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
@@ -96,8 +97,13 @@ def command(
             **encrypted,
         )
         threading.Thread(target=warm_up, args=(application,), daemon=True).start()
+        runner: Runner = application.state.opened.runner
+        runner.start()
+        open_things.callback(runner.stop)
+        server = uvicorn.Server(config)
+        application.state.streams.end_with(lambda: server.should_exit)
         with suppress(KeyboardInterrupt):  # the way to end it
-            uvicorn.Server(config).run([listening])
+            server.run([listening])
 
 
 def _address(text: str, option: str) -> Address:

@@ -58,6 +58,7 @@ log = logging.getLogger("sightline")
 LEAST_TRACKLETS = 120  # to learn from. A fifth of them judges, and the gate needs 20
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 OURS = "merged"  # it gained on all sites that were measured, also where the gate could not see it
+MOST_POINTS = 200  # of a curve that a version keeps
 PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (docs/benchmarks/adapt.md)
 
 
@@ -203,6 +204,7 @@ def _adapted(
         "share": round(share, 3),
         "gate": after.plain(),
         "gate_before": before.plain(),
+        "curves": _curves(run / "training" / "log.jsonl"),
     }
     if not site.are_tracklets(np.array(plan.learn)):  # also where who erased them died before it came to the run
         raise Erased
@@ -216,6 +218,17 @@ def _adapted(
     wipe(run / "crops")  # of people: not kept twice
     wipe(run)
     return _report(find_model(site, plan.model), time.monotonic() - began)
+
+
+def _curves(journal: Path) -> dict[str, Any]:
+    """Losses by step, as the training told them, thinned to MOST_POINTS. Each loss is the mean of its epoch so far."""
+    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    kept = lines[:: max(1, -(-len(lines) // MOST_POINTS))]
+    if lines and kept[-1] is not lines[-1]:
+        kept.append(lines[-1])
+    names = sorted({name for line in kept for name in line if name.startswith("loss/")})
+    losses = {name.removeprefix("loss/"): [line.get(name) for line in kept] for name in names}
+    return {"steps": [line["step"] for line in kept], "losses": losses}
 
 
 class _Watched:

@@ -98,6 +98,13 @@ def open_jobs(database: Database) -> list[Job]:
     return [_read(database, row) for row in database.all(wanted)]
 
 
+def job_of_upload(database: Database, upload: str) -> Job | None:
+    """The latest job that takes in an uploaded file, None where there is none."""
+    named = jobs.c.options.contains(json.dumps(upload), autoescape=True)
+    row = database.first(select(jobs).where(named).order_by(jobs.c.id.desc()).limit(1))
+    return None if row is None else _read(database, row)
+
+
 def begin_next(database: Database) -> Job | None:
     """Marks the next job as running and returns it, None where there is none. The caller holds the lease JOBS."""
     with database.transaction():

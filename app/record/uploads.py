@@ -30,7 +30,7 @@ from reid.whole_file import sync_folder
 
 FOLDER = "uploads"
 MOST_BYTES = 64 * 2**30  # of one file
-MOST_OPEN = 20  # that have not come whole
+MOST_OPEN = 20  # of one sender, that have not come whole
 KEPT_FREE = 2**30  # bytes of the disk that uploads leave to the site
 STALE = 24 * 3600.0  # s after which what has not come whole, or was no good, is removed
 _PART, _ABOUT, _WHOLE, _CAMERA = "part", "upload.json", "whole", "camera"
@@ -77,8 +77,8 @@ class Uploads:
         if not 0 < wish.size <= MOST_BYTES:
             raise SiteError(f"{wish.label} has {wish.size:,} bytes: a file may have 1 to {MOST_BYTES:,}.")
         coming = [upload for upload in self.all() if not upload.is_whole]
-        if len(coming) >= MOST_OPEN:
-            raise SiteError(f"{MOST_OPEN} files are being sent already: finish or remove one of them first.")
+        if sum(upload.who == who for upload in coming) >= MOST_OPEN:
+            raise SiteError(f"{who} is sending {MOST_OPEN} files already: finish or remove one of them first.")
         promised = sum(upload.wish.size - upload.received for upload in coming)
         free = shutil.disk_usage(self._site).free - promised - KEPT_FREE
         if wish.size > free:

@@ -35,9 +35,13 @@ SCOPES = (
     "audit",
     "cameras",
     "flow",
+    "footage",
     "forget",
     "identities",
+    "jobs",
+    "models",
     "search",
+    "settings",
     "tracklets",
 )  # the parts of the API that a key may open
 

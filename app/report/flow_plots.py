@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 from app.movement.flow import Flow
 from app.report.pages import utc
-from reid.foreign import visible
+from app.report.svg import as_svg, plain
 from reid.traceless import new_figure
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def plots(flow: Flow) -> dict[str, bytes]:
         drawn["lengths"] = _lengths(flow)
     if flow.ways:
         drawn["ways"] = _ways(flow)
-    return {name: _svg(figure) for name, figure in drawn.items()}
+    return {name: as_svg(figure) for name, figure in drawn.items()}
 
 
 def _people(flow: Flow) -> Figure:
@@ -36,12 +35,12 @@ def _people(flow: Flow) -> Figure:
     figure = new_figure(8, 4)
     axes = figure.subplots()
     if len(starts) == 1:
-        axes.bar([_plain(name) for name in names], [count.people for count in flow.counts], color="#3465a4")
+        axes.bar([plain(name) for name in names], [count.people for count in flow.counts], color="#3465a4")
         axes.set(ylabel="people")
     else:
         for name in names:
             people = [count.people for count in flow.counts if count.camera == name]
-            axes.stairs(people, [*starts, flow.end], label=_plain(name), baseline=None, linewidth=1.5)
+            axes.stairs(people, [*starts, flow.end], label=plain(name), baseline=None, linewidth=1.5)
         every = -(-len(starts) // _LABELS)
         style = "%Y-%m-%d" if starts[-1] - starts[-2] >= 86400 else "%m-%d %H:%M"
         axes.set_xticks(starts[::every], [utc(start, style) for start in starts[::every]], rotation=30, ha="right")
@@ -58,7 +57,7 @@ def _lengths(flow: Flow) -> Figure:
     for row, length in enumerate(flow.lengths):
         axes.plot([length.seconds.p10, length.seconds.p90], [row, row], color="#729fcf", linewidth=4)
         axes.plot([length.seconds.median], [row], marker="o", color="#204a87")
-    axes.set_yticks(range(len(flow.lengths)), [_plain(length.camera) for length in flow.lengths])
+    axes.set_yticks(range(len(flow.lengths)), [plain(length.camera) for length in flow.lengths])
     axes.set(xlabel="seconds in sight: median, and from 10 % to 90 %", xlim=(0, None))
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
@@ -78,21 +77,7 @@ def _ways(flow: Flow) -> Figure:
         colour = "white" if seconds.count > 0.6 * most else "black"
         text = f"{seconds.count}\n{seconds.median:.0f} s"
         axes.text(names.index(b), names.index(a), text, ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(names)), [_plain(name) for name in names], rotation=30, ha="right")
-    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.set_xticks(range(len(names)), [plain(name) for name in names], rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), [plain(name) for name in names])
     axes.set(xlabel="to", ylabel="from")
     return figure
-
-
-def _plain(name: str) -> str:
-    """A camera's name that matplotlib takes for text and not for a formula."""
-    return visible(name).replace("$", r"\$")
-
-
-def _svg(figure: Figure) -> bytes:
-    import matplotlib
-
-    file = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "sightline", "svg.fonttype": "none"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()

@@ -151,6 +151,26 @@ class Access:
             self._begun(session, key)
         return session
 
+    def lasts(self, session: Session, request: HTTPConnection) -> bool:
+        """Whether somebody who was let in may still go on. Unlike a request, this does not make a session last longer.
+
+        It ends, too, where its user got another role or other rights.
+        """
+        if session.scopes is not None:  # a program's key, which was given back or not
+            return self.who_asks(request) is not None
+        with self._mutex:
+            self._forget_old(self._clock())
+            if not any(kept is session for kept in self._sessions.values()):
+                return False
+        if session.password is None:
+            return True
+        user = self.users.user(session.user)
+        return user is not None and (user.password, user.role, user.cameras) == (
+            session.password,
+            session.role,
+            session.cameras,
+        )
+
     def leave(self, secret: str | None) -> None:
         """Ends a session."""
         if secret is not None:

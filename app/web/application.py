@@ -21,10 +21,12 @@ from app.search.warm import WarmSearcher
 from app.web import api, pages
 from app.web.access import Access
 from app.web.errors import Problem, Refused, problem
+from app.web.jobs.runner import Runner
 from app.web.limits import MOST_BYTES, Limits
 from app.web.opened import Opened
 from app.web.pages.frame import page
 from app.web.routes import API, Routes
+from app.web.streams import Streams
 
 _NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
 _STATUS = {Busy: 409, StorageError: 507, StillError: 422, FootageError: 404, SiteError: 422}
@@ -42,7 +44,8 @@ def make_application(site: Site, access: Access, hosts: Collection[str]) -> Fast
     )
     MultiPartParser.spool_max_size = MOST_BYTES  # else larger pictures would be written to a temporary file
     application.state.access = access
-    application.state.opened = Opened(site, WarmSearcher(site))
+    application.state.opened = Opened(site, WarmSearcher(site), Runner(site))
+    application.state.streams = Streams()
     for routes in pages.ALL:
         application.include_router(routes, include_in_schema=False)
     for routes in api.ALL:
@@ -92,7 +95,7 @@ def _style() -> Response:
     return Response(_sheet(), media_type="text/css")
 
 
-SCRIPTS = ("still",)
+SCRIPTS = ("still", "jobs", "upload")
 
 
 def _script(name: str) -> Response:

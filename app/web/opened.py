@@ -8,6 +8,7 @@ from fastapi import Request
 
 from app.record import Site
 from app.search.warm import WarmSearcher
+from app.web.jobs.runner import Runner
 from app.web.stills import Stills
 
 
@@ -17,6 +18,7 @@ class Opened:
 
     site: Site
     searcher: WarmSearcher
+    runner: Runner
     stills: Stills = field(default_factory=Stills)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.forget import command
 from app.record import Site
+from app.record.settings import SiteSettings, write_settings
 from app.search.merging import merge
 from tests.app.scenes import bytes_of
 from tests.app.sites import START, People, add_version
@@ -86,7 +87,7 @@ def test_a_version_that_learned_from_them_is_named(path: Path, who: People, type
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "say what to forget: --tracklet, --identity or --before."),
+        ((), "say what to forget: --tracklet, --identity, --before or --retention."),
         (("--tracklet", "0"), "has no tracklet 0."),
         (("--identity", "77"), "has no identity 77"),
         (("--before", "yesterday"), "'yesterday' is no time like 2026-11-20T14:30:05 or …+01:00."),
@@ -99,3 +100,18 @@ def test_what_is_not_there_is_told_and_nothing_is_erased(
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert sentence in " ".join(wrong.stderr.replace("│", " ").split())
     assert left_in(path) == sorted(who)
+
+
+def test_retention_by_the_settings(path: Path, typed: Typed) -> None:
+    with Site.open_to_write(path) as site:
+        write_settings(site.database, SiteSettings(retention={"camera1": 1}), who="alice")
+        there = len(site.segments("camera1"))
+    done = typed(command, "--retention", "--site", path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tracklets"] == {"camera1": there}
+    again = typed(command, "--retention", "--site", path)
+    assert again.returncode == 0 and "0 uploaded files" in again.stdout
+    with Site.open(path) as site:
+        assert site.segments("camera1") == [] and len(site.segments("camera0")) == there
+    refused = typed(command, "--retention", "--before", "2026-11-20", "--site", path)
+    assert refused.returncode == 2 and "give nothing else" in " ".join(refused.stderr.split())

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.web.access import Role
+from app.record.users import Role
+from deploy.preprocessing import Input, Scale
 
 MethodName = Literal["merged", "eea", "utal", "uga", "ssl", "dal"]
 
@@ -51,8 +52,8 @@ class AddOptions(Options):
     upload: str
     label: str
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
-    input: Literal["rgb", "bgr"] | None = None
-    scale: Literal["255", "1", "half", "imagenet"] | None = None
+    input: Input | None = None
+    scale: Scale | None = None
     force: bool = False
 
 

@@ -195,7 +195,10 @@ class Runner:
     def _hear(self, running: _Running, stream: IO[str]) -> None:
         """Takes in how far a worker is."""
         for line in stream:
-            told = json.loads(line)
+            try:
+                told = json.loads(line)
+            except ValueError:  # its death cut the line short
+                continue
             if "job" in told:
                 running.job = told["job"]
             else:

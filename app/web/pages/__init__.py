@@ -1,5 +1,20 @@
 """What a person looks at. Pages work before any script runs, and each view of people leaves a row in the audit."""
 
-from app.web.pages import audit, cameras, entering, erasure, flow, people, search, tracklets, users
+from app.web.pages import (
+    audit,
+    cameras,
+    entering,
+    erasure,
+    flow,
+    footage,
+    jobs,
+    models,
+    people,
+    search,
+    settings,
+    tracklets,
+    users,
+)
 
-ALL = [part.routes for part in (entering, search, tracklets, people, cameras, flow, erasure, audit, users)]
+PARTS = (entering, search, tracklets, people, cameras, flow, erasure, audit, users, footage, jobs, models, settings)
+ALL = [part.routes for part in PARTS]

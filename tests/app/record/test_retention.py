@@ -11,6 +11,7 @@ from app.record import Site
 from app.record.job_logs import JobLogs
 from app.record.jobs import Status, ask, begin_next, end, latest_jobs
 from app.record.retention import DAY, JOBS_KEPT, retain, tidy
+from app.record.rows import AuditEntry
 from app.record.settings import SiteSettings, write_settings
 from app.record.uploads import STALE, Uploads, Wish
 from app.record.verify import damage
@@ -65,7 +66,7 @@ def test_an_uploaded_film_leaves_when_it_is_too_old_or_shows_nobody(site: Site, 
         ingest(uploads.for_ingest(upload, site.database), site.path, detector=f"mot:{tmp_path / 'detections'}", who="a")
     films = {film.camera: film.path for film in site.footage()}
     assert len(films) == 3 and all(path.is_file() for path in films.values())
-    site.erase([row.id for row in site.segments("emptied")], site.audit()[-1] if site.audit() else None)
+    site.erase([row.id for row in site.segments("emptied")], AuditEntry(START, "a", "forget", {}))
     keep(site, old=2.0, new=20.0)
     done = retain(site, who="nightly", now=START + 3 * DAY)
     assert (done.files, done.tracklets) == (2, {"old": len(site.segments("new"))})

@@ -40,6 +40,21 @@ ADMINS = {
     "POST /users/{name}/password",
     "POST /users/{name}/remove",
     "GET /api/v1/audit",
+    "POST /jobs/adapt",
+    "POST /jobs/retention",
+    "GET /models",
+    "POST /models",
+    "POST /models/{name}/use",
+    "GET /settings",
+    "POST /settings/nightly",
+    "POST /settings/retention",
+    "POST /api/v1/jobs/adapt",
+    "POST /api/v1/jobs/retention",
+    "GET /api/v1/models",
+    "POST /api/v1/models",
+    "POST /api/v1/models/{name}/use",
+    "GET /api/v1/settings",
+    "PUT /api/v1/settings",
 }
 
 

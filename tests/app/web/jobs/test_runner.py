@@ -19,7 +19,7 @@ from app.record.job_logs import JobLogs
 from app.record.jobs import Job, Status, ask, cancel, job
 from app.record.leases import JOBS
 from app.record.settings import Nightly, SiteSettings, mark_nightly, write_settings
-from app.web.jobs.runner import MOST_DEATHS, WORKER, Runner
+from app.web.jobs.runner import GRACE, MOST_DEATHS, WORKER, Runner
 from tests.app.records import copy_of, site_in
 from tests.app.scenes import ROOT
 from tests.app.sites import figure_site
@@ -64,9 +64,9 @@ def site(made: Path, tmp_path: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def running(site: Site, *, slow: bool = False, **options: float) -> Iterator[Runner]:
+def running(site: Site, *, slow: bool = False, grace: float = GRACE) -> Iterator[Runner]:
     worker = (sys.executable, "-c", SLOW) if slow else WORKER
-    runner = Runner(site, worker=worker, **options)
+    runner = Runner(site, worker=worker, grace=grace)
     runner.start()
     try:
         yield runner

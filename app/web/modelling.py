@@ -1,0 +1,29 @@
+"""What the page and the API of models do alike."""
+
+from __future__ import annotations
+
+from app.encoders.brought import NAME, OF_ADAPT
+from app.engine.uploaded import take_encoder
+from app.record.jobs import Job
+from app.record.uploads import Uploads
+from app.web.errors import Refused
+from app.web.jobs.kinds import AddOptions
+from app.web.uploading import encoder_wish
+from app.web.visit import Visit
+from deploy.models import BASE, LARGE
+
+
+def add_encoder(here: Visit, data: bytes, label: str, asked: AddOptions) -> Job:
+    """Keeps an encoder's file and asks for a job that makes it a version. Raises Refused or SiteError.
+
+    Nobody opens the file here: its job does, in a process of its own.
+    """
+    if not NAME.fullmatch(asked.name) or OF_ADAPT.fullmatch(asked.name) or asked.name.lower() in (BASE, LARGE):
+        raise Refused(422, "This can't be a version's name", f"{BASE}, {LARGE}, v1, v2, … are given by Sightline.")
+    uploads = Uploads(here.site.path)
+    upload = uploads.begin(encoder_wish(label, len(data)), who=here.who)
+    uploads.append(upload, 0, data)
+    options = asked.model_dump(exclude={"upload", "label"})
+    job = take_encoder(here.site, upload, options, who=here.who)
+    here.opened.runner.look()
+    return job
