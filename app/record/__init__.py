@@ -9,6 +9,9 @@ audit        who did what with pictures of people
 site         `Site`: what is in it, what models and merging add
 rows         what is read and written, as dataclasses
 erasure      how tracklets leave for good, with all that derives from them
+jobs         work that was asked for, with `job_logs`, `nightly` and `settings`
+uploads      files that come piece by piece
+retention    what is too old leaves
 verify       whether every row and every crop is sound
 shards       crops on disk
 embeddings   vectors on disk, derived

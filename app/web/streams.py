@@ -20,6 +20,12 @@ LOOK = 0.4  # s between two looks
 HEARTBEAT = 15.0  # s after which a line comes in any case, so that who has left is noticed
 
 
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
 class Streams:
     """Those of one server."""
 
@@ -31,7 +37,7 @@ class Streams:
         """From when on all end: a server waits for its answers before it does."""
         self._ends = ends
 
-    def of(self, request: Request, read: Callable[[], tuple[BaseModel, bool] | None]) -> StreamingResponse:
+    def of(self, request: Request, read: Callable[[], tuple[BaseModel, bool] | None]) -> EventStream:
         """A stream of what `read` gives, with whether more is to come. None where there is nothing any more.
 
         It ends with the event `end`, with the visitor's session, or when they leave. Raises Refused where too many
@@ -40,7 +46,7 @@ class Streams:
         if self._open >= self._most:
             raise Refused(503, "Too many pages listen already", "Close one of them, or load this one again.")
         headers = {"X-Accel-Buffering": "no"}  # a proxy is to pass on what comes as it comes
-        return StreamingResponse(self._events(request, read), media_type="text/event-stream", headers=headers)
+        return EventStream(self._events(request, read), headers=headers)
 
     async def _events(self, request: Request, read: Callable[[], tuple[BaseModel, bool] | None]) -> AsyncIterator[str]:
         access: Access = request.app.state.access

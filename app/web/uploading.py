@@ -98,7 +98,7 @@ def _no_camera() -> Refused:
 
 def short_label(text: str) -> str:
     """What somebody calls a file, short enough to be shown."""
-    return text[-LONGEST_LABEL:] or "a file"
+    return text.encode("utf-8", "replace").decode()[-LONGEST_LABEL:] or "a file"
 
 
 def begin(here: Visit, wish: Wish) -> Upload:

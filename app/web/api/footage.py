@@ -28,7 +28,7 @@ _BYTES = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-UploadId = Annotated[str, Path(max_length=40)]
+UploadId = Annotated[str, Path(min_length=1, max_length=40)]
 
 
 class Announced(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Request
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from app.record.jobs import job
@@ -14,7 +14,7 @@ from app.web.api.rows import MOST_ROWS
 from app.web.jobs.kinds import AdaptOptions, MergeOptions
 from app.web.jobs.state import JobState, state_of
 from app.web.routes import Routes
-from app.web.streams import Streams
+from app.web.streams import EventStream, Streams
 from app.web.visit import visit
 from app.web.working import JobId, ask_for, cancel_job, job_of, job_state, latest_states, log_of
 
@@ -49,7 +49,7 @@ def get_log(request: Request, number: JobId) -> PlainTextResponse:
     return PlainTextResponse(log_of(visit(request), number))
 
 
-def job_events(request: Request, number: JobId) -> StreamingResponse:
+def job_events(request: Request, number: JobId) -> EventStream:
     """A job as it goes on, as server-sent events with the same object, until its end."""
     here, streams = visit(request), request.app.state.streams
     job_of(here, number)
@@ -93,7 +93,7 @@ routes.add(
     job_events,
     Role.OPERATOR,
     whole=True,
-    response_class=StreamingResponse,
+    response_class=EventStream,
     response_model=None,
 )
 routes.add("/jobs/{number}/cancel", cancel_one, Role.OPERATOR, method="POST", whole=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Form, Query, Request
-from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from fastapi.responses import RedirectResponse, Response
 
 from app.record.settings import read_settings
 from app.record.users import Role
-from app.web.api.jobs import job_events
 from app.web.jobs.kinds import AdaptOptions, MergeOptions, MethodName
 from app.web.pages.frame import page
 from app.web.routes import Routes
@@ -62,11 +61,6 @@ def job_page(request: Request, number: JobId) -> Response:
     )
 
 
-def events(request: Request, number: JobId) -> StreamingResponse:
-    """The same as it goes on."""
-    return job_events(request, number)
-
-
 def merge(request: Request, method: Annotated[str, Form(pattern="constrained|utal")] = "constrained") -> Response:
     """Asks for a merging."""
     asked = ask_for(visit(request), "merge", MergeOptions.model_validate({"method": method}).model_dump())
@@ -98,5 +92,4 @@ routes.add("/jobs/merge", merge, Role.OPERATOR, method="POST", whole=True)
 routes.add("/jobs/adapt", adapt, Role.ADMIN, method="POST", whole=True)
 routes.add("/jobs/retention", retention, Role.ADMIN, method="POST", whole=True)
 routes.add("/jobs/{number}", job_page, Role.OPERATOR, whole=True)
-routes.add("/jobs/{number}/events", events, Role.OPERATOR, whole=True, response_model=None)
 routes.add("/jobs/{number}/cancel", cancel, Role.OPERATOR, method="POST", whole=True)

@@ -58,6 +58,7 @@ def fuzzed_site(folder: Path) -> Iterator[Fuzz]:
         key = users.add_key("root", "fuzz", SCOPES, who="root")
         still = site.crop_jpeg(site.crops(int(site.tracklet_table().ids[0]))[0])
         application = make_application(site, Access(users, "alice"), {HOST})
+        application.state.streams.end_with(lambda: True)  # nobody does the jobs that streams would tell of
         yield Fuzz(application, f"http://{HOST}", key, [still])
 
 
@@ -108,6 +109,8 @@ class Fuzz:
     def _send(self, case: Any, chosen: random.Random) -> None:
         for place in ("path_parameters", "query", "body"):
             setattr(case, place, self._with_known(getattr(case, place), chosen))
+        if "" in (case.path_parameters or {}).values():
+            return  # that is the address of another route
         if self.files and case.media_type == "multipart/form-data" and isinstance(case.body, dict):
             for name in case.body:
                 if chosen.random() < 0.5:

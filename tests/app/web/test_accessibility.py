@@ -15,6 +15,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.record import Site
+from app.record.jobs import ask, cancel
 from app.record.users import SCOPES, Role, Users
 from app.web import pages
 from tests.app.records import site_in
@@ -55,6 +56,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if request.param == "filled":
             users.add("guard", PASSWORD, Role.VIEWER, ["a"], who="test")
             users.add_key("root", "dashboard", SCOPES, who="root")
+            cancel(site.database, ask(site.database, "merge", {}, who="root").id, who="root")
     with serving(path) as said:
         yield said["url"].partition("/enter")[0]
 

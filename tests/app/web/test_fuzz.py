@@ -14,7 +14,7 @@ from tests.app.web.conftest import Served
 
 pytest.importorskip("schemathesis", reason="the API is fuzzed with schemathesis")
 
-SECONDS = 20.0
+SECONDS = 40.0
 
 
 def test_every_route_of_the_api_tells_of_its_errors(served: Served) -> None:

@@ -163,6 +163,14 @@ def test_what_can_not_come_is_refused_at_once(served: Served, film: bytes, chang
     assert client.get(PLACE).json() == []
 
 
+def test_a_label_may_be_any_text(served: Served, film: bytes) -> None:
+    client = served.visitor()
+    made = announce(client, film, name="\0<i>\n../\N{RIGHT-TO-LEFT OVERRIDE}4pm")
+    assert made.status_code == 201 and client.get(PLACE).json()[0]["name"] == made.json()["name"]
+    page = client.get("/footage")
+    assert page.status_code == 200 and "<i>" not in page.text and "\0" not in page.text
+
+
 def test_pieces_have_their_limits(served: Served, film: bytes) -> None:
     client = served.visitor()
     number = announce(client, film).json()["id"]
