@@ -39,6 +39,7 @@ def command(
     rerank: Annotated[bool, typer.Option("--rerank", help="k-reciprocal re-ranking of the best.")] = False,
     expand: Annotated[bool, typer.Option("--expand", help="Search again with sure matches beside the still.")] = False,
     detector: Annotated[str, typer.Option(help="What finds people in the still; as for ingest.")] = "shipped",
+    reason: Annotated[str, typer.Option(help="Why, for the audit. A site may demand it.")] = "",
     report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report here.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     as_json: JsonOption = False,
@@ -73,6 +74,7 @@ def command(
                     whole=whole,
                     detector=detector,
                     who=this_user(),
+                    reason=reason,
                     progress=progress,
                 )
         except LookupError as error:

@@ -42,6 +42,7 @@ class SiteSettings:
     nightly: Nightly = field(default_factory=Nightly)
     retention: Mapping[str, float] = field(default_factory=dict)
     """Days after which what a camera saw is erased, by its name. What others saw is kept."""
+    reason_required: bool = False  # whether nobody searches without saying why
 
 
 def read_settings(database: Database) -> SiteSettings:
@@ -51,6 +52,7 @@ def read_settings(database: Database) -> SiteSettings:
     return SiteSettings(
         nightly=Nightly(**stored.get("nightly", {})),
         retention=stored.get("retention", {}),
+        reason_required=stored.get("reason_required", False),
     )
 
 

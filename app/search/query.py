@@ -17,6 +17,7 @@ from app.encoders.versions import open_model, store_of
 from app.errors import SiteError, StillError
 from app.record import Site
 from app.record.rows import CropRecord
+from app.record.settings import read_settings
 from app.remarks import Remark
 from app.search.matches import Finding, QueryView, percent
 from app.search.searcher import Answer, Box, Searcher, Wish
@@ -26,6 +27,7 @@ from reid.pictures import decode_picture
 
 log = logging.getLogger("sightline")
 
+LONGEST_REASON = 200  # characters
 NO_COLOUR = "The still shows no colour, so clothes were compared without it."
 GREY_WHY = (
     "Encoders compare clothes by their colour, and probabilities are calibrated with it: judge the nearest matches by "
@@ -58,16 +60,19 @@ def query(
     detector: str = "shipped",
     ready: Searcher | None = None,
     who: str,
+    reason: str = "",
     progress: Progress = unheard,
 ) -> tuple[QueryReport, Still | None]:
     """Searches the people of a still, or a tracklet of the site by its id.
 
-    The audit notes that `who` did. What the serving model has not embedded yet is embedded first.
+    The audit notes that `who` did, and the reason, which a site may demand. What the serving model has not embedded yet
+    is embedded first.
 
     person: only this one, from 1 in the order in which people are listed. ready: a searcher of the site as it is now,
     where one is kept, see `app.search.warm`. Raises SiteError, StillError, DetectorError,
     and LookupError where the still shows nobody.
     """
+    reason = checked_reason(site, reason)
     searcher = Searcher(site) if ready is None else ready
     if not searcher.knows_all:
         model = searcher.model
@@ -79,13 +84,13 @@ def query(
         vector, own, without = searcher.tracklet(still)
         name = f"tracklet {still}"
         boxes: list[Box | None] = [None]
-        answers = searcher.search(vector[None], wish, who=who, still=name, own=own, without=without)
+        answers = searcher.search(vector[None], wish, who=who, still=name, own=own, without=without, reason=reason)
     else:
         if box is not None:
             box = _scaled(box, 1 / still.reduced)
         name, boxes = still.sha256, _people(still, person, box, whole, detector)
         crops = [still.pixels if box_of_person is None else cut(still.pixels, box_of_person) for box_of_person in boxes]
-        answers = searcher.search(searcher.embed(crops), wish, who=who, still=name, own=wish.inside)
+        answers = searcher.search(searcher.embed(crops), wish, who=who, still=name, own=wish.inside, reason=reason)
         grey = [is_grey(crop) for crop in crops]
         answers = [
             _without_colour(answer) if is_without else answer for answer, is_without in zip(answers, grey, strict=True)
@@ -100,6 +105,16 @@ def query(
         str(site.path), model.name, name, asked_at, wish.filters(), answers, site.audit_head(), remarks
     )
     return report, still if isinstance(still, Still) else None
+
+
+def checked_reason(site: Site, reason: str) -> str:
+    """A reason as the audit keeps it. Raises SiteError where the site demands one and there is none, or it is long."""
+    reason = " ".join(reason.split())
+    if len(reason) > LONGEST_REASON:
+        raise SiteError(f"A reason has at most {LONGEST_REASON} characters.")
+    if not reason and read_settings(site.database).reason_required:
+        raise SiteError(f"The site at {site.path} demands a reason for each search: give --reason.")
+    return reason
 
 
 def _without_colour(answer: Answer) -> Answer:

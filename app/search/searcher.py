@@ -106,6 +106,7 @@ class Searcher:
         still: str,
         own: str | None = None,
         without: NDArray[np.int64] | None = None,
+        reason: str = "",
     ) -> list[Answer]:
         """The tracklets nearest to each of the embeddings `(P, D)`, but for those in `without`.
 
@@ -122,6 +123,7 @@ class Searcher:
             "still": still,
             "model": self.model.name,
             "filters": wish.filters(),
+            **({"reason": reason} if reason else {}),
             "results": sorted({match.tracklet for answer in answers for match in answer.matches}),
         }
         self.site.note(AuditEntry(asked_at, who, "query", details))

@@ -42,6 +42,7 @@ class Session:
     form_key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     """Forms carry it, and no other site's page knows it."""
     password: str | None = field(default=None, repr=False)  # its hash. None for who came by a link
+    reason: str = ""  # why they search, where they said it
     scopes: tuple[str, ...] | None = None  # the parts of the API that a program's key opens. None for people
 
 

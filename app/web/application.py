@@ -27,6 +27,7 @@ from app.web.opened import Opened
 from app.web.pages.frame import page
 from app.web.routes import API, Routes
 from app.web.streams import Streams
+from app.web.visit import REASON_WANTED
 
 _NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
 _STATUS = {Busy: 409, StorageError: 507, StillError: 422, FootageError: 404, SiteError: 422}
@@ -113,6 +114,9 @@ def _answer(request: Request, status: int, title: str, detail: str) -> Response:
         return problem(status, title, detail)
     if status == 401 and request.app.state.access.users:
         return page(request, "sign_in.html", status, then=request.url.path, wrong=False)
+    if status == REASON_WANTED:
+        query = f"?{request.url.query}" if request.url.query else ""
+        return page(request, "reason.html", status, then=f"{request.url.path}{query}")
     return page(request, "error.html", status, title=title, detail=detail)
 
 

@@ -24,6 +24,7 @@ PROBLEMS = {
     409: "Other work is under way that this would disturb.",
     413: "The request is too large.",
     422: "Something in the request, or in the site, is not as it should be.",
+    428: "The site demands a reason for each search.",
     507: "The disk, or the record, takes nothing more.",
 }
 PROBLEMS_OF_CHANGES = {400: "The request's body can't be read."}

@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 
 from app.record import Site
 from app.record.rows import SegmentRecord, TrackletTable
+from app.record.settings import read_settings
 from app.search.matches import Match
-from app.search.query import QueryReport
+from app.search.query import QueryReport, query
+from app.search.searcher import Box, Wish
+from app.search.still import Still
 from app.web.access import Session
 from app.web.errors import Refused
 from app.web.opened import Opened
 
+REASON_WANTED = 428  # the status that demands it
+REASON_HEADER = "X-Reason"
+Searched = tuple[QueryReport, Still | None]
 Said = Literal["join", "split", "unsure"]
 TrackletId = Annotated[int, Path(ge=0, lt=2**63)]
 
@@ -40,6 +46,14 @@ class Visit:
     def who(self) -> str:
         """As the audit names them."""
         return self.session.user
+
+    @property
+    def reason(self) -> str:
+        """Why the visitor searches. Raises Refused where the site demands to know, and they have not said."""
+        reason = self.session.reason
+        if not reason and read_settings(self.site.database).reason_required:
+            raise Refused(REASON_WANTED, "Why do you search?", f"Say it with the header {REASON_HEADER}.")
+        return reason
 
     def may_see(self, camera: str) -> bool:
         """Whether the visitor has the right to a camera."""
@@ -89,7 +103,18 @@ class Visit:
         said = {b if a == number else a: kind for a, b, kind in pairs}
         return {other: kind for other, kind in said.items() if self.may_see(self.site.searchable(other).camera)}
 
-    def shown(self, report: QueryReport) -> QueryReport:
+    def search(self, still: Still | int, wish: Wish, *, box: Box | None = None, whole: bool = False) -> Searched:
+        """Searches a picture or a tracklet for the visitor, as `app.search.query.query` does, and raises what it does.
+
+        What may not be told is taken out.
+        """
+        ready = self.opened.searcher.ready()
+        report, picture = query(
+            self.site, still, wish, box=box, whole=whole, ready=ready, who=self.who, reason=self.reason
+        )
+        return self._shown(report), picture
+
+    def _shown(self, report: QueryReport) -> QueryReport:
         """A report as the visitor may see it. Numbers of identities tell how many there are, of all cameras."""
         if self.session.cameras is None:
             return report
@@ -120,4 +145,7 @@ class _Numbers:
 
 def visit(request: Request) -> Visit:
     """Of a request. Only routes with a role have one."""
-    return Visit(request.app.state.opened, request.state.session)
+    session: Session = request.state.session
+    if session.scopes is not None:  # a program says with each request why
+        session.reason = request.headers.get(REASON_HEADER, "")
+    return Visit(request.app.state.opened, session)

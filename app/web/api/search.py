@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app.record.users import Role
 from app.search import matches
-from app.search.query import QueryReport, query
+from app.search.query import QueryReport
 from app.search.searcher import Answer
 from app.search.still import still_of
 from app.web.api.rows import MOST_ROWS, Narrowed
@@ -70,12 +70,10 @@ def search_still(
     here = visit(request)
     picture = still_of(still.file.read(), Path("The picture"))
     try:
-        report, _ = query(
-            here.site, picture, narrowed.wish(here, top), ready=here.opened.searcher.ready(), who=here.who
-        )
+        report, _ = here.search(picture, narrowed.wish(here, top))
     except LookupError as error:
         raise Refused(422, "Nobody was found in the picture", "Send one that shows the person larger.") from error
-    return _found(here.shown(report))
+    return _found(report)
 
 
 def search_tracklet(
@@ -87,8 +85,8 @@ def search_tracklet(
     """Searches whom a tracklet shows."""
     here = visit(request)
     here.tracklet(number)
-    report, _ = query(here.site, number, narrowed.wish(here, top), ready=here.opened.searcher.ready(), who=here.who)
-    return _found(here.shown(report))
+    report, _ = here.search(number, narrowed.wish(here, top))
+    return _found(report)
 
 
 def _found(report: QueryReport) -> Found:

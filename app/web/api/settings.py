@@ -37,6 +37,8 @@ class Settings(BaseModel):
     nightly: NightlyState = Field(default_factory=lambda: NightlyState.model_validate({}))
     retention: dict[str, float] = {}
     """Days after which what a camera saw is erased, by its name."""
+    reason_required: bool = False
+    """Whether nobody searches without saying why."""
 
 
 def get_settings(request: Request) -> Settings:
@@ -49,7 +51,11 @@ def put_settings(request: Request, settings: Settings) -> Settings:
     here = visit(request)
     for camera in settings.retention:
         here.camera(camera)
-    new = SiteSettings(nightly=Nightly(**settings.nightly.model_dump()), retention=settings.retention)
+    new = SiteSettings(
+        nightly=Nightly(**settings.nightly.model_dump()),
+        retention=settings.retention,
+        reason_required=settings.reason_required,
+    )
     write_settings(here.site.database, new, who=here.who)
     return get_settings(request)
 

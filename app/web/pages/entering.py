@@ -11,11 +11,13 @@ from fastapi.responses import RedirectResponse, Response
 from app.asking import in_session
 from app.record.rows import AuditEntry
 from app.record.users import LONGEST, Role
+from app.search.query import LONGEST_REASON
 from app.web.access import COOKIE, Access, address_of
 from app.web.errors import Refused
 from app.web.opened import opened
 from app.web.pages.frame import page
 from app.web.routes import Routes
+from app.web.visit import visit
 
 routes = Routes()
 
@@ -44,13 +46,18 @@ def sign_in(
     access: Access = request.app.state.access
     came_from = _came_from(request)
     secret = access.sign_in(name, password, came_from)
-    here = then if then.startswith("/") and not then.startswith(("//", "/\\")) else "/"
+    here = _own_page(then)
     if secret is None:
         with in_session(f"web, {came_from}"):
             who = name if access.users.user(name) else "nobody whom the site knows"
             opened(request).site.note(AuditEntry(time.time(), who, "sign in refused", {}))
         return page(request, "sign_in.html", status=403, then=here, wrong=True)
     return _entered(request, secret, here)
+
+
+def _own_page(address: str) -> str:
+    """An address of this server, else that of the first page."""
+    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/"
 
 
 def _came_from(request: Request) -> str:
@@ -75,6 +82,16 @@ def _by_tls(request: Request) -> bool:
     return request.url.scheme == "https" or (by_proxy and request.headers.get("x-forwarded-proto") == "https")
 
 
+def say_why(
+    request: Request,
+    reason: Annotated[str, Form(max_length=LONGEST_REASON)],
+    then: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Keeps for the session why somebody searches. then: the search that waits for it."""
+    visit(request).session.reason = " ".join(reason.split())
+    return RedirectResponse(_own_page(then), 303)
+
+
 def leave(request: Request) -> Response:
     """Ends the session."""
     request.app.state.access.leave(request.cookies.get(COOKIE))
@@ -92,4 +109,5 @@ routes.add("/enter", enter, Role.NOBODY)
 routes.add("/sign-in", sign_in_page, Role.NOBODY)
 routes.add("/sign-in", sign_in, Role.NOBODY, method="POST")
 routes.add("/left", left, Role.NOBODY)
+routes.add("/reason", say_why, Role.VIEWER, method="POST")
 routes.add("/leave", leave, Role.VIEWER, method="POST")

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.record.rows import Correction
 from app.record.users import Role
 from app.report.query_page import values_of
-from app.search.query import query, view
+from app.search.query import view
 from app.web.errors import Refused
 from app.web.filters import Filters, filters
 from app.web.pages.frame import page
@@ -59,16 +59,9 @@ def search_still(
     if person > len(asked.boxes):
         raise Refused(404, "There is no such person", f"The picture shows {len(asked.boxes)}.")
     whole = person == 0 or asked.people.whole
-    report, still = query(
-        here.site,
-        asked.still,
-        narrowed.wish(here),
-        box=None if whole else asked.boxes[person - 1],
-        whole=whole,
-        ready=here.opened.searcher.ready(),
-        who=here.who,
-    )
-    shown = values_of(view(here.site, here.shown(report), still))
+    box = None if whole else asked.boxes[person - 1]
+    report, still = here.search(asked.still, narrowed.wish(here), box=box, whole=whole)
+    shown = values_of(view(here.site, report, still))
     return _answer(request, shown, narrowed, f"/stills/{key}/search", {"person": person})
 
 
@@ -76,8 +69,8 @@ def search_tracklet(request: Request, number: TrackletId, narrowed: Narrowed) ->
     """Searches whom a tracklet shows."""
     here = visit(request)
     is_sighting = here.tracklet(number).kind == Kind.SIGHTING
-    report, still = query(here.site, number, narrowed.wish(here), ready=here.opened.searcher.ready(), who=here.who)
-    shown = values_of(view(here.site, here.shown(report), still))
+    report, still = here.search(number, narrowed.wish(here))
+    shown = values_of(view(here.site, report, still))
     return _answer(request, shown, narrowed, f"/tracklets/{number}/search", {}, None if is_sighting else number)
 
 

@@ -1,4 +1,4 @@
-"""What the site's administrators settle: nightly work, and how long each camera keeps what it saw."""
+"""What the site's administrators settle: nightly work, how long what was seen is kept, and why one searches."""
 
 from __future__ import annotations
 
@@ -56,6 +56,14 @@ def settle_retention(
     return RedirectResponse("/settings", 303)
 
 
+def settle_reason(request: Request, required: Annotated[bool, Form()] = False) -> Response:
+    """Settles whether whoever searches says why."""
+    here = visit(request)
+    new = replace(read_settings(here.site.database), reason_required=required)
+    write_settings(here.site.database, new, who=here.who)
+    return RedirectResponse("/settings", 303)
+
+
 def _days(camera: str, text: str) -> float:
     try:
         return float(text.replace(",", "."))
@@ -65,4 +73,5 @@ def _days(camera: str, text: str) -> float:
 
 routes.add("/settings", settings_page, Role.ADMIN, whole=True)
 routes.add("/settings/nightly", settle_nightly, Role.ADMIN, method="POST", whole=True)
+routes.add("/settings/reason", settle_reason, Role.ADMIN, method="POST", whole=True)
 routes.add("/settings/retention", settle_retention, Role.ADMIN, method="POST", whole=True)

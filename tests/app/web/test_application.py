@@ -47,6 +47,7 @@ ADMINS = {
     "POST /models/{name}/use",
     "GET /settings",
     "POST /settings/nightly",
+    "POST /settings/reason",
     "POST /settings/retention",
     "POST /api/v1/jobs/adapt",
     "POST /api/v1/jobs/retention",

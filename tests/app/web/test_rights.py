@@ -14,9 +14,11 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from app.errors import SiteError
 from app.record import Site
 from app.record.users import SCOPES, Role, Users
 from app.search.merging import merge
+from app.search.query import query
 from app.web import api
 from app.web.access import Access, Proxy
 from app.web.application import make_application
@@ -182,6 +184,32 @@ def test_a_right_that_is_taken_away_is_gone_at_once(shared: Served) -> None:
     assert temp.get("/api/v1/tracklets").status_code == 403  # no camera at all
     shared.access.users.remove("temp", who="root")
     assert temp.get("/").status_code == 401
+
+
+def test_a_site_may_demand_to_know_why_one_searches(shared: Served) -> None:
+    root, guard = signed_in(shared, "root"), signed_in(shared, "guard")
+    number = next(k for k in shared.who if shared.site.searchable(k).camera == SEEN)
+    place = f"/tracklets/{number}/search"
+    assert root.post("/settings/reason", data={"required": "true"}).status_code == 303
+    try:
+        asked = guard.get(place, params={"camera": SEEN})
+        assert asked.status_code == 428 and f'value="{place}?camera={SEEN}"' in asked.text
+        assert guard.get(f"/api/v1{place}").status_code == 428
+        with pytest.raises(SiteError, match="demands a reason"):
+            query(shared.site, number, who="me")
+        said = guard.post("/reason", data={"reason": " lost  child ", "then": place})
+        assert (said.status_code, said.headers["location"]) == (303, place)
+        assert guard.get(place).status_code == 200
+        assert shared.site.audit()[-1].details["reason"] == "lost child"
+        program = bearer(shared, shared.access.users.add_key("guard", "why", ["tracklets"], who="guard"))
+        assert program.get(f"/api/v1{place}").status_code == 428
+        assert program.get(f"/api/v1{place}", headers={"x-reason": "case 9"}).status_code == 200
+        assert shared.site.audit()[-1].details["reason"] == "case 9"
+        assert program.get(f"/api/v1{place}", headers={"x-reason": "x" * 201}).status_code == 422
+    finally:
+        assert root.post("/settings/reason", data={}).status_code == 303
+        shared.access.users.remove_key("guard", "why", who="guard")
+    assert root.get(place).status_code == 200 and "reason" not in shared.site.audit()[-1].details
 
 
 # --- keys
