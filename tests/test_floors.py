@@ -26,7 +26,8 @@ ROOMS |= {
     "app.errors": -1,
     "app.asking": -1,
     "app.remarks": -1,
-}  # all stand on these three
+    "app.areas": -1,
+}  # all stand on these four
 COMMANDS = 6
 FLOORS = sorted(BELOW)
 ALLOWED_OUTSIDE = {"trackers": {"numpy", "lap", "filterpy", "scipy", "trackeval"}}

@@ -27,6 +27,7 @@ from app.footage.camera_starts import OVERLAP
 from app.footage.decode import DecodedFrame, decode_apart
 from app.footage.site_toml import zone_of
 from app.record import Site
+from app.record.areas import add_missing_areas, drawn_masks
 from app.record.leases import of_camera
 from app.record.rows import BoxCounts, Chunk, FootageRecord, segment_id
 from app.remarks import CERTAINTY, Remark, Starts, summed
@@ -150,11 +151,17 @@ def ingest(
             from app.encoders.brought import begin_with, bring  # they bring the ONNX library
 
             begin_with(site, encoder, who=who)
-        free = _leased(site, cameras, leases, reports)
+        leased = _leased(site, cameras, leases, reports)
+        free = [
+            dataclasses.replace(camera, mask=(*camera.mask, *drawn_masks(site.database, camera.name)))
+            for camera in leased
+        ]
         with _embedder(site) as embedder:
             tracker = tracker or _tracker_of(site)
             settings = {camera.name: _settings(camera, finder, person_class, tracker, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
+            for camera in free:
+                remarks += add_missing_areas(site.database, camera.name, camera.areas, who)
             site.intake.tell(readable(str(videos.absolute())), [*found.left_out, *remarks])
             jobs = _jobs(free, registered, reports)
             frame_counter = _FrameCounter(progress)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from app.areas import Area
 from app.errors import FootageError
 from app.footage.apart import Worker
 from app.footage.camera_starts import CameraStarts, Named, facts_of
@@ -90,6 +91,7 @@ class Camera:
     mask: tuple[Polygon, ...] = ()  # regions to ignore: pixels, or fractions of the picture when no number is above 1
     min_height: float | None = None  # pixels. Smaller people are ignored
     time_zone: str | None = None  # IANA name, of times in file names that have no zone
+    areas: tuple[Area, ...] = ()  # zones and lines that `site.toml` names
 
 
 class Survey(NamedTuple):
@@ -284,6 +286,7 @@ class _Surveyor:
             mask=settings.mask,
             min_height=settings.min_person_height,
             time_zone=settings.time_zone,
+            areas=settings.areas,
         )
 
 

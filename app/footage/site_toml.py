@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.areas import MOST_AREAS, Area, AreaError, AreaKind
 from app.errors import SiteConfigError
 from app.footage.start_time import ORDERS, DateOrder
 
@@ -19,6 +20,7 @@ SITE_TOML = "site.toml"
 MOST_BYTES = 2**20  # of a site.toml
 MOST_PIXELS = 10**6  # of a coordinate or a height
 YEARS = (1970, 2200)  # between which footage starts
+_CAMERA_KEYS = {"name", "time_zone", "start", "mask", "min_person_height", "zones", "lines"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class CameraConfig:
     time_zone: str | None = None  # IANA name, for times in file names
     start: datetime | None = None  # of its first footage, whatever names and containers say. Without zone: in time_zone
     mask: tuple[Polygon, ...] = ()  # regions to ignore
+    areas: tuple[Area, ...] = ()  # zones and lines
     min_person_height: float | None = None  # pixels
 
 
@@ -88,7 +91,7 @@ def zone_of(name: str | None) -> tzinfo:
 
 
 def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
-    _refuse_unknown(path, f"[{where}]", table, {"name", "time_zone", "start", "mask", "min_person_height"})
+    _refuse_unknown(path, f"[{where}]", table, _CAMERA_KEYS)
     height = table.get("min_person_height")
     if height is not None and (not _is_number(height) or height < 0):
         raise SiteConfigError(
@@ -99,6 +102,7 @@ def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
         time_zone=_zone_name(path, f"{where}.time_zone", table.get("time_zone")),
         start=_moment(path, f"{where}.start", table.get("start")),
         mask=_mask(path, f"{where}.mask", table.get("mask", [])),
+        areas=_areas(path, where, table),
         min_person_height=None if height is None else float(height),
     )
 
@@ -171,15 +175,37 @@ def _mask(path: Path, where: str, value: object) -> tuple[Polygon, ...]:
             raise no_mask
         polygon = []
         for point in points:
-            if not (
-                isinstance(point, list)
-                and len(point) == 2
-                and all(_is_number(coordinate) and coordinate >= 0 for coordinate in point)
-            ):
+            if not _is_point(point) or min(point) < 0:
                 raise no_mask
             polygon.append((float(point[0]), float(point[1])))
         polygons.append(tuple(polygon))
     return tuple(polygons)
+
+
+def _areas(path: Path, where: str, table: dict[str, Any]) -> tuple[Area, ...]:
+    """The tables `zones` and `lines` of a camera: a name, and its points as shares of the picture."""
+    areas: dict[str, Area] = {}
+    for key, kind in (("zones", AreaKind.zone), ("lines", AreaKind.line)):
+        for name, points in _table(path, f"{where}.{key}", table.get(key, {})).items():
+            if not isinstance(points, list) or not all(_is_point(point) for point in points):
+                raise SiteConfigError(
+                    f"{path}: {where}.{key}.{name:.80} must be a list of points, each two shares of the picture, like "
+                    "[[0, 0.5], [1, 0.5]]"
+                )
+            try:
+                area = Area(kind, name, tuple((float(x), float(y)) for x, y in points)).checked()
+            except AreaError as error:
+                raise SiteConfigError(f"{path}: {where}.{key}.{name:.80}: {error}") from error
+            if area.name in areas:
+                raise SiteConfigError(f"{path}: {where} has two zones or lines called {area.name}: rename one")
+            areas[area.name] = area
+    if len(areas) > MOST_AREAS:
+        raise SiteConfigError(f"{path}: {where} has {len(areas)} zones and lines: leave at most {MOST_AREAS}")
+    return tuple(areas.values())
+
+
+def _is_point(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(_is_number(coordinate) for coordinate in value)
 
 
 def _shown(value: object) -> str:

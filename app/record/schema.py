@@ -198,7 +198,7 @@ areas = _table(  # drawn on a camera's picture
     "areas",
     Column("id", Whole, primary_key=True, autoincrement=False),
     _of("camera_id", "cameras"),
-    _text("kind"),  # zone or line
+    _text("kind"),  # zone, line or mask
     _text("name"),
     _text("points"),  # JSON: x, y in shares of the picture
     UniqueConstraint("camera_id", "name"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.areas import Area, AreaKind
 from app.errors import SiteConfigError
 from app.footage import discover
 from app.footage.site_toml import SiteConfig, read_site_toml, site_config
@@ -28,6 +29,10 @@ def test_site_toml(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         time_zone = "America/New_York"
         mask = [[[0, 0], [640, 0], [640, 80.5]], [[0.1, 0.1], [0.2, 0.1], [0.2, 0.2]]]
         min_person_height = 40
+        [cameras.hall.zones]
+        "the bench" = [[0, 0.5], [0.5, 0.5], [0.5, 1]]
+        [cameras.hall.lines]
+        door = [[0.5, 0], [0.5, 1]]
         [cameras.gate]
         start = "2026-11-20T08:00:00"
         [cameras.attic]
@@ -41,6 +46,10 @@ def test_site_toml(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert platform.footage[0].camera == "Platform 2"
     assert platform.footage[0].start == MOMENT + 5 * 3600
     assert platform.mask == (((0, 0), (640, 0), (640, 80.5)), ((0.1, 0.1), (0.2, 0.1), (0.2, 0.2)))
+    assert platform.areas == (
+        Area(AreaKind.zone, "the bench", ((0, 0.5), (0.5, 0.5), (0.5, 1))),
+        Area(AreaKind.line, "door", ((0.5, 0), (0.5, 1))),
+    )
     assert (platform.min_height, platform.time_zone) == (40, "America/New_York")
     assert (cameras["gate"].footage[0].start, cameras["gate"].footage[0].start_source) == (
         utc(2026, 11, 20, 7),
@@ -70,6 +79,16 @@ def test_site_toml(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         ("[cameras.hall]\nmask = [[0, 0], [1, 1], [1, 0]]\n", "list of polygons"),
         ("[cameras.hall]\nmask = [[[0, 0], [1, 1]]]\n", "list of polygons"),
         ("[cameras.hall]\nmask = 'all'\n", "list of polygons"),
+        ("[cameras.hall]\nzones = 3\n", "zones must be a table"),
+        ("[cameras.hall.zones]\na = 3\n", "zones.a must be a list of points"),
+        ("[cameras.hall.zones]\na = [[0, nan], [1, 1], [1, 0]]\n", "zones.a must be a list of points"),
+        ("[cameras.hall.zones]\na = [[0, 0], [640, 1], [1, 0]]\n", "zones.a: .* outside of the picture"),
+        ("[cameras.hall.zones]\na = [[0, 0], [1, 1], [1, 0], [0, 1]]\n", "zones.a: .* crosses itself"),
+        ("[cameras.hall.lines]\na = [[0, 0]]\n", "lines.a: .* needs 2 to 20 points"),
+        (
+            "[cameras.hall.lines]\na = [[0, 0], [1, 1]]\n[cameras.hall.zones]\na = [[0, 0], [1, 1], [1, 0]]\n",
+            "two zones or lines called a",
+        ),
         ("[site\n", "is not TOML"),
         ("\xff", "is not TOML"),
     ],
