@@ -173,6 +173,16 @@ def flow_command(
     transit = "" if scores.transit_error is None else f", {scores.transit_error:.1f} s of the median"
     shares = f"{100 * scores.way_error:.0f} % go elsewhere{transit}"
     rows.add_row("ways from camera to camera", str(scores.true_ways), str(scores.ways), shares)
+    zone_error, crossing_error = f"{100 * scores.zone_error:.0f} %", f"{100 * scores.crossing_error:.0f} %"
+    rows.add_row(
+        f"people in halves of the picture, by {scores.interval}",
+        str(scores.true_zone_people),
+        str(scores.zone_people),
+        zone_error,
+    )
+    rows.add_row(
+        "crossings of lines through its middle", str(scores.true_crossings), str(scores.crossings), crossing_error
+    )
     output.print(rows)
     print_remarks(scores.remarks)
 

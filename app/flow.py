@@ -1,4 +1,4 @@
-"""How people move through a site: how many are where, from where to where, and for how long."""
+"""How people move through a site: how many are where, in which zone, over which line, and for how long."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.record import Site
 from app.report.flow_files import check_folder, write_flow
 from app.report.pages import utc
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json, table
+from reid.foreign import visible
 
 
 def command(
@@ -27,7 +28,7 @@ def command(
     ),
     as_json: JsonOption = False,
 ) -> None:
-    """Count people: a camera and interval, from camera to camera, how long they stay, and how many they are."""
+    """Count people: a camera, zone, line and interval, from camera to camera, how long they stay, and how many."""
     wish = Wish(moment(begin, "--from"), moment(end, "--to"), by)
     if out is not None:
         check_folder(out)
@@ -63,6 +64,27 @@ def _print(report: Flow) -> None:
         s = way.seconds
         ways.add_row(way.origin, way.destination, f"{s.count:,}", *(f"{t:.1f}" for t in (s.median, s.p10, s.p90)))
     output.print(ways)
+    if report.zones:
+        zones = table("from (UTC)", "zone", "camera", "people", "arrivals", left=("from (UTC)", "zone", "camera"))
+        for zone in report.zones:
+            numbers = (f"{zone.people:,}", f"{zone.arrivals:,}")
+            zones.add_row(utc(zone.start, "%Y-%m-%d %H:%M:%S"), zone.zone, zone.camera, *numbers)
+        output.print(zones)
+        stays = table("stays in zone", "camera", "stays", *spread, left=("stays in zone", "camera"))
+        for each in report.zone_lengths:
+            s = each.seconds
+            stays.add_row(each.zone, each.camera, f"{s.count:,}", *(f"{t:.1f}" for t in (s.median, s.p10, s.p90)))
+        output.print(stays)
+    if report.lines:
+        lines = table(
+            "from (UTC)", "line", "camera", "to the right", "to the left", "people", left=("from (UTC)", "line", "camera")
+        )
+        for line in report.lines:
+            numbers = (f"{line.to_right:,}", f"{line.to_left:,}", f"{line.people:,}")
+            lines.add_row(utc(line.start, "%Y-%m-%d %H:%M:%S"), line.line, line.camera, *numbers)
+        output.print(lines)
+    for name in report.guessed:
+        errors.print(f"{visible(name)}: its footage is gone, so where its zones and lines lie is guessed from the boxes")
 
 
 if __name__ == "__main__":

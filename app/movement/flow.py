@@ -1,9 +1,10 @@
-"""What a time holds of a site: people a camera and interval, ways and their times, and how long people stay."""
+"""What a time holds of a site: people a camera, zone and interval, crossings of lines, ways, and how long people stay."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import SiteError
+from app.movement.areas import AreaMovement, movement_in
 from app.movement.people import People, how_many
-from app.movement.stays import Stays, stays_in
+from app.movement.stays import Stays, seen_in
 from app.record import Site
 from app.record.rows import AuditEntry
 
 MOST_INTERVALS = 10_000  # of one report: 13 months of hours
+MOST_COUNTS = 1_000_000  # of one report: intervals times cameras, zones and lines
 
 
 class Interval(StrEnum):
@@ -78,6 +81,43 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneCount:
+    """People in one zone and interval."""
+
+    camera: str
+    zone: str
+    start: float  # UTC seconds, of the interval
+    end: float
+    people: int
+    arrivals: int  # who came into it
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneLength:
+    """How long people stay in a zone."""
+
+    camera: str
+    zone: str
+    seconds: Times
+
+
+@dataclass(frozen=True, slots=True)
+class LineCount:
+    """Crossings of one line in one interval, by direction: seen by who goes along it from its first point to its last.
+
+    A person who crosses again counts again.
+    """
+
+    camera: str
+    line: str
+    start: float  # UTC seconds, of the interval
+    end: float
+    to_right: int
+    to_left: int
+    people: int  # different ones
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
     """How people went from one camera to the next that saw them.
 
@@ -100,54 +140,82 @@ class Flow:
     counts: list[Count]  # by interval, then camera
     lengths: list[Length]  # by camera
     ways: list[Way]  # by origin, then destination
+    zones: list[ZoneCount]  # by interval, then zone
+    zone_lengths: list[ZoneLength]  # by zone
+    lines: list[LineCount]  # by interval, then line
     unmerged: int
     """Tracklets that no merging has seen. Each counts as somebody by itself."""
+    guessed: list[str]
+    """Cameras whose picture's size is guessed, so that their zones and lines may lie a little off. See `sizes`."""
 
 
-def flow(site: Site, wish: Wish = Wish(), *, who: str) -> Flow:
+def flow(site: Site, wish: Wish = Wish(), *, who: str, cameras: Collection[str] | None = None) -> Flow:
     """Counts what a time holds. The audit notes that `who` asked.
+
+    cameras: None for all. With some the report is as if the site had no others.
 
     Raises SiteError where the site was never merged, or for times that hold nothing.
     """
-    stays, unmerged = stays_in(site)
-    footage = site.footage()
+    seen = seen_in(site, cameras)
+    footage = [record for record in site.footage() if cameras is None or record.camera in cameras]
     begin = wish.begin if wish.begin is not None else min((f.start for f in footage), default=0.0)
     end = wish.end if wish.end is not None else max((f.start + f.seconds for f in footage), default=0.0)
-    result = flow_of(stays, begin, end, wish.by, unmerged)
+    if cameras is not None and not footage:
+        raise SiteError("There is no footage of the cameras to count in: ingest some first.")
+    edges_of(begin, end, wish.by, len(seen.names))  # before the work: whether it can be counted
+    result = flow_of(seen.stays(), begin, end, wish.by, seen.unmerged, movement_in(site, seen, begin, end))
     details = {"from": result.start, "to": result.end, "by": str(wish.by)}
+    if cameras is not None:
+        details["cameras"] = list(seen.names)
     site.note(AuditEntry(time.time(), who, "flow", details))
     return result
 
 
-def flow_of(stays: Stays, begin: float, end: float, by: Interval, unmerged: int = 0) -> Flow:
+def flow_of(
+    stays: Stays, begin: float, end: float, by: Interval, unmerged: int = 0, areas: AreaMovement | None = None
+) -> Flow:
     """Counts stays of `begin`…`end`, UTC seconds. Raises SiteError for times that hold nothing, or too many intervals.
 
     A stay that reaches beyond them is there, with its whole length.
     """
-    if not begin < end:
-        raise SiteError("The time to look at ends before it begins: give --from a time before --to.")
-    edges = _edges(begin, end, by)
+    in_areas = 0 if areas is None else len(areas.zones) + len(areas.lines)
+    edges = edges_of(begin, end, by, len(stays.names) + in_areas)
     stays = stays.within(begin, end)
-    counts = _counts(stays, edges)
-    lengths = [
-        Length(name, Times.of((stays.end - stays.start)[stays.camera == camera]))
-        for camera, name in enumerate(stays.names)
-        if (stays.camera == camera).any()
-    ]
+    people, arrivals = _counts(stays, edges)
     return Flow(
         start=begin,
         end=end,
         by=by,
         people=how_many(len(np.unique(stays.person))),
-        counts=counts,
-        lengths=lengths,
+        counts=[
+            Count(name, start, until, int(people[k, camera]), int(arrivals[k, camera]))
+            for k, start, until in _intervals(edges)
+            for camera, name in enumerate(stays.names)
+        ],
+        lengths=[Length(stays.names[camera], seconds) for camera, seconds in _lengths(stays)],
         ways=_ways(stays),
+        zones=[] if areas is None else _zone_counts(areas, edges),
+        zone_lengths=[]
+        if areas is None
+        else [ZoneLength(*areas.zones[zone], seconds) for zone, seconds in _lengths(areas.stays.within(begin, end))],
+        lines=[] if areas is None else _line_counts(areas, edges),
         unmerged=unmerged,
+        guessed=[] if areas is None else list(areas.guessed),
     )
 
 
-def _counts(stays: Stays, edges: NDArray[np.float64]) -> list[Count]:
-    """People and arrivals, by interval, then camera. Who was there before comes as the first interval begins."""
+def _intervals(edges: NDArray[np.float64]) -> list[tuple[int, float, float]]:
+    return [(k, float(edges[k]), float(edges[k + 1])) for k in range(len(edges) - 1)]
+
+
+def _lengths(stays: Stays) -> list[tuple[int, Times]]:
+    """How long people stay, by the place of a camera or zone in which somebody was."""
+    seconds = stays.end - stays.start
+    return [(place, Times.of(seconds[stays.camera == place])) for place in np.unique(stays.camera).tolist()]
+
+
+def _counts(stays: Stays, edges: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """People and arrivals, `(intervals, places)` each. Who was there before comes as the first interval begins."""
     intervals, cameras = len(edges) - 1, len(stays.names)
     first, last = (
         np.clip(np.searchsorted(edges, times, "right") - 1, 0, intervals - 1) for times in (stays.start, stays.end)
@@ -158,21 +226,43 @@ def _counts(stays: Stays, edges: NDArray[np.float64]) -> list[Count]:
     seen = np.unique(np.stack([interval * cameras + stays.camera[stay], stays.person[stay]], 1), axis=0)
     people = np.bincount(seen[:, 0], minlength=intervals * cameras)
     arrivals = np.bincount(first * cameras + stays.camera, minlength=intervals * cameras)
+    return people.reshape(intervals, cameras), arrivals.reshape(intervals, cameras)
+
+
+def _zone_counts(areas: AreaMovement, edges: NDArray[np.float64]) -> list[ZoneCount]:
+    if not areas.zones:
+        return []
+    people, arrivals = _counts(areas.stays.within(float(edges[0]), float(edges[-1])), edges)
     return [
-        Count(
-            camera=name,
-            start=float(edges[k]),
-            end=float(edges[k + 1]),
-            people=int(people[k * cameras + camera]),
-            arrivals=int(arrivals[k * cameras + camera]),
-        )
-        for k in range(intervals)
-        for camera, name in enumerate(stays.names)
+        ZoneCount(*place, start, until, int(people[k, zone]), int(arrivals[k, zone]))
+        for k, start, until in _intervals(edges)
+        for zone, place in enumerate(areas.zones)
     ]
 
 
-def _edges(begin: float, end: float, by: Interval) -> NDArray[np.float64]:
-    """Round times in between, with `begin` first and `end` last."""
+def _line_counts(areas: AreaMovement, edges: NDArray[np.float64]) -> list[LineCount]:
+    crossed, lines = areas.crossings, len(areas.lines)
+    kept = (crossed.time >= edges[0]) & (crossed.time < edges[-1])
+    interval = np.searchsorted(edges, crossed.time[kept], "right") - 1
+    key, to_right = interval * lines + crossed.line[kept], crossed.to_right[kept]
+    size = (len(edges) - 1) * lines
+    right, left = (np.bincount(key[way], minlength=size) for way in (to_right, ~to_right))
+    different = np.unique(np.stack([key, crossed.person[kept]], 1), axis=0)
+    people = np.bincount(different[:, 0], minlength=size)
+    return [
+        LineCount(*place, start, until, int(right[row]), int(left[row]), int(people[row]))
+        for k, start, until in _intervals(edges)
+        for row, place in enumerate(areas.lines, k * lines)
+    ]
+
+
+def edges_of(begin: float, end: float, by: Interval, places: int) -> NDArray[np.float64]:
+    """Round times in between, with `begin` first and `end` last.
+
+    places: cameras, zones and lines to count in. Raises SiteError for times that hold nothing, or too many intervals.
+    """
+    if not begin < end:
+        raise SiteError("The time to look at ends before it begins: give --from a time before --to.")
     if by == Interval.whole:
         return np.array([begin, end])
     first = math.floor(begin / by.seconds) + 1
@@ -180,6 +270,11 @@ def _edges(begin: float, end: float, by: Interval) -> NDArray[np.float64]:
     if last - first >= MOST_INTERVALS:
         raise SiteError(
             f"{last - first + 1:,} intervals are more than {MOST_INTERVALS:,}: give a shorter time, or a longer --by."
+        )
+    if (last - first + 1) * places > MOST_COUNTS:
+        raise SiteError(
+            f"{last - first + 1:,} intervals in {places:,} cameras, zones and lines are more than {MOST_COUNTS:,} "
+            "counts: give a shorter time, or a longer --by."
         )
     return np.concatenate([[begin], np.arange(first, last) * by.seconds, [end]])
 

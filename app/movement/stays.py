@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,17 +58,50 @@ def stays_of(
     return Stays(person[first], camera[first], start[first], last_end, tuple(names))
 
 
-def stays_in(site: Site) -> tuple[Stays, int]:
-    """Stays of a site's identities, and how many of its tracklets no merging has seen: each is somebody by itself.
+@dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """T tracklets, and whom each shows. Sightings are left out, as nobody knows who they show."""
 
-    Sightings are left out, as nobody knows who they show. Raises SiteError where the site was never merged.
+    ids: NDArray[np.int64]  # (T,)
+    person: NDArray[np.int64]  # (T,) identities, −1 and less for who is by itself
+    camera: NDArray[np.int64]  # (T,) place in `names`
+    footage: NDArray[np.int64]  # (T,) ids
+    start: NDArray[np.float64]  # (T,) UTC seconds
+    end: NDArray[np.float64]
+    names: tuple[str, ...]  # of the cameras
+
+    def rows(self, kept: NDArray[np.bool_]) -> Seen:
+        """Some of them."""
+        columns = (getattr(self, name)[kept] for name in ("ids", "person", "camera", "footage", "start", "end"))
+        return Seen(*columns, self.names)
+
+    def stays(self) -> Stays:
+        """The stays of all people."""
+        return stays_of(self.person, self.camera, self.start, self.end, self.names)
+
+    @property
+    def unmerged(self) -> int:
+        """How many tracklets no merging has seen: each is somebody by itself."""
+        return int((self.person < 0).sum())
+
+
+def seen_in(site: Site, cameras: Collection[str] | None = None, *, merged: bool = True) -> Seen:
+    """All tracklets of a site, or of some cameras alone: then nothing of others is in it.
+
+    merged: whether it must be known who is who. Raises SiteError where it must, and the site was never merged.
     """
     table, merging = site.tracklet_table(), site.merging()
-    if merging is None:
+    if merging is None and merged:
         raise SiteError(
             f"The site at {site.path} was never merged, so nobody knows who is who: run "
             f"`python -m app.merge --site {site.path}` first."
         )
-    identity = merging.of(table.ids)[1]
-    stays = stays_of(identity, table.cameras, table.start, table.end, table.names)
-    return stays, int((identity < 0).sum())
+    person = -1 - np.arange(len(table)) if merging is None else merging.of(table.ids)[1]
+    kept_names = [k for k, name in enumerate(table.names) if cameras is None or name in cameras]
+    place = np.full(len(table.names), -1)
+    place[kept_names] = np.arange(len(kept_names))
+    camera = place[table.cameras] if len(table) else table.cameras
+    seen = Seen(
+        table.ids, person, camera, table.footage, table.start, table.end, tuple(table.names[k] for k in kept_names)
+    )
+    return seen if cameras is None else seen.rows(camera >= 0)

@@ -122,6 +122,12 @@ class Boxes:
         return zlib.compress(rows.tobytes(), 1)
 
     @classmethod
+    def none(cls) -> Self:
+        """No box."""
+        rows = np.empty(0, _BOX)
+        return cls(rows["frame"], rows["time"], rows["box"], rows["score"])
+
+    @classmethod
     def unpacked(cls, packed: bytes, count: int) -> Self:
         """So many boxes. Raises ValueError where they are damaged, at no more cost than sound ones have."""
         size = count * _BOX.itemsize

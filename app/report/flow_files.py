@@ -8,20 +8,24 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
-from app.movement.flow import Count, Flow, Length, Times, Way
+from app.movement.flow import Count, Flow, Length, LineCount, Times, Way, ZoneCount, ZoneLength
 from app.movement.people import People
 from app.record.private_files import check_writable, write_private
 from app.report.flow_plots import plots
 
 _TIMES = tuple(field.name if field.name == "count" else f"{field.name}_seconds" for field in fields(Times))
+_Row = People | Count | Length | Way | ZoneCount | ZoneLength | LineCount
 TABLES = {
     "people": tuple(field.name for field in fields(People)),
     "counts": tuple(field.name for field in fields(Count)),
     "lengths": ("camera", *_TIMES),
     "ways": ("origin", "destination", *_TIMES),
+    "zones": tuple(field.name for field in fields(ZoneCount)),
+    "zone_lengths": ("camera", "zone", *_TIMES),
+    "lines": tuple(field.name for field in fields(LineCount)),
 }
 """By name, their columns."""
-PLOTS = ("people", "lengths", "ways")
+PLOTS = ("people", "lengths", "ways", "zones", "lines")
 
 
 def check_folder(folder: Path) -> None:
@@ -34,11 +38,14 @@ def write_flow(flow: Flow, folder: Path) -> bool:
 
     Returns whether plots could be drawn: they need matplotlib.
     """
-    rows: dict[str, Sequence[People | Count | Length | Way]] = {
+    rows: dict[str, Sequence[_Row]] = {
         "people": [flow.people],
         "counts": flow.counts,
         "lengths": flow.lengths,
         "ways": flow.ways,
+        "zones": flow.zones,
+        "zone_lengths": flow.zone_lengths,
+        "lines": flow.lines,
     }
     for name, columns in TABLES.items():
         text = io.StringIO()
@@ -55,7 +62,7 @@ def write_flow(flow: Flow, folder: Path) -> bool:
     return True
 
 
-def _flat(row: People | Count | Length | Way) -> list[object]:
+def _flat(row: _Row) -> list[object]:
     """A row's values, those of its times among them."""
     return [part for value in astuple(row) for part in (value if isinstance(value, tuple) else (value,))]
 

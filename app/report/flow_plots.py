@@ -1,4 +1,4 @@
-"""How people move, drawn as SVG: people over time, ways as a matrix, and how long people stay."""
+"""How people move, drawn as SVG: people and crossings over time, ways as a matrix, and how long people stay."""
 
 from __future__ import annotations
 
@@ -13,40 +13,62 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LABELS = 8  # times below an axis, at most
+_MOST_SERIES = 20  # lines in one plot. The tables have all
 
 
 def plots(flow: Flow) -> dict[str, bytes]:
-    """SVG pictures by name: `people`, `lengths` and `ways`, those for which there is anything to draw.
+    """SVG pictures by name: `people`, `lengths`, `ways`, `zones` and `lines`, where there is anything to draw.
 
     Raises ImportError where matplotlib is not installed.
     """
-    drawn = {"people": _people(flow)}
+    series = [(count.camera, count.start, count.people) for count in flow.counts]
+    drawn = {"people": _over_time(flow, series, "people")}
     if flow.lengths:
         drawn["lengths"] = _lengths(flow)
     if flow.ways:
         drawn["ways"] = _ways(flow)
+    if flow.zones:
+        series = [(f"{count.zone} ({count.camera})", count.start, count.people) for count in flow.zones]
+        drawn["zones"] = _over_time(flow, series, "people")
+    if flow.lines:
+        series = [
+            (f"{count.line} ({count.camera}), {side}", count.start, number)
+            for count in flow.lines
+            for side, number in (("to the right", count.to_right), ("to the left", count.to_left))
+        ]
+        drawn["lines"] = _over_time(flow, series, "crossings")
     return {name: as_svg(figure) for name, figure in drawn.items()}
 
 
-def _people(flow: Flow) -> Figure:
-    """People by camera: over time where there are intervals, else a bar a camera."""
-    names = list(dict.fromkeys(count.camera for count in flow.counts))
-    starts = sorted({count.start for count in flow.counts})
+def _over_time(flow: Flow, series: list[tuple[str, float, int]], what: str) -> Figure:
+    """Numbers by name: over time where there are intervals, else a bar a name. series: name, start, number."""
+    names = list(dict.fromkeys(name for name, _, _ in series))
+    starts = sorted({start for _, start, _ in series})
+    if len(starts) == 1:
+        return _bars([name for name, _, _ in series], [number for _, _, number in series], what)
     figure = new_figure(8, 4)
     axes = figure.subplots()
-    if len(starts) == 1:
-        axes.bar([plain(name) for name in names], [count.people for count in flow.counts], color="#3465a4")
-        axes.set(ylabel="people")
-    else:
-        for name in names:
-            people = [count.people for count in flow.counts if count.camera == name]
-            axes.stairs(people, [*starts, flow.end], label=plain(name), baseline=None, linewidth=1.5)
-        every = -(-len(starts) // _LABELS)
-        style = "%Y-%m-%d" if starts[-1] - starts[-2] >= 86400 else "%m-%d %H:%M"
-        axes.set_xticks(starts[::every], [utc(start, style) for start in starts[::every]], rotation=30, ha="right")
-        axes.set(ylabel=f"people a {flow.by}", xlabel="UTC", ylim=(0, None))
-        axes.legend()
+    for name in names[:_MOST_SERIES]:
+        numbers = [number for other, _, number in series if other == name]
+        axes.stairs(numbers, [*starts, flow.end], label=plain(name), baseline=None, linewidth=1.5)
+    every = -(-len(starts) // _LABELS)
+    style = "%Y-%m-%d" if starts[-1] - starts[-2] >= 86400 else "%m-%d %H:%M"
+    axes.set_xticks(starts[::every], [utc(start, style) for start in starts[::every]], rotation=30, ha="right")
+    axes.set(ylabel=f"{what} a {flow.by}", xlabel="UTC", ylim=(0, None))
+    axes.legend()
     axes.grid(axis="y", alpha=0.3)
+    return figure
+
+
+def _bars(names: list[str], numbers: list[int], what: str) -> Figure:
+    figure = new_figure(8, 1 + 0.35 * len(names))
+    axes = figure.subplots()
+    axes.barh([plain(name) for name in names], numbers, color="#3465a4")
+    axes.bar_label(axes.containers[0], padding=3)
+    axes.set(xlabel=what)
+    axes.margins(x=0.08)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
     return figure
 
 

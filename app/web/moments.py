@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FootageError
-from app.footage import Footage, open_footage
+from app.footage import open_footage
 from app.record import Site
-from app.record.rows import Boxes, FootageRecord, SegmentRecord
+from app.record.boxes import footage_of
+from app.record.rows import Boxes, SegmentRecord
 from app.report.outlined import outline, shrunk
 from deploy.detectors import Frame
 
@@ -41,7 +42,7 @@ def cut_moment(site: Site, piece: SegmentRecord) -> bytes:
     end = min(piece.end + AFTER, begin + LONGEST)
     clip = io.BytesIO()
     with (
-        open_footage(_footage(record), begin=begin, end=end) as frames,
+        open_footage(footage_of(record), begin=begin, end=end) as frames,
         av.open(clip, "w", format="mp4", options={"moov_size": _HEAD}) as movie,
     ):
         stream, last = None, -1
@@ -60,18 +61,6 @@ def cut_moment(site: Site, piece: SegmentRecord) -> bytes:
             raise FootageError(f"The footage {record.name} of {record.camera} shows nothing at that time any more.")
         movie.mux(stream.encode())
     return clip.getvalue()
-
-
-def _footage(record: FootageRecord) -> Footage:
-    return Footage(
-        camera=record.camera,
-        path=record.path,
-        name=record.name,
-        start=record.start,
-        start_source=record.start_source,
-        size=record.size,
-        fingerprint=record.fingerprint,
-    )
 
 
 def _drawn(frame: Frame, boxes: Boxes) -> NDArray[np.uint8]:

@@ -13,8 +13,9 @@ import app.flow
 from app.errors import SiteError
 from app.movement.flow import Interval
 from app.record import Site
+from app.record.areas import draw_area
 from app.report import flow_files
-from app.report.flow_accuracy import evaluate_flow
+from app.report.flow_accuracy import AREAS, evaluate_flow
 from app.terminal import alone
 from tests.app.sites import People, merge_truly, write_truth
 from tests.app.typed import Typed
@@ -30,6 +31,8 @@ def test_a_site_that_knows_everybody_has_no_error(path: Path, who: People, tmp_p
         assert (scores.stays, scores.ways) == (scores.true_stays, scores.true_ways)
         assert scores.transit_error == pytest.approx(0, abs=0.3)  # a frame lasts until the next
         assert scores.length_error == pytest.approx(0, abs=0.3)
+        assert scores.zone_people == scores.true_zone_people > 0
+        assert (scores.zone_error, scores.crossings, scores.true_crossings, scores.crossing_error) == (0, 0, 0, 0)
 
 
 def test_fragments_are_errors(path: Path, who: People, tmp_path: Path, typed: Typed) -> None:
@@ -54,6 +57,8 @@ def test_fragments_are_errors(path: Path, who: People, tmp_path: Path, typed: Ty
 def test_flow_leaves_as_tables_and_plots(path: Path, who: People, tmp_path: Path, typed: Typed) -> None:
     with Site.open_to_write(path) as site:
         merge_truly(site, who)
+        for area in AREAS:
+            draw_area(site.database, "camera0", area, "test")
     out = tmp_path / "out"
     done = typed(alone(app.flow.command), "--site", path, "--by", "minute", "--csv", out, "--json")
     assert done.returncode == 0, done.stderr
@@ -72,9 +77,16 @@ def test_flow_leaves_as_tables_and_plots(path: Path, who: People, tmp_path: Path
     assert len(ways) == 1 + len(said["ways"])
     for name in flow_files.PLOTS:
         drawn = (out / f"{name}.svg").read_bytes()
-        assert drawn.startswith(b"<?xml") and b"camera1" in drawn
+        assert drawn.startswith(b"<?xml") and (b"camera1" in drawn or b"(camera0)" in drawn)
         assert b"<script" not in drawn
+    with (out / "zones.csv").open(newline="") as file:
+        zones = list(csv.DictReader(file))
+    assert [int(row["people"]) for row in zones] == [count["people"] for count in said["zones"]]
+    assert {row["zone"] for row in zones} == {"left half", "right half"}
+    with (out / "lines.csv").open(newline="") as file:
+        assert csv.DictReader(file).fieldnames == list(said["lines"][0])
     shown = typed(alone(app.flow.command), "--site", path)
+    assert "left half" in shown.stdout and "upright" in shown.stdout and "is guessed" in shown.stderr
     assert "camera0  camera1" in shown.stdout and f"of {len(set(who.values()))} identities" in shown.stdout
     early = typed(alone(app.flow.command), "--site", path, "--from", "2026-11-21", "--to", "2026-11-20")
     assert (early.returncode, "ends before it begins" in early.stderr) == (2, True)
