@@ -11,6 +11,7 @@ from app.asking import this_user
 from app.movement.flow import Flow, Interval, Wish, flow
 from app.record import Site
 from app.report.flow_files import check_folder, write_flow
+from app.report.heat_map import write_heat_maps
 from app.report.pages import utc
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json, table
 from reid.foreign import visible
@@ -23,9 +24,9 @@ def command(
     by: Annotated[Interval, typer.Option(help="Count people by intervals. They begin at round times in UTC.")] = (
         Interval.whole
     ),
-    out: Annotated[Path | None, typer.Option("--csv", help="A folder to write tables (CSV) and plots (SVG) into.")] = (
-        None
-    ),
+    out: Annotated[
+        Path | None, typer.Option("--csv", help="A folder to write tables (CSV), plots (SVG) and heat maps (PNG) into.")
+    ] = (None),
     as_json: JsonOption = False,
 ) -> None:
     """Count people: a camera, zone, line and interval, from camera to camera, how long they stay, and how many."""
@@ -34,8 +35,10 @@ def command(
         check_folder(out)
     with Site.open_to_write(site) as opened:
         report = flow(opened, wish, who=this_user())
-    if out is not None and not write_flow(report, out):
-        errors.print("no plots: matplotlib is not installed")
+        if out is not None:
+            drawn = write_flow(report, out)
+            if not (drawn and write_heat_maps(opened, out, report.start, report.end, who=this_user())):
+                errors.print("no plots and heat maps: matplotlib is not installed")
     if as_json:
         print_json(report)
     else:
@@ -77,14 +80,22 @@ def _print(report: Flow) -> None:
         output.print(stays)
     if report.lines:
         lines = table(
-            "from (UTC)", "line", "camera", "to the right", "to the left", "people", left=("from (UTC)", "line", "camera")
+            "from (UTC)",
+            "line",
+            "camera",
+            "to the right",
+            "to the left",
+            "people",
+            left=("from (UTC)", "line", "camera"),
         )
         for line in report.lines:
             numbers = (f"{line.to_right:,}", f"{line.to_left:,}", f"{line.people:,}")
             lines.add_row(utc(line.start, "%Y-%m-%d %H:%M:%S"), line.line, line.camera, *numbers)
         output.print(lines)
     for name in report.guessed:
-        errors.print(f"{visible(name)}: its footage is gone, so where its zones and lines lie is guessed from the boxes")
+        errors.print(
+            f"{visible(name)}: its footage is gone, so where its zones and lines lie is guessed from the boxes"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a time holds of a site: people a camera, zone and interval, crossings of lines, ways, and how long people stay."""
+"""What a time holds of a site: people a camera, zone and interval, crossings of lines, ways, and lengths of stays."""
 
 from __future__ import annotations
 

@@ -61,9 +61,7 @@ def paths_in(site: Site, seen: Seen, sizes: Mapping[int, Size]) -> Iterator[Path
             begin = row
 
 
-def _page(
-    site: Site, seen: Seen, rows: NDArray[np.int64], new: NDArray[np.bool_], sizes: Mapping[int, Size]
-) -> Paths:
+def _page(site: Site, seen: Seen, rows: NDArray[np.int64], new: NDArray[np.bool_], sizes: Mapping[int, Size]) -> Paths:
     boxes = boxes_of_many(site.database, seen.ids[rows].tolist())
     new = np.concatenate([[True], new[1:]])
     lengths = np.array([len(piece.frames) for piece in boxes])

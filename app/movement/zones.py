@@ -32,9 +32,7 @@ def inside(feet: NDArray[np.float64], polygon: Sequence[Point]) -> NDArray[np.bo
     return held
 
 
-def spells(
-    paths: Paths, zone: Area
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+def spells(paths: Paths, zone: Area) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Who `(S,)` was in a zone, from when and to when, in UTC seconds, by path and time.
 
     Where a path never is surely in or out, it is where most of its feet are.

@@ -112,6 +112,13 @@ def drawn_masks(database: Database, camera: str) -> tuple[tuple[Point, ...], ...
     return tuple(area.points for area in areas_of(database, camera) if area.kind == AreaKind.mask)
 
 
+def masks_in_force(database: Database, camera: str) -> list[tuple[Point, ...]]:
+    """The mask with which a camera's footage was last taken in: in pixels, or shares where no number is above 1."""
+    row = database.first(select(cameras.c.mask).where(cameras.c.name == camera))
+    polygons = [] if row is None else database.json(row.mask, "cameras") or []
+    return [tuple((float(x), float(y)) for x, y in polygon) for polygon in polygons]
+
+
 def _insert(database: Database, camera_id: int, values: dict[str, str]) -> None:
     count = database.first(select(func.count()).where(areas.c.camera_id == camera_id))
     if count is not None and count[0] >= MOST_AREAS:

@@ -16,12 +16,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, bindparam, case, delete, func, select
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, select, true
 
 from app.asking import Progress, unheard
 from app.errors import SiteError, no_more
 from app.record import erasure, leases
 from app.record.audit import add_entry, entries, head
+from app.record.camera_list import hours
 from app.record.checksums import insert_rows, update_row
 from app.record.database import Database
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
@@ -175,8 +176,9 @@ class Site:
         row = self.database.first(wanted)
         return 0 if row is None else int(row[0])
 
-    def cameras(self) -> list[CameraSummary]:
-        """Every camera with its counts, in the order in which they came."""
+    def cameras(self, only: str | None = None) -> list[CameraSummary]:
+        """Every camera, or one of them, with its counts, in the order in which they came."""
+        wanted = true() if only is None else segments.c.camera_id == _camera_id(only)
         films = (
             select(
                 footage.c.camera_id,
@@ -189,27 +191,29 @@ class Site:
             .group_by(footage.c.camera_id)
             .subquery()
         )
-        per_camera = select(segments.c.camera_id, segments.c.kind, func.count()).where(_IS_SEARCHABLE)
+        per_camera = select(segments.c.camera_id, segments.c.kind, func.count()).where(_IS_SEARCHABLE, wanted)
         counts = {
             (camera_id, kind): count
             for camera_id, kind, count in self.database.all(per_camera.group_by(segments.c.camera_id, segments.c.kind))
         }
-        tracks = self._tracks_by_camera()
+        tracks = self._tracks_by_camera(wanted)
         stored = {
             row[0]: (row[1], row[2])
             for row in self.database.all(
                 select(segments.c.camera_id, func.count(), func.sum(crops.c.length))
                 .join_from(crops, segments)
+                .where(wanted)
                 .group_by(segments.c.camera_id)
             )
         }
+        chosen = true() if only is None else cameras.c.name == only
         rows = self.database.all(
-            select(cameras.c.id, cameras.c.name, films).join_from(cameras, films).order_by(cameras.c.id)
+            select(cameras.c.id, cameras.c.name, films).join_from(cameras, films).where(chosen).order_by(cameras.c.id)
         )
         errors: dict[str, list[str]] = {row.name: [] for row in rows}
         sources: dict[str, list[StartSource]] = {row.name: [] for row in rows}
         by_camera: dict[str, list[FootageRecord]] = {row.name: [] for row in rows}
-        for record in self.footage():
+        for record in self.footage(only):
             by_camera[record.camera].append(record)
             errors[record.camera] += record.problems
             sources[record.camera].append(record.start_source)
@@ -221,7 +225,7 @@ class Site:
             CameraSummary(
                 camera=row.name,
                 footage=row.footage,
-                hours=_hours(by_camera[row.name]),
+                hours=hours((record.start, record.seconds) for record in by_camera[row.name]),
                 frames=int(row.frames),
                 detections=int(row.detections),
                 tracks=tracks.get(row.id, (0, BoxCounts()))[0],
@@ -244,7 +248,7 @@ class Site:
         rows = self.database.all(select(remarks).where(remarks.c.footage_id == footage_id))
         return summed(Remark(row.what, row._mapping["count"], row.why) for row in rows)
 
-    def _tracks_by_camera(self) -> dict[int, tuple[int, BoxCounts]]:
+    def _tracks_by_camera(self, wanted: ColumnElement[bool]) -> dict[int, tuple[int, BoxCounts]]:
         """How many tracks a camera has, and their boxes. A track that never got a second box was only tentative."""
         kinds = {kind: case((segments.c.kind == str(kind), segments.c.length), else_=0) for kind in Kind}
         tracks = (
@@ -253,6 +257,7 @@ class Site:
                 func.sum(segments.c.length).label("boxes"),
                 *(func.sum(boxes).label(kind) for kind, boxes in kinds.items()),
             )
+            .where(wanted)
             .group_by(segments.c.camera_id, segments.c.track)
             .subquery()
         )
@@ -636,16 +641,10 @@ class Site:
         return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
 
 
+def _camera_id(name: str) -> ColumnElement[int]:
+    return select(cameras.c.id).where(cameras.c.name == name).scalar_subquery()
+
+
 def _with_untracked(boxes: BoxCounts, detections: int) -> BoxCounts:
     """With those of a camera's detections that are in none of its pieces of tracks."""
     return replace(boxes, untracked=detections - sum(astuple(boxes)))
-
-
-def _hours(records: Sequence[FootageRecord]) -> float:
-    """Hours of a camera's footage, which is in the order of time. A moment that two pieces show counts once."""
-    seconds, until = 0.0, -float("inf")
-    for record in records:
-        end = record.start + record.seconds
-        seconds += max(0.0, end - max(record.start, until))
-        until = max(until, end)
-    return seconds / 3600

@@ -7,6 +7,7 @@ import itertools
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from app.search.matches import percent
 from reid.foreign import visible
@@ -46,6 +47,7 @@ def _environment(room: str) -> jinja2.Environment:
         "decimals": decimals,
         "duration": duration,
         "duration_of": duration_of,
+        "in_address": in_address,
         "iso": iso,
         "level": level,
         "percent": percent,
@@ -91,6 +93,12 @@ def duration(seconds: float) -> str:
 def duration_of(seconds: float) -> str:
     """As `duration`, also of less than nothing."""
     return duration(seconds) if seconds >= 0 else f"-{duration(-seconds)}"
+
+
+def in_address(name: str) -> str:
+    """A name as one part of an address, encoded twice: servers take `%2F` for a slash, and browsers take `..` away."""
+    once = quote(name, safe="")
+    return quote(once.replace(".", "%2E") if not once.strip(".") else once, safe="")
 
 
 def svg_uri(svg: bytes) -> str:

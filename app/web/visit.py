@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 import numpy as np
 from fastapi import Path, Request
@@ -69,6 +70,11 @@ class Visit:
             raise Refused(404, "There is no such camera", "The page Cameras lists those that there are.")
         return name
 
+    def camera_in_address(self, part: str) -> str:
+        """The camera that a part of an address names, as `in_address` wrote it or encoded once. Raises Refused."""
+        name = unquote(part)
+        return name if name in self.camera_names() else self.camera(part)
+
     def tracklet(self, number: int) -> SegmentRecord:
         """A tracklet or sighting. Raises Refused where there is none, or the visitor may not see its camera."""
         try:
@@ -79,14 +85,18 @@ class Visit:
             raise Refused(404, "There is no such tracklet", "It was erased, or never was.")
         return piece
 
+    def narrowed_to(self) -> list[str] | None:
+        """The cameras that work for the visitor is narrowed to, None for all. Raises Refused where there is none."""
+        if self.session.cameras is None:
+            return None
+        if not (seen := self.camera_names()):
+            raise Refused(403, "You have the right to no camera", "Ask an administrator of the site.")
+        return seen
+
     def searched_cameras(self, wanted: list[str]) -> tuple[str, ...]:
         """Which cameras a search is narrowed to, none for all. Raises Refused for one that is not there."""
         names = tuple(self.camera(name) for name in wanted)
-        if names or self.session.cameras is None:
-            return names
-        if not (seen := tuple(self.camera_names())):
-            raise Refused(403, "You have the right to no camera", "Ask an administrator of the site.")
-        return seen
+        return names or tuple(self.narrowed_to() or ())
 
     def seen_rows(self, table: TrackletTable) -> NDArray[np.bool_]:
         """Which rows `(T,)` of a table the visitor may see."""

@@ -18,7 +18,7 @@ routes = Routes(prefix="/api/v1")
 def get_flow(request: Request, wish: Annotated[Wish, Depends(counted)]) -> Flow:
     """How people move."""
     here = visit(request)
-    return flow(here.site, wish, who=here.who)
+    return flow(here.site, wish, who=here.who, cameras=here.narrowed_to())
 
 
-routes.add("/flow", get_flow, Role.VIEWER, whole=True)
+routes.add("/flow", get_flow, Role.VIEWER)

@@ -24,7 +24,7 @@ def flow_page(request: Request, wish: Annotated[Wish, Depends(counted)]) -> Resp
     asked = {"after": "", "before": "", **request.query_params, "by": wish.by}
     if here.site.merging() is None:
         return page(request, "flow.html", report=None, drawn={}, asked=asked)
-    report = flow(here.site, wish, who=here.who)
+    report = flow(here.site, wish, who=here.who, cameras=here.narrowed_to())
     try:
         drawn = plots(report)
     except ImportError:  # of matplotlib: the page says so
@@ -32,4 +32,4 @@ def flow_page(request: Request, wish: Annotated[Wish, Depends(counted)]) -> Resp
     return page(request, "flow.html", report=report, drawn=drawn, asked=asked)
 
 
-routes.add("/flow", flow_page, Role.VIEWER, whole=True)
+routes.add("/flow", flow_page, Role.VIEWER)

@@ -55,7 +55,7 @@ def test_a_report_of_some_cameras_knows_nothing_of_others(path: Path, who: Peopl
         assert "camera1" not in repr(found) and "camera2" not in repr(found)
         assert found.ways == [] and len(whole.ways) == 2
         assert (found.start, {count.camera for count in found.counts}) == (START, {"camera0"})
-        assert [zone for zone in whole.zones if zone.camera == "camera0"][0].people == found.zones[0].people
+        assert next(zone for zone in whole.zones if zone.camera == "camera0").people == found.zones[0].people
         assert site.audit()[-1].details["cameras"] == ["camera0"]
         new = {tracklet: number for tracklet, number in who.items() if tracklet >> 32 == 1}
         merge_truly(site, new)  # all others are new since

@@ -16,9 +16,7 @@ MARGIN = SURE * HEIGHT / ASPECT  # share of the width
 
 def spells_of(*feet: list[tuple[float, float]], zone: Area = RIGHT) -> list[tuple[int, float, float]]:
     person, start, end = spells(walks(*feet), zone)
-    return [
-        (p, round(a / SECOND), round(b / SECOND)) for p, a, b in zip(person.tolist(), start.tolist(), end.tolist())
-    ]
+    return [(p, round(a / SECOND), round(b / SECOND)) for p, a, b in zip(person.tolist(), start.tolist(), end.tolist())]
 
 
 def test_who_walks_through_is_in_once() -> None:

@@ -66,6 +66,7 @@ def test_flow_leaves_as_tables_and_plots(path: Path, who: People, tmp_path: Path
     assert {file.name for file in out.iterdir()} == {
         *(f"{name}.csv" for name in flow_files.TABLES),
         *(f"{name}.svg" for name in flow_files.PLOTS),
+        *(f"{kind}-camera{k}.png" for kind in ("heat", "jams") for k in range(3)),
     }
     assert all(file.stat().st_mode & 0o077 == 0 for file in out.iterdir())
     with (out / "counts.csv").open(newline="") as file:
