@@ -9,13 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import FootageError
-from app.footage.apart import Worker
-from app.footage.still import last_picture
 from app.movement.heat import LEAST_PEOPLE, Heat, heat
 from app.record import Site
-from app.record.boxes import footage_of
 from app.record.private_files import write_private
+from app.report.camera_picture import latest_picture
 from app.report.outlined import shrunk
 from app.report.pages import utc
 from reid.foreign import file_names, visible
@@ -39,20 +36,6 @@ _LABEL = {
     Shown.seconds: "person-seconds in a place",
     Shown.stay: f"mean seconds that a person stays in a place (of {LEAST_PEOPLE} people or more)",
 }
-
-
-def latest_picture(site: Site, camera: str) -> tuple[NDArray[np.uint8], float] | None:
-    """A camera's last picture, RGB, and its time. None where its footage is gone, or none of it can be decoded."""
-    records = sorted(site.footage(camera), key=lambda record: record.start + record.seconds, reverse=True)
-    with Worker() as worker:
-        for record in records:
-            if record.frames and record.path.exists():
-                try:
-                    picture = last_picture(worker, footage_of(record), record.seconds)
-                except FootageError:  # ingest has told of it
-                    continue
-                return picture, record.start + record.seconds
-    return None
 
 
 def draw_heat_map(found: Heat, picture: NDArray[np.uint8] | None, shown: Shown = Shown.seconds) -> bytes:
@@ -94,7 +77,7 @@ def write_heat_maps(site: Site, folder: Path, begin: float, end: float, *, who: 
     """
     for camera, name in file_names(site.camera_names()).items():
         found, latest = heat(site, camera, begin, end, who=who), latest_picture(site, camera)
-        picture = None if latest is None else latest[0]
+        picture = None if latest is None else latest.pixels
         try:
             drawn = {"heat": draw_heat_map(found, picture), "jams": draw_heat_map(found, picture, Shown.stay)}
         except ImportError:

@@ -96,7 +96,7 @@ def _style() -> Response:
     return Response(_sheet(), media_type="text/css")
 
 
-SCRIPTS = ("still", "jobs", "upload")
+SCRIPTS = ("areas", "still", "jobs", "upload")
 
 
 def _script(name: str) -> Response:

@@ -9,6 +9,7 @@ from fastapi import Request
 from app.record import Site
 from app.search.warm import WarmSearcher
 from app.web.jobs.runner import Runner
+from app.web.last_pictures import LastPictures
 from app.web.stills import Stills
 
 
@@ -20,6 +21,7 @@ class Opened:
     searcher: WarmSearcher
     runner: Runner
     stills: Stills = field(default_factory=Stills)
+    last_pictures: LastPictures = field(default_factory=LastPictures)
 
 
 def opened(request: Request) -> Opened:

@@ -1,7 +1,9 @@
 """What a person looks at. Pages work before any script runs, and each view of people leaves a row in the audit."""
 
 from app.web.pages import (
+    areas,
     audit,
+    camera,
     cameras,
     entering,
     erasure,
@@ -16,5 +18,8 @@ from app.web.pages import (
     users,
 )
 
-PARTS = (entering, search, tracklets, people, cameras, flow, erasure, audit, users, footage, jobs, models, settings)
+PARTS = (
+    *(entering, search, tracklets, people, cameras, camera, areas, flow, erasure, audit, users),
+    *(footage, jobs, models, settings),
+)
 ALL = [part.routes for part in PARTS]

@@ -1,0 +1,66 @@
+"""The last picture of each camera, kept in memory until there is a later one, or its footage is gone."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.crops import as_jpeg
+from app.record import Site
+from app.report.camera_picture import latest_picture, pieces_there
+from app.report.outlined import shrunk
+
+MOST = 64  # pictures. The one that nobody asked for the longest leaves for the next
+SIDE = 1280  # px of the longer side
+QUALITY = 85
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LastPicture:
+    """A camera's last picture."""
+
+    jpeg: bytes
+    width: int  # px of the footage's frames, which may be larger than the picture
+    height: int
+    time: float  # UTC seconds
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """RGB `(H, W, 3)`."""
+        return np.asarray(cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1], np.uint8)
+
+
+class LastPictures:
+    """Those of one site. One at a time is decoded."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int, int], LastPicture | None] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def get(self, site: Site, camera: str) -> LastPicture | None:
+        """A camera's last picture. None where its footage is gone, or none of it can be decoded."""
+        pieces = pieces_there(site, camera)
+        if not pieces:
+            return None
+        key = (camera, pieces[0].id, pieces[0].frames)
+        with self._mutex:
+            if key not in self._kept:
+                for old in [other for other in self._kept if other[0] == camera]:
+                    del self._kept[old]
+                self._kept[key] = _made(site, camera)
+            self._kept.move_to_end(key)
+            while len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+            return self._kept[key]
+
+
+def _made(site: Site, camera: str) -> LastPicture | None:
+    latest = latest_picture(site, camera)
+    if latest is None:
+        return None
+    height, width = latest.pixels.shape[:2]
+    return LastPicture(as_jpeg(shrunk(latest.pixels, SIDE)[0], QUALITY), width, height, latest.time)
