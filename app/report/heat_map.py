@@ -19,7 +19,7 @@ from reid.foreign import file_names, visible
 from reid.traceless import new_figure
 
 SIDE = 960  # px of the picture below
-_WIDTH, _DPI = 6.4, 150  # inches, and dots an inch
+_WIDTH, _DPI = 5.0, 190  # inches, and dots an inch
 _VEIL = 0.45  # how much of the picture's light stays below the colours
 _SOLID = 0.85  # how solid the colours are
 _DARKEST = 0.2  # where the colour map begins: below, it does not show on a dark picture
