@@ -169,5 +169,5 @@ def heat_map(
 
 
 routes.add("/cameras/{name}", camera, Role.VIEWER)
-routes.add("/cameras/{name}/picture", picture, Role.VIEWER)
+routes.add("/cameras/{name}/picture.jpg", picture, Role.VIEWER)
 routes.add("/cameras/{name}/heat.png", heat_map, Role.VIEWER)

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 import app.engine.ingest
 import app.engine.tracking
 import app.ingest
+from app.areas import Area, AreaKind
 from app.engine.crops import MOST
 from app.engine.ingest import CameraReport, IngestReport, Thinning
 from app.footage import discover, site_config
 from app.record import Site
+from app.record.areas import areas_of, draw_area
 from app.record.forget import forget
 from app.record.leases import of_camera
 from app.record.rows import BoxCounts, Chunk, CropRecord, SegmentRecord, segment_id
@@ -605,6 +607,35 @@ def test_the_mask_of_a_camera_is_respected(world: World, tmp_path: Path, mask: s
     with Site.open(site_in(tmp_path)) as site:
         (tracklet,) = site.segments()
         assert site.boxes(tracklet.id).boxes[:, 1].min() > 60  # the person in the lower row
+
+
+def test_a_mask_that_was_drawn_holds_from_the_next_ingest_on(world: World, tmp_path: Path) -> None:
+    path, film = site_in(tmp_path), world.videos / "hall.mp4"
+    assert here(world, path, film).cameras[0].tracklets == 2
+    mask = Area(AreaKind.mask, "wall", ((0, 0), (1, 0), (1, 0.6), (0, 0.6)))
+    with Site.open_to_write(path) as site:
+        draw_area(site.database, "hall", mask, "me")
+    (told,) = here(world, path, film).cameras[0].errors
+    assert "was ingested with mask" in told and "--replace" in told
+    report = here(world, path, film, replace=True)
+    assert [(c.detections, c.tracklets, c.errors) for c in report.cameras] == [(75, 1, [])]
+
+
+def test_zones_and_lines_of_site_toml_are_written_where_the_site_has_none(world: World, tmp_path: Path) -> None:
+    path, film = site_in(tmp_path), world.videos / "hall.mp4"
+    (tmp_path / "own.toml").write_text(
+        "[cameras.hall.zones]\nbench = [[0, 0], [1, 0], [1, 1]]\n[cameras.hall.lines]\ndoor = [[0.5, 0], [0.5, 1]]\n"
+    )
+    assert here(world, path, film, config=tmp_path / "own.toml").remarks == []
+    moved = Area(AreaKind.zone, "bench", ((0, 0), (0.5, 0), (0.5, 1)))
+    with Site.open_to_write(path) as site:
+        assert [area.name for area in areas_of(site.database, "hall")] == ["bench", "door"]
+        draw_area(site.database, "hall", moved, "me")
+    (remark,) = here(world, path, film, config=tmp_path / "own.toml").remarks
+    assert "hall" in remark.what and "(bench)" in remark.what
+    with Site.open(path) as site:
+        assert areas_of(site.database, "hall")[0] == moved
+        assert remark in site.remarks()
 
 
 def test_small_people_are_no_tracklets(own: World, tmp_path: Path) -> None:

@@ -61,9 +61,9 @@ def test_the_list_shows_each_camera(cameras: Served) -> None:
     root = signed_in(cameras, "root")
     listed = root.get("/cameras").text
     for name in cameras.site.camera_names():
-        assert f'href="/cameras/{name}"' in listed and f'src="/cameras/{name}/picture"' in listed
+        assert f'href="/cameras/{name}"' in listed and f'src="/cameras/{name}/picture.jpg"' in listed
     assert "26 tracklets, 2 sightings" in listed
-    gone = root.get("/cameras/camera0/picture")
+    gone = root.get("/cameras/camera0/picture.jpg")
     assert gone.headers["content-type"] == "image/svg+xml" and "not here any more" in gone.text
 
 
@@ -184,7 +184,7 @@ def test_a_camera_without_right_is_not_there(cameras: Served) -> None:
         assert root.post(f"/cameras/{name}/areas", data={**zone, "area": f"bench of {name}"}).status_code == 303
     listed = guard.get("/cameras").text
     assert SEEN in listed and UNSEEN not in listed and "camera2" not in listed
-    for part in ("", "/picture", "/heat.png"):
+    for part in ("", "/picture.jpg", "/heat.png"):
         hidden, missing = guard.get(f"/cameras/{UNSEEN}{part}"), guard.get(f"/cameras/attic{part}")
         assert (hidden.status_code, hidden.text) == (404, missing.text.replace("attic", UNSEEN))
         assert guard.get(f"/cameras/{SEEN}{part}").status_code == 200
@@ -226,7 +226,7 @@ def test_names_are_foreign_text(tmp_path: Path) -> None:
             assert f'href="{here}"' in listed, name
             page = visitor.get(here)
             assert page.status_code == 200 and "<b>bold" not in page.text, name
-            for part in ("/picture", "/heat.png"):
+            for part in ("/picture.jpg", "/heat.png"):
                 assert visitor.get(here + part).status_code == 200, name
             drawn = visitor.post(f"{here}/areas", data={"area": name, "kind": "zone", "points": SQUARE})
             assert (drawn.status_code, drawn.headers["location"]) == (303, f"{here}#draw")
