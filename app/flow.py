@@ -70,8 +70,8 @@ def _print(report: Flow) -> None:
     if report.zones:
         zones = table("from (UTC)", "zone", "camera", "people", "arrivals", left=("from (UTC)", "zone", "camera"))
         for zone in report.zones:
-            numbers = (f"{zone.people:,}", f"{zone.arrivals:,}")
-            zones.add_row(utc(zone.start, "%Y-%m-%d %H:%M:%S"), zone.zone, zone.camera, *numbers)
+            since = utc(zone.start, "%Y-%m-%d %H:%M:%S")
+            zones.add_row(since, zone.zone, zone.camera, f"{zone.people:,}", f"{zone.arrivals:,}")
         output.print(zones)
         stays = table("stays in zone", "camera", "stays", *spread, left=("stays in zone", "camera"))
         for each in report.zone_lengths:
@@ -89,8 +89,8 @@ def _print(report: Flow) -> None:
             left=("from (UTC)", "line", "camera"),
         )
         for line in report.lines:
-            numbers = (f"{line.to_right:,}", f"{line.to_left:,}", f"{line.people:,}")
-            lines.add_row(utc(line.start, "%Y-%m-%d %H:%M:%S"), line.line, line.camera, *numbers)
+            since, crossed = utc(line.start, "%Y-%m-%d %H:%M:%S"), (line.to_right, line.to_left, line.people)
+            lines.add_row(since, line.line, line.camera, *(f"{number:,}" for number in crossed))
         output.print(lines)
     for name in report.guessed:
         errors.print(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +72,8 @@ class Seen:
 
     def rows(self, kept: NDArray[np.bool_]) -> Seen:
         """Some of them."""
-        columns = (getattr(self, name)[kept] for name in ("ids", "person", "camera", "footage", "start", "end"))
-        return Seen(*columns, self.names)
+        columns = ("ids", "person", "camera", "footage", "start", "end")
+        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
 
     def stays(self) -> Stays:
         """The stays of all people."""

@@ -63,8 +63,7 @@ def _over_time(flow: Flow, series: list[tuple[str, float, int]], what: str) -> F
 def _bars(names: list[str], numbers: list[int], what: str) -> Figure:
     figure = new_figure(8, 1 + 0.35 * len(names))
     axes = figure.subplots()
-    axes.barh([plain(name) for name in names], numbers, color="#3465a4")
-    axes.bar_label(axes.containers[0], padding=3)
+    axes.bar_label(axes.barh([plain(name) for name in names], numbers, color="#3465a4"), padding=3)
     axes.set(xlabel=what)
     axes.margins(x=0.08)
     axes.invert_yaxis()

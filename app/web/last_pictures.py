@@ -31,7 +31,9 @@ class LastPicture:
 
     def pixels(self) -> NDArray[np.uint8]:
         """RGB `(H, W, 3)`."""
-        return np.asarray(cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1], np.uint8)
+        decoded = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert decoded is not None  # it was encoded here
+        return np.asarray(decoded[:, :, ::-1], np.uint8)
 
 
 class LastPictures:
