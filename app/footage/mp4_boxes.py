@@ -12,6 +12,7 @@ def recordings(path: Path) -> int:
     """The number of indexes (`moov`) at the top level of an MP4 or QuickTime file. Raises OSError."""
     count = begin = 0
     with path.open("rb") as file:
+        end = file.seek(0, 2)
         for _ in range(MOST_BOXES):
             file.seek(begin)
             header = file.read(_LONG_HEADER)
@@ -24,4 +25,6 @@ def recordings(path: Path) -> int:
             if size < _HEADER:  # 0: to the end of the file. Else damaged
                 break
             begin += size
+            if begin >= end:  # a damaged size may be larger than any file
+                break
     return count

@@ -23,7 +23,12 @@ def test_joined_recordings_are_told(tmp_path: Path, options: dict[str, str]) -> 
     assert "2 recordings are joined in this file, and only the first is read whole: split it" in problems_of(film)[1]
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\0\0mdat", b"\0\0\0\1moov", b"\0\0\0\4moov" * 9, b"\xff" * 64])
+LARGEST = b"\0\0\0\1mdat" + b"\xff" * 8  # a size that no file can have
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\0\0mdat", b"\0\0\0\1moov", b"\0\0\0\4moov" * 9, b"\xff" * 64, LARGEST * 2]
+)
 def test_boxes_that_can_not_be_meant_end_the_count(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.mp4").write_bytes(content)
     assert recordings(tmp_path / "a.mp4") <= 1
