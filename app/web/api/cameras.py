@@ -12,7 +12,7 @@ from app.movement.activity import DAY, HOUR, Hour, activity
 from app.record.areas import areas_of, draw_area, remove_area
 from app.record.camera_list import tracklet_times
 from app.record.rows import CameraSummary
-from app.web.access import Role
+from app.record.users import Role
 from app.web.errors import Refused
 from app.web.filters import time_of
 from app.web.routes import Routes

@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.areas import Area, AreaKind, Point
 from app.record.areas import draw_area, remove_area
+from app.record.users import Role
 from app.report.pages import in_address
-from app.web.access import Role
 from app.web.errors import Refused
 from app.web.pages.camera import CameraName
 from app.web.routes import Routes

@@ -15,9 +15,9 @@ from app.movement.heat import heat
 from app.record.areas import areas_of, masks_in_force
 from app.record.camera_list import tracklet_times
 from app.record.rows import AuditEntry
+from app.record.users import Role
 from app.report.heat_map import Shown, draw_heat_map
 from app.report.pages import render
-from app.web.access import Role
 from app.web.errors import Refused
 from app.web.filters import time_of
 from app.web.pages.frame import page

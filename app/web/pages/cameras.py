@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from app.record.camera_list import camera_list
-from app.web.access import Role
+from app.record.users import Role
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import visit
