@@ -47,6 +47,10 @@ def test_the_small_list_is_part_of_the_whole_one() -> None:
     same = {"onnxruntime": "onnxruntime-gpu", "opencv-python-headless": "opencv-python"}
     assert {same.get(name, name) for name in listed} <= names(project["dependencies"])
     assert not listed & set(ABSENT)
+    beside = names(
+        [line for line in (ROOT / "deploy" / "learning.txt").read_text("utf-8").splitlines() if line[0] not in "#-"]
+    )
+    assert beside <= names(project["dependencies"]) and beside & set(ABSENT)
 
 
 def test_what_does_not_learn_runs_without_torch(tmp_path: Path) -> None:
