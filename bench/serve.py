@@ -2,19 +2,23 @@
 
 A site is served by `app.serve`. One client asks for the first page and searches with tracklets, one after the other.
 Then `--clients` search at once for `--seconds`. Each search is of another tracklet, through the whole server.
+With `--beside` commands work on the same site meanwhile, each again and again. What runs at the end is broken off.
+So give a copy of a site: forgetting erases.
 
     python -m bench.large_site --tracklets 200000 --commands site --site S
     python -m bench.serve --site S
+    python -m bench.serve --site S --beside merge,adapt,forget
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +27,21 @@ from typing import Annotated
 import httpx
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from app.record import Site
-from app.terminal import SITE, JsonOption, SiteOption, print_json
+from app.terminal import SITE, JsonOption, SiteOption, errors, print_json
 from bench.measuring import MIB, Machine, peak_memory
 from bench.processes import ProcessError
 from bench.terminal import print_table, run, say
 
 PAGES = ("/", "/cameras")
+FORGOTTEN = 500  # tracklets that are kept for forgetting, and not searched
+BESIDE: dict[str, tuple[str, ...]] = {
+    "merge": ("app.merge",),
+    "adapt": ("app.adapt", "--minutes", "5"),
+    "forget": ("app.forget", "--tracklet"),
+}
 ALONE = 20  # requests of each kind
 
 
@@ -51,6 +62,16 @@ class Answered:
         return cls(len(seconds), errors, 1000 * p50, 1000 * p95, 1000 * seconds[0])
 
 
+@dataclass(slots=True)
+class Beside:
+    """How often a command ran meanwhile."""
+
+    done: int = 0
+    failed: int = 0
+    broken_off: int = 0
+    """By the end of the time."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServeReport:
     """By request."""
@@ -58,6 +79,8 @@ class ServeReport:
     machine: Machine
     tracklets: int
     answers: dict[str, Answered]
+    beside: dict[str, Beside]
+    """By command, what went on during the searches at once."""
     memory_mib: float
     """The most that the server held."""
 
@@ -118,18 +141,69 @@ def at_once(client: httpx.Client, places: Iterator[str], clients: int, wait: flo
     return Answered.of(seconds, errors)
 
 
-def searches(ids: np.ndarray, seed: int) -> Iterator[str]:
+@contextmanager
+def working(site: Path, commands: Sequence[str], ids: NDArray[np.int64]) -> Iterator[dict[str, Beside]]:
+    """Lets commands work on the site until the block ends. ids: those that may be forgotten."""
+    told = {name: Beside() for name in commands}
+    over, to_forget = threading.Event(), iter(ids.tolist())
+
+    def work(name: str) -> None:
+        while not over.is_set():
+            words = list(BESIDE[name])
+            if name == "forget":
+                if (number := next(to_forget, None)) is None:
+                    return
+                words.append(str(number))
+            process = subprocess.Popen(
+                [sys.executable, "-m", *words, "--site", str(site)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+            watcher = threading.Thread(target=_interrupted, args=(process, over), daemon=True)
+            watcher.start()
+            _, said = process.communicate()
+            if process.returncode == 0:
+                told[name].done += 1
+            elif over.is_set():
+                told[name].broken_off += 1
+            else:
+                told[name].failed += 1
+                errors.print(f"{name}: {said.decode().splitlines()[-1:]}")
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in commands]
+    for thread in threads:
+        thread.start()
+    try:
+        yield told
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _interrupted(process: subprocess.Popen[bytes], over: threading.Event) -> None:
+    """Ends a command as a person does, once the time is over."""
+    while process.poll() is None:
+        if over.wait(0.2):
+            process.send_signal(signal.SIGINT)
+            return
+
+
+def searches(ids: NDArray[np.int64], seed: int) -> Iterator[str]:
     """Addresses of searches with tracklets, without end."""
     rng = np.random.default_rng(seed)
     while True:
         yield f"/tracklets/{rng.choice(ids)}/search"
 
 
-def measure(site: Path, clients: int, seconds: float) -> ServeReport:
-    """Serves a site and asks it."""
+def measure(site: Path, clients: int, seconds: float, beside: Sequence[str] = ()) -> ServeReport:
+    """Serves a site and asks it, the last time with commands of BESIDE working on it."""
     machine = Machine.now()
     with Site.open(site) as opened:
         ids = opened.tracklet_table().ids
+    count = len(ids)
+    if "forget" in beside:
+        ids, forgotten = np.split(ids, [max(count - FORGOTTEN, count // 2)])
+    else:
+        forgotten = ids[:0]
     answers = {}
     limits = httpx.Limits(max_connections=clients)
     with served(site) as (url, process):
@@ -138,19 +212,24 @@ def measure(site: Path, clients: int, seconds: float) -> ServeReport:
             for place in PAGES:
                 answers[place] = asked(client, iter([place] * ALONE), ALONE)
             answers["search"] = asked(client, searches(ids, 0), ALONE)
-            answers[f"{clients} searches at once"] = at_once(client, searches(ids, 1), clients, seconds)
+            with working(site, beside, forgotten) as told:
+                answers[f"{clients} searches at once"] = at_once(client, searches(ids, 1), clients, seconds)
         memory = peak_memory(process) / MIB
-    return ServeReport(machine, len(ids), answers, memory)
+    return ServeReport(machine, count, answers, told, memory)
 
 
 def command(
     site: SiteOption = SITE,
     clients: Annotated[int, typer.Option(help="That search at once.", min=1)] = 50,
     seconds: Annotated[float, typer.Option(help="For so long.", min=0.1)] = 60.0,
+    beside: Annotated[str, typer.Option(help=f"Commands that work meanwhile, by commas: {', '.join(BESIDE)}.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Ask a served site, alone and at once."""
-    report = measure(site, clients, seconds)
+    commands = [name for name in beside.split(",") if name]
+    if unknown := set(commands) - set(BESIDE):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(BESIDE)}.")
+    report = measure(site, clients, seconds, commands)
     if as_json:
         print_json(report)
         return
@@ -162,6 +241,8 @@ def command(
             for name, a in report.answers.items()
         ],
     )
+    for name, ran in report.beside.items():
+        say(f"Meanwhile {name}: {ran.done} done, {ran.failed} failed, {ran.broken_off} broken off at the end")
 
 
 if __name__ == "__main__":

@@ -83,10 +83,12 @@ def test_search_in_a_small_gallery(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_serving_a_small_site(tmp_path: Path) -> None:
     path = tmp_path / "site"
     figure_site(path, people=4, cameras=2)
-    report = said("serve", "--site", path, "--clients", 3, "--seconds", 0.5)
+    report = said("serve", "--site", path, "--clients", 3, "--seconds", 0.5, "--beside", "merge,forget")
     assert report["tracklets"] == 16 and report["memory_mib"] > 50
     assert set(report["answers"]) == {"/", "/cameras", "search", "3 searches at once"}
     assert all(answered["errors"] == 0 and answered["p50_ms"] > 0 for answered in report["answers"].values())
+    assert set(report["beside"]) == {"merge", "forget"}
+    assert all(ran["failed"] == 0 and ran["done"] + ran["broken_off"] >= 1 for ran in report["beside"].values())
 
 
 def test_fuzzing_the_api_for_seconds() -> None:
