@@ -33,12 +33,15 @@ def _sum_of(table: Table) -> Callable[[Mapping[Any, Any]], int]:
     pack = struct.Struct("<" + "".join("d" if isinstance(c.type, Double) else "q" for c in numbers)).pack
     # The first stands there twice, as of one name alone it would give no sequence.
     values_of = itemgetter(numbers[0].name, *(column.name for column in numbers))
-    # NaN stands for NULL, as neither database stores one.
+    # NaN and the least whole number stand for NULL, as neither database stores the one, and no row has the other.
+    nulls = [math.nan if isinstance(column.type, Double) else -(2**63) for column in numbers]
     nullable = any(column.nullable for column in numbers)
 
     def sum_of(row: Mapping[Any, Any]) -> int:
         values = values_of(row)[1:]
-        total = zlib.crc32(pack(*([math.nan if value is None else value for value in values] if nullable else values)))
+        if nullable:
+            values = [null if value is None else value for value, null in zip(values, nulls)]
+        total = zlib.crc32(pack(*values))
         for name in long:
             value = row[name]
             data = b"" if value is None else value.encode() if isinstance(value, str) else value
