@@ -199,6 +199,8 @@ def set_looked(database: Database, number: int, looked: dict[int, int], alerts: 
         return False
     if search.alert_from is None:
         return False
+    before = search.told.looked
+    looked = before | {camera: max(last, before.get(camera, 0)) for camera, last in looked.items()}
     waiting = (*search.told.waiting, *alerts)[-MOST_WAITING:]
     update_row(database, searches, number, {"told": replace(search.told, looked=looked, waiting=waiting).as_json()})
     return True

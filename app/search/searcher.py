@@ -129,6 +129,30 @@ class Searcher:
         self.site.note(AuditEntry(asked_at, who, "query", details))
         return answers
 
+    def likely(
+        self,
+        person: NDArray[np.float32],
+        wish: Wish,
+        among: NDArray[np.int64],
+        *,
+        least: float,
+        own: str | None = None,
+        without: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Which `(n,)` of some tracklets show one person `(D,)` with at least a probability, and with which.
+
+        The most probable come first. Nothing is noted: that is for who tells anybody. Raises SiteError for a wish that
+        names no camera of the site.
+        """
+        allowed = self._allowed(wish) & np.isin(self.table.ids, among)
+        if without is not None:
+            allowed &= ~np.isin(self.table.ids, without)
+        ids = self.table.ids[allowed]
+        probability = self._probability(ids, self._similarity(person, ids), own)
+        order = np.argsort(-probability, kind="stable")
+        order = order[probability[order] >= least]
+        return ids[order], probability[order]
+
     def _answer(self, query: NDArray[np.float32], wish: Wish, allowed: NDArray[np.bool_], own: str | None) -> Answer:
         """The tracklets nearest to one embedding `(D,)` among those allowed `(T,)`."""
         gallery = int(allowed.sum())
