@@ -21,6 +21,10 @@ from app.record.database import Database
 from app.record.rows import AuditEntry, segment_id
 from app.record.schema import cameras, searches, segments
 
+_WITHOUT_PICTURE = select(
+    *(column for column in searches.columns if column.name != "picture"),
+    searches.c.picture.is_not(None).label("has_picture"),
+)
 MOST = 500  # searches of a site
 MOST_WAITING = 1000  # alerts of a search that wait to be delivered: the oldest leave for the next
 LONGEST_NAME = 80  # characters
@@ -80,7 +84,7 @@ class SavedSearch:
     who: str  # whose it is
     made: float  # UTC seconds
     tracklet: int | None
-    picture: bytes | None = field(repr=False)  # JPEG of the person
+    has_picture: bool  # of the person, see `picture_of`
     filters: SearchFilters
     alert_from: float | None  # the probability from which a match alerts
     told: Told
@@ -123,7 +127,7 @@ def save(
             who=who,
             made=time.time(),
             tracklet=None if isinstance(whom, bytes) else int(whom),
-            picture=picture,
+            has_picture=picture is not None,
             filters=filters,
             alert_from=alert_from,
             told=Told(last, last),
@@ -139,15 +143,23 @@ def save(
 
 def saved(database: Database) -> list[SavedSearch]:
     """All kept searches, by name."""
-    return [_of_row(database, row) for row in database.all(select(searches).order_by(searches.c.name))]
+    return [_of_row(database, row) for row in database.all(_WITHOUT_PICTURE.order_by(searches.c.name))]
 
 
 def saved_one(database: Database, number: int) -> SavedSearch:
     """One of them. Raises LookupError where there is none."""
-    row = database.first(select(searches).where(searches.c.id == number))
+    row = database.first(_WITHOUT_PICTURE.where(searches.c.id == number))
     if row is None:
         raise LookupError(f"there is no kept search {number}")
     return _of_row(database, row)
+
+
+def picture_of(database: Database, number: int) -> bytes:
+    """The JPEG that a search has of the person. Raises LookupError where it has none."""
+    row = database.first(select(searches.c.picture).where(searches.c.id == number))
+    if row is None or row.picture is None:
+        raise LookupError(f"the kept search {number} has no picture")
+    return bytes(row.picture)
 
 
 def remove(database: Database, number: int, *, who: str) -> None:
@@ -157,7 +169,7 @@ def remove(database: Database, number: int, *, who: str) -> None:
     """
     with database.transaction():
         search = saved_one(database, number)
-        if search.picture is not None:
+        if search.has_picture:
             update_row(database, searches, number, {"picture": None, "alert_from": None})
         add_entry(database, AuditEntry(time.time(), who, "remove search", {"search": search.name}))
     if search.tracklet is None:
@@ -238,7 +250,9 @@ def _of_row(database: Database, row: Any) -> SavedSearch:
         told = Told.of(database.json(row.told, "searches"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise database.damaged("a kept search") from error
-    return SavedSearch(row.id, row.name, row.who, row.made, row.tracklet_id, row.picture, filters, row.alert_from, told)
+    return SavedSearch(
+        row.id, row.name, row.who, row.made, row.tracklet_id, bool(row.has_picture), filters, row.alert_from, told
+    )
 
 
 def _sound_name(name: str) -> str:

@@ -62,14 +62,19 @@ class Watcher:
         self._embedded: dict[tuple[str, str], NDArray[np.float32]] = {}
 
     def look(
-        self, searcher: Searcher, to: Sequence[str], may_see: Callable[[str, str], bool] = lambda who, camera: True
+        self,
+        searcher: Searcher,
+        to: Sequence[str],
+        may_see: Callable[[str, str], bool] = lambda who, camera: True,
+        *,
+        alerts: bool = True,
     ) -> Looked:
         """Looks once. Alerts are to be delivered `to` these places.
 
-        may_see: whether a user has the right to a camera by now.
+        may_see: whether a user has the right to a camera by now. alerts: whether it alerts, or only counts.
         """
         news: dict[int, list[tuple[int, str]]] = {}
-        alerts = 0
+        new = 0
         kept = searches.saved(self._site.database)
         keys = {(search.key, searcher.model.name) for search in kept}
         self._embedded = {key: vector for key, vector in self._embedded.items() if key in keys}
@@ -78,20 +83,21 @@ class Watcher:
                 person = self._person(searcher, search)
                 if person is not None:
                     news[search.id] = self._news(searcher, search, person, may_see)
-                    alerts += self._alert(searcher, search, person, to, may_see)
-            except (SiteError, StillError) as error:  # its tracklet was just erased, or has no picture
+                    new += self._alert(searcher, search, person, to, may_see) if alerts else 0
+            except (SiteError, StillError, LookupError) as error:  # its tracklet was just erased, or has no picture
                 log.info("The kept search %s could not be looked at (%s)", search.id, type(error).__name__)
-        return Looked(alerts, news)
+        return Looked(new, news)
 
     def _person(self, searcher: Searcher, search: SavedSearch) -> Person | None:
         """How the person looks, in which camera, and who is surely somebody else. None while it is being removed."""
         if search.tracklet is not None:
             return searcher.tracklet(search.tracklet)
-        if search.picture is None:
+        if not search.has_picture:
             return None
         key = (search.key, searcher.model.name)
         if key not in self._embedded:
-            self._embedded[key] = searcher.embed([still_of(search.picture, Path("The picture")).pixels])[0]
+            picture = searches.picture_of(self._site.database, search.id)
+            self._embedded[key] = searcher.embed([still_of(picture, Path("The picture")).pixels])[0]
         return self._embedded[key], None, None
 
     def _news(

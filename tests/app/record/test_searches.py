@@ -30,11 +30,13 @@ def test_a_kept_search_comes_back_as_it_was(site: Site, tmp_path: Path) -> None:
     filters = SearchFilters(("hall", 'back "door"'), 100.0, None)
     of_tracklet = searches.save(site.database, " red   coat ", a, filters, alert_from=0.7, who="alice")
     of_picture = searches.save(site.database, "visitor", PICTURE, EVERYWHERE, who="bob")
-    assert (of_tracklet.name, of_tracklet.tracklet, of_tracklet.picture) == ("red coat", a, None)
+    assert (of_tracklet.name, of_tracklet.tracklet, of_tracklet.has_picture) == ("red coat", a, False)
     assert searches.saved(site.database) == [of_tracklet, of_picture]
-    assert searches.saved_one(site.database, of_picture.id).picture == PICTURE
+    assert searches.picture_of(site.database, of_picture.id) == PICTURE
+    for number in (of_tracklet.id, 99):
+        with pytest.raises(LookupError):
+            searches.picture_of(site.database, number)
     assert last_action(site) == ("bob", "save search")
-    assert PICTURE.hex() not in repr(of_picture) and "picture=" not in repr(of_picture)
     assert list(damage(site)) == []
 
 
@@ -89,7 +91,7 @@ def test_a_removal_that_is_held_up_goes_on(site: Site, monkeypatch: pytest.Monke
         with pytest.raises(StorageError):
             searches.remove(site.database, kept.id, who="alice")
     left = searches.saved_one(site.database, kept.id)
-    assert (left.tracklet, left.picture, left.alert_from) == (None, None, None)
+    assert (left.tracklet, left.has_picture, left.alert_from) == (None, False, None)
     searches.remove(site.database, kept.id, who="alice")
     assert searches.saved(site.database) == []
 
