@@ -100,6 +100,9 @@ def command(
         runner: Runner = application.state.opened.runner
         runner.start()
         open_things.callback(runner.stop)
+        alerting = application.state.alerting
+        open_things.callback(alerting.stop)
+        alerting.start()
         server = uvicorn.Server(config)
         application.state.streams.end_with(lambda: server.should_exit)
         with suppress(KeyboardInterrupt):  # the way to end it

@@ -32,6 +32,7 @@ MOST_USERS, MOST_KEYS = 1000, 50  # of a site, and of a user
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _HASHED_AT_ONCE = threading.Semaphore(2)  # each hash takes 64 MiB for its time
 SCOPES = (
+    "alerts",
     "audit",
     "cameras",
     "flow",
@@ -39,8 +40,10 @@ SCOPES = (
     "forget",
     "identities",
     "jobs",
+    "metrics",
     "models",
     "search",
+    "searches",
     "settings",
     "tracklets",
 )  # the parts of the API that a key may open

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ log = logging.getLogger("sightline")
 MOST_AT_ONCE = 100  # alerts of a search and look: of more, the most probable are told
 _NUMBER = 2**32 - 1  # of a segment, in its id
 
+Rights = Callable[[str], Collection[str] | None]
 Person = tuple[NDArray[np.float32], str | None, NDArray[np.int64] | None]
 
 
@@ -65,13 +66,13 @@ class Watcher:
         self,
         searcher: Searcher,
         to: Sequence[str],
-        may_see: Callable[[str, str], bool] = lambda who, camera: True,
+        rights: Rights = lambda who: None,
         *,
         alerts: bool = True,
     ) -> Looked:
         """Looks once. Alerts are to be delivered `to` these places.
 
-        may_see: whether a user has the right to a camera by now. alerts: whether it alerts, or only counts.
+        rights: the cameras that a user may see by now, None for all. alerts: whether it alerts, or only counts.
         """
         news: dict[int, list[tuple[int, str]]] = {}
         new = 0
@@ -82,8 +83,8 @@ class Watcher:
             try:
                 person = self._person(searcher, search)
                 if person is not None:
-                    news[search.id] = self._news(searcher, search, person, may_see)
-                    new += self._alert(searcher, search, person, to, may_see) if alerts else 0
+                    news[search.id] = self._news(searcher, search, person, rights)
+                    new += self._alert(searcher, search, person, to, rights) if alerts else 0
             except (SiteError, StillError, LookupError) as error:  # its tracklet was just erased, or has no picture
                 log.info("The kept search %s could not be looked at (%s)", search.id, type(error).__name__)
         return Looked(new, news)
@@ -100,10 +101,8 @@ class Watcher:
             self._embedded[key] = searcher.embed([still_of(picture, Path("The picture")).pixels])[0]
         return self._embedded[key], None, None
 
-    def _news(
-        self, searcher: Searcher, search: SavedSearch, person: Person, may_see: Callable[[str, str], bool]
-    ) -> list[tuple[int, str]]:
-        ids, _ = _found(searcher, search, person, search.told.opened, search.alert_from or LIKELY, may_see)
+    def _news(self, searcher: Searcher, search: SavedSearch, person: Person, rights: Rights) -> list[tuple[int, str]]:
+        ids, _ = _found(searcher, search, person, search.told.opened, search.alert_from or LIKELY, rights)
         return list(zip(ids.tolist(), _cameras(searcher.table, ids)))
 
     def _alert(
@@ -112,14 +111,14 @@ class Watcher:
         search: SavedSearch,
         person: Person,
         to: Sequence[str],
-        may_see: Callable[[str, str], bool],
+        rights: Rights,
     ) -> int:
         """Writes down what is new of one search. Returns how many alerts."""
         before = search.told.looked
         looked = before | {k: max(last, before.get(k, 0)) for k, last in _last(searcher.table).items()}
         if search.alert_from is None or looked == before:
             return 0
-        ids, probability = _found(searcher, search, person, before, search.alert_from, may_see)
+        ids, probability = _found(searcher, search, person, before, search.alert_from, rights)
         more = max(0, len(ids) - MOST_AT_ONCE)
         ids, probability = ids[:MOST_AT_ONCE], probability[:MOST_AT_ONCE]
         now, who = time.time(), "alert"
@@ -165,14 +164,15 @@ def _found(
     person: Person,
     since: dict[int, int],
     least: float,
-    may_see: Callable[[str, str], bool],
+    rights: Rights,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Tracklets `(n,)` that came since, are likely this person, and whose camera the search's owner may see."""
     ids = searcher.table.ids
     before = np.zeros(len(ids), np.int64)
     for camera, last in since.items():
         before[ids >> 32 == camera] = last
-    seen = np.array([may_see(search.who, name) for name in searcher.table.names], bool)
+    cameras = rights(search.who)
+    seen = np.array([cameras is None or name in cameras for name in searcher.table.names], bool)
     new = ids[(ids & _NUMBER > before) & seen[searcher.table.cameras]]
     if not len(new):
         return new, np.empty(0)

@@ -172,6 +172,13 @@ class Access:
             session.cameras,
         )
 
+    def rights_of(self, name: str) -> frozenset[str] | None:
+        """The cameras that somebody may see who does not ask just now. None for all of them."""
+        user = self.users.user(name)
+        if user is None:
+            return None if name == self._owner else frozenset()
+        return user.cameras
+
     def leave(self, secret: str | None) -> None:
         """Ends a session."""
         if secret is not None:

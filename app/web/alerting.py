@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fastapi import Request
+
 from app.asking import in_session
 from app.errors import Busy, SiteError
 from app.record import Site, searches
 from app.record.alert_settings import MQTT, WEBHOOK, AlertSettings, read_alert_settings
 from app.record.leases import Lease
 from app.record.rows import AuditEntry
-from app.search.alerts import Alert, Watcher, still_to, waiting
+from app.search.alerts import Alert, Rights, Watcher, still_to, waiting
 from app.search.warm import WarmSearcher
 from app.web.home_assistant import Broker
 from app.web.webhook import NotTaken, post
@@ -64,12 +66,12 @@ class Alerting:
         searcher: WarmSearcher,
         *,
         count: Counting = lambda to, result: None,
-        may_see: Callable[[str, str], bool] = lambda who, camera: True,
+        rights: Rights = lambda who: None,
         clock: Callable[[], float] = time.monotonic,
         post: Callable[..., None] = post,
     ) -> None:
         self._site, self._searcher, self._watcher = site, searcher, Watcher(site)
-        self._count, self._may_see, self._clock, self._post = count, may_see, clock, post
+        self._count, self._rights, self._clock, self._post = count, rights, clock, post
         self._lease = ExitStack()
         self._has_lease = False
         self._seen: object = None  # the state of the site that was looked at
@@ -159,7 +161,7 @@ class Alerting:
         began = self._clock()
         if searches.saved(self._site.database):
             searcher = self._searcher.ready()
-            found = self._watcher.look(searcher, settings.channels(), self._may_see, alerts=is_first)
+            found = self._watcher.look(searcher, settings.channels(), self._rights, alerts=is_first)
             self._news = found.news
             self._pending |= found.alerts > 0
         self._seen = state
@@ -256,6 +258,12 @@ class Alerting:
     def _done(self, alert: Alert, name: str) -> None:
         self._refusals.pop((alert.search.key, alert.tracklet, name), None)
         searches.set_delivered(self._site.database, alert.search.id, alert.tracklet, name)
+
+
+def alerting_of(request: Request) -> Alerting:
+    """That of the server which answers a request."""
+    found: Alerting = request.app.state.alerting
+    return found
 
 
 def content_of(alert: Alert, address: str) -> dict[str, Any]:

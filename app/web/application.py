@@ -20,9 +20,11 @@ from app.record.users import Role
 from app.search.warm import WarmSearcher
 from app.web import api, pages
 from app.web.access import Access
+from app.web.alerting import Alerting
 from app.web.errors import Problem, Refused, problem
 from app.web.jobs.runner import Runner
 from app.web.limits import MOST_BYTES, Limits
+from app.web.metrics import Counted, Metrics
 from app.web.opened import Opened
 from app.web.pages.frame import page
 from app.web.routes import API, Routes
@@ -47,6 +49,10 @@ def make_application(site: Site, access: Access, hosts: Collection[str]) -> Fast
     application.state.access = access
     application.state.opened = Opened(site, WarmSearcher(site), Runner(site))
     application.state.streams = Streams()
+    application.state.metrics = metrics = Metrics(site)
+    application.state.alerting = Alerting(
+        site, application.state.opened.searcher, count=metrics.alert, rights=access.rights_of
+    )
     for routes in pages.ALL:
         application.include_router(routes, include_in_schema=False)
     for routes in api.ALL:
@@ -63,6 +69,7 @@ def make_application(site: Site, access: Access, hosts: Collection[str]) -> Fast
         application.add_exception_handler(kind, _told)
     application.add_exception_handler(Exception, _broken)
     application.add_middleware(Limits, hosts=hosts, access=access)
+    application.add_middleware(Counted, metrics=metrics)
     return application
 
 
@@ -96,7 +103,7 @@ def _style() -> Response:
     return Response(_sheet(), media_type="text/css")
 
 
-SCRIPTS = ("areas", "still", "jobs", "upload")
+SCRIPTS = ("areas", "frame", "jobs", "keys", "preview", "said", "still", "upload")
 
 
 def _script(name: str) -> Response:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import FootageError
-from app.footage import open_footage
+from app.footage import Footage, open_footage
 from app.record import Site
 from app.record.boxes import footage_of
 from app.record.rows import Boxes, SegmentRecord
@@ -29,20 +29,26 @@ _HEAD = "262144"  # bytes kept for the index before the frames, so that playing 
 _NEAR = 0.5  # s from a box to a frame that still shows it
 
 
-def cut_moment(site: Site, piece: SegmentRecord) -> bytes:
-    """An MP4 of a tracklet's moment. Raises FootageError where its footage is not where it was, or can't be read."""
+def filmed(site: Site, piece: SegmentRecord) -> Footage:
+    """The footage of a tracklet. Raises FootageError where it is not where it was."""
     record = site.footage_record(piece.footage_id)
     if not record.path.exists():
         raise FootageError(
             f"The footage {record.name} of {record.camera} is not where it was ingested from: put it back, or start "
             "the server in the folder that `app.ingest` ran in."
         )
+    return footage_of(record)
+
+
+def cut_moment(site: Site, piece: SegmentRecord) -> bytes:
+    """An MP4 of a tracklet's moment. Raises FootageError where its footage is not where it was, or can't be read."""
+    footage = filmed(site, piece)
     boxes = site.boxes(piece.id)
     begin = piece.start - BEFORE
     end = min(piece.end + AFTER, begin + LONGEST)
     clip = io.BytesIO()
     with (
-        open_footage(footage_of(record), begin=begin, end=end) as frames,
+        open_footage(footage, begin=begin, end=end) as frames,
         av.open(clip, "w", format="mp4", options={"moov_size": _HEAD}) as movie,
     ):
         stream, last = None, -1
@@ -58,7 +64,7 @@ def cut_moment(site: Site, piece: SegmentRecord) -> bytes:
             image.pts, image.time_base = last, Fraction(1, _TICKS)
             movie.mux(stream.encode(image))
         if stream is None:
-            raise FootageError(f"The footage {record.name} of {record.camera} shows nothing at that time any more.")
+            raise FootageError(f"The footage {footage.name} of {footage.camera} shows nothing at that time any more.")
         movie.mux(stream.encode())
     return clip.getvalue()
 

@@ -10,6 +10,7 @@ from app.record import Site
 from app.search.warm import WarmSearcher
 from app.web.jobs.runner import Runner
 from app.web.last_pictures import LastPictures
+from app.web.previews import Previews
 from app.web.stills import Stills
 
 
@@ -22,6 +23,7 @@ class Opened:
     runner: Runner
     stills: Stills = field(default_factory=Stills)
     last_pictures: LastPictures = field(default_factory=LastPictures)
+    previews: Previews = field(default_factory=Previews)
 
 
 def opened(request: Request) -> Opened:

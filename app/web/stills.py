@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from app.engine.crops import as_jpeg
 from app.report.outlined import shrunk
 from app.search.matches import STILL_QUALITY
-from app.search.still import People, Still, people_in, still_of
+from app.search.still import People, Still, cut, people_in, still_of
 from app.web.access import Session
-from deploy.detectors import Detector
+from deploy.detectors import Detector, Frame
 from deploy.detectors.load import load_detector
 
 KEPT_SECONDS = 900.0
 MOST = 20  # of all sessions. The oldest one leaves for the next
+FRAME_QUALITY = 95  # JPEG, of a frame that is searched with
 SHOWN_SIDE = 1280  # px of a still's longer side, as pages show it
 
 Box = tuple[float, float, float, float]  # x1 y1 x2 y2 px of the still
@@ -36,6 +39,7 @@ class Asked:
     people: People
     shown: bytes  # JPEG
     at: float
+    taken: tuple[str, float] | None = None  # by which camera of the site, and when in UTC seconds
 
     @property
     def boxes(self) -> list[Box]:
@@ -61,9 +65,18 @@ class Stills:
     def add(self, data: bytes, session: Session) -> Asked:
         """Reads a picture and finds the people in it. Raises StillError."""
         still = still_of(data, Path("The picture"))
-        people = people_in(still, _detector())
+        return self._keep(still, people_in(still, _detector()), session)
+
+    def add_frame(self, frame: Frame, box: Box, session: Session) -> Asked:
+        """Takes a frame of the site's own footage, in which somebody drew a box, px. Raises StillError."""
+        still = still_of(as_jpeg(frame.image, FRAME_QUALITY), Path("The frame"))
+        cut(still.pixels, box)  # says what is wrong with it
+        people = People(np.array([box], np.float32), np.ones(1, np.float32), False)
+        return self._keep(still, people, session, (frame.camera, frame.time))
+
+    def _keep(self, still: Still, people: People, session: Session, taken: tuple[str, float] | None = None) -> Asked:
         shown = as_jpeg(shrunk(still.pixels, SHOWN_SIDE)[0], STILL_QUALITY)
-        asked = Asked(secrets.token_urlsafe(12), session, still, people, shown, self._clock())
+        asked = Asked(secrets.token_urlsafe(12), session, still, people, shown, self._clock(), taken)
         with self._mutex:
             self._forget_old()
             while len(self._asked) >= MOST:

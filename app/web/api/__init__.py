@@ -1,6 +1,7 @@
 """The same for programs, under `/api/v1`. Errors are `application/problem+json`."""
 
 from app.web.api import (
+    alerts,
     audit,
     cameras,
     flow,
@@ -9,11 +10,16 @@ from app.web.api import (
     health,
     identities,
     jobs,
+    metrics,
     models,
     search,
+    searches,
     settings,
     tracklets,
 )
 
-PARTS = (health, cameras, tracklets, identities, search, flow, forget, audit, footage, jobs, models, settings)
+PARTS = (
+    *(health, cameras, tracklets, identities, search, searches, flow, forget, audit, footage, jobs, models, settings),
+    *(alerts, metrics),
+)
 ALL = [part.routes for part in PARTS]

@@ -73,7 +73,7 @@ def search_still(
         report, _ = here.search(picture, narrowed.wish(here, top))
     except LookupError as error:
         raise Refused(422, "Nobody was found in the picture", "Send one that shows the person larger.") from error
-    return _found(report)
+    return found(report)
 
 
 def search_tracklet(
@@ -86,10 +86,11 @@ def search_tracklet(
     here = visit(request)
     here.tracklet(number)
     report, _ = here.search(number, narrowed.wish(here, top))
-    return _found(report)
+    return found(report)
 
 
-def _found(report: QueryReport) -> Found:
+def found(report: QueryReport) -> Found:
+    """What a report has, without its pictures."""
     people = [_person(answer) for answer in report.people]
     return Found(model=report.model, still=report.still, asked=report.asked, audit=report.audit, people=people)
 

@@ -1,6 +1,7 @@
 """What a person looks at. Pages work before any script runs, and each view of people leaves a row in the audit."""
 
 from app.web.pages import (
+    alerts,
     areas,
     audit,
     camera,
@@ -13,13 +14,14 @@ from app.web.pages import (
     models,
     people,
     search,
+    searches,
     settings,
     tracklets,
     users,
 )
 
 PARTS = (
-    *(entering, search, tracklets, people, cameras, camera, areas, flow, erasure, audit, users),
+    *(entering, search, searches, tracklets, people, cameras, camera, areas, flow, erasure, alerts, audit, users),
     *(footage, jobs, models, settings),
 )
 ALL = [part.routes for part in PARTS]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Depends, Form, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.record.rows import Correction
+from app.record.searches import SavedSearch
 from app.record.users import Role
 from app.report.query_page import values_of
 from app.search.query import view
+from app.web.alerting import alerting_of
 from app.web.errors import Refused
-from app.web.filters import Filters, filters
+from app.web.filters import LONGEST, Filters, filters, with_words
+from app.web.kept import kept_searches, news_of
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.stills import Asked
@@ -28,7 +34,9 @@ def home(request: Request) -> Response:
     """The search."""
     here = visit(request)
     tracklets = here.site.tracklet_count(here.session.cameras)
-    return page(request, "home.html", cameras=here.camera_names(), tracklets=tracklets)
+    kept = kept_searches(here)
+    news = news_of(here, kept, alerting_of(request))
+    return page(request, "home.html", cameras=here.camera_names(), tracklets=tracklets, kept=kept, news=news)
 
 
 def go(request: Request, tracklet: Annotated[int, Query(ge=0, lt=2**63)]) -> Response:
@@ -36,18 +44,24 @@ def go(request: Request, tracklet: Annotated[int, Query(ge=0, lt=2**63)]) -> Res
     return RedirectResponse(f"/tracklets/{visit(request).tracklet(tracklet).id}", 303)
 
 
-def bring_still(request: Request, still: UploadFile) -> Response:
-    """Takes a picture to search with."""
+def bring_still(request: Request, still: UploadFile, words: Annotated[str, Form(max_length=LONGEST)] = "") -> Response:
+    """Takes a picture to search with. words: what the search is narrowed to."""
     here = visit(request)
+    narrowed = with_words(Filters([], "", ""), words)
+    narrowed.wish(here)  # says what is wrong with them before the picture is looked at
     asked = here.opened.stills.add(still.file.read(), here.session)
-    where = f"/stills/{asked.key}"
-    return RedirectResponse(where if len(asked.boxes) != 1 else f"{where}/search?person=1", 303)
+    where, pairs = f"/stills/{asked.key}", narrowed.pairs()
+    if len(asked.boxes) == 1:
+        where, pairs = f"{where}/search", [("person", "1"), *pairs]
+    return RedirectResponse(f"{where}?{urlencode(pairs)}" if pairs else where, 303)
 
 
-def choose(request: Request, key: str) -> Response:
+def choose(request: Request, key: str, narrowed: Narrowed) -> Response:
     """The people of a picture, to choose one."""
     here = visit(request)
-    return page(request, "choose.html", asked=_asked(here, key), cameras=here.camera_names())
+    narrowed.wish(here)
+    values = {"narrowed": narrowed, "narrowing": urlencode(narrowed.pairs()), "cameras": here.camera_names()}
+    return page(request, "choose.html", asked=asked_of(here, key), chips=narrowed.chips(f"/stills/{key}", {}), **values)
 
 
 def search_still(
@@ -55,14 +69,18 @@ def search_still(
 ) -> Response:
     """Searches one person of a picture, counted from 1, or with 0 the picture as it is."""
     here = visit(request)
-    asked = _asked(here, key)
+    asked = asked_of(here, key)
     if person > len(asked.boxes):
         raise Refused(404, "There is no such person", f"The picture shows {len(asked.boxes)}.")
     whole = person == 0 or asked.people.whole
+    wish = narrowed.wish(here)
+    if asked.taken is not None:
+        wish = replace(wish, inside=asked.taken[0], at=asked.taken[1])
     box = None if whole else asked.boxes[person - 1]
-    report, still = here.search(asked.still, narrowed.wish(here), box=box, whole=whole)
+    report, still = here.search(asked.still, wish, box=box, whole=whole)
     shown = values_of(view(here.site, report, still))
-    return _answer(request, shown, narrowed, f"/stills/{key}/search", {"person": person})
+    keep = {"still": key, "person": person}
+    return answer(request, shown, narrowed, f"/stills/{key}/search", hidden={"person": person}, keep=keep)
 
 
 def search_tracklet(request: Request, number: TrackletId, narrowed: Narrowed) -> Response:
@@ -71,21 +89,41 @@ def search_tracklet(request: Request, number: TrackletId, narrowed: Narrowed) ->
     is_sighting = here.tracklet(number).kind == Kind.SIGHTING
     report, still = here.search(number, narrowed.wish(here))
     shown = values_of(view(here.site, report, still))
-    return _answer(request, shown, narrowed, f"/tracklets/{number}/search", {}, None if is_sighting else number)
+    asked = None if is_sighting else number
+    return answer(request, shown, narrowed, f"/tracklets/{number}/search", asked=asked, keep={"tracklet": number})
 
 
-def _answer(
+def answer(
     request: Request,
     shown: dict[str, Any],
     narrowed: Filters,
     again: str,
-    hidden: dict[str, int],
+    *,
+    hidden: Mapping[str, int] = {},
     asked: int | None = None,
+    keep: Mapping[str, object] | None = None,
+    kept: SavedSearch | None = None,
+    new: Collection[int] = (),
 ) -> HTMLResponse:
-    """What was found. asked: the tracklet that was asked with, of which a person can say who else it is."""
+    """What was found.
+
+    Args:
+        request: who asks.
+        shown: what the page of answers names.
+        narrowed: the filters.
+        again: the address of the same search.
+        hidden: what else that address needs.
+        asked: the tracklet that was asked with, of which a person can say who else it is.
+        keep: with what this search could be kept. None where it is.
+        kept: the search that is.
+        new: tracklets that came since it was opened.
+    """
     here = visit(request)
-    values: dict[str, Any] = {"again": again, "hidden": hidden, "narrowed": narrowed, "asked": asked}
+    ids = [match.tracklet for match in shown["view"].matches]
+    counts = {tracklet: len(crops) for tracklet, crops in here.site.crops_of(ids).items()}
+    values: dict[str, Any] = {"again": again, "hidden": hidden, "narrowed": narrowed, "asked": asked, "keep": keep}
     values |= {"cameras": here.camera_names(), "said": {} if asked is None else here.said_of(asked)}
+    values |= {"chips": narrowed.chips(again, hidden), "kept": kept, "new": new, "counts": counts}
     return page(request, "search.html", **values, **shown)
 
 
@@ -99,7 +137,8 @@ def correct(
     return RedirectResponse(f"/tracklets/{number}/search", 303)
 
 
-def _asked(here: Visit, key: str) -> Asked:
+def asked_of(here: Visit, key: str) -> Asked:
+    """A picture that a visitor brought. Raises Refused where it is not here."""
     asked = here.opened.stills.get(key, here.session)
     if asked is None:
         raise Refused(404, "This picture is not here any more", "Pictures are kept for 15 minutes: bring it again.")

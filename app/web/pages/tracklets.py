@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
 import numpy as np
-from fastapi import Request
-from fastapi.responses import Response
+from fastapi import Form, Path, Request
+from fastapi.responses import RedirectResponse, Response
 
 from app.encoders.embed import spread
 from app.record.rows import AuditEntry
 from app.record.users import Role
-from app.web.moments import cut_moment
+from app.web.errors import Refused
+from app.web.frames import frame_at
+from app.web.moments import LONGEST, cut_moment
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, visit
 
 CROPS = 24  # on the page
+Percent = Annotated[float, Form(ge=0, le=100)]  # of the picture's width or height
 
 routes = Routes()
 
@@ -35,7 +39,9 @@ def tracklet(request: Request, number: TrackletId) -> Response:
             continue
     identity = int(here.identities_of(np.array([number]))[0])
     there = here.site.footage_record(piece.footage_id).path.exists()
-    return page(request, "tracklet.html", piece=piece, pictures=pictures, identity=identity, has_footage=there)
+    return page(
+        request, "tracklet.html", piece=piece, pictures=pictures, identity=identity, has_footage=there, longest=LONGEST
+    )
 
 
 def moment(request: Request, number: TrackletId) -> Response:
@@ -46,5 +52,44 @@ def moment(request: Request, number: TrackletId) -> Response:
     return Response(cut_moment(here.site, piece), media_type="video/mp4")
 
 
+def crop(request: Request, number: TrackletId, index: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
+    """One of a tracklet's pictures, by time. A session's first of a tracklet is noted, and the others go with it."""
+    here = visit(request)
+    here.tracklet(number)
+    crops, who = here.site.crops(number), here.who
+    if index >= len(crops):
+        raise Refused(404, "There is no such picture", f"The tracklet has {len(crops)}.")
+    if here.opened.previews.is_first(here.session, number):
+        here.site.note(AuditEntry(time.time(), who, "view", {"tracklet": number, "moving": True}))
+    try:
+        jpeg = here.site.crop_jpeg(crops[index])
+    except ValueError as error:
+        raise Refused(404, "This picture is damaged", "`python -m app.site --verify` tells of it.") from error
+    return Response(jpeg, media_type="image/jpeg")
+
+
+def box_in_frame(
+    request: Request,
+    number: TrackletId,
+    seconds: Annotated[float, Form(ge=0, le=LONGEST)],
+    left: Percent,
+    top: Percent,
+    width: Percent,
+    height: Percent,
+) -> Response:
+    """Takes a box in a frame of a tracklet's moment to search with. seconds: since the moment began."""
+    here = visit(request)
+    piece, who = here.tracklet(number), here.who
+    here.site.note(AuditEntry(time.time(), who, "view frame", {"tracklet": number, "seconds": seconds}))
+    frame = frame_at(here.site, piece, seconds)
+    rows, columns = frame.image.shape[:2]
+    x, y = left * columns / 100, top * rows / 100
+    box = (x, y, x + width * columns / 100, y + height * rows / 100)
+    asked = here.opened.stills.add_frame(frame, box, here.session)
+    return RedirectResponse(f"/stills/{asked.key}/search?person=1", 303)
+
+
 routes.add("/tracklets/{number}", tracklet, Role.VIEWER)
 routes.add("/tracklets/{number}/moment.mp4", moment, Role.VIEWER)
+routes.add("/tracklets/{number}/crops/{index}.jpg", crop, Role.VIEWER)
+routes.add("/tracklets/{number}/frame", box_in_frame, Role.VIEWER, method="POST")

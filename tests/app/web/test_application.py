@@ -30,6 +30,10 @@ OPEN = {
     "GET /static/{name}.js",
 }
 ADMINS = {
+    "GET /alerts",
+    "POST /alerts",
+    "GET /api/v1/alerts",
+    "PUT /api/v1/alerts",
     "GET /audit",
     "GET /erase",
     "POST /erase",
@@ -93,7 +97,7 @@ def test_a_route_without_a_role_cannot_be_made() -> None:
 
 
 def address_of(route: APIRoute) -> str:
-    return re.sub(r"\{number\}", "4294967297", re.sub(r"\{key\}", "abc", route.path))
+    return re.sub(r"\{number\}", "4294967297", re.sub(r"\{key\}", "abc", route.path)).replace("{index}", "0")
 
 
 def test_nobody_is_answered_without_a_session(served: Served) -> None:
