@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Form, Query, Request, UploadFile
 from fastapi import Path as InPath
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from app.record import searches
@@ -101,11 +102,12 @@ def set_alert(request: Request, number: SearchId, wanted: AlertFrom) -> Kept:
     return _kept(here, kept, news_of(here, [kept], alerting_of(request))[kept.id])
 
 
-def remove_search(request: Request, number: SearchId) -> None:
+def remove_search(request: Request, number: SearchId) -> Response:
     """Removes a kept search, its picture's bytes too."""
     here = visit(request)
     searches.remove(here.site.database, kept_search(here, number).id, who=here.who)
     alerting_of(request).opened(number)
+    return Response(status_code=204)
 
 
 def _kept(here: Visit, search: SavedSearch, new: list[int]) -> Kept:
@@ -128,4 +130,4 @@ routes.add("/searches", add_search, Role.VIEWER, method="POST", status_code=201)
 routes.add("/searches/still", add_search_of_still, Role.VIEWER, method="POST", status_code=201)
 routes.add("/searches/{number}/matches", ask_search, Role.VIEWER)
 routes.add("/searches/{number}/alert", set_alert, Role.OPERATOR, method="PUT")
-routes.add("/searches/{number}", remove_search, Role.VIEWER, method="DELETE", status_code=204)
+routes.add("/searches/{number}", remove_search, Role.VIEWER, method="DELETE", status_code=204, response_class=Response)

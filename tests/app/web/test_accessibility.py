@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from app.record import Site
+from app.record import Site, searches
 from app.record.jobs import ask, cancel
+from app.record.searches import SearchFilters
 from app.record.users import SCOPES, Role, Users
 from app.web import pages
 from tests.app.records import site_in
@@ -57,6 +58,8 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             users.add("guard", PASSWORD, Role.VIEWER, ["a"], who="test")
             users.add_key("root", "dashboard", SCOPES, who="root")
             cancel(site.database, ask(site.database, "merge", {}, who="root").id, who="root")
+            first = int(site.tracklet_table().ids[0])
+            searches.save(site.database, "coat", first, SearchFilters(), alert_from=0.7, who="root")
     with serving(path) as said:
         yield said["url"].partition("/enter")[0]
 
