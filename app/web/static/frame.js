@@ -83,7 +83,9 @@ if (video && form && button) {
   drawing.addEventListener("pointermove", drag);
   for (const name of ["pointerup", "pointercancel"]) drawing.addEventListener(name, (event) => (drag(event), (from = null)));
   form.addEventListener("input", (event) => {
-    if (event.target.name === "seconds" && video.readyState) video.currentTime = Number(event.target.value);
+    const { seekable } = video; // empty where the film can't be wound
+    const seconds = Number(event.target.value);
+    if (event.target.name === "seconds" && seekable.length && seekable.end(0) >= seconds) video.currentTime = seconds;
     if (stage.classList.contains("picking")) show();
   });
   stage.parentElement.addEventListener("keydown", (event) => event.key === "Escape" && end());
