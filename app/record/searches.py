@@ -67,7 +67,7 @@ class Told:
     def of(cls, stored: Mapping[str, Any]) -> Self:
         """From JSON."""
         looked, opened = ({int(camera): last for camera, last in stored[name].items()} for name in ("looked", "opened"))
-        return cls(looked, opened, tuple(Waiting(*row[:3], tuple(row[3])) for row in stored["waiting"]))
+        return cls(looked, opened, tuple(Waiting(row[0], row[1], row[2], tuple(row[3])) for row in stored["waiting"]))
 
     def as_json(self) -> str:
         """As the record stores it."""
@@ -118,7 +118,7 @@ def save(
         names = {row.name for row in database.all(select(searches.c.name))}
         if len(names) >= MOST:
             raise SiteError(f"{MOST} searches are kept already: remove one first.")
-        if picture is None and database.first(select(segments.c.id).where(segments.c.id == whom)) is None:
+        if not isinstance(whom, bytes) and not len(database.ids(select(segments.c.id).where(segments.c.id == whom))):
             raise SiteError(f"There is no tracklet {whom}: it was erased, or never was.")
         last = latest(database)
         new = SavedSearch(
@@ -135,7 +135,7 @@ def save(
         row = {"id": new.id, "name": new.name, "who": who, "made": new.made, "tracklet_id": new.tracklet}
         row |= {"picture": picture, "filters": json.dumps(asdict(filters)), "alert_from": alert_from}
         insert_rows(database, searches, [{**row, "told": new.told.as_json()}])
-        details = {"search": new.name, "of": "a picture" if new.tracklet is None else new.tracklet}
+        details: dict[str, Any] = {"search": new.name, "of": "a picture" if new.tracklet is None else new.tracklet}
         details |= {} if alert_from is None else {"alert from": alert_from}
         add_entry(database, AuditEntry(new.made, who, "save search", details))
     return new

@@ -16,7 +16,7 @@ from app.encoders import embed
 from app.encoders.versions import calibration_of, open_model, serving
 from app.errors import SiteError
 from app.record import Site
-from app.record.rows import AuditEntry
+from app.record.rows import AuditEntry, lookup
 from app.search.gallery import gallery_of
 from app.search.index import FaissIndex
 from app.search.matches import CROPS, Finding, Match, percent
@@ -28,6 +28,7 @@ log = logging.getLogger("sightline")
 NEAR = 200  # of the best that re-ranking and expansion look at
 FALSE_ALARMS = 0.05  # of searches for people who are not there, that may say "likely seen". Up to twice as many do
 SURE = 0.9  # probability from which a match joins the query, where expansion is asked for
+MOST_LIKELY = 1000  # of very many new tracklets, that are judged
 FEW = 4  # matches that may join
 
 Box = tuple[float, float, float, float]
@@ -141,14 +142,17 @@ class Searcher:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Which `(n,)` of some tracklets show one person `(D,)` with at least a probability, and with which.
 
-        The most probable come first. Nothing is noted: that is for who tells anybody. Raises SiteError for a wish that
-        names no camera of the site.
+        The most probable come first. Of very many only the MOST_LIKELY that are most alike are judged. Nothing is
+        noted: that is for who tells anybody. Raises SiteError for a wish that names no camera of the site.
         """
-        allowed = self._allowed(wish) & np.isin(self.table.ids, among)
+        row, there = lookup(self.table.ids, among)
+        ids = among[there & self._allowed(wish)[row]]
         if without is not None:
-            allowed &= ~np.isin(self.table.ids, without)
-        ids = self.table.ids[allowed]
-        probability = self._probability(ids, self._similarity(person, ids), own)
+            ids = ids[~np.isin(ids, without)]
+        if not len(ids):
+            return ids, np.empty(0)
+        nearest = self._own.search(person[None], min(len(ids), MOST_LIKELY), ids)
+        ids, probability = nearest.ids[0], self._probability(nearest.ids[0], nearest.similarities[0], own)
         order = np.argsort(-probability, kind="stable")
         order = order[probability[order] >= least]
         return ids[order], probability[order]

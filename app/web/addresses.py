@@ -61,7 +61,9 @@ def resolved(host: str, port: int, *, private: bool) -> list[tuple[socket.Addres
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise AddressError(f"{host} has no address: check how it is written.") from error
-    addresses = list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in answers))
+    addresses: list[tuple[socket.AddressFamily, str]] = list(
+        dict.fromkeys((family, str(place[0])) for family, _, _, _, place in answers)
+    )
     for _, text in addresses:
         try:
             why = judged(ipaddress.ip_address(text), private=private)

@@ -60,7 +60,11 @@ def choose(request: Request, key: str, narrowed: Narrowed) -> Response:
     """The people of a picture, to choose one."""
     here = visit(request)
     narrowed.wish(here)
-    values = {"narrowed": narrowed, "narrowing": urlencode(narrowed.pairs()), "cameras": here.camera_names()}
+    values: dict[str, Any] = {
+        "narrowed": narrowed,
+        "narrowing": urlencode(narrowed.pairs()),
+        "cameras": here.camera_names(),
+    }
     return page(request, "choose.html", asked=asked_of(here, key), chips=narrowed.chips(f"/stills/{key}", {}), **values)
 
 

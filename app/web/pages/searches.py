@@ -22,6 +22,7 @@ from app.web.pages.frame import page
 from app.web.pages.search import answer, asked_of
 from app.web.routes import Routes
 from app.web.visit import Visit, visit
+from trackers.segments import Kind
 
 Narrowed = Annotated[Filters, Depends(filters)]
 SearchId = Annotated[int, Path(ge=0, lt=2**63)]
@@ -61,7 +62,11 @@ def search(
     new = news_of(here, [kept], alerting)[kept.id]
     report, still = run_kept(here, kept, alerting, wish)
     values = values_of(view(here.site, report, still))
-    return answer(request, values, shown, f"/searches/{number}", hidden={"changed": 1}, kept=kept, new=new)
+    asked = None
+    if kept.tracklet is not None and here.tracklet(kept.tracklet).kind != Kind.SIGHTING:
+        asked = kept.tracklet
+    address = f"/searches/{number}"
+    return answer(request, values, shown, address, hidden={"changed": 1}, asked=asked, kept=kept, new=new)
 
 
 def remove(request: Request, number: SearchId) -> Response:
