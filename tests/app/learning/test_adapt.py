@@ -105,6 +105,8 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
         model = serving(site)
         assert model.name == "v1"
         assert model.summary["gate"]["score"] == report.gate["score"]
+        curves = model.summary["curves"]
+        assert curves["steps"] and all(len(losses) == len(curves["steps"]) for losses in curves["losses"].values())
         assert merge_rules(model) == MergeRules(across=model.summary["across"]) != MergeRules()
         assert merge_rules(find(site, "base")) == MergeRules()
         ids, halves = store_of(site, "v1").load()
