@@ -18,7 +18,7 @@ def losses(model: ModelRecord) -> bytes | None:
     curves = model.summary.get("curves")
     if not curves or len(curves["steps"]) < 2:
         return None
-    figure = new_figure(6, 2.6)
+    figure = new_figure(8, 3)
     axes = figure.subplots()
     for name, values in curves["losses"].items():
         points = [(step, value) for step, value in zip(curves["steps"], values) if value is not None]
