@@ -103,6 +103,7 @@ def save(
     *,
     alert_from: float | None = None,
     who: str,
+    reason: str = "",
 ) -> SavedSearch:
     """Keeps a search for a tracklet, or for the person of a JPEG, and notes who did.
 
@@ -137,6 +138,7 @@ def save(
         insert_rows(database, searches, [{**row, "told": new.told.as_json()}])
         details: dict[str, Any] = {"search": new.name, "of": "a picture" if new.tracklet is None else new.tracklet}
         details |= {} if alert_from is None else {"alert from": alert_from}
+        details |= {"reason": reason} if reason else {}
         add_entry(database, AuditEntry(new.made, who, "save search", details))
     return new
 

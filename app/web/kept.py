@@ -50,7 +50,9 @@ def keep(
         here.tracklet(whom)
     subject = whom if isinstance(whom, int) else _person(whom, person)
     filters = SearchFilters(wish.cameras, wish.begin, wish.end)
-    return searches.save(here.site.database, name, subject, filters, alert_from=alert_from, who=here.who)
+    return searches.save(
+        here.site.database, name, subject, filters, alert_from=alert_from, who=here.who, reason=here.reason
+    )
 
 
 def run_kept(here: Visit, search: SavedSearch, alerting: Alerting, wish: Wish) -> Searched:
