@@ -19,6 +19,7 @@ from app.record.rows import AuditEntry
 from app.record.schema import settings
 
 LONGEST_DAYS = 36_500
+FARTHEST = 100_000.0  # m
 LONGEST_MINUTES = 24 * 60.0
 _MARK = "nightly done"  # up to when nightly work was asked for, UTC seconds
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -42,6 +43,8 @@ class SiteSettings:
     nightly: Nightly = field(default_factory=Nightly)
     retention: Mapping[str, float] = field(default_factory=dict)
     """Days after which what a camera saw is erased, by its name. What others saw is kept."""
+    positions: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Where cameras stand on the plan, by their names: metres to the right and up, from anywhere."""
     reason_required: bool = False  # whether nobody searches without saying why
 
 
@@ -52,6 +55,7 @@ def read_settings(database: Database) -> SiteSettings:
     return SiteSettings(
         nightly=Nightly(**stored.get("nightly", {})),
         retention=stored.get("retention", {}),
+        positions={name: (float(x), float(y)) for name, (x, y) in stored.get("positions", {}).items()},
         reason_required=stored.get("reason_required", False),
     )
 
@@ -102,3 +106,6 @@ def _check(new: SiteSettings) -> None:
     for camera, days in new.retention.items():
         if not 0 < days <= LONGEST_DAYS:
             raise SiteError(f"{days:g} days of {camera} can't be kept: give more than 0 and at most {LONGEST_DAYS:,}.")
+    for camera, place in new.positions.items():
+        if not all(abs(metres) <= FARTHEST for metres in place):
+            raise SiteError(f"{camera} can't stand there: give metres to the right and up, at most {FARTHEST:,.0f}.")

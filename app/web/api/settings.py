@@ -37,6 +37,8 @@ class Settings(BaseModel):
     nightly: NightlyState = Field(default_factory=lambda: NightlyState.model_validate({}))
     retention: dict[str, float] = {}
     """Days after which what a camera saw is erased, by its name."""
+    positions: dict[str, tuple[float, float]] = {}
+    """Where cameras stand on the plan, by their names: metres to the right and up."""
     reason_required: bool = False
     """Whether nobody searches without saying why."""
 
@@ -49,11 +51,12 @@ def get_settings(request: Request) -> Settings:
 def put_settings(request: Request, settings: Settings) -> Settings:
     """Settles all of them."""
     here = visit(request)
-    for camera in settings.retention:
+    for camera in {*settings.retention, *settings.positions}:
         here.camera(camera)
     new = SiteSettings(
         nightly=Nightly(**settings.nightly.model_dump()),
         retention=settings.retention,
+        positions=settings.positions,
         reason_required=settings.reason_required,
     )
     write_settings(here.site.database, new, who=here.who)

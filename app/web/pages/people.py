@@ -5,7 +5,9 @@ from __future__ import annotations
 from fastapi import Request
 from fastapi.responses import Response
 
+from app.record.settings import read_settings
 from app.record.users import Role
+from app.report.plan_view import plan_view
 from app.report.timeline import lay_out
 from app.search.person import person_of
 from app.web.pages.frame import page
@@ -21,12 +23,15 @@ def person(request: Request, number: TrackletId) -> Response:
     here.tracklet(number)
     shown = person_of(here.opened.searcher.ready(), number, here.session.cameras, who=here.who)
     matches = here.renumbered(shown.matches)
+    settled = read_settings(here.site.database).positions
+    positions = {name: place for name, place in settled.items() if here.may_see(name)}
     return page(
         request,
         "person.html",
         person=shown,
         matches=matches,
         timeline=lay_out(matches),
+        plan=plan_view([leg.stop for leg in shown.legs], positions),
         said=here.said_of(number),
         asked=number,
     )

@@ -51,8 +51,28 @@ def settle_retention(
     names, numbers = camera or [], days or []
     if len(names) != len(numbers):
         raise Refused(422, "Each camera needs its number of days", "Load the page again, and send it from there.")
-    kept = {here.camera(name): _days(name, text.strip()) for name, text in zip(names, numbers) if text.strip()}
+    kept = {here.camera(name): _number(name, text.strip()) for name, text in zip(names, numbers) if text.strip()}
     write_settings(here.site.database, replace(read_settings(here.site.database), retention=kept), who=here.who)
+    return RedirectResponse("/settings", 303)
+
+
+def settle_positions(
+    request: Request,
+    camera: Annotated[list[str] | None, Form()] = None,
+    right: Annotated[list[str] | None, Form()] = None,
+    up: Annotated[list[str] | None, Form()] = None,
+) -> Response:
+    """Settles where cameras stand on the plan. One with an empty field has no place."""
+    here = visit(request)
+    columns = [camera or [], right or [], up or []]
+    if len({len(column) for column in columns}) > 1:
+        raise Refused(422, "Each camera needs two numbers", "Load the page again, and send it from there.")
+    placed = {
+        here.camera(name): (_number(name, x.strip()), _number(name, y.strip()))
+        for name, x, y in zip(*columns)
+        if x.strip() and y.strip()
+    }
+    write_settings(here.site.database, replace(read_settings(here.site.database), positions=placed), who=here.who)
     return RedirectResponse("/settings", 303)
 
 
@@ -64,14 +84,15 @@ def settle_reason(request: Request, required: Annotated[bool, Form()] = False) -
     return RedirectResponse("/settings", 303)
 
 
-def _days(camera: str, text: str) -> float:
+def _number(camera: str, text: str) -> float:
     try:
         return float(text.replace(",", "."))
     except ValueError as error:
-        raise Refused(422, "These are no days", f"{text!r} of {camera} is no number: write it like 30.") from error
+        raise Refused(422, "That is no number", f"{text!r} of {camera} is none: write it like 30.") from error
 
 
 routes.add("/settings", settings_page, Role.ADMIN, whole=True)
 routes.add("/settings/nightly", settle_nightly, Role.ADMIN, method="POST", whole=True)
+routes.add("/settings/positions", settle_positions, Role.ADMIN, method="POST", whole=True)
 routes.add("/settings/reason", settle_reason, Role.ADMIN, method="POST", whole=True)
 routes.add("/settings/retention", settle_retention, Role.ADMIN, method="POST", whole=True)

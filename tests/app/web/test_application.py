@@ -51,6 +51,7 @@ ADMINS = {
     "POST /models/{name}/use",
     "GET /settings",
     "POST /settings/nightly",
+    "POST /settings/positions",
     "POST /settings/reason",
     "POST /settings/retention",
     "POST /api/v1/jobs/adapt",

@@ -59,6 +59,21 @@ def test_all_that_was_joined_is_shown_by_time(merged: Served) -> None:
     assert visitor.get("/tracklets/5/person").status_code == 404
 
 
+def test_a_way_is_drawn_on_the_plan(merged: Served) -> None:
+    root, number = signed_in(merged, "root"), min(merged.who)
+    assert 'class="plan"' not in root.get(f"/tracklets/{number}/person").text
+    placed = {"camera": ["camera0", "camera1", "camera2"], "right": ["0", "10,5", ""], "up": ["0", "-3", "1"]}
+    assert root.post("/settings/positions", data=placed).status_code == 303
+    assert root.get("/api/v1/settings").json()["positions"] == {"camera0": [0.0, 0.0], "camera1": [10.5, -3.0]}
+    shown = root.get(f"/tracklets/{number}/person").text
+    assert 'class="plan"' in shown and shown.count('class="passed"') == 2
+    seen = next(k for k in merged.who if merged.site.searchable(k).camera == "camera1")
+    assert "camera0" not in signed_in(merged, "guard").get(f"/tracklets/{seen}/person").text
+    for wrong in ({**placed, "right": ["x", "1", "1"]}, {**placed, "up": ["1"]}, {**placed, "up": ["1e9", "1", "1"]}):
+        assert root.post("/settings/positions", data=wrong).status_code == 422
+    assert root.put("/api/v1/settings", json={"positions": {"attic": [0, 0]}}).status_code == 404
+
+
 def test_a_viewer_of_one_camera_sees_what_it_saw_of_the_person(merged: Served) -> None:
     guard = signed_in(merged, "guard")
     number = next(k for k in merged.who if merged.site.searchable(k).camera == "camera1")
