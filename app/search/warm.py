@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 
 from app.encoders import embed
 from app.encoders.versions import open_model, store_of
@@ -17,11 +19,20 @@ class WarmSearcher:
         self._site = site
         self._mutex = threading.Lock()
         self._made_of: object = None
+        self._looked = -math.inf  # when the site was looked at last, which the searcher is of
         self._searcher: Searcher | None = None
 
     def ready(self) -> Searcher:
-        """The searcher of the site as it is now. What the serving model has not embedded yet is embedded first."""
+        """The searcher of the site as it is now. What the serving model has not embedded yet is embedded first.
+
+        Who waited while another thread made one takes that one, if it is of the site since they asked. Else a site that
+        changes often would let each of many searches make its own, one after the other.
+        """
+        asked = time.monotonic()
         with self._mutex:
+            if self._searcher is not None and self._looked >= asked:
+                return self._searcher
+            self._looked = time.monotonic()
             now = self._site.searched_state()
             if self._searcher is None or now != self._made_of:
                 self._searcher = None  # before the next one is made: two at once would take twice the memory

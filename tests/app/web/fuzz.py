@@ -145,8 +145,8 @@ class Fuzz:
         known = self._known.get(type(value))
         if not known or chosen.random() < 0.5:
             return value
-        name = chosen.choice(IDENTIFYING) if chosen.random() < 0.5 else chosen.choice(sorted(known))
-        return chosen.choice(known.get(name, [value]))
+        identifying = [name for name in IDENTIFYING if name in known] if chosen.random() < 0.7 else []
+        return chosen.choice(known[chosen.choice(identifying or sorted(known))])
 
     def _learn(self, name: str, value: Any) -> None:
         if isinstance(value, dict):
