@@ -6,13 +6,14 @@ from app.errors import FootageError
 from app.footage import open_footage
 from app.record import Site
 from app.record.rows import SegmentRecord
-from app.web.moments import BEFORE, LONGEST, ROUNDING, filmed
+from app.report.clip import filmed
+from app.web.moments import BEFORE, LONGEST, ROUNDING
 from deploy.detectors import Frame
 
 
 def frame_at(site: Site, piece: SegmentRecord, seconds: float) -> Frame:
     """The frame that is shown so long after the moment's begin. Raises FootageError where there is none."""
-    footage = filmed(site, piece)
+    footage = filmed(site.footage_record(piece.footage_id))
     begin = piece.start - BEFORE
     shown: Frame | None = None
     with open_footage(footage, begin=begin, end=begin + LONGEST) as frames:
