@@ -50,7 +50,6 @@ class CaseItem:
 
     tracklet: int
     camera: str
-    footage_id: int
     kind: str
     start: float  # UTC seconds
     end: float
@@ -92,7 +91,7 @@ class Cases:
 
     def items(self, number: int) -> list[CaseItem]:
         """The tracklets of a case, by when they were seen."""
-        columns = [segments.c[name] for name in ("footage_id", "kind", "start", "end")]
+        columns = [segments.c[name] for name in ("kind", "start", "end")]
         columns += [case_items.c.tracklet_id.label("tracklet"), cameras.c.name.label("camera")]
         columns += [case_items.c[name] for name in ("note", "who", "made")]
         joined = select(*columns).select_from(case_items).join(segments).join(cameras)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.engine.ingest import ingest
-from tests.app.scenes import World, three_cameras
+from app.engine.ingest import Thinning, ingest
+from app.record import Site
+from tests.app.records import site_in
+from tests.app.scenes import ROOT, World, three_cameras
+
+FILMS = ROOT / "sample_videos" / "films"
+BEGIN, SECONDS = 1795185010.0, 3.0  # UTC seconds, of the hall's film, whose people are many then
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +38,15 @@ def changing_world(world: World, tmp_path: Path) -> World:
     shutil.copytree(world.videos, tmp_path / "videos")
     shutil.copytree(world.detections, tmp_path / "detections")
     return World(tmp_path / "videos", tmp_path / "detections")
+
+
+@pytest.fixture(scope="session")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A few seconds of a sample film, as the shipped detector sees them. Only to be read."""
+    folder = tmp_path_factory.mktemp("hall")
+    videos, path = folder / "videos", site_in(folder)
+    videos.mkdir()
+    shutil.copy(FILMS / "hall.mp4", videos)
+    ingest(videos, path, detector="shipped", thinning=Thinning(begin=BEGIN, end=BEGIN + SECONDS), who="test")
+    with Site.open_to_write(path) as site:
+        yield site
