@@ -27,7 +27,7 @@ from trackers.segments import SEARCHABLE
 
 LONGEST_NAME = 100  # characters
 LONGEST_NOTE = 4000
-MOST_ITEMS = 500  # of a case
+MOST_ITEMS = 200  # of a case
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ SCOPES = (
     "alerts",
     "audit",
     "cameras",
+    "cases",
     "flow",
     "footage",
     "forget",

@@ -4,6 +4,7 @@ from app.web.api import (
     alerts,
     audit,
     cameras,
+    cases,
     flow,
     footage,
     forget,
@@ -19,7 +20,7 @@ from app.web.api import (
 )
 
 PARTS = (
-    *(health, cameras, tracklets, identities, search, searches, flow, forget, audit, footage, jobs, models, settings),
-    *(alerts, metrics),
+    *(health, cameras, tracklets, identities, search, searches, cases, flow, forget, audit),
+    *(footage, jobs, models, settings, alerts, metrics),
 )
 ALL = [part.routes for part in PARTS]

@@ -6,6 +6,7 @@ from app.web.pages import (
     audit,
     camera,
     cameras,
+    cases,
     entering,
     erasure,
     flow,
@@ -21,7 +22,22 @@ from app.web.pages import (
 )
 
 PARTS = (
-    *(entering, search, searches, tracklets, people, cameras, camera, areas, flow, erasure, alerts, audit, users),
+    *(
+        entering,
+        search,
+        searches,
+        tracklets,
+        people,
+        cases,
+        cameras,
+        camera,
+        areas,
+        flow,
+        erasure,
+        alerts,
+        audit,
+        users,
+    ),
     *(footage, jobs, models, settings),
 )
 ALL = [part.routes for part in PARTS]

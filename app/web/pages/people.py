@@ -10,6 +10,7 @@ from app.record.users import Role
 from app.report.plan_view import plan_view
 from app.report.timeline import lay_out
 from app.search.person import person_of
+from app.web.collecting import open_cases
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, visit
@@ -34,6 +35,7 @@ def person(request: Request, number: TrackletId) -> Response:
         plan=plan_view([leg.stop for leg in shown.legs], positions),
         said=here.said_of(number),
         asked=number,
+        cases=open_cases(here),
     )
 
 

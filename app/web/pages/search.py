@@ -17,6 +17,7 @@ from app.record.users import Role
 from app.report.query_page import values_of
 from app.search.query import view
 from app.web.alerting import alerting_of
+from app.web.collecting import open_cases
 from app.web.errors import Refused
 from app.web.filters import LONGEST, Filters, filters, with_words
 from app.web.kept import kept_searches, news_of
@@ -127,7 +128,13 @@ def answer(
     counts = {tracklet: len(crops) for tracklet, crops in here.site.crops_of(ids).items()}
     values: dict[str, Any] = {"again": again, "hidden": hidden, "narrowed": narrowed, "asked": asked, "keep": keep}
     values |= {"cameras": here.camera_names(), "said": {} if asked is None else here.said_of(asked)}
-    values |= {"chips": narrowed.chips(again, hidden), "kept": kept, "new": new, "counts": counts}
+    values |= {
+        "chips": narrowed.chips(again, hidden),
+        "kept": kept,
+        "new": new,
+        "counts": counts,
+        "cases": open_cases(here),
+    }
     return page(request, "search.html", **values, **shown)
 
 

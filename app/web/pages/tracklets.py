@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from app.encoders.embed import spread
 from app.record.rows import AuditEntry
 from app.record.users import Role
+from app.web.collecting import open_cases
 from app.web.errors import Refused
 from app.web.frames import frame_at
 from app.web.moments import LONGEST, cut_moment
@@ -40,7 +41,14 @@ def tracklet(request: Request, number: TrackletId) -> Response:
     identity = int(here.identities_of(np.array([number]))[0])
     there = here.site.footage_record(piece.footage_id).path.exists()
     return page(
-        request, "tracklet.html", piece=piece, pictures=pictures, identity=identity, has_footage=there, longest=LONGEST
+        request,
+        "tracklet.html",
+        piece=piece,
+        pictures=pictures,
+        identity=identity,
+        has_footage=there,
+        longest=LONGEST,
+        cases=open_cases(here),
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.record import Site, searches
+from app.record.cases import Cases
 from app.record.jobs import ask, cancel
 from app.record.searches import SearchFilters
 from app.record.users import SCOPES, Role, Users
@@ -57,6 +58,8 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if request.param == "filled":
             users.add("guard", PASSWORD, Role.VIEWER, ["a"], who="test")
             users.add_key("root", "dashboard", SCOPES, who="root")
+            cases = Cases(site)
+            cases.add(cases.open("The grey coat", "by the door", who="root"), site.segments("a")[0].id, "", who="root")
             cancel(site.database, ask(site.database, "merge", {}, who="root").id, who="root")
             first = int(site.tracklet_table().ids[0])
             searches.save(site.database, "coat", first, SearchFilters(), alert_from=0.7, who="root")

@@ -38,6 +38,8 @@ ADMINS = {
     "GET /erase",
     "POST /erase",
     "POST /api/v1/forget",
+    "POST /cases/{number}/erase",
+    "DELETE /api/v1/cases/{number}",
     "GET /users",
     "POST /users",
     "POST /users/{name}",

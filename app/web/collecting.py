@@ -1,0 +1,76 @@
+"""Cases as a visitor meets them.
+
+A case with a tracklet of a camera that they may not see is to them a case that is not there: its name and notes may
+tell of that camera.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from threading import Lock
+from typing import Annotated, BinaryIO
+
+from fastapi import Path
+from fastapi.responses import StreamingResponse
+
+from app.errors import Busy, SiteError
+from app.record.cases import Case, Cases
+from app.report.case_zip import CaseExport, export_case
+from app.web.errors import Refused
+from app.web.piped import piped
+from app.web.visit import Visit
+
+CaseId = Annotated[int, Path(ge=0, lt=2**63)]
+ZIP = "application/zip"
+_exporting = Lock()  # one export of this process takes all cores
+
+
+def seen_cases(here: Visit) -> Iterator[Case]:
+    """All cases that the visitor may see, the latest first."""
+    return (case for case in Cases(here.site).all() if _may_see(here, case))
+
+
+def open_cases(here: Visit) -> list[Case]:
+    """Those that a tracklet can be added to."""
+    return [case for case in seen_cases(here) if case.closed is None]
+
+
+def seen_case(here: Visit, number: int) -> Case:
+    """A case. Raises Refused where there is none, or the visitor may not see all that it holds."""
+    try:
+        case = Cases(here.site).case(number)
+    except LookupError:
+        case = None
+    if case is None or not _may_see(here, case):
+        raise Refused(404, "There is no such case", "It was erased, or never was. The page Cases lists all.")
+    return case
+
+
+def collect(here: Visit, number: int, tracklets: Sequence[int], note: str) -> None:
+    """Adds tracklets with a note to a case. Raises Refused, or SiteError where it takes none."""
+    if not tracklets:
+        raise SiteError("Nobody was chosen: tick somebody who is to come into the case.")
+    case = seen_case(here, number)
+    for piece in [here.tracklet(tracklet) for tracklet in tracklets]:
+        Cases(here.site).add(case.id, piece.id, note, who=here.who)
+
+
+def exported(here: Visit, number: int) -> StreamingResponse:
+    """A case as a zip, sent as it is made. Raises Refused, or Busy while another one is made."""
+    case = seen_case(here, number)
+    headers = {"Content-Disposition": f'attachment; filename="case-{case.id}.zip"'}
+    return StreamingResponse(piped(partial(_export, here, case.id)), media_type=ZIP, headers=headers)
+
+
+def _export(here: Visit, number: int, out: BinaryIO) -> CaseExport:
+    if not _exporting.acquire(blocking=False):
+        raise Busy("Another case is exported just now: wait until it is done, then ask again.")
+    try:
+        return export_case(here.site, number, out, who=here.who)
+    finally:
+        _exporting.release()
+
+
+def _may_see(here: Visit, case: Case) -> bool:
+    return all(here.may_see(camera) for camera in case.cameras)
