@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from app.areas import Area, AreaKind
 from app.record import Site
@@ -32,7 +32,7 @@ from app.record.settings import SiteSettings, write_settings
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-SIZE = {"width": 1200, "height": 860}  # px
+SIZE: ViewportSize = {"width": 1200, "height": 860}  # px
 QUALITY = 82  # JPEG
 WHO = "screenshots"
 ZONE = Area(AreaKind.zone, "by the pillars", ((0.2, 0.45), (0.75, 0.45), (0.85, 0.95), (0.1, 0.95)))

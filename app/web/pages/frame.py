@@ -26,6 +26,7 @@ LOOKING = (
     Entry("/", "Search", Role.VIEWER),
     Entry("/cameras", "Cameras", Role.VIEWER),
     Entry("/flow", "Flow", Role.VIEWER),
+    Entry("/cases", "Cases", Role.VIEWER),
 )
 RUNNING = (
     Entry("/footage", "Footage", Role.OPERATOR),
