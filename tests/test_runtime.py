@@ -76,7 +76,7 @@ def test_what_does_not_learn_runs_without_torch(tmp_path: Path) -> None:
     ended = re.findall(r"^ended (\w+) (\d+)$", done.stderr, re.MULTILINE)
     assert [code for _, code in ended] == ["0"] * 10, done.stderr
     assert "torch: None" in done.stderr
-    assert "no plots: matplotlib is not installed" in done.stderr
+    assert "no plots and heat maps: matplotlib is not installed" in done.stderr
     assert page.is_file() and (tmp_path / "small.onnx").is_file()
 
 

@@ -40,17 +40,20 @@ import sys
 from pathlib import Path
 from fastapi.testclient import TestClient
 from app.record import Site
+from app.record.users import Users
 from app.web.access import Access
 from app.web.application import make_application
 import uvicorn
 with Site.open_to_write(Path(sys.argv[1])) as site:
-    access = Access("alice")
+    access = Access(Users(site.database), "alice")
     client = TestClient(make_application(site, access, {"testserver"}), follow_redirects=True)
     assert client.get("/enter", params={"token": access.new_link()}).status_code == 200
     key = access.session(client.cookies["sightline"]).form_key
     picture = Path("sample_videos/walk/still.jpg").read_bytes() + bytes(2**21)
     assert client.post("/stills", files={"still": picture}, data={"key": key}).status_code == 200
-    assert all(client.get(place).status_code == 200 for place in ("/", "/cameras", "/flow", "/audit"))
+    assert all(client.get(place).status_code == 200 for place in ("/", "/cameras", "/flow", "/audit", "/alerts"))
+    client.app.state.alerting.step()
+    client.app.state.alerting.stop()
 """
 MAKING = ("creat", "mkdir", "mkdirat", "symlink", "symlinkat", "link", "linkat", "rename", "renameat", "renameat2")
 OPENING = ("open", "openat", "openat2")
