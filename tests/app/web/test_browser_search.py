@@ -193,7 +193,7 @@ def test_without_scripts_all_of_it_is_there(filmed: Path, browser: Any) -> None:
         page, _ = enter(browser, said["url"], java_script_enabled=False)
         page.goto(said["url"].partition("/enter")[0] + f"/tracklets/{piece.id}")
         assert not page.locator("#draw").is_visible()
-        page.click("summary")
+        page.click("main summary")
         page.click("text=Search this box")
         page.fill("[name=words]", "camera:a")
         page.click("text=Search again")
