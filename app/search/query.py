@@ -74,7 +74,7 @@ def query(
     """
     reason = checked_reason(site, reason)
     searcher = Searcher(site) if ready is None else ready
-    if not searcher.knows_all:
+    if ready is None and not searcher.knows_all:  # else who keeps it has tried that, once for many searches
         model = searcher.model
         if embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress):
             searcher = Searcher(site)
