@@ -1,4 +1,4 @@
-"""Footage is opened and decoded in processes of their own, which may hang, crash or swell.
+"""Footage is opened and decoded in processes of their own, which may hang, crash or swell. So are live cameras.
 
 One server is started with the first of them. It has imported libav once, has one thread, and forks a worker in moments
 for whoever asks. So films whose decoder dies stop no other camera. A worker ends with its caller, and all end with the
@@ -23,7 +23,7 @@ from collections.abc import Callable, Generator, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
@@ -36,6 +36,7 @@ PATIENCE = 60.0  # seconds without an answer, while nothing is read either
 READS_A_SIZE = 8  # how often all of a film may be read without an answer: to go on in it takes three times
 READS_MORE = 2**30  # bytes, beside that
 MOST_MEMORY = 2 * 2**30  # bytes of a worker, without what it shares with others. 8K with 16 references takes half
+ENDING = 5.0  # seconds in which the system ends a process. It takes longer only where a disk or a driver hangs
 SLOTS = 2  # pictures on their way: one is written while the other is copied
 _LOOK = 0.5  # seconds between looks at a worker
 _PR_SET_PDEATHSIG = 1
@@ -50,13 +51,36 @@ _SERVER = "import sys, app.footage; from app.footage.apart import _serve; _serve
 Work = Callable[..., Any]  # of a module's top level. A generator's items are answers of their own
 
 
+class NotYet:
+    """Stands for an item that is asked for and has not come."""
+
+
+class WorkerError(FootageError):
+    """What became of a process: it crashed, swelled, or its function raised what it should not."""
+
+    def __init__(self, how: Literal["crash", "swell", "fail"], what: str) -> None:
+        super().__init__(how, what)
+        self.how, self.what = how, what
+
+    def __str__(self) -> str:
+        return self.what
+
+
 class Worker:
     """A process that calls functions, one after the other. It is started when it is first needed, and again if it died.
 
     To be used by one thread at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE, most_memory: int = MOST_MEMORY) -> None:
+        """Starts nothing yet.
+
+        Args:
+            patience: Seconds without an answer of `call` or `stream`, while nothing is read either.
+            most_memory: Bytes of the process, without what it shares with others.
+        """
+        self._patience, self._most_memory = patience, most_memory
+        self._item_by_item = self._asked = False
         self._connection: Connection | None = None
         self._memory: int | None = None
         self._map: mmap.mmap | None = None
@@ -71,13 +95,14 @@ class Worker:
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Ends the process, whatever it is doing."""
+    def close(self) -> bool:
+        """Ends the process, whatever it is doing. False where the system has not ended it within ENDING seconds."""
         if self._connection is None:
-            return
+            return True
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process, signal.SIGKILL)
+        gone = not self._process or self._hung_up()
         self._connection.close()
         if self._map is not None:
             self._map.close()
@@ -85,6 +110,17 @@ class Worker:
             os.close(self._memory)
         self._connection = self._memory = self._map = None
         self._process = 0
+        return gone
+
+    def _hung_up(self) -> bool:
+        """Waits for the end of the process's connections, this one and all others that it has."""
+        assert self._connection is not None
+        end = time.monotonic() + ENDING
+        with contextlib.suppress(EOFError, OSError):
+            while self._connection.poll(max(0.0, end - time.monotonic())):
+                self._connection.recv_bytes()
+            return False
+        return True
 
     def call(self, path: Path, size: int, function: Work, *arguments: Any) -> Any:
         """What `function` returns.
@@ -108,7 +144,8 @@ class Worker:
             if self._connection is None:
                 self._start()
             assert self._connection is not None
-            self._connection.send((function, arguments))
+            self._item_by_item = False
+            self._connection.send((function, arguments, False))
             while (answer := self._receive(path, size)) is not None:
                 if isinstance(answer, FootageError):
                     done = True
@@ -126,7 +163,61 @@ class Worker:
             if not done:
                 self.close()
 
-    def _start(self) -> None:
+    @property
+    def process(self) -> int:
+        """The process's id, 0 where there is none yet."""
+        return self._process
+
+    def begin(self, function: Work, *arguments: Any) -> None:
+        """Calls a function that returns a generator, whose items are made one by one as `item` asks for them.
+
+        It waits for nothing, and there is no limit to what such a function reads and for how long. So this is the way
+        for streams without end. `close` ends it.
+
+        Raises:
+            WorkerError: No process can be started.
+        """
+        self.close()
+        self._item_by_item, self._asked = True, False
+        try:
+            self._start(wait=False)
+            assert self._connection is not None
+            self._connection.send((function, arguments, True))
+        except OSError as error:
+            raise WorkerError("crash", f"No process can be started ({error.strerror}).") from error
+
+    def item(self, wait: float) -> Any:
+        """The next item of the generator that began, made no earlier than it is asked for. Pictures arrive as copies.
+
+        Args:
+            wait: Seconds. `NotYet` comes after them, and whoever asks again waits for the same item.
+
+        Raises:
+            WorkerError: The process crashed, grew beyond its memory, or its function raised or came to its end.
+        """
+        assert self._connection is not None
+        try:
+            if not self._process:
+                if not self._connection.poll(wait):
+                    return NotYet
+                self._process = self._connection.recv()
+            if not self._asked:
+                self._connection.send_bytes(b"")
+                self._asked = True
+            answered = self._connection.poll(wait)
+            if self._swollen():
+                raise WorkerError("swell", f"The decoder takes more than {self._gigabytes} GB of memory.")
+            if not answered:
+                return NotYet
+            self._asked = False
+            answer = self._unpacked(self._connection.recv())
+        except (EOFError, OSError) as error:
+            raise WorkerError("crash", "The process crashed.") from error
+        if not isinstance(answer, tuple):
+            raise WorkerError("fail", "The process came to its end." if answer is None else str(answer))
+        return answer[0]
+
+    def _start(self, *, wait: bool = True) -> None:
         ours, theirs = socket.socketpair()
         self._memory = os.memfd_create("frames") if hasattr(os, "memfd_create") else _unnamed_file()
         here = os.open(".", os.O_RDONLY)  # what relative paths begin at: the server may have begun elsewhere
@@ -136,7 +227,8 @@ class Worker:
         finally:
             os.close(here)
         self._connection = Connection(ours.detach())
-        self._process = self._connection.recv()
+        if wait:
+            self._process = self._connection.recv()
 
     def _receive(self, path: Path, size: int) -> Any:
         """The next answer in a tuple, None after the last, an error, or what other error there was."""
@@ -145,22 +237,33 @@ class Worker:
         read_last: int | None = None
         while True:
             answered = self._connection.poll(_LOOK)
-            if time.monotonic() - self._looked >= _LOOK:
-                self._looked = time.monotonic()
-                if own_memory(self._process) > MOST_MEMORY:
-                    raise FootageError(
-                        f"{path} makes the decoder take more than {MOST_MEMORY // 2**30} GB of memory: convert the "
-                        "file, or leave it out of the footage"
-                    )
+            if self._swollen():
+                raise FootageError(
+                    f"{path} makes the decoder take more than {self._gigabytes} GB of memory: convert the file, or "
+                    "leave it out of the footage"
+                )
             if answered:
                 break
             read = _bytes_read(self._process)
             read_first = read if read_first is None else read_first
             if read != read_last:
                 quiet, read_last = time.monotonic(), read
-            if time.monotonic() - quiet > PATIENCE or read - read_first > READS_A_SIZE * size + READS_MORE:
+            if time.monotonic() - quiet > self._patience or read - read_first > READS_A_SIZE * size + READS_MORE:
                 raise FootageError(f"{path} makes the decoder hang: convert the file, or leave it out of the footage")
-        answer = self._connection.recv()
+        return self._unpacked(self._connection.recv())
+
+    def _swollen(self) -> bool:
+        """Whether the process holds more than it may. It is looked at now and then."""
+        if time.monotonic() - self._looked < _LOOK:
+            return False
+        self._looked = time.monotonic()
+        return own_memory(self._process) > self._most_memory
+
+    @property
+    def _gigabytes(self) -> str:
+        return f"{self._most_memory / 2**30:.2g}"
+
+    def _unpacked(self, answer: Any) -> Any:
         if isinstance(answer, tuple) and isinstance(answer[0], _Sent):
             return (self._picture(answer[0]),)
         return answer
@@ -170,7 +273,8 @@ class Worker:
         if self._map is None or len(self._map) < sent.end:
             self._map = mmap.mmap(self._memory, sent.end)
         pixels = np.frombuffer(self._map, np.uint8, int(np.prod(sent.shape)), sent.begin).reshape(sent.shape).copy()
-        self._connection.send_bytes(b"")  # the slot is free
+        if not self._item_by_item:
+            self._connection.send_bytes(b"")  # the slot is free
         return pixels, sent.what
 
 
@@ -237,6 +341,7 @@ def _serve(control: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller hears it, too, and ends us
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that none stays as a zombie
     cv2.setNumThreads(1)
+    server = os.getpid()
     with socket.socket(fileno=control) as listening:
         while True:
             message, descriptors, _, _ = socket.recv_fds(listening, 1, 3)
@@ -246,6 +351,8 @@ def _serve(control: int) -> None:
                 listening.close()
                 if sys.platform == "linux":
                     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                    if os.getppid() != server:  # which ended just before
+                        os._exit(0)
                 with contextlib.suppress(EOFError, OSError):
                     os.fchdir(descriptors[2])
                     _work(Connection(descriptors[0]), descriptors[1])
@@ -259,9 +366,11 @@ def _work(connection: Connection, memory: int) -> None:
     connection.send(os.getpid())
     pictures = _Slots(connection, memory)
     while True:
-        function, arguments = connection.recv()
+        function, arguments, asked = connection.recv()
         try:
             answers = function(*arguments)
+            if asked:
+                answers = _when_asked(connection, pictures, answers)
             for answer in answers if isinstance(answers, Iterator) else (answers,):
                 if isinstance(answer, WithPicture):
                     pictures.send(answer)
@@ -277,6 +386,18 @@ def _work(connection: Connection, memory: int) -> None:
         except Exception as error:  # noqa: BLE001 - libraries raise nearly anything on damaged files
             pictures.wait_for_all()
             connection.send(f"{type(error).__name__}: {error!s:.200}")
+
+
+def _when_asked(connection: Connection, pictures: _Slots, items: Iterator[Any]) -> Iterator[Any]:
+    """Makes each item when the caller asks for it, who has then taken the one before."""
+    while True:
+        connection.recv_bytes()
+        pictures.are_taken()
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        yield item
 
 
 class _Slots:
@@ -304,6 +425,10 @@ class _Slots:
         end = SLOTS * self._slot_bytes
         self._connection.send((_Sent(picture.pixels.shape, begin, end, picture.what),))
         self._sent += 1
+
+    def are_taken(self) -> None:
+        """Hears that the caller has copied all pictures sent so far."""
+        self._taken = self._sent
 
     def wait_for_all(self) -> None:
         while self._taken < self._sent:

@@ -11,11 +11,8 @@ from pathlib import Path
 
 import av
 import av.logging
-import cv2
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 
 from app.errors import FootageError
@@ -29,25 +26,15 @@ from app.footage.container import (
     length_of,
     open_container,
 )
-from app.footage.deinterlace import deinterlaced
 from app.footage.mp4_boxes import recordings
-from app.footage.picture import (
-    ALMOST,
-    Image,
-    Picture,
-    Resume,
-    checksum,
-    fitted_size,
-    framed,
-    square_size,
-)
+from app.footage.picture import ALMOST, Image, Picture, Resume, checksum
+from app.footage.rgb import Rgb
 from app.remarks import Remark
 
 UNREADABLE = "packets could not be decoded"
 DAMAGED = "frames are damaged"
 # Complaints of decoders about streams that decode well. Some cameras cause them with every group of pictures.
 HARMLESS = ("mmco:", "co located POCs", "number of reference frames", "reference picture missing during reorder")
-UPRIGHT = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 SEEK_WORTH = 20  # seconds of footage. Decoding less than this is quicker than finding one's way
 SEEK_BACK = (0, 10, 30)  # seconds. Transport streams have no index, and seeking may end behind the last keyframe
 REORDER = 32  # frames. No codec shows a frame later than 16 frames after one with a later stamp
@@ -63,7 +50,6 @@ class Video:
         """Opens the file's largest stream. Raises FootageError where it can't be opened as video at all."""
         self.path = path
         self._ended_early: list[str] = []
-        self._reformatter = VideoReformatter()
         self._goes_on = False
         self._interlaced = self._reshaped = 0
         self._open()
@@ -73,9 +59,9 @@ class Video:
         # What the header says, before anything is decoded: the same however the file is entered later.
         self._stored = (context.width, context.height) if context.width and context.height else None
         pixel_ratio = self._stream.sample_aspect_ratio
-        self._size = square_size(*self._stored, pixel_ratio) if self._stored else None
+        self._rgb = Rgb(self._stored, pixel_ratio)
         self._of_header = left_out_streams(self.path, self._container, self._stream)
-        if self._size != self._stored:
+        if self._rgb.size != self._stored:
             self._of_header.append(
                 Remark(
                     "files with pixels that are not square",
@@ -317,33 +303,7 @@ class Video:
             yield from frames
 
     def _image(self, frame: VideoFrame) -> Image:
-        """RGB, upright, in the size that the file announces, whatever the frame's own size and pixel format.
-
-        One swscale pass with a kept context and one thread. On 2 cores that is quicker than a copy to I420 and OpenCV's
-        conversion. It knows odd sizes, full range, other matrices and deeper pixels, too.
-        """
-        stored = (frame.width, frame.height)
-        size = inner = self._size or stored
-        if stored != self._stored:  # only then is the codec's word on pixels this frame's
-            inner = fitted_size(square_size(*stored, self._stream.codec_context.sample_aspect_ratio), size)
-        width, height = stored if frame.interlaced_frame else inner
-        picture = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="rgb24",
-            src_color_range=frame.color_range if frame.color_range == ColorRange.JPEG else None,
-            threads=1,
-        )
-        # to_ndarray makes a view. Of RGB footage, it would be of a picture that the decoder may still build others on.
-        image = np.array(picture.to_ndarray(), np.uint8, order="C", copy=True if picture is frame else None)
-        if frame.interlaced_frame:
-            image = deinterlaced(image)
-            if stored != inner:
-                image = np.asarray(cv2.resize(image, inner), np.uint8)
-        image = framed(image, size)
-        quarter = round(frame.rotation / 90) % 4 * 90
-        return np.asarray(cv2.rotate(image, UPRIGHT[quarter]), dtype=np.uint8) if quarter else image
+        return self._rgb.image(frame, self._stream.codec_context.sample_aspect_ratio)
 
     def _new_clock(self, start: Resume | None = None) -> Clock:
         return Clock(self._time_base, self._origin, self.rate, start)

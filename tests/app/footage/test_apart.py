@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from app.footage import apart, decode
 from app.footage.apart import SLOTS, Worker
 from tests.app.footage.worker_functions import (
     add,
+    asked_for,
     crash,
     crashing,
     fail,
     hang,
     here,
+    leave_a_trace,
     pictures,
     pid,
     read_for_ever,
@@ -57,17 +60,14 @@ def test_relative_paths_begin_where_the_caller_is_now(tmp_path: Path, monkeypatc
         (crash, "film.mp4 makes the decoder crash"),
         (hang, "film.mp4 makes the decoder hang"),
         (read_for_ever, "film.mp4 makes the decoder hang"),
-        (swell, "film.mp4 makes the decoder take more than 0 GB"),
+        (swell, "film.mp4 makes the decoder take more than 0.37 GB"),
         (fail, r"film.mp4 makes the decoder fail \(LookupError: no such thing\)"),
         (refuse, "film.mp4 is empty"),
     ],
 )
-def test_whatever_becomes_of_it_is_an_error_and_the_next_is_served(
-    function: apart.Work, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(apart, "PATIENCE", 1.5)
-    monkeypatch.setattr(apart, "MOST_MEMORY", 400_000_000)
-    with Worker() as worker:
+def test_whatever_becomes_of_it_is_an_error_and_the_next_is_served(function: apart.Work, said: str) -> None:
+    patience = 10.0 if function is swell else 1.5
+    with Worker(patience=patience, most_memory=400_000_000) as worker:
         began = time.monotonic()
         with pytest.raises(FootageError, match=said):
             worker.call(FILM, 1000, function)
@@ -91,6 +91,69 @@ def test_who_stops_listening_stops_the_worker() -> None:
         next(answers)
         answers.close()
         assert worker.call(FILM, 1, add, 2, 3) == 5
+
+
+def test_items_are_made_when_they_are_asked_for() -> None:
+    with Worker() as worker:
+        worker.begin(asked_for, 5)
+        items = []
+        while len(items) < 5:
+            item = worker.item(5)
+            if item is not apart.NotYet:
+                items.append((item[1], time.monotonic()))
+                assert (item[0] == len(items) - 1).all()
+                time.sleep(0.1)
+        made = [moment for moment, _ in items]
+        assert all(b - a > 0.09 for a, b in pairwise(made))  # and not all at once, ahead
+        assert all(0 <= came - made < 0.09 for made, came in items)
+        with pytest.raises(apart.WorkerError, match="came to its end"):
+            worker.item(5)
+
+
+def ask(worker: Worker) -> None:
+    """Asks for an item until something becomes of the process."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        worker.item(0.2)
+
+
+@pytest.mark.parametrize(
+    ("function", "how", "said"),
+    [
+        (crash, "crash", "crashed"),
+        (swell, "swell", "more than 0.37 GB"),
+        (fail, "fail", "LookupError: no such thing"),
+        (refuse, "fail", "film.mp4 is empty"),
+    ],
+)
+def test_what_becomes_of_who_is_asked(function: apart.Work, how: str, said: str) -> None:
+    with Worker(most_memory=400_000_000) as worker:
+        worker.begin(function)
+        with pytest.raises(apart.WorkerError, match=said) as raised:
+            ask(worker)
+        assert raised.value.how == how
+
+
+def test_who_asks_waits_no_longer_than_told_and_ends_it_at_once() -> None:
+    worker = Worker()
+    worker.begin(hang)
+    began = time.monotonic()
+    while not worker.process:
+        assert worker.item(0.2) is apart.NotYet
+    began = time.monotonic()
+    assert worker.item(0.2) is apart.NotYet and time.monotonic() - began < 0.5
+    process = worker.process
+    assert worker.close() and time.monotonic() - began < 1
+    time.sleep(0.05)
+    assert not Path(f"/proc/{process}").exists()
+
+
+def test_who_is_ended_before_it_started_does_nothing(tmp_path: Path) -> None:
+    worker = Worker()
+    worker.begin(leave_a_trace, tmp_path / "trace")
+    assert worker.close()
+    time.sleep(1)
+    assert not (tmp_path / "trace").exists()
 
 
 @pytest.mark.parametrize("kind", ["film", "sequence"])

@@ -62,6 +62,16 @@ def pictures(sizes: list[int]) -> Iterator[Any]:
     yield "end"
 
 
+def asked_for(count: int) -> Iterator[Any]:
+    for number in range(count):
+        yield WithPicture(np.full((number + 1, 2, 3), number, np.uint8), time.monotonic())
+
+
+def leave_a_trace(path: Path) -> Iterator[Any]:
+    path.touch()
+    yield None
+
+
 def crashing(footage: Footage, number: int, chunk: int, thinning: dict[str, Any]) -> Iterator[Any]:
     """Decodes, but for the third frame of the gate's film."""
     for count, answer in enumerate(decoded(footage, number, chunk, thinning)):
