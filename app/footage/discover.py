@@ -173,7 +173,8 @@ class _Surveyor:
         if not found:
             raise FootageError(_nothing(self._path))
         by_camera = self._by_camera(found)
-        for name in self._config.cameras.keys() - by_camera.keys():
+        here = {name for name, settings in self._config.cameras.items() if settings.live is None}
+        for name in here - by_camera.keys():
             logger.warning("site.toml has settings for camera %r, but there is no such camera in %s", name, self._path)
         cameras = [self._camera(name, members) for name, members in by_camera.items()]
         _refuse_namesakes(cameras)

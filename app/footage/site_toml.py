@@ -11,7 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.areas import MOST_AREAS, Area, AreaError, AreaKind
-from app.errors import SiteConfigError
+from app.errors import FootageError, SiteConfigError
+from app.footage.live_settings import KEYS as LIVE_KEYS
+from app.footage.live_settings import LiveSettings, live_settings
 from app.footage.start_time import ORDERS, DateOrder
 
 Polygon = tuple[tuple[float, float], ...]  # x, y: pixels, or fractions of width and height when none is above 1
@@ -20,7 +22,7 @@ SITE_TOML = "site.toml"
 MOST_BYTES = 2**20  # of a site.toml
 MOST_PIXELS = 10**6  # of a coordinate or a height
 YEARS = (1970, 2200)  # between which footage starts
-_CAMERA_KEYS = {"name", "time_zone", "start", "mask", "min_person_height", "zones", "lines"}
+_CAMERA_KEYS = {"name", "time_zone", "start", "mask", "min_person_height", "zones", "lines"} | LIVE_KEYS
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class CameraConfig:
     mask: tuple[Polygon, ...] = ()  # regions to ignore
     areas: tuple[Area, ...] = ()  # zones and lines
     min_person_height: float | None = None  # pixels
+    live: LiveSettings | None = None  # a camera that streams
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,15 @@ def _camera(path: Path, where: str, table: dict[str, Any]) -> CameraConfig:
         mask=_mask(path, f"{where}.mask", table.get("mask", [])),
         areas=_areas(path, where, table),
         min_person_height=None if height is None else float(height),
+        live=_live(path, where, table),
     )
+
+
+def _live(path: Path, where: str, table: dict[str, Any]) -> LiveSettings | None:
+    try:
+        return live_settings(table)
+    except FootageError as error:
+        raise SiteConfigError(f"{path}: {where}.{error}") from None
 
 
 def _refuse_unknown(path: Path, where: str, table: dict[str, Any], keys: set[str]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import socket
 import threading
-import time
+from fractions import Fraction
 from typing import Self
 
 import av
@@ -28,6 +28,7 @@ class HttpCamera:
         then: str = "stall",
         size: tuple[int, int] = (160, 120),
         body: bytes = b"",
+        seconds: float | None = None,
     ) -> None:
         """Takes how it behaves.
 
@@ -40,9 +41,10 @@ class HttpCamera:
             then: "stall" or "end".
             size: Of its pictures.
             body: What it sends instead of pictures, again and again.
+            seconds: Over which the body is sent, once.
         """
         self.kind, self.head, self.challenge, self.right = kind, head, challenge, right
-        self.pictures, self.then, self.size, self.body = pictures, then, size, body
+        self.pictures, self.then, self.size, self.body, self.seconds = pictures, then, size, body, seconds
         self.requests: list[str] = []
         self.ended = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -82,6 +84,13 @@ class HttpCamera:
                 connection.sendall(self.head.encode())
                 return
             connection.sendall(f"HTTP/1.0 200 OK\r\nContent-Type: {self.kind}\r\n\r\n".encode())
+            if self.seconds is not None:
+                pieces = [self.body[k : k + 1880] for k in range(0, len(self.body), 1880)]
+                for piece in pieces:
+                    connection.sendall(piece)
+                    if self.ended.wait(self.seconds / len(pieces)):
+                        return
+                return
             number = 0
             while self.pictures is None or number < self.pictures:
                 connection.sendall(self.body or self._picture(number))
@@ -111,16 +120,6 @@ def transport_stream(seconds: float, first: float, rate: int = 25) -> bytes:
             image = np.full((120, 160, 3), number % 200, np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 packet.pts = packet.dts = round((first + number / rate) * 90_000)
-                packet.time_base = av.stream.Fraction(1, 90_000) if hasattr(av.stream, "Fraction") else packet.time_base
+                packet.time_base = Fraction(1, 90_000)
                 output.mux(packet)
     return file.getvalue()
-
-
-def wait_for(condition: object, seconds: float = 10.0) -> bool:
-    """Whether a condition comes true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.02)
-    return False

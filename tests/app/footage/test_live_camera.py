@@ -19,7 +19,7 @@ from app.footage.camera_connection import Allowed
 from app.footage.live import LiveOptions, Patience
 from app.footage.live_camera import LiveCamera, LiveEvent, LiveFrame, Pace
 from app.footage.outage import Outage, Why
-from tests.app.footage.http_camera import HttpCamera
+from tests.app.footage.http_camera import HttpCamera, transport_stream
 from tests.app.footage.rtsp_server import Behaviour, RtspServer, film_of
 
 SECRET = "hunter2"
@@ -370,3 +370,13 @@ def test_a_redirect_to_where_cameras_may_be(endless: HttpCamera) -> None:
         until(hall, is_frame)
     assert endless.requests[0].startswith("GET /other ")
     assert "Authorization" not in endless.requests[0]  # another port is another server
+
+
+def test_an_mpeg_transport_stream_whose_clock_starts_again() -> None:
+    body = transport_stream(6.0, 2**33 / 90_000 - 3)
+    with HttpCamera(kind="video/mp2t", body=body, seconds=6.0) as cam, camera(cam.url()) as hall:
+        events = until(hall, lambda event: is_frame(event) and event.frame.index > 110)
+        assert hall.state.counts.jumps == 0 and hall.state.connections == 1
+    assert_times_rise(events)
+    times = {event.frame.index: event.frame.time for event in frames_of(events)}
+    assert times[max(times)] - times[min(times)] == pytest.approx((max(times) - min(times)) / 25, abs=0.3)

@@ -10,6 +10,8 @@ import pytest
 from app.areas import Area, AreaKind
 from app.errors import SiteConfigError
 from app.footage import discover
+from app.footage.camera_address import CameraDevice, camera_address
+from app.footage.live_settings import LiveSettings
 from app.footage.site_toml import SiteConfig, read_site_toml, site_config
 from tests.app.recordings import MOMENT, touch, utc
 
@@ -89,6 +91,10 @@ def test_site_toml(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             "[cameras.hall.lines]\na = [[0, 0], [1, 1]]\n[cameras.hall.zones]\na = [[0, 0], [1, 1], [1, 0]]\n",
             "two zones or lines called a",
         ),
+        ("[cameras.hall]\nurl = 3\n", "cameras.hall.url must be text in quotes"),
+        ("[cameras.hall]\nurl = 'udp://hall'\n", "cameras.hall.url: udp://hall/… is no address that a camera may have"),
+        ("[cameras.hall]\ndevice = '0'\n", "cameras.hall.device: '0' is no number of a device"),
+        ("[cameras.hall]\nfps = 5\n", "fps is for live cameras: give url or device"),
         ("[site\n", "is not TOML"),
         ("\xff", "is not TOML"),
     ],
@@ -98,6 +104,32 @@ def test_a_bad_site_toml_is_refused_by_name(tmp_path: Path, text: str, message: 
     with pytest.raises(SiteConfigError, match=message) as error:
         read_site_toml(path)
     assert str(path) in str(error.value)
+
+
+def test_live_cameras(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = touch(
+        tmp_path / "site.toml",
+        b"""
+        [cameras.hall]
+        url = "rtsp://operator:hunter2@hall.lan/stream1"
+        fps = 10
+        record = "24h"
+        record_size = "200GB"
+        [cameras.door]
+        device = 0
+        [cameras.yard]
+        min_person_height = 40
+        """,
+    )
+    cameras = read_site_toml(path).cameras
+    hall, door = cameras["hall"].live, cameras["door"].live
+    assert hall == LiveSettings(camera_address("rtsp://operator:hunter2@hall.lan/stream1"), 10.0, 86_400.0, 200 * 10**9)
+    assert door == LiveSettings(CameraDevice(0)) and cameras["yard"].live is None
+    assert "hunter2" not in repr(cameras)
+    touch(tmp_path / "gate.mp4")
+    with caplog.at_level(logging.WARNING):
+        discover(tmp_path)
+    assert "yard" in caplog.text and "hall" not in caplog.text and "door" not in caplog.text
 
 
 def test_a_missing_site_toml_is_refused(tmp_path: Path) -> None:
