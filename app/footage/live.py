@@ -30,12 +30,14 @@ from app.footage.container import frame_rate
 from app.footage.live_clock import LiveClock, Moment
 from app.footage.live_open import OpenedCamera, open_camera
 from app.footage.outage import CameraError, Outage, Why
+from app.footage.recording import Recorder, Recording
 from app.footage.rgb import Rgb
 
 BEHIND = 2.0  # s of packets that wait for the decoder at most
 MOST_WAITING = 2**26  # bytes of them at most
 NEXT = 0.001  # s between pictures at least, so that times rise
 EARLY = 0.1  # of the distance between pictures at a wanted rate, by which one may come too early
+CLOSING = 0.5  # s for the end of a recording, before the stream's end is told
 REMEMBERED = 64  # times of packets in the decoder. It holds back 16 at most
 _PRODUCED = struct.Struct("<qi")  # AVProducerReferenceTime: microseconds UTC, and how it was measured
 
@@ -58,6 +60,7 @@ class LiveOptions:
     fps: float | None = None  # pictures a second at most, all where None
     hardware: bool = True  # decode in hardware where there is some
     patience: Patience = field(default_factory=Patience)
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Taken:
     drift: float | None  # seconds a day by which its stamps run fast
     counts: Counts
     breaks: tuple[Outage, ...] = ()  # jumps of its stamps since the picture before
+    unrecorded: str | None = None  # why its film isn't recorded at present
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,7 @@ class _Live:
         self._clock: LiveClock | None = None
         self._opened: OpenedCamera | None = None
         self._rate = _Rate(options.fps)
+        self._recorder: Recorder | None = None
 
     def items(self) -> Iterator[Shape | WithPicture | Ended]:
         """All there is, in the thread that asks."""
@@ -240,6 +245,8 @@ class _Live:
             ended = Ended(error.why, error.reason)
         except Exception as error:  # noqa: BLE001 - libraries raise nearly anything on damaged streams
             ended = Ended(Why.UNREADABLE, source.hidden_in(f"{source} can't be read: {type(error).__name__}."))
+        if self._recorder is not None:
+            self._recorder.close(CLOSING)
         with self._changed:
             self._shared.waiting.append(ended)
             self._changed.notify_all()
@@ -249,6 +256,8 @@ class _Live:
         source = self._options.source
         clock = LiveClock(Fraction(opened.stream.time_base or Fraction(1, 90_000)) if opened.stamped else None)
         self._opened, self._clock = opened, clock
+        if self._options.recording is not None:
+            self._recorder = Recorder(self._options.recording, opened.stream)
         last: float | None = None
         try:
             for packet in opened.container.demux(opened.stream):
@@ -262,6 +271,8 @@ class _Live:
                 if camera_time is not None:
                     clock.camera_says(camera_time, wall)
                 self._arrives(_Arrived(packet, moment, wall, steady, camera_time), last)
+                if self._recorder is not None and moment.settled:
+                    self._recorder.write(packet, moment.time, _lead(packet))
                 last = moment.time
         except (av.FFmpegError, OSError) as error:
             failure = opened.failure()
@@ -381,6 +392,13 @@ class _Rate:
             self._due = (moment if late > self._distance else self._due) + self._distance
         self._last = max(moment, self._last + NEXT)
         return self._last
+
+
+def _lead(packet: Packet[VideoStream]) -> float:
+    """Seconds by which a packet is decoded before its picture is shown."""
+    if packet.pts is None or packet.dts is None:
+        return 0.0
+    return max(0.0, float((packet.pts - packet.dts) * packet.time_base))
 
 
 def _camera_time(packet: Packet[VideoStream]) -> float | None:

@@ -68,6 +68,7 @@ class LiveState:
     taken: int = 0  # pictures, of all connections together
     ahead: float | None = None  # seconds by which the camera's clock is ahead
     drift: float | None = None  # seconds a day by which its stamps run fast
+    unrecorded: str | None = None  # why its film isn't recorded at present
 
 
 class LiveCamera(Iterator[LiveEvent]):
@@ -247,6 +248,7 @@ class LiveCamera(Iterator[LiveEvent]):
             taken=self._state.taken + 1,
             ahead=taken.ahead,
             drift=taken.drift,
+            unrecorded=taken.unrecorded,
         )
 
     def _fails(self, why: Why, reason: str) -> None:
