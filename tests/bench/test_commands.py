@@ -91,6 +91,13 @@ def test_serving_a_small_site(tmp_path: Path) -> None:
     assert all(ran["failed"] == 0 and ran["done"] + ran["broken_off"] >= 1 for ran in report["beside"].values())
 
 
+def test_a_live_camera_whose_process_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.live_camera.KINDS", ("crash",))
+    report = said("live_camera", "--minutes", 0.01)
+    assert report["back"]["all"]["blows"] == 1 and report["outages"]["crashed"] == 1
+    assert report["lost"] == report["times_fell"] == report["left_over"] == 0
+
+
 def test_fuzzing_the_api_for_seconds() -> None:
     report = said("fuzz_api", "--minutes", 0.1)
     assert report["rounds"] >= 1 and report["requests"] > 0 and report["failures"] == {}
