@@ -74,7 +74,8 @@ def resolved(host: str, port: int, *, private: bool, loopback: bool = False) -> 
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise NoAddress(f"{host} has no address: check how it is written.") from error
-    addresses = list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in answers))
+    places: dict[tuple[socket.AddressFamily, str], None] = {(kind, str(place[0])): None for kind, *_, place in answers}
+    addresses = list(places)
     for _, text in addresses:
         try:
             why = judged(ipaddress.ip_address(text), private=private, loopback=loopback)

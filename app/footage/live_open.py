@@ -124,7 +124,7 @@ def _opened(
     options = options | {"probesize": str(PROBED), "analyzeduration": str(round(PROBED_FOR * _MICRO))}
     used = decoding_hardware() if hardware else None
     accelerated = None if used is None else HWAccel(used, allow_software_fallback=True)
-    container = av.open(where, options=options, timeout=waiting, metadata_errors="replace", hwaccel=accelerated)
+    container = av.open(where, "r", options=options, timeout=waiting, metadata_errors="replace", hwaccel=accelerated)
     return container, used
 
 

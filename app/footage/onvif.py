@@ -17,7 +17,7 @@ from app.footage.camera_connection import Allowed
 
 SECONDS = 15.0  # for all of a camera's answers
 MOST_PROFILES = 32
-INSTALL = "ONVIF needs another library: run pip install 'sightline[onvif]'"
+INSTALL = "ONVIF needs another library: run pip install '.[onvif]' in the repository"
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ class _Piece:
     def write(self, arrived: _Arrived) -> None:
         shown = round((arrived.time - self._start) * TICKS)
         decoded = max(shown - round(arrived.lead * TICKS), self._last + 1)
-        packet: Packet[VideoStream] = Packet(arrived.data)
+        packet = Packet(arrived.data)
         packet.pts, packet.dts, packet.time_base = max(shown, decoded), decoded, Fraction(1, TICKS)
         packet.is_keyframe = arrived.keyframe
         packet.stream = self._stream

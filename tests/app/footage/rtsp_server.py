@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -66,7 +67,10 @@ class Writes:
 class RtspServer:
     """Serves a film in a loop, in real time, its stamps going on."""
 
-    def __init__(self, film: Path, behaviour: Behaviour | None = None, port: int = 0) -> None:
+    def __init__(
+        self, film: Path, behaviour: Behaviour | None = None, port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.tls = tls
         self.film, self.behaviour = film, behaviour or Behaviour()
         self.met = Met()
         self.ended = threading.Event()
@@ -97,7 +101,7 @@ class RtspServer:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def url(self, user: str = "", path: str = "/stream1") -> str:
-        return f"rtsp://{user + '@' if user else ''}127.0.0.1:{self.port}{path}"
+        return f"rtsp{'s' if self.tls else ''}://{user + '@' if user else ''}127.0.0.1:{self.port}{path}"
 
     def _accept(self) -> None:
         while not self.ended.is_set():
@@ -114,6 +118,8 @@ class RtspServer:
             self.met.at_once += 1
             self.met.most_at_once = max(self.met.most_at_once, self.met.at_once)
         try:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 _Session(self, connection).run()

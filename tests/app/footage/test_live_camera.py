@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -207,6 +209,31 @@ def test_a_device_that_is_not_there() -> None:
     with LiveCamera("door", LiveOptions(CameraDevice(63)), pace=QUICK) as door:
         outage = until(door, is_outage(Why.MISSING))[-1]
     assert isinstance(outage, Outage) and outage.reason.startswith("/dev/video63 does not exist")
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """As a camera that signs its own certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_by_tls(film: Path, tls: ssl.SSLContext) -> None:
+    behaviour = Behaviour(password=("operator", SECRET, "Basic"))
+    with RtspServer(film, behaviour, tls=tls) as server, camera(server.url(USER)) as hall:
+        until(hall, lambda event: is_frame(event) and event.frame.index > 30)
+        assert server.met.requests[0].startswith("OPTIONS rtsps://127.0.0.1")
+
+
+def test_a_camera_that_speaks_no_tls(film: Path) -> None:
+    with RtspServer(film) as server, camera(server.url().replace("rtsp:", "rtsps:")) as hall:
+        outage = until(hall, is_outage(Why.ANSWER))[-1]
+    assert isinstance(outage, Outage) and "does not speak TLS" in outage.reason
 
 
 @pytest.mark.parametrize("then", ["stall", "end"])

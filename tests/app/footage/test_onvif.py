@@ -198,5 +198,5 @@ def test_a_camera_that_never_answers() -> None:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onvif", None)
-    with pytest.raises(FootageError, match=r"sightline\[onvif\]"):
+    with pytest.raises(FootageError, match=r"another library: run pip install '.\[onvif\]'"):
         onvif.profiles("127.0.0.1", 80, None, None, Allowed())
