@@ -42,8 +42,7 @@ from app.terminal import JsonOption, print_json
 from bench.measuring import MIB, Machine
 from bench.terminal import print_table, run, say
 from deploy.probe import own_memory
-from tests.app.footage.rtsp_server import Behaviour, RtspServer, film_of
-from tests.clips import render_clip
+from tests.app.footage.rtsp_server import Behaviour, RtspServer, film_of, jpeg_of
 
 AWAY = (0.5, 10.0)  # s
 STALLED = (0.5, 20.0)  # s. Half of these are long enough for the camera to be given up
@@ -103,7 +102,7 @@ class _Server:
             film_of(folder / "small.mp4"),
             film_of(folder / "large.mp4", (640, 480)),
             film_of(folder / "slow.mp4", (320, 240), rate=10),
-            render_clip(folder / "jpeg.mkv", 100, codec="mjpeg", pixel_format="yuvj420p", size=(320, 240)).path,
+            jpeg_of(folder / "jpeg.mkv", (320, 240)),
         ]
         self.most = self._context.Value("i", 0)
         with socket.create_server(("127.0.0.1", 0)) as free:

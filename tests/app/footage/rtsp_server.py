@@ -19,6 +19,8 @@ from typing import Any, Self
 import av
 import numpy as np
 
+from tests.clips import render_clip
+
 NTP = 2_208_988_800  # s from 1900 to 1970
 TICKS = 90_000
 
@@ -296,6 +298,12 @@ def _of_avcc(extra: bytes) -> list[bytes]:
             sets.append(extra[at + 2 : at + 2 + size])
             at += 2 + size
     return sets
+
+
+def jpeg_of(path: Path, size: tuple[int, int]) -> Path:
+    """Four seconds of JPEG as RFC 2435 wants it: sides of whole blocks and the usual tables."""
+    options = {"huffman": "default"}
+    return render_clip(path, 100, codec="mjpeg", pixel_format="yuvj420p", size=size, codec_options=options).path
 
 
 def film_of(path: Path, size: tuple[int, int] = (160, 120), seconds: float = 4.0, rate: int = 25) -> Path:

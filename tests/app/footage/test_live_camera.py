@@ -22,7 +22,7 @@ from app.footage.live import LiveOptions, Patience
 from app.footage.live_camera import LiveCamera, LiveEvent, LiveFrame, Pace
 from app.footage.outage import Outage, Why
 from tests.app.footage.http_camera import HttpCamera, transport_stream
-from tests.app.footage.rtsp_server import Behaviour, RtspServer, film_of
+from tests.app.footage.rtsp_server import Behaviour, RtspServer, film_of, jpeg_of
 
 SECRET = "hunter2"
 USER = f"operator:{SECRET}"
@@ -38,6 +38,11 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return film_of(tmp_path_factory.mktemp("live") / "larger.mp4", (320, 240))
+
+
+@pytest.fixture(scope="session")
+def jpeg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return jpeg_of(tmp_path_factory.mktemp("live") / "jpeg.mkv", (160, 128))
 
 
 def camera(url: str, **options: object) -> LiveCamera:
@@ -254,20 +259,20 @@ def test_a_stream_that_stops_comes_back(film: Path, then: str) -> None:
     assert_times_rise(events)
 
 
-def test_another_size_after_a_restart(film: Path, larger: Path) -> None:
+def test_another_size_and_codec_after_a_restart(film: Path, larger: Path, jpeg: Path) -> None:
     with RtspServer(film) as server, camera(server.url()) as hall:
         events = until(hall, is_frame)
         server.behaviour = Behaviour(film=larger)
         server.drop()
         events += until(hall, lambda event: is_frame(event) and event.connection == 1)
-        server.behaviour = Behaviour()
+        server.behaviour = Behaviour(film=jpeg)
         server.drop()
         events += until(hall, lambda event: is_frame(event) and event.connection == 2)
     backs = [event for event in events if isinstance(event, Outage) and event.end is not None]
     assert "It came back as h264, 320 x 240, 25 a second, and was h264, 160 x 120" in backs[1].reason
-    assert "It came back as h264, 160 x 120" in backs[2].reason
+    assert "It came back as mjpeg, 160 x 128" in backs[2].reason
     sizes = {frame.connection: frame.frame.image.shape[:2] for frame in frames_of(events)}
-    assert sizes == {0: (120, 160), 1: (240, 320), 2: (120, 160)}
+    assert sizes == {0: (120, 160), 1: (240, 320), 2: (128, 160)}
     assert_times_rise(events)
 
 
