@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-StartSource = Literal["name", "uncertain name", "container", "given", "file time"]
+StartSource = Literal["name", "uncertain name", "container", "given", "camera", "file time"]
 CERTAINTY: dict[StartSource, str] = {
     "given": "sure",
     "name": "sure",
+    "camera": "sure",  # a live one, whose frames are stamped as they come
     "container": "likely",
     "uncertain name": "uncertain",
     "file time": "uncertain",

@@ -105,6 +105,11 @@ class FootageTracker:
             sharpness[kept],
         )
 
+    @property
+    def has_finished(self) -> bool:
+        """Whether somebody searchable left since the last chunk."""
+        return bool(self._crops)
+
     def finish(self) -> None:
         """The footage has no more frames."""
         self._keep(self._cutter.close())

@@ -34,6 +34,7 @@ from app.record.schema import (
     members,
     merges,
     models,
+    outages,
     searches,
     segments,
     splits,
@@ -59,6 +60,7 @@ _NAMING = (  # columns that name rows of another table
     (case_items.c.tracklet_id, segments),
     (searches.c.tracklet_id, segments),
     (areas.c.camera_id, cameras),
+    (outages.c.camera_id, cameras),
     (case_items.c.case_id, cases),
     (api_keys.c.user_id, users),
 )

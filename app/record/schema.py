@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-FORMAT = "7"  # Alembic's name of the newest format, see `migrations`
+FORMAT = "8"  # Alembic's name of the newest format, see `migrations`
 
 # SQLite's strict tables know four types. PostgreSQL's INTEGER would be too short for ids.
 Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
@@ -94,6 +94,15 @@ footage = _table(
     _whole("checkpoint_crc32", **_ZERO),
     UniqueConstraint("camera_id", "name"),
     Index("footage_by_fingerprint", "fingerprint"),
+)
+outages = _table(  # when a live camera was not to be had
+    "outages",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _of("camera_id", "cameras"),
+    _real("start"),
+    Column("end", Real),  # None while it lasts
+    _text("reason"),
+    Index("outages_by_camera", "camera_id", "start"),
 )
 remarks = _table(  # what ingest told beside errors: of a footage, or of a folder that it looked through
     "remarks",

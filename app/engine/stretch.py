@@ -1,0 +1,154 @@
+"""A live camera's stretch of footage under way: an hour of it, committed as people leave, then the next.
+
+A stretch is footage like any other. It begins with a frame and ends at the hour, when the camera was away for longer
+than tracks live, or when watching ends. One whose program died is ended by the next: what was committed stays, and who
+was in sight at the last commit becomes a tracklet, too.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.encoders.embed import Embedder
+from app.engine.tracking import EmbedPictures, FootageTracker
+from app.footage import Camera, Footage
+from app.record import Site
+from app.record.rows import Chunk, FootageRecord, segment_id
+from deploy.detectors import Frame
+from trackers.detections import Detections
+
+log = logging.getLogger("sightline")
+
+LENGTH = 3600.0  # s
+AWAY = 30.0  # s without a frame after which a stretch ends: tracks live for 20
+SOON = 1.0  # s between two commits at least
+LATE = 10.0  # s after which is committed what there is, also where nobody left: a death loses no more
+LIVE = "live"  # how names of live footage begin
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What live cameras are followed with."""
+
+    settings: dict[str, Any]  # of all that tracklets depend on, as plain JSON values
+    embed: EmbedPictures
+    embedder: Embedder
+    who: str
+
+
+class LiveStretches:
+    """The stretches of one live camera. Its lease is held."""
+
+    def __init__(
+        self,
+        site: Site,
+        camera: Camera,
+        source: Path,
+        followed: Followed,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """source: where recordings of it lie, or would."""
+        self._site, self._camera, self._source, self._followed = site, camera, source, followed
+        self._clock = clock
+        self._record: FootageRecord | None = None
+        self._tracker: FootageTracker | None = None
+        self._until = 0.0  # UTC seconds: when the stretch ends
+        self._latest = 0.0  # time of its last frame
+        self._index = 0  # of the next frame
+        self._committed = self._taken = 0.0  # by the clock: when it last was committed, and got a frame
+        self._waiting: list[tuple[FootageRecord, Chunk, bool]] = []  # what the disk did not take yet
+        self.frames = self.tracklets = 0
+
+    def finish_what_was_left(self) -> int:
+        """Ends stretches whose program died. Returns how many there were."""
+        left = [
+            record
+            for record in self._site.footage(self._camera.name)
+            if record.status in ("running", "new") and record.name.startswith(f"{LIVE} ")
+        ]
+        for record in left:
+            checkpoint = self._site.intake.checkpoint(record.id)
+            if record.status == "new":
+                record = self._site.intake.begin(record, self._followed.settings)
+            self._record, self._tracker = record, self._follow(record, checkpoint)
+            self._end()
+        return len(left)
+
+    def take(self, frame: Frame, people: Detections) -> None:
+        """Follows one frame. Raises StorageError where the disk takes nothing: the same frame is to be given again."""
+        self.write()
+        if self._tracker is not None and (frame.time >= self._until or frame.time - self._latest > AWAY):
+            self._end()
+        if self._tracker is None:
+            self._begin(frame)
+        assert self._tracker is not None
+        self._tracker.take(replace(frame, index=self._index), people)
+        self._index += 1
+        self._latest, self._taken = frame.time, self._clock()
+        self.frames += 1
+
+    def write(self) -> None:
+        """Commits what is due, and what the disk did not take before. Raises StorageError where it still does not."""
+        if self._tracker is not None and self._record is not None and not self._waiting:
+            since = self._clock() - self._committed
+            if self._clock() - self._taken > AWAY:
+                self._end()
+            elif since >= LATE or (since >= SOON and self._tracker.has_finished):
+                self._waiting.append((self._record, self._tracker.chunk(None, ()), False))
+                self._committed = self._clock()
+        self._write_waiting()
+
+    def close(self) -> None:
+        """Ends the stretch: who is in sight becomes a tracklet."""
+        self._write_waiting()
+        if self._tracker is not None:
+            self._end()
+
+    def _begin(self, frame: Frame) -> None:
+        started = datetime.fromtimestamp(frame.time, UTC)
+        name = f"{LIVE} {started:%Y-%m-%dT%H.%M.%S.%f}Z"
+        piece = Footage(self._camera.name, self._source, name, frame.time, "camera", 0, "")
+        camera = replace(self._camera, footage=(piece,))
+        settings = {self._camera.name: self._followed.settings}
+        (((record, _),),) = self._site.intake.register([camera], settings, who=self._followed.who)
+        self._record = self._site.intake.begin(record, self._followed.settings)
+        self._tracker = self._follow(self._record, None)
+        self._until = (math.floor(frame.time / LENGTH) + 1) * LENGTH
+        self._index, self._committed = 0, self._clock()
+
+    def _follow(self, record: FootageRecord, checkpoint: bytes | None) -> FootageTracker:
+        return FootageTracker(
+            self._camera,
+            record,
+            self._followed.settings["tracker"],
+            checkpoint,
+            embed=self._followed.embed,
+            before=self._site.intake.before(record) if checkpoint is None else None,
+        )
+
+    def _end(self) -> None:
+        assert self._tracker is not None and self._record is not None
+        self._tracker.finish()
+        self._waiting.append((self._record, self._tracker.chunk(None, ()), True))
+        self._record = self._tracker = None
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Commits in order. What was taken from a tracker is in no other place until the record has it."""
+        while self._waiting:
+            record, chunk, done = self._waiting[0]
+            self._site.intake.commit(record, chunk, done=done)
+            self._waiting.pop(0)
+            for number, crops in chunk.crops.items():
+                tracklet = segment_id(record.camera_id, number)
+                self._followed.embedder.take(record.id, tracklet, [crop.jpeg for crop in crops])
+                self.tracklets += 1
+            if chunk.crops:
+                self._followed.embedder.finish(record.id)  # so that they are found at once
