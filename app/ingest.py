@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from app.asking import this_user
-from app.engine.ingest import IngestReport, Thinning, ingest
+from app.engine.following import Thinning
+from app.engine.ingest import IngestReport, ingest
 from app.footage import site_config, survey
 from app.footage.plan import Plan, plan
 from app.record.rows import BoxCounts

@@ -139,11 +139,11 @@ def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder
             rows.append(row)
             progress("tracklets embedded", done + len(rows), total)
         done, embedded = done + len(new), embedded + len(rows)
-        keep(site, store, footage, *_stacked(rows))
+        keep(site, store, footage, *stacked(rows))
     return embedded
 
 
-def _stacked(rows: list[tuple[int, NDArray[np.float32]]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def stacked(rows: list[tuple[int, NDArray[np.float32]]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Ids `(n,)` and halves `(n, 2, D)` of embedded tracklets."""
     if not rows:
         return np.empty(0, np.int64), np.empty((0, 2, 0), np.float32)
@@ -216,6 +216,6 @@ class Embedder:
                 flush()
                 rows = sorted(rows_of_footage.pop(item, []), key=lambda row: row[0])
                 if rows:
-                    keep(self._site, self._store, item, *_stacked(rows))
+                    keep(self._site, self._store, item, *stacked(rows))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that calls close
             self._error = error

@@ -5,21 +5,18 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.asking import Progress, unheard
-from app.encoders.embed import Embedder, embed_pictures
-from app.encoders.versions import BASE, bring_up_to_date, find, open_model, store_of, with_base
+from app.encoders.embed import Embedder
+from app.encoders.versions import bring_up_to_date, open_model, store_of, with_base
+from app.engine.following import Thinning, looking, settings_of, tracker_of
 from app.engine.pipeline import Decoded, detections
-from app.engine.tracking import EmbedPictures, FootageTracker, resume_of
+from app.engine.tracking import FootageTracker, resume_of
 from app.errors import Busy, FootageError, SiteError, StorageError
 from app.footage import Camera, Footage, site_config, survey
 from app.footage.apart import Worker
@@ -34,9 +31,7 @@ from app.remarks import CERTAINTY, Remark, Starts, summed
 from deploy.detectors import Detector
 from deploy.detectors.load import load_detector
 from deploy.detectors.mot import MotDetector
-from deploy.encoder import OpenEncoder
 from reid.foreign import readable
-from trackers import TRACKERS
 
 if TYPE_CHECKING:
     from app.encoders.brought import Brought
@@ -44,19 +39,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("sightline")
 
 CHUNK = 300  # frames between commits: at most this much, a camera, is done again after a kill
-
-
-@dataclass(frozen=True, slots=True)
-class Thinning:
-    """Which frames are looked at: each `every`-th, or `fps` a second.
-
-    Only those between `begin` and `end` are, in UTC seconds.
-    """
-
-    every: int = 1
-    fps: float | None = None
-    begin: float | None = None
-    end: float | None = None
 
 
 @dataclass(slots=True)
@@ -157,8 +139,8 @@ def ingest(
             for camera in leased
         ]
         with _embedder(site) as embedder:
-            tracker = tracker or _tracker_of(site)
-            settings = {camera.name: _settings(camera, finder, person_class, tracker, thinning) for camera in free}
+            tracker = tracker or tracker_of(site)
+            settings = {camera.name: settings_of(camera, finder, tracker, person_class, thinning) for camera in free}
             registered = site.intake.register(free, settings, who=who, replace=replace)
             for camera in free:
                 remarks += add_missing_areas(site.database, camera.name, camera.areas, who)
@@ -256,44 +238,6 @@ def _embedder(site: Site) -> Iterator[Embedder]:
         raise
 
 
-def _looking(site: Site) -> EmbedPictures:
-    """Embeds by the shipped model, which is opened when it is first asked.
-
-    Whatever serves: trackers know its cosines, and footage that was interrupted goes on with those it had.
-    """
-
-    @cache
-    def encoder() -> OpenEncoder:
-        return open_model(site, find(site, BASE), threads=1)  # few crops at once, while others detect
-
-    def embed(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        return embed_pictures(pictures, encoder())
-
-    return embed
-
-
-def _tracker_of(site: Site) -> str:
-    """The tracker of the footage that the site took in last, so that a site stays of one kind."""
-    trackers = {footage.id: (footage.settings or {}).get("tracker") for footage in site.footage()}
-    latest = max((number for number, tracker in trackers.items() if tracker is not None), default=None)
-    return TRACKERS[0] if latest is None else str(trackers[latest])
-
-
-def _settings(
-    camera: Camera, detector: Detector, person_class: str | None, tracker: str, thinning: Thinning
-) -> dict[str, Any]:
-    """All that a camera's tracklets depend on besides its footage, as plain JSON values."""
-    return {
-        "detector": detector.name,
-        "sha256": detector.sha256,
-        **({} if person_class is None else {"person_class": person_class}),
-        "tracker": tracker,
-        **dataclasses.asdict(thinning),
-        "mask": [[list(point) for point in polygon] for polygon in camera.mask],
-        "min_height": camera.min_height,
-    }
-
-
 def _jobs(
     cameras: list[Camera], registered: list[list[tuple[FootageRecord, str | None]]], reports: dict[str, CameraReport]
 ) -> list[list[_Job]]:
@@ -347,7 +291,7 @@ def _follow(
         told = detector.notes(job.camera.name, tracker.source_frames if whole else None)
         return [Remark(note.what, note.count, note.why) for note in told]
 
-    embed = _looking(site)
+    embed = looking(site)
     by_footage = {job.record.id: job for camera in jobs for job in camera}
     trackers: dict[int, FootageTracker] = {}
     sources = [

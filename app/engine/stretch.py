@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.encoders.embed import Embedder
+from app.encoders.live import LiveEmbedder
 from app.engine.tracking import EmbedPictures, FootageTracker
 from app.footage import Camera, Footage
 from app.record import Site
@@ -39,7 +39,7 @@ class Followed:
 
     settings: dict[str, Any]  # of all that tracklets depend on, as plain JSON values
     embed: EmbedPictures
-    embedder: Embedder
+    embedder: LiveEmbedder
     who: str
 
 
@@ -89,7 +89,7 @@ class LiveStretches:
         if self._tracker is None:
             self._begin(frame)
         assert self._tracker is not None
-        self._tracker.take(replace(frame, index=self._index), people)
+        self._tracker.take(frame._replace(index=self._index), people)
         self._index += 1
         self._latest, self._taken = frame.time, self._clock()
         self.frames += 1
@@ -150,5 +150,3 @@ class LiveStretches:
                 tracklet = segment_id(record.camera_id, number)
                 self._followed.embedder.take(record.id, tracklet, [crop.jpeg for crop in crops])
                 self.tracklets += 1
-            if chunk.crops:
-                self._followed.embedder.finish(record.id)  # so that they are found at once

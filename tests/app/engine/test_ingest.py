@@ -19,7 +19,8 @@ import app.engine.tracking
 import app.ingest
 from app.areas import Area, AreaKind
 from app.engine.crops import MOST
-from app.engine.ingest import CameraReport, IngestReport, Thinning
+from app.engine.following import Thinning
+from app.engine.ingest import CameraReport, IngestReport
 from app.footage import discover, site_config
 from app.record import Site
 from app.record.areas import areas_of, draw_area

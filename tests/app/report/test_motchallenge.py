@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.engine.ingest import Thinning, ingest
+from app.engine.following import Thinning
+from app.engine.ingest import ingest
 from app.errors import FootageError
 from app.record import Site
 from app.record.rows import BoxCounts

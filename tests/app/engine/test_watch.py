@@ -1,0 +1,177 @@
+"""Live cameras feed a site: the same people as from files, found soon, through outages, full disks and deaths."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.engine import stretch
+from app.engine.watch import Away, Watched, WatchReport, watch
+from app.errors import Busy, StorageError
+from app.footage import Camera
+from app.record import Site
+from app.record.intake import Intake
+from app.record.leases import of_camera
+from app.record.outages import outages_of
+from app.record.verify import damage
+from deploy.detectors import Frame
+from tests.app.scenes import SIZE, START, people
+from tests.clips import draw_frame
+from trackers.detections import Detections
+from trackers.segments import Kind
+
+RATE = 10.0  # frames/s
+TRUTH = people(120)
+
+
+class Seeing:
+    """Finds just the people who are in a scene."""
+
+    name, sha256, batch, calls = "seeing", "0" * 64, 4, 1
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        return [
+            Detections(TRUTH[frame.index], np.full(len(TRUTH[frame.index]), 0.9, np.float32)) for frame in frames
+        ]
+
+
+class Played:
+    """A scene as a live camera shows it, as fast as it is taken. Where the script says so, the camera is away."""
+
+    def __init__(self, camera: str, away: dict[int, float] | None = None, begin: float = START) -> None:
+        self._camera, self._away, self._begin = camera, away or {}, begin
+        self.taken = threading.Event()  # all of it
+        self._stopped = threading.Event()
+
+    def __iter__(self) -> Iterator[Frame | Away]:
+        late = 0.0
+        for index, boxes in enumerate(TRUTH):
+            if index in self._away:
+                yield Away(self._begin + index / RATE + late, "Nothing arrives.")
+                late += self._away[index]
+            if self._stopped.is_set():
+                return
+            yield Frame(self._camera, index, self._begin + index / RATE + late, draw_frame(index, boxes, SIZE))
+            time.sleep(0.02)
+        self.taken.set()
+        self._stopped.wait()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def watched(source: Played, name: str = "hall") -> Watched:
+    return Watched(Camera(name, ()), source, Path("recordings"))
+
+
+def run(path: Path, sources: dict[str, Played], seconds: float = 20.0) -> WatchReport:
+    """Watches until all sources have shown all, and a little longer."""
+    stop = threading.Event()
+
+    def end() -> None:
+        for source in sources.values():
+            source.taken.wait(seconds)
+        time.sleep(0.3)
+        stop.set()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    report = watch(path, [watched(source, name) for name, source in sources.items()], Seeing(), stop, who="test")
+    ending.join()
+    return report
+
+
+def test_a_live_camera_gives_the_people_it_shows(empty: Path) -> None:
+    report = run(empty, {"hall": Played("hall"), "yard": Played("yard")})
+    assert {camera.camera for camera in report.cameras} == {"hall", "yard"}
+    with Site.open_to_write(empty) as site:
+        for name in ("hall", "yard"):
+            tracklets = site.segments(name, kind=Kind.TRACKLET)
+            assert len(tracklets) == 2 and {piece.cut for piece in tracklets} == {"end"}
+            assert all(piece.start == pytest.approx(START, abs=1.0) for piece in tracklets)
+            assert all(site.crops(piece.id) for piece in tracklets)
+            (record,) = site.footage(name)
+            assert (record.status, record.start_source) == ("done", "camera")
+            assert record.name == "live 2026-11-20T14.30.00.000000Z"
+        ids = site.searchable_table().ids
+        embedded = np.concatenate([np.load(f)["id"] for f in (empty / "embeddings" / "base").glob("*.npy")])
+        assert sorted(embedded.tolist()) == sorted(ids.tolist())
+        assert list(damage(site)) == []
+
+
+def test_an_outage_is_noted_and_a_long_one_ends_the_stretch(empty: Path) -> None:
+    report = run(empty, {"hall": Played("hall", away={40: 1.0, 80: 60.0})})
+    assert (report.cameras[0].outages, report.cameras[0].away) == (2, "")
+    with Site.open_to_write(empty) as site:
+        noted = outages_of(site.database)
+        assert [outage.reason for outage in noted] == ["Nothing arrives."] * len(noted) and len(noted) >= 1
+        assert all(outage.end is not None for outage in noted)
+        assert len(site.footage("hall")) == 2
+
+
+def test_the_hour_ends_a_stretch_and_tracks_go_on(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stretch, "LENGTH", 6.0)
+    run(empty, {"hall": Played("hall", begin=START + 0.5)})  # START is a full hour
+    with Site.open_to_write(empty) as site:
+        assert [record.status for record in site.footage("hall")] == ["done"] * 3
+        tracks = {piece.track for piece in site.segments("hall", kind=Kind.TRACKLET)}
+        assert len(tracks) == 2  # as many as people, though each was cut at the hours
+
+
+def test_who_is_in_sight_when_the_program_dies_is_a_tracklet_of_the_next(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretch, "LATE", 0.2)
+
+    class Death(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Death
+
+    source = Played("hall")
+    with monkeypatch.context() as patched:
+        patched.setattr("app.engine.watch._ended", die)  # nothing is ended, as a kill leaves it
+        with pytest.raises(Death):
+            run(empty, {"hall": source})
+    with Site.open_to_write(empty) as site:
+        (record,) = site.footage("hall")
+        assert record.status == "running" and not site.segments("hall")
+    again = Played("hall", begin=START + 100.0)
+    run(empty, {"hall": again})
+    with Site.open_to_write(empty) as site:
+        assert [record.status for record in site.footage("hall")] == ["done", "done"]
+        assert len(site.segments("hall", kind=Kind.TRACKLET)) == 4
+        assert list(damage(site)) == []
+
+
+def test_a_disk_that_is_full_for_a_while_loses_nobody(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.watch.AGAIN", 0.05)
+    commit, refused = Intake.commit, []
+
+    def full(self: Intake, *arguments: object, done: bool) -> None:
+        if len(refused) < 5:
+            refused.append(done)
+            raise StorageError("the disk is full")
+        commit(self, *arguments, done=done)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Intake, "commit", full)
+    monkeypatch.setattr(stretch, "LATE", 0.2)
+    run(empty, {"hall": Played("hall")})
+    assert len(refused) == 5
+    with Site.open_to_write(empty) as site:
+        tracklets = site.segments("hall", kind=Kind.TRACKLET)
+        assert len(tracklets) == 2 and {piece.number for piece in site.segments("hall")} == {1, 2}
+
+
+def test_a_camera_that_somebody_else_takes_in_is_left_to_them(empty: Path) -> None:
+    with Site.open_to_write(empty) as site, site.lease(of_camera("hall")):
+        with pytest.raises(Busy):
+            run(empty, {"hall": Played("hall")}, seconds=0.1)
+        report = run(empty, {"hall": Played("hall"), "yard": Played("yard")}, seconds=3.0)
+    assert [camera.camera for camera in report.cameras] == ["yard"] and len(report.busy) == 1
