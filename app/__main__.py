@@ -12,6 +12,7 @@ from app.terminal import alone, group, run
 
 COMMANDS = {
     "ingest": "Turn footage into a site: detect and track people, cut pure tracklets.",
+    "watch": "Follow live cameras: who leaves a picture is found a few seconds later.",
     "adapt": "Learn the site's own appearance from its tracklets, without labels.",
     "merge": "Join tracklets into trajectories and identities.",
     "query": "Find a person in all cameras from one still.",

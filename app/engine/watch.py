@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from app.engine.newest import Newest
 from app.engine.stretch import Followed, LiveStretches
 from app.errors import Busy, StorageError
 from app.footage import Camera
+from app.footage.live_camera import LiveEvent, LiveFrame
 from app.record import Site
 from app.record.leases import of_camera
 from app.record.outages import begin_outage, end_outage, end_what_was_left
@@ -37,18 +39,11 @@ LOOK = 0.1  # s for which is waited for a frame, before what is due is committed
 AGAIN = 5.0  # s after which a disk that took nothing is tried again
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
-    """A live camera is not to be had."""
-
-    since: float  # UTC seconds
-    reason: str  # a sentence without credentials
-
-
 class LiveSource(Protocol):
-    """One live camera's frames, for as long as anybody asks. It says when the camera is away, and goes on."""
+    """What `app.footage.live_camera.LiveCamera` is."""
 
-    def __iter__(self) -> Iterator[Frame | Away]: ...
+    def __iter__(self) -> Iterator[LiveEvent]:
+        """Pictures and outages, until it is stopped."""
 
     def stop(self) -> None:
         """Ends the iteration within a second, from any thread."""
@@ -62,7 +57,7 @@ class CameraWatch:
     frames: int = 0  # that were followed
     skipped: int = 0  # that newer ones took the place of
     tracklets: int = 0
-    away: str = ""  # why it is not to be had just now
+    away: str = "It is not connected yet."  # why it is not to be had just now
     outages: int = 0
     latest: float = 0.0  # UTC seconds, of the last frame
 
@@ -122,12 +117,13 @@ def watch(
             )
             for each in free
         }
+        site.intake.register([each.camera for each in free], {}, who=who)  # outages name a camera of the record
         for name, stretch in stretches.items():
             stretch.finish_what_was_left()
             end_what_was_left(site.database, name, time.time())
         threads = [
             threading.Thread(
-                target=_hear, args=(each, newest, states[each.camera.name], site, stop), name="camera", daemon=True
+                target=_hear, args=(each, newest, states[each.camera.name], site), name="camera", daemon=True
             )
             for each in free
         ]
@@ -136,7 +132,7 @@ def watch(
         try:
             for frame, people in _detected(newest, detector, stop, stretches):
                 state, stretch = states[frame.camera], stretches[frame.camera]
-                _until_it_is_taken(lambda f=frame, p=people, s=stretch: s.take(f, p), stop)
+                _until_it_is_taken(partial(stretch.take, frame, people), stop)
                 state.frames, state.tracklets, state.latest = stretch.frames, stretch.tracklets, frame.time
                 state.skipped = newest.skipped[frame.camera]
                 progress(f"frames of {frame.camera}", state.frames, None)
@@ -181,27 +177,24 @@ def _leased(site: Site, cameras: Sequence[Watched], held: ExitStack, report: Wat
     return free
 
 
-def _hear(watched: Watched, newest: Newest, state: CameraWatch, site: Site, stop: threading.Event) -> None:
+def _hear(watched: Watched, newest: Newest, state: CameraWatch, site: Site) -> None:
     """What a camera's thread does: it passes frames on, and notes when the camera is away."""
     number: int | None = None
-    for heard in watched.source:
-        if stop.is_set():
-            break
+    for event in watched.source:
+        if isinstance(event, LiveFrame):
+            state.away = ""
+            newest.put(event.frame)
+            continue
+        state.away = event.reason if event.end is None else ""
         try:
-            if isinstance(heard, Away):
-                if not state.away:
-                    state.outages += 1
-                    number = begin_outage(site.database, watched.camera.name, heard.since, heard.reason)
-                state.away = heard.reason
-                continue
-            if state.away:
-                state.away = ""
-                if number is not None:
-                    end_outage(site.database, number, heard.time)
+            if number is None:
+                state.outages += 1
+                number = begin_outage(site.database, watched.camera.name, event.start, event.reason)
+            if event.end is not None:
+                end_outage(site.database, number, event.end, event.reason)
+                number = None
         except StorageError as error:  # the outage goes unnoted, and the camera on
             log.warning("%s", error)
-        if isinstance(heard, Frame):
-            newest.put(heard)
 
 
 def _detected(

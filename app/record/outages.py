@@ -23,12 +23,11 @@ class OutageRecord:
     reason: str  # a sentence without credentials
 
 
-def begin_outage(database: Database, camera: str, start: float, reason: str) -> int | None:
-    """Notes that a camera is not to be had, and returns the note's number. None where the site has no such camera."""
+def begin_outage(database: Database, camera: str, start: float, reason: str) -> int:
+    """Notes that a camera of the site is not to be had, and returns the note's number."""
     with database.transaction():
         row = database.first(select(cameras.c.id).where(cameras.c.name == camera))
-        if row is None:
-            return None
+        assert row is not None
         number = database.next_id(outages)
         values = {"id": number, "camera_id": row.id, "start": start, "end": None, "reason": reason}
         insert_rows(database, outages, [values])
@@ -38,10 +37,10 @@ def begin_outage(database: Database, camera: str, start: float, reason: str) -> 
     return number
 
 
-def end_outage(database: Database, number: int, end: float) -> None:
-    """Notes that it is over."""
+def end_outage(database: Database, number: int, end: float, reason: str) -> None:
+    """Notes that it is over, and why it was, as is known by now."""
     with database.transaction(alone=False):
-        update_row(database, outages, number, {"end": end})
+        update_row(database, outages, number, {"end": end, "reason": reason})
 
 
 def end_what_was_left(database: Database, camera: str, end: float) -> None:

@@ -1,0 +1,120 @@
+"""Live cameras feed a site without end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.asking import this_user
+from app.engine.watch import Watched, WatchReport, watch
+from app.errors import SiteConfigError
+from app.footage import Camera
+from app.footage.live import LiveOptions
+from app.footage.live_camera import LiveCamera
+from app.footage.recording import Recording, keep_only
+from app.footage.site_toml import SITE_TOML, CameraConfig, SiteConfig, read_site_toml
+from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, table
+from deploy.detectors.load import load_detector
+from reid.foreign import visible
+from trackers import TRACKERS
+
+log = logging.getLogger("sightline")
+
+RECORDINGS = "recordings"  # folder of a site, with one of each camera
+EVERY = 60.0  # s between two lines that tell how cameras do, and two looks for old recordings
+
+
+def command(
+    site: SiteOption = SITE,
+    config: Annotated[
+        Path | None, typer.Option(help="The site.toml that names the cameras; default: the one in the site's folder.")
+    ] = None,
+    detector: Annotated[str, typer.Option(help="As for ingest.")] = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1; default: CUDA where it works.")
+    ] = None,
+    person_class: Annotated[
+        str | None, typer.Option(help="Which of the detector's classes is a person, by number or name.")
+    ] = None,
+    tracker: Annotated[
+        str | None,
+        typer.Option(help=f"One of: {', '.join(TRACKERS)}; default: what the site's footage has, else {TRACKERS[0]}."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow live cameras until Ctrl-C or SIGTERM. Who leaves a picture is found a few seconds later."""
+    path = site / SITE_TOML if config is None else config
+    settings = read_site_toml(path)
+    live = {name: camera for name, camera in settings.cameras.items() if camera.live is not None}
+    if not live:
+        raise SiteConfigError(f'{path} names no live camera: give one, as [cameras.hall] url = "rtsp://hall.lan/1".')
+    if tracker is not None and tracker not in TRACKERS:
+        raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
+    finder = load_detector(detector, device=device, site_default=settings.detector, person_class=person_class)
+    watched = [_watched(site, settings, name, camera) for name, camera in live.items()]
+    stop, telling = threading.Event(), _Telling(live, watched)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    report = watch(site, watched, finder, stop, tracker=tracker, who=this_user(), told=telling)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    raise typer.Exit(1 if report.busy else 0)
+
+
+def _watched(site: Path, settings: SiteConfig, name: str, camera: CameraConfig) -> Watched:
+    assert camera.live is not None
+    folder = site / RECORDINGS / name
+    recording = Recording(folder) if camera.live.record_seconds is not None else None
+    options = LiveOptions(camera.live.source, fps=camera.live.fps, recording=recording)
+    described = Camera(name, (), camera.mask, camera.min_person_height, camera.time_zone or settings.time_zone)
+    return Watched(described, LiveCamera(name, options), folder)
+
+
+class _Telling:
+    """Tells now and then how cameras do, and removes old recordings."""
+
+    def __init__(self, live: dict[str, CameraConfig], watched: Sequence[Watched]) -> None:
+        self._live, self._watched = live, watched
+        self._next = time.monotonic()
+
+    def __call__(self, report: WatchReport) -> None:
+        """How they do just now."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + EVERY
+        for camera in report.cameras:
+            state = camera.away or f"{camera.frames:,} frames, {camera.skipped:,} skipped"
+            errors.print(f"{visible(camera.camera)}: {visible(state)}, {camera.tracklets:,} tracklets")
+        for each in self._watched:
+            live = self._live[each.camera.name].live
+            if live is not None and live.record_seconds is not None:
+                with suppress(OSError):  # a disk that refuses is told by the recording itself
+                    keep_only(each.recordings, since=time.time() - live.record_seconds, most_bytes=live.record_bytes)
+
+
+def _print(report: WatchReport) -> None:
+    figures = table("camera", "frames", "skipped", "tracklets", "outages", left=("camera",))
+    for camera in report.cameras:
+        figures.add_row(
+            camera.camera, f"{camera.frames:,}", f"{camera.skipped:,}", f"{camera.tracklets:,}", f"{camera.outages:,}"
+        )
+    output.print(figures)
+    for sentence in report.busy:
+        output.print(visible(sentence))
+    output.print(f"Site {visible(report.site)}, watched for {report.seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    from app.terminal import run
+
+    run(command)
