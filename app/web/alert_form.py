@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field
 
 from app.errors import SiteError
+from app.footage.addresses import resolved
 from app.record.alert_settings import AlertSettings
-from app.web.addresses import resolved
 from app.web.webhook import target_of
 
 SHORTEST_SECRET = 16  # characters

@@ -17,8 +17,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from app.footage.addresses import resolved
 from app.record.alert_settings import AlertSettings
-from app.web.addresses import resolved
 from app.web.webhook import NotTaken
 
 SECONDS = 10.0  # that the broker may take to confirm

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.errors import SiteError
-from app.web.addresses import connect
+from app.footage.addresses import connect
 
 SECONDS = 10.0  # for all of a request
 LONGEST = 2000  # characters of an address
