@@ -59,6 +59,7 @@ def command(
     if tracker is not None and tracker not in TRACKERS:
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
     finder = load_detector(detector, device=device, site_default=settings.detector, person_class=person_class)
+    (site / RECORDINGS).mkdir(mode=0o700, parents=True, exist_ok=True)
     watched = [_watched(site, settings, name, camera) for name, camera in live.items()]
     stop, telling = threading.Event(), _Telling(live, watched)
     for number in (signal.SIGINT, signal.SIGTERM):

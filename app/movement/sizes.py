@@ -13,7 +13,8 @@ from app.errors import FootageError
 from app.footage.apart import Worker
 from app.footage.still import size_of
 from app.record import Site
-from app.record.boxes import boxes_of_many, footage_of
+from app.record.boxes import boxes_of_many
+from app.record.films import film_of
 from app.record.rows import FootageRecord
 
 Size = tuple[float, float]  # width and height, px
@@ -55,14 +56,15 @@ def sizes_of(
 
 def _opened(worker: Worker, record: FootageRecord) -> Size | None:
     """As the footage says. None where it is gone or can't be read."""
-    if not record.path.exists():
+    film = film_of(record)
+    if film is None:
         return None
     key = (record.path, record.size, record.fingerprint)
     with _mutex:
         if key in _known:
             return _known[key]
     try:
-        size: Size | None = size_of(worker, footage_of(record))
+        size: Size | None = size_of(worker, film)
     except FootageError:
         size = None
     with _mutex:

@@ -1,18 +1,14 @@
-"""Boxes of many tracklets at once, and the footage that they are of."""
+"""Boxes of many tracklets at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
 
 from app.record.database import Database
-from app.record.rows import Boxes, FootageRecord
+from app.record.rows import Boxes
 from app.record.schema import segments
-
-if TYPE_CHECKING:
-    from app.footage import Footage
 
 _AT_ONCE = 500  # ids in a statement
 _BOXES = select(segments.c.id, segments.c.boxes, segments.c.length).where(
@@ -33,18 +29,3 @@ def boxes_of_many(database: Database, ids: Sequence[int]) -> list[Boxes]:
             except ValueError as error:
                 raise database.damaged(f"the boxes of the piece {row.id} of a track") from error
     return [found.get(number) or Boxes.none() for number in ids]
-
-
-def footage_of(record: FootageRecord) -> Footage:
-    """Footage as it is opened. Whether it is still where it was nobody knows before."""
-    from app.footage import Footage  # decoders come with it, which who only reads a site does not need
-
-    return Footage(
-        camera=record.camera,
-        path=record.path,
-        name=record.name,
-        start=record.start,
-        start_source=record.start_source,
-        size=record.size,
-        fingerprint=record.fingerprint,
-    )

@@ -27,7 +27,7 @@ class Backdrop:
     def of(cls, record: FootageRecord, begin: float, end: float) -> Backdrop:
         """Of a time of footage, UTC seconds, and a while around it. Raises FootageError where it can't be read."""
         begin, end = begin - _AROUND, end + _AROUND
-        with open_footage(filmed(record), begin=begin, end=end, fps=_MOST / (end - begin)) as frames:
+        with open_footage(filmed(record, (begin + end) / 2), begin=begin, end=end, fps=_MOST / (end - begin)) as frames:
             return cls([_smaller(fitted(frame.image)[0]) for frame in frames])
 
     def moving(self, picture: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from app.errors import FootageError
 from app.footage.apart import Worker
 from app.footage.still import last_picture
 from app.record import Site
-from app.record.boxes import footage_of
+from app.record.films import film_of
 from app.record.rows import FootageRecord
 
 
@@ -26,15 +26,18 @@ class CameraPicture:
 def pieces_there(site: Site, camera: str) -> list[FootageRecord]:
     """The camera's footage that was taken in and is where it was, the latest first."""
     records = sorted(site.footage(camera), key=lambda record: record.start + record.seconds, reverse=True)
-    return [record for record in records if record.frames and record.path.exists()]
+    return [record for record in records if record.frames and film_of(record) is not None]
 
 
 def latest_picture(site: Site, camera: str) -> CameraPicture | None:
     """The last picture. None where all footage is gone, or none of it can be decoded."""
     with Worker() as worker:
         for record in pieces_there(site, camera):
+            film = film_of(record)
+            if film is None:
+                continue
             try:
-                pixels = last_picture(worker, footage_of(record), record.seconds)
+                pixels = last_picture(worker, film, record.start + record.seconds - film.start)
             except FootageError:  # ingest has told of it
                 continue
             return CameraPicture(pixels, record.start + record.seconds)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.errors import FootageError
 from app.footage import Footage, open_footage
-from app.record.boxes import footage_of
+from app.record.films import film_of
 from app.record.rows import FootageRecord
 from app.report.outlined import shrunk
 from deploy.detectors import Frame
@@ -39,7 +39,7 @@ def cut_clip(record: FootageRecord, begin: float, end: float, draw: Drawing, *, 
     """
     clip = io.BytesIO()
     with (
-        open_footage(filmed(record), begin=begin, end=end, fps=fps) as frames,
+        open_footage(filmed(record, (begin + end) / 2), begin=begin, end=end, fps=fps) as frames,
         av.open(clip, "w", format="mp4", options={"moov_size": _HEAD}) as movie,
     ):
         stream, last = None, -1
@@ -59,14 +59,17 @@ def cut_clip(record: FootageRecord, begin: float, end: float, draw: Drawing, *, 
     return clip.getvalue()
 
 
-def filmed(record: FootageRecord) -> Footage:
-    """Footage to open. Raises FootageError where it is not where it was ingested from."""
-    if not record.path.exists():
+def filmed(record: FootageRecord, time: float) -> Footage:
+    """Footage to open for a time, UTC seconds. Raises FootageError where it is not where it was ingested from."""
+    film = film_of(record, time)
+    if film is None and record.start_source == "camera":
+        raise FootageError(f"No recording of {record.camera} shows this: it is not recorded, or was not kept so long.")
+    if film is None:
         raise FootageError(
             f"The footage {record.name} of {record.camera} is not where it was ingested from: put it back, or start "
             "the server in the folder that `app.ingest` ran in."
         )
-    return footage_of(record)
+    return film
 
 
 def fitted(image: Picture) -> tuple[Picture, float]:

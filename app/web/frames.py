@@ -13,7 +13,7 @@ from deploy.detectors import Frame
 
 def frame_at(site: Site, piece: SegmentRecord, seconds: float) -> Frame:
     """The frame that is shown so long after the moment's begin. Raises FootageError where there is none."""
-    footage = filmed(site.footage_record(piece.footage_id))
+    footage = filmed(site.footage_record(piece.footage_id), piece.start)
     begin = piece.start - BEFORE
     shown: Frame | None = None
     with open_footage(footage, begin=begin, end=begin + LONGEST) as frames:

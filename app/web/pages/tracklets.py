@@ -10,6 +10,7 @@ from fastapi import Form, Path, Request
 from fastapi.responses import RedirectResponse, Response
 
 from app.encoders.embed import spread
+from app.record.films import film_of
 from app.record.rows import AuditEntry
 from app.record.users import Role
 from app.web.collecting import open_cases
@@ -39,7 +40,7 @@ def tracklet(request: Request, number: TrackletId) -> Response:
         except ValueError:  # `app.site --verify` tells of damage
             continue
     identity = int(here.identities_of(np.array([number]))[0])
-    there = here.site.footage_record(piece.footage_id).path.exists()
+    there = film_of(here.site.footage_record(piece.footage_id), piece.start) is not None
     return page(
         request,
         "tracklet.html",
