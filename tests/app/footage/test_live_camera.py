@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -335,6 +336,31 @@ def test_stopping_is_prompt(film: Path, when: str) -> None:
         assert time.monotonic() - began < 1 and not thread.is_alive()
         time.sleep(0.1)
         assert not process or not Path(f"/proc/{process}").exists()
+
+
+PROGRAM = """
+import sys
+from app.footage.camera_address import camera_address
+from app.footage.live import LiveOptions
+from app.footage.live_camera import LiveCamera, LiveFrame
+with LiveCamera("hall", LiveOptions(camera_address(sys.argv[1]))) as hall:
+    for event in hall:
+        if isinstance(event, LiveFrame):
+            print(hall.process, flush=True)
+"""
+
+
+def test_a_program_that_is_killed_leaves_no_process_and_no_connection(film: Path) -> None:
+    with RtspServer(film) as server:
+        with subprocess.Popen([sys.executable, "-c", PROGRAM, server.url()], stdout=subprocess.PIPE) as program:
+            assert program.stdout is not None
+            process = int(program.stdout.readline())
+            assert Path(f"/proc/{process}").exists() and server.met.at_once == 1
+            program.kill()
+        end = time.monotonic() + 5
+        while time.monotonic() < end and (Path(f"/proc/{process}").exists() or server.met.at_once):
+            time.sleep(0.05)
+        assert not Path(f"/proc/{process}").exists() and server.met.at_once == 0
 
 
 # Over HTTP
