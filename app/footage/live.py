@@ -248,6 +248,8 @@ class _Live:
         if self._recorder is not None:
             self._recorder.close(CLOSING)
         with self._changed:
+            if ended.why is Why.STALLED and self._shared.shape is None:
+                ended = Ended(Why.OPENING, ended.reason)
             self._shared.waiting.append(ended)
             self._changed.notify_all()
 
