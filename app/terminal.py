@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import astuple
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from app.errors import StorageError, expected
+from app.errors import SiteError, StorageError, expected
 from app.remarks import Remark
 from reid import command as commands
 from reid.command import JsonOption, alone, errors, group, output, print_json
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # it brings the record, for which not every command waits
     from app.record.rows import BoxCounts
 
 __all__ = [
+    "NEW_PASSWORD",
     "SITE",
     "JsonOption",
     "SiteOption",
@@ -35,11 +37,13 @@ __all__ = [
     "print_json",
     "print_remarks",
     "run",
+    "secret_of",
     "table",
 ]
 
 SiteOption = Annotated[Path, typer.Option("--site", envvar="SIGHTLINE_SITE", help="The site's folder.")]
 SITE = Path("site")
+NEW_PASSWORD = "New password"  # which is asked for twice
 
 
 class PlainTable(Table):
@@ -83,6 +87,16 @@ def print_boxes(boxes: BoxCounts) -> None:
 def run(command: Callable[..., Any] | typer.Typer) -> NoReturn:
     """Runs one command, or a group of them, as a program."""
     commands.run(command, expected, broke_off=(StorageError,))
+
+
+def secret_of(what: str) -> str:
+    """A password: asked for in a terminal, else stdin's first line. Raises SiteError where there is none."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(what, hide_input=True, confirmation_prompt=what == NEW_PASSWORD, err=True))
+    line = sys.stdin.readline()
+    if not line:
+        raise SiteError("No password came: type it in a terminal, or send it to stdin as one line.")
+    return line.rstrip("\r\n")
 
 
 def moment(text: str | None, option: str) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,10 +10,9 @@ from typing import Annotated
 import typer
 
 from app.asking import this_user
-from app.errors import SiteError
 from app.record import Site
 from app.record.users import SCOPES, Role, User, Users
-from app.terminal import SITE, JsonOption, SiteOption, group, output, print_json, table
+from app.terminal import NEW_PASSWORD, SITE, JsonOption, SiteOption, group, output, print_json, secret_of, table
 
 
 class RoleName(StrEnum):
@@ -66,7 +64,7 @@ def add_command(
 ) -> None:
     """Add a user. Their password is asked for, or read from stdin's first line."""
     with Site.open_to_write(site) as opened:
-        Users(opened.database).add(name, _password(), role.role, camera, who=this_user())
+        Users(opened.database).add(name, secret_of(NEW_PASSWORD), role.role, camera, who=this_user())
     output.print(f"{name} may sign in as {role.value}.")
 
 
@@ -84,7 +82,7 @@ def change_command(
 def password_command(name: Name, site: SiteOption = SITE) -> None:
     """Give a user another password, which ends their sessions. It is asked for, or read from stdin's first line."""
     with Site.open_to_write(site) as opened:
-        Users(opened.database).set_password(name, _password(), who=this_user())
+        Users(opened.database).set_password(name, secret_of(NEW_PASSWORD), who=this_user())
     output.print(f"{name} has another password.")
 
 
@@ -139,15 +137,6 @@ def remove_key_command(
     with Site.open_to_write(site) as opened:
         Users(opened.database).remove_key(user, name, who=this_user())
     output.print(f"The key {name} of {user} opens nothing any more.")
-
-
-def _password() -> str:
-    if sys.stdin.isatty():
-        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-    line = sys.stdin.readline()
-    if not line:
-        raise SiteError("No password came: type it in a terminal, or send it to stdin as one line.")
-    return line.rstrip("\r\n")
 
 
 def _day(time: float) -> str:

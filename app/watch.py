@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.asking import this_user
+from app.engine.discovery import Answering, answering
 from app.engine.watch import Watched, WatchReport, watch
 from app.errors import SiteConfigError
 from app.footage import Camera
@@ -21,7 +23,8 @@ from app.footage.live import LiveOptions
 from app.footage.live_camera import LiveCamera
 from app.footage.recording import Recording, keep_only
 from app.footage.site_toml import SITE_TOML, CameraConfig, SiteConfig, read_site_toml
-from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, table
+from app.record import Site
+from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, secret_of, table
 from deploy.detectors.load import load_detector
 from reid.foreign import visible
 from trackers import TRACKERS
@@ -48,9 +51,23 @@ def command(
         str | None,
         typer.Option(help=f"One of: {', '.join(TRACKERS)}; default: what the site's footage has, else {TRACKERS[0]}."),
     ] = None,
+    discover: Annotated[
+        bool, typer.Option("--discover", help="Only list the ONVIF cameras that answer in this network.")
+    ] = False,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            help="With --discover, a user of the cameras: lists the addresses of their streams, too. The password is "
+            "asked for, or read from stdin's first line."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Follow live cameras until Ctrl-C or SIGTERM. Who leaves a picture is found a few seconds later."""
+    if discover:
+        found = answering(user, None if user is None else secret_of("Password"))
+        _print_found(found, as_json=as_json)
+        return
     path = site / SITE_TOML if config is None else config
     settings = read_site_toml(path)
     live = {name: camera for name, camera in settings.cameras.items() if camera.live is not None}
@@ -59,7 +76,8 @@ def command(
     if tracker is not None and tracker not in TRACKERS:
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
     finder = load_detector(detector, device=device, site_default=settings.detector, person_class=person_class)
-    (site / RECORDINGS).mkdir(mode=0o700, parents=True, exist_ok=True)
+    Site.create(site).close()
+    (site / RECORDINGS).mkdir(mode=0o700, exist_ok=True)
     watched = [_watched(site, settings, name, camera) for name, camera in live.items()]
     stop, telling = threading.Event(), _Telling(live, watched)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -101,6 +119,21 @@ class _Telling:
             if live is not None and live.record_seconds is not None:
                 with suppress(OSError):  # a disk that refuses is told by the recording itself
                     keep_only(each.recordings, since=time.time() - live.record_seconds, most_bytes=live.record_bytes)
+
+
+def _print_found(found: Sequence[Answering], *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(camera) for camera in found])
+        return
+    listed = table("camera", "host", "port", "stream", "codec", "size", left=("camera", "host", "stream", "codec"))
+    for camera in found:
+        streams = [(stream.url, stream.codec, stream.size) for stream in camera.streams] or [("–", "", "")]
+        for stream in streams:
+            listed.add_row(camera.name or "–", camera.host, str(camera.port), *stream)
+        if camera.problem:
+            errors.print(f"{visible(camera.host)}: {visible(camera.problem)}")
+    output.print(listed)
+    output.print(f"{len(found)} cameras answer")
 
 
 def _print(report: WatchReport) -> None:

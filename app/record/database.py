@@ -36,6 +36,7 @@ _WAIT = 60.0  # s that a write waits for others' transactions, which are short
 _READERS_WAIT = 10.0  # s that erasing waits for programs that read the record
 _TRY = 0.1  # s of these at once, in which nobody else can write
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+CONFIG = "site.toml"  # may be in a site's folder before there is a site: it names live cameras
 _OF_OLDER_FORMATS = (OLD_LOCK, "adapt/held-back.json", "index")  # what format 4 keeps in the record, or not at all
 
 Values = dict[str, Any]
@@ -82,7 +83,8 @@ class Database:
         if folder.exists() and not folder.is_dir():
             raise SiteError(f"{folder} is a file, not a site folder: name a folder with --site.")
         ours = (FILE, STORE, OLD_LOCK, leases.FOLDER)
-        if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if there - {CONFIG} and not there & set(ours):
             raise SiteError(f"{folder} holds other files and is no site: name a new folder with --site.")
         with _opening_errors(folder, "written"):
             url = _postgres(folder)

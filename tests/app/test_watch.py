@@ -1,0 +1,80 @@
+"""`python -m app.watch`: cameras of a site.toml, until it is told to end. What is wrong is one sentence."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import app.watch
+from app.errors import FootageError
+from app.footage.camera_address import CameraAddress
+from app.footage.onvif import Profile
+from app.footage.ws_discovery import Device
+from app.record import Site
+from app.record.outages import outages_of
+from app.terminal import alone
+from tests.app.footage.rtsp_server import RtspServer, film_of
+from tests.app.scenes import ROOT
+from tests.app.typed import Typed
+
+
+def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path) -> None:
+    site, config = tmp_path / "site", tmp_path / "site" / "site.toml"
+    site.mkdir()
+    with RtspServer(film_of(tmp_path / "film.mp4")) as server:
+        gone = "rtsp://127.0.0.1:9/x"
+        config.write_text(
+            f'[cameras.hall]\nurl = "{server.url("me:secret")}"\nrecord = "1h"\n[cameras.attic]\nurl = "{gone}"\n'
+        )
+        words = [sys.executable, "-m", "app.watch", "--site", str(site), "--json"]
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        recordings, limit = site / "recordings" / "hall", time.monotonic() + 60
+        while not list(recordings.glob("*.mp4")) and time.monotonic() < limit:
+            time.sleep(0.2)
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        said, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "secret" not in said + errors and "Traceback" not in errors
+    report = {camera["camera"]: camera for camera in json.loads(said)["cameras"]}
+    assert report["hall"]["frames"] > 0 and report["hall"]["away"] == ""
+    assert report["attic"]["frames"] == 0 and "refuses connections" in report["attic"]["away"]
+    assert (site / "recordings").stat().st_mode & 0o077 == 0
+    with Site.open_to_write(site) as opened:
+        (record,) = opened.footage("hall")
+        assert record.status == "done" and record.frames == report["hall"]["frames"]
+        assert any("refuses connections" in outage.reason for outage in outages_of(opened.database, "attic"))
+
+
+def test_without_a_live_camera_nothing_is_watched(tmp_path: Path, typed: Typed) -> None:
+    config = tmp_path / "site.toml"
+    config.write_text("[cameras.hall]\nmin_person_height = 20\n")
+    done = typed(alone(app.watch.command), "--site", tmp_path / "site", "--config", config)
+    assert done.returncode == 2 and "names no live camera" in done.stderr
+    done = typed(alone(app.watch.command), "--site", tmp_path / "site")
+    assert done.returncode == 2 and "can't be read" in done.stderr
+    assert not (tmp_path / "site").exists()
+
+
+def test_cameras_that_answer_are_listed(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Device("192.0.2.5", 80, "Gate"), Device("192.0.2.6", 8000, "")]
+    address = CameraAddress("rtsp", "192.0.2.5", 554, "/main")
+
+    def profiles(host: str, *_: object) -> list[Profile]:
+        if host != "192.0.2.5":
+            raise FootageError("It does not take this password.")
+        return [Profile("main", "H264", 1920, 1080, 25.0, address)]
+
+    monkeypatch.setattr("app.engine.discovery.devices", lambda seconds: found)
+    monkeypatch.setattr("app.engine.discovery.profiles", profiles)
+    monkeypatch.setattr("app.watch.secret_of", lambda what: "pw")
+    assert [camera["host"] for camera in json.loads(typed(alone(app.watch.command), "--discover", "--json").stdout)]
+    done = typed(alone(app.watch.command), "--discover", "--user", "me")
+    assert "rtsp://192.0.2.5/main" in done.stdout and "1920x1080" in done.stdout and "2 cameras answer" in done.stdout
+    assert "does not take this password" in done.stderr
