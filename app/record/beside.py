@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import select
 
 from app.record import Site
+from app.record.boxes import boxes_of_many
 from app.record.rows import Boxes
 from app.record.schema import segments
 
@@ -20,9 +21,11 @@ def tracks_between(site: Site, camera: str, begin: float, end: float, *, without
     lasting = [f.id for f in site.footage(camera) if f.start <= end and f.start + f.seconds >= begin]
     during = segments.c.footage_id.in_(lasting) & (segments.c.start <= end) & (segments.c.end >= begin)
     wanted = select(segments.c.id, segments.c.track).where(during, segments.c.id != without)
+    rows = site.database.all(wanted)
     pieces: dict[int, list[Boxes]] = defaultdict(list)
-    for number, track in site.database.all(wanted):
-        pieces[track].append(site.boxes(number))
+    for row, boxes in zip(rows, boxes_of_many(site.database, [row.id for row in rows]), strict=True):
+        if len(boxes.times):  # else it was erased just now
+            pieces[row.track].append(boxes)
     return {track: _joined(of_track) for track, of_track in pieces.items()}
 
 

@@ -20,6 +20,7 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.audit import add_entry
 from app.record.checksums import insert_rows, update_row
+from app.record.database import Values
 from app.record.forget import Forgotten, forget
 from app.record.rows import AuditEntry
 from app.record.schema import cameras, case_items, cases, segments
@@ -91,7 +92,7 @@ class Cases:
 
     def items(self, number: int) -> list[CaseItem]:
         """The tracklets of a case, by when they were seen."""
-        columns = [segments.c[name] for name in ("kind", "start", "end")]
+        columns: list[Any] = [segments.c[name] for name in ("kind", "start", "end")]
         columns += [case_items.c.tracklet_id.label("tracklet"), cameras.c.name.label("camera")]
         columns += [case_items.c[name] for name in ("note", "who", "made")]
         joined = select(*columns).select_from(case_items).join(segments).join(cameras)
@@ -133,7 +134,7 @@ class Cases:
                 count = select(func.count()).where(case_items.c.case_id == number)
                 if (self._database.first(count) or (0,))[0] >= MOST_ITEMS:
                     raise SiteError(f"A case holds at most {MOST_ITEMS} tracklets: open another one.")
-                row = {"id": self._database.next_id(case_items), "case_id": number, "tracklet_id": tracklet}
+                row: Values = {"id": self._database.next_id(case_items), "case_id": number, "tracklet_id": tracklet}
                 row |= {"note": note, "who": who, "made": entry.time}
                 insert_rows(self._database, case_items, [row])
             add_entry(self._database, entry)

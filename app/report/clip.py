@@ -54,7 +54,7 @@ def cut_clip(record: FootageRecord, begin: float, end: float, draw: Drawing, *, 
             image.pts, image.time_base = last, Fraction(1, _TICKS)
             movie.mux(stream.encode(image))
         if stream is None:
-            raise FootageError(f"The footage {record.name} of {record.camera} shows nothing at that time any more.")
+            raise shows_nothing(record)
         movie.mux(stream.encode())
     return clip.getvalue()
 
@@ -70,6 +70,11 @@ def filmed(record: FootageRecord, time: float) -> Footage:
             "the server in the folder that `app.ingest` ran in."
         )
     return film
+
+
+def shows_nothing(record: FootageRecord) -> FootageError:
+    """That there is no frame where there was somebody."""
+    return FootageError(f"The footage {record.name} of {record.camera} shows nothing at that time any more.")
 
 
 def fitted(image: Picture) -> tuple[Picture, float]:

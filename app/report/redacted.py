@@ -162,7 +162,7 @@ def _drawn(seen: _Seen, detected: Rectangles, backdrop: Backdrop, height: float)
     picture, scale = fitted(seen.frame.image)
     hidden = backdrop.moving(picture)
     blurred = coarse(picture, block_of(height * scale))
-    people = np.concatenate([seen.recorded, detected]) * scale
+    people: Rectangles = np.concatenate([seen.recorded, detected]) * np.float32(scale)
     for box, whole in zip(whole_pixels(_padded(people), picture.shape), people, strict=True):
         hide_box(blurred, box, block_of(whole[3] - whole[1]))
         _fill(hidden, box, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 import bench
+import sample_videos
+from app.engine.ingest import Thinning, ingest
 from app.terminal import alone
 from tests.app.scenes import SIZE, people
 from tests.app.sites import figure_site
@@ -101,3 +104,18 @@ def test_a_live_camera_whose_process_is_killed(monkeypatch: pytest.MonkeyPatch) 
 def test_fuzzing_the_api_for_seconds() -> None:
     report = said("fuzz_api", "--minutes", 0.1)
     assert report["rounds"] >= 1 and report["requests"] > 0 and report["failures"] == {}
+
+
+def test_redaction_of_a_short_film(tmp_path: Path) -> None:
+    videos, site = tmp_path / "videos", tmp_path / "site"
+    videos.mkdir()
+    film = Path(sample_videos.__path__[0]) / "films"
+    shutil.copy(film / "hall.mp4", videos)
+    begin = 1795185010.0  # UTC seconds, of the film
+    ingest(videos, site, detector="shipped", thinning=Thinning(begin=begin, end=begin + 2), who="test")
+    report = said("redaction", film, "--site", site, "--clips", 1)
+    (hall,) = report["cameras"]
+    assert hall["camera"] == "hall" and hall["clips"] == 1 and hall["frames"] >= 20
+    assert hall["all"]["boxes"] > hall["visible"]["boxes"] > 50
+    assert hall["visible"]["head_blurred"] > 0.9 and hall["visible"]["untouched"] == 0
+    assert 0 < hall["chosen_kept"] <= 1

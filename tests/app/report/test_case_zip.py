@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -62,7 +63,8 @@ def test_a_case_leaves_as_one_zip(filmed: Site) -> None:
     sums = dict(line.split("  ")[::-1] for line in archive.read("SHA256SUMS").decode().splitlines())
     assert sums == {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist() if name in sums}
     assert set(sums) == {"case.json", clip, "report.html"}
-    with av.open(io.BytesIO(archive.read(clip))) as movie:
+    played: Any = av.open(io.BytesIO(archive.read(clip)))
+    with played as movie:
         assert sum(1 for _ in movie.decode(video=0)) > 10
     said = json.loads(archive.read("case.json"))
     assert said["case"]["id"] == number and said["by"] == "bob"

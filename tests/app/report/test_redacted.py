@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +15,7 @@ from app.footage import open_footage
 from app.record import Site
 from app.record.beside import tracks_between
 from app.record.rows import Boxes, SegmentRecord
+from app.report.backdrop import Backdrop
 from app.report.blurred import block_of, coarse
 from app.report.clip import filmed
 from app.report.redacted import Redacted, box_at, cut_redacted, redacted, span_of
@@ -33,10 +36,10 @@ def clip(hall: Site, chosen: SegmentRecord) -> list[tuple[np.ndarray, Redacted]]
     """Each frame as it was filmed, and as it is shown."""
     begin, end = span_of(chosen)
     record = hall.footage_record(chosen.footage_id)
-    with open_footage(filmed(record), begin=begin, end=end) as frames:
-        filmed = {frame.index: frame.image for frame in frames}
-    with open_footage(filmed(record), begin=begin, end=end) as frames:
-        return [(filmed[shown.index], shown) for shown in redacted(hall, chosen, frames)]
+    with open_footage(filmed(record, begin), begin=begin, end=end) as frames:
+        originals = {frame.index: frame.image for frame in frames}
+    with open_footage(filmed(record, begin), begin=begin, end=end) as frames:
+        return [(originals[shown.index], shown) for shown in redacted(hall, chosen, frames)]
 
 
 def test_others_are_unlike_themselves_and_the_chosen_one_is_not(clip: list[tuple[np.ndarray, Redacted]]) -> None:
@@ -73,7 +76,8 @@ def detail(picture: np.ndarray) -> float:
 def test_the_clip_holds_what_is_redacted(
     hall: Site, chosen: SegmentRecord, clip: list[tuple[np.ndarray, Redacted]]
 ) -> None:
-    with av.open(io.BytesIO(cut_redacted(hall, chosen))) as movie:
+    opened: Any = av.open(io.BytesIO(cut_redacted(hall, chosen)))
+    with opened as movie:
         stream = movie.streams.video[0]
         assert stream.codec_context.name == "h264" and not movie.streams.audio
         pictures = [frame.to_ndarray(format="rgb24").astype(int) for frame in movie.decode(stream)]
@@ -128,3 +132,25 @@ def test_a_head_is_less_than_a_block(height: int) -> None:
     rows, columns = np.indices(picture.shape[:2])
     other[(rows + columns) % 2 == 0] = np.roll(picture, 2, axis=0)[(rows + columns) % 2 == 0]
     assert np.abs(coarse(other, block).astype(int) - blurred).mean() < 25  # many pictures become the same one
+
+
+def test_footage_of_another_time_has_no_clip(hall: Site, chosen: SegmentRecord) -> None:
+    later = replace(chosen, start=chosen.start + 1e6, end=chosen.end + 1e6)
+    with pytest.raises(FootageError, match="shows nothing at that time"):
+        cut_redacted(hall, later)
+
+
+def test_what_moves_is_told_from_the_backdrop(hall: Site, chosen: SegmentRecord) -> None:
+    record = hall.footage_record(chosen.footage_id)
+    backdrop = Backdrop.of(record, chosen.start, chosen.end)
+    with open_footage(filmed(record, chosen.start), begin=chosen.start, end=chosen.end) as frames:
+        picture = next(iter(frames)).image
+    still = picture.copy()
+    moving = backdrop.moving(picture)
+    assert 0 < moving.mean() < 0.4
+    still[100:200, 100:150] = 255 - still[100:200, 100:150]
+    new = backdrop.moving(still)
+    assert new[105:195, 105:145].mean() > 0.9
+    far = np.ones(new.shape, bool)
+    far[70:230, 70:180] = False
+    assert np.array_equal(new[far], moving[far])

@@ -36,6 +36,7 @@ def test_search_collect_export(path: Path, tmp_path: Path, browser: Any) -> None
         page, wrong = enter(browser, said["url"])
         page.set_input_files("#still", still)
         page.wait_for_selector(".verdict")
+        page.click("#case summary")
         page.check(f'#case input[value="{piece.id}"]')
         page.fill("#case [name=name]", "The grey coat")
         page.click("text=Add to the case")
@@ -54,6 +55,7 @@ def test_search_collect_export(path: Path, tmp_path: Path, browser: Any) -> None
         with zipfile.ZipFile(zipped) as archive:
             archive.extractall(tmp_path / "case")
             assert archive.namelist() == ["clips/001.mp4", "report.html", "case.json", "SHA256SUMS"]
+        page.click("nav summary")
         page.click("nav >> text=Audit")
         assert page.locator("tbody tr td:nth-child(4)").first.inner_text() == "case exported"
         assert hashlib.sha256(zipped.read_bytes()).hexdigest() in page.content()
