@@ -29,7 +29,7 @@ from app.footage import Camera
 from app.footage.live_camera import LiveEvent, LiveFrame
 from app.record import Site
 from app.record.leases import of_camera
-from app.record.outages import begin_outage, end_outage, end_what_was_left
+from app.record.outages import begin_outage, end_what_was_left, note_outage
 from deploy.detectors import Detector, Frame
 from trackers.detections import Detections
 
@@ -190,9 +190,8 @@ def _hear(watched: Watched, newest: Newest, state: CameraWatch, site: Site) -> N
             if number is None:
                 state.outages += 1
                 number = begin_outage(site.database, watched.camera.name, event.start, event.reason)
-            if event.end is not None:
-                end_outage(site.database, number, event.end, event.reason)
-                number = None
+            note_outage(site.database, number, event.reason, event.end)
+            number = None if event.end is not None else number
         except StorageError as error:  # the outage goes unnoted, and the camera on
             log.warning("%s", error)
 

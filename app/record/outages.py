@@ -37,8 +37,8 @@ def begin_outage(database: Database, camera: str, start: float, reason: str) -> 
     return number
 
 
-def end_outage(database: Database, number: int, end: float, reason: str) -> None:
-    """Notes that it is over, and why it was, as is known by now."""
+def note_outage(database: Database, number: int, reason: str, end: float | None = None) -> None:
+    """Notes why it is, as is known by now, and when it ended, if it did."""
     with database.transaction(alone=False):
         update_row(database, outages, number, {"end": end, "reason": reason})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.record import Site
-from app.record.outages import OutageRecord, begin_outage, end_outage, end_what_was_left, outages_of
+from app.record.outages import OutageRecord, begin_outage, end_what_was_left, note_outage, outages_of
 from app.record.verify import damage
 from tests.app.sites import figure_site
 
@@ -19,7 +19,7 @@ def test_outages_begin_and_end(empty: Path) -> None:
         first = begin_outage(database, "camera0", 10.0, "It refuses.")
         second = begin_outage(database, "camera1", 12.0, "Nothing arrives.")
         assert second > first
-        end_outage(database, first, 20.0, "It refuses, and came back as another.")
+        note_outage(database, first, "It refuses, and came back as another.", 20.0)
         assert outages_of(database) == [
             OutageRecord("camera1", 12.0, None, "Nothing arrives."),
             OutageRecord("camera0", 10.0, 20.0, "It refuses, and came back as another."),
