@@ -20,7 +20,7 @@ from app.record.users import Role
 from app.search.warm import WarmSearcher
 from app.web import api, pages
 from app.web.access import Access
-from app.web.alerting import Alerting
+from app.web.alerts.delivery import Alerting
 from app.web.errors import Problem, Refused, problem
 from app.web.jobs.runner import Runner
 from app.web.limits import MOST_BYTES, Limits

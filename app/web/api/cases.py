@@ -15,9 +15,9 @@ from app.record.cases import LONGEST_NAME, LONGEST_NOTE, CaseErased, Cases
 from app.record.rows import AuditEntry
 from app.record.users import Role
 from app.web.api.rows import MOST_ROWS
-from app.web.collecting import ZIP, CaseId, collect, exported, seen_case, seen_cases
 from app.web.routes import Routes
 from app.web.visit import TrackletId, Visit, visit
+from app.web.visiting.cases import ZIP, CaseId, collect, exported, seen_case, seen_cases
 
 routes = Routes(prefix="/api/v1")
 

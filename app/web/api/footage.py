@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect
 
 from app.record.uploads import Uploads
 from app.record.users import Role
-from app.web import uploading
 from app.web.errors import Refused
 from app.web.routes import Routes
-from app.web.uploading import MOST_CHUNK, Shown
 from app.web.visit import visit
+from app.web.visiting import uploads
+from app.web.visiting.uploads import MOST_CHUNK, Shown
 
 routes = Routes(prefix="/api/v1")
 
@@ -82,13 +82,13 @@ def state_of(shown: Shown) -> UploadState:
 
 def list_uploads(request: Request) -> list[UploadState]:
     """Films that come or have come, the newest first."""
-    return [state_of(shown) for shown in uploading.all_shown(visit(request))]
+    return [state_of(shown) for shown in uploads.all_shown(visit(request))]
 
 
 def announce(request: Request, film: Announced) -> UploadState:
     """Makes room for a film."""
     here = visit(request)
-    wish = uploading.film_wish(
+    wish = uploads.film_wish(
         here,
         camera=film.camera,
         label=film.name,
@@ -97,19 +97,19 @@ def announce(request: Request, film: Announced) -> UploadState:
         modified=film.modified,
         sha256=film.sha256,
     )
-    return state_of(uploading.shown(here, uploading.begin(here, wish)))
+    return state_of(uploads.shown(here, uploads.begin(here, wish)))
 
 
 def get_upload(request: Request, upload: UploadId) -> UploadState:
     """One of them: `offset` is where to go on."""
     here = visit(request)
-    return state_of(uploading.shown(here, uploading.upload_of(here, upload)))
+    return state_of(uploads.shown(here, uploads.upload_of(here, upload)))
 
 
 async def send(request: Request, upload: UploadId, upload_offset: Annotated[int, Header(ge=0, lt=2**63)]) -> Offset:
     """Takes the next bytes, the body of the request, at most 32 MiB. Answers 409 where they are not the next ones."""
     here = visit(request)
-    film = await run_in_threadpool(uploading.upload_of, here, upload)
+    film = await run_in_threadpool(uploads.upload_of, here, upload)
     data = bytearray()
     try:
         async for piece in request.stream():
@@ -127,14 +127,14 @@ async def send(request: Request, upload: UploadId, upload_offset: Annotated[int,
 def finish(request: Request, upload: UploadId) -> UploadState:
     """Takes a film that has come whole: checks its size, its SHA-256 and that it is a film. Then it is ingested."""
     here = visit(request)
-    uploading.finish(here, uploading.upload_of(here, upload))
-    return state_of(uploading.shown(here, uploading.upload_of(here, upload)))
+    uploads.finish(here, uploads.upload_of(here, upload))
+    return state_of(uploads.shown(here, uploads.upload_of(here, upload)))
 
 
 def remove(request: Request, upload: UploadId) -> Response:
     """Removes a film. One that has come whole only an administrator removes."""
     here = visit(request)
-    uploading.remove(here, uploading.upload_of(here, upload))
+    uploads.remove(here, uploads.upload_of(here, upload))
     return Response(status_code=204)
 
 

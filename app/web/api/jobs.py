@@ -16,7 +16,7 @@ from app.web.jobs.state import JobState, state_of
 from app.web.routes import Routes
 from app.web.streams import EventStream, Streams
 from app.web.visit import visit
-from app.web.working import JobId, ask_for, cancel_job, job_of, job_state, latest_states, log_of
+from app.web.visiting.jobs import JobId, ask_for, cancel_job, job_of, job_state, latest_states, log_of
 
 routes = Routes(prefix="/api/v1")
 

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from app.record.users import Role
 from app.web.jobs.kinds import AddOptions
 from app.web.jobs.state import JobState, state_of
-from app.web.modelling import add_encoder
 from app.web.routes import Routes
 from app.web.visit import visit
-from app.web.working import ask_for_use
+from app.web.visiting.jobs import ask_for_use
+from app.web.visiting.models import add_encoder
 from deploy.preprocessing import Input, Scale
 
 routes = Routes(prefix="/api/v1")

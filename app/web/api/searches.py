@@ -15,12 +15,12 @@ from app.record.searches import SavedSearch
 from app.record.users import Role
 from app.search.searcher import Wish
 from app.search.still import still_of
-from app.web.alerting import alerting_of
+from app.web.alerts.delivery import alerting_of
 from app.web.api.rows import MOST_ROWS, Narrowed
 from app.web.api.search import Found, found
-from app.web.kept import keep, kept_search, kept_searches, may_alert, news_of, run_kept, wish_here
 from app.web.routes import Routes
 from app.web.visit import Visit, visit
+from app.web.visiting.searches import keep, kept_search, kept_searches, may_alert, news_of, run_kept, wish_here
 
 routes = Routes(prefix="/api/v1")
 

@@ -9,8 +9,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.record.alert_settings import read_alert_settings, write_alert_settings
 from app.record.users import Role
-from app.web.alert_form import SHORTEST_SECRET, Wanted, checked, shown
-from app.web.alerting import alerting_of
+from app.web.alerts.delivery import alerting_of
+from app.web.alerts.form import SHORTEST_SECRET, Wanted, checked, shown
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import visit

@@ -12,10 +12,10 @@ from app.encoders.embed import spread
 from app.record.cases import LONGEST_NAME, LONGEST_NOTE, MOST_ITEMS, Cases
 from app.record.rows import AuditEntry
 from app.record.users import Role
-from app.web.collecting import CaseId, collect, exported, seen_case, seen_cases
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, Visit, visit
+from app.web.visiting.cases import CaseId, collect, exported, seen_case, seen_cases
 
 PICTURES = 3  # of an item
 NEW = 0  # instead of a case's number: the one that is to be opened

@@ -9,13 +9,13 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.record.uploads import Uploads
 from app.record.users import Role
-from app.web import uploading
 from app.web.errors import Refused
 from app.web.filters import time_of
 from app.web.limits import MOST_BYTES
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import Visit, visit
+from app.web.visiting import uploads
 
 routes = Routes()
 
@@ -26,7 +26,7 @@ def footage_page(request: Request) -> Response:
     return page(
         request,
         "footage.html",
-        uploads=uploading.all_shown(here),
+        uploads=uploads.all_shown(here),
         cameras=here.camera_names(),
         most=MOST_BYTES,
         sees_jobs=here.session.cameras is None,
@@ -44,22 +44,22 @@ def bring(
     here, data = visit(request), film.file.read()
     if not data:
         raise Refused(422, "No film was chosen", "Choose a file, then send it.")
-    wish = uploading.film_wish(
+    wish = uploads.film_wish(
         here,
         camera=camera.strip(),
         label=film.filename or "",
         size=len(data),
         start=time_of(start, "start"),
     )
-    upload = uploading.begin(here, wish)
+    upload = uploads.begin(here, wish)
     Uploads(here.site.path).append(upload, 0, data)
-    return RedirectResponse(_to(here, uploading.finish(here, upload).id), 303)
+    return RedirectResponse(_to(here, uploads.finish(here, upload).id), 303)
 
 
 def remove(request: Request, upload: Annotated[str, Path(max_length=40)]) -> Response:
     """Removes a film."""
     here = visit(request)
-    uploading.remove(here, uploading.upload_of(here, upload))
+    uploads.remove(here, uploads.upload_of(here, upload))
     return RedirectResponse("/footage", 303)
 
 

@@ -13,7 +13,7 @@ from app.web.jobs.kinds import AdaptOptions, MergeOptions, MethodName
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import visit
-from app.web.working import (
+from app.web.visiting.jobs import (
     JobId,
     ask_for,
     cancel_job,

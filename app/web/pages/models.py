@@ -11,11 +11,11 @@ from app.record.users import Role
 from app.report.model_plots import gate, losses
 from app.web.errors import Refused
 from app.web.jobs.kinds import AddOptions
-from app.web.modelling import add_encoder
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import visit
-from app.web.working import ask_for_use
+from app.web.visiting.jobs import ask_for_use
+from app.web.visiting.models import add_encoder
 from deploy.preprocessing import Input, Scale
 
 FIGURES = ("score", "company", "cycle", "stability", "triangle", "split", "apart")  # of the gate, as they are listed

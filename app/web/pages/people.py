@@ -10,10 +10,10 @@ from app.record.users import Role
 from app.report.plan_view import plan_view
 from app.report.timeline import lay_out
 from app.search.person import person_of
-from app.web.collecting import open_cases
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, visit
+from app.web.visiting.cases import open_cases
 
 routes = Routes()
 

@@ -16,15 +16,15 @@ from app.record.searches import SavedSearch
 from app.record.users import Role
 from app.report.query_page import values_of
 from app.search.query import view
-from app.web.alerting import alerting_of
-from app.web.collecting import open_cases
+from app.web.alerts.delivery import alerting_of
 from app.web.errors import Refused
 from app.web.filters import LONGEST, Filters, filters, with_words
-from app.web.kept import kept_searches, news_of
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.stills import Asked
 from app.web.visit import Said, TrackletId, Visit, visit
+from app.web.visiting.cases import open_cases
+from app.web.visiting.searches import kept_searches, news_of
 from trackers.segments import Kind
 
 Narrowed = Annotated[Filters, Depends(filters)]

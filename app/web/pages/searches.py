@@ -15,13 +15,13 @@ from app.record.searches import SavedSearch
 from app.record.users import Role
 from app.report.query_page import values_of
 from app.search.query import view
-from app.web.alerting import alerting_of
+from app.web.alerts.delivery import alerting_of
 from app.web.filters import Filters, filters
-from app.web.kept import keep, kept_search, may_alert, news_of, run_kept, wish_here
 from app.web.pages.frame import page
 from app.web.pages.search import answer, asked_of
 from app.web.routes import Routes
 from app.web.visit import Visit, visit
+from app.web.visiting.searches import keep, kept_search, may_alert, news_of, run_kept, wish_here
 from trackers.segments import Kind
 
 Narrowed = Annotated[Filters, Depends(filters)]

@@ -13,13 +13,13 @@ from app.encoders.embed import spread
 from app.record.films import film_of
 from app.record.rows import AuditEntry
 from app.record.users import Role
-from app.web.collecting import open_cases
 from app.web.errors import Refused
 from app.web.frames import frame_at
 from app.web.moments import LONGEST, cut_moment
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, visit
+from app.web.visiting.cases import open_cases
 
 CROPS = 24  # on the page
 Percent = Annotated[float, Form(ge=0, le=100)]  # of the picture's width or height

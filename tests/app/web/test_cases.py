@@ -18,9 +18,9 @@ from fastapi.testclient import TestClient
 from app.record import Site
 from app.record.cases import Cases
 from app.record.users import Role, Users
-from app.web import collecting
 from app.web.access import Access
 from app.web.application import make_application
+from app.web.visiting import cases as visiting_cases
 from tests.app.records import copy_of, site_in
 from tests.app.sites import People, figure_site
 from tests.app.web.conftest import HOST, Clock, Served
@@ -122,7 +122,7 @@ def test_an_export_is_a_zip_whose_digest_the_audit_has(cased: Served) -> None:
 def test_one_export_at_a_time(cased: Served) -> None:
     visitor = signed_in(cased, "operator")
     visitor.post("/cases", data={"name": "x"})
-    with collecting._exporting:
+    with visiting_cases._exporting:
         answer = visitor.post(f"{API}/1/export")
     assert answer.status_code == 409 and "exported just now" in answer.json()["detail"]
     assert visitor.post(f"{API}/1/export").status_code == 200

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from app.errors import SiteError
 from app.footage.addresses import resolved
 from app.record.alert_settings import AlertSettings
-from app.web.webhook import target_of
+from app.web.alerts.webhook import target_of
 
 SHORTEST_SECRET = 16  # characters
 _LOCAL = ("localhost", "127.0.0.1", "::1")

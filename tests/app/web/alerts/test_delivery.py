@@ -17,9 +17,9 @@ from app.record.forget import forget
 from app.record.searches import SearchFilters
 from app.search.alerts import waiting
 from app.search.warm import WarmSearcher
-from app.web import alerting as module
-from app.web.alerting import ALERTING, FIRST_PAUSE, MOST_REFUSALS, Alerting
-from app.web.webhook import NotTaken
+from app.web.alerts import delivery as module
+from app.web.alerts.delivery import ALERTING, FIRST_PAUSE, MOST_REFUSALS, Alerting
+from app.web.alerts.webhook import NotTaken
 from tests.app.sites import People, figure_site
 from tests.app.web.conftest import Clock
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.errors import SiteError
-from app.web.webhook import DELIVERY, SIGNATURE, TIME, NotTaken, post, signature, target_of
+from app.web.alerts.webhook import DELIVERY, SIGNATURE, TIME, NotTaken, post, signature, target_of
 
 SECRET = "both-know-it"
 

@@ -18,8 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from app.errors import SiteError
 from app.record.alert_settings import AlertSettings
-from app.web.home_assistant import Broker
-from app.web.webhook import NotTaken
+from app.web.alerts.home_assistant import Broker
+from app.web.alerts.webhook import NotTaken
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 MOSQUITTO, PASSWD = (shutil.which(name, path=PATH) for name in ("mosquitto", "mosquitto_passwd"))

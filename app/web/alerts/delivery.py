@@ -26,8 +26,8 @@ from app.record.leases import Lease
 from app.record.rows import AuditEntry
 from app.search.alerts import Alert, Rights, Watcher, still_to, waiting
 from app.search.warm import WarmSearcher
-from app.web.home_assistant import Broker
-from app.web.webhook import NotTaken, post
+from app.web.alerts.home_assistant import Broker
+from app.web.alerts.webhook import NotTaken, post
 
 log = logging.getLogger("sightline")
 

@@ -16,7 +16,7 @@ from app.record.uploads import FOLDER, MOST_BYTES, Uploads
 from app.record.users import Role, Users
 from app.web.access import Access
 from app.web.application import make_application
-from app.web.uploading import MOST_CHUNK
+from app.web.visiting.uploads import MOST_CHUNK
 from tests.app.records import copy_of, site_in
 from tests.app.sites import figure_site
 from tests.app.web.conftest import HOST, Clock, Served

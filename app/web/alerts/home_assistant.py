@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from app.footage.addresses import resolved
 from app.record.alert_settings import AlertSettings
-from app.web.webhook import NotTaken
+from app.web.alerts.webhook import NotTaken
 
 SECONDS = 10.0  # that the broker may take to confirm
 SEEN = "seen"  # the one type of event

@@ -13,7 +13,7 @@ from app.search.alerts import wish_of
 from app.search.searcher import Wish
 from app.search.still import Still, cut, still_of
 from app.web.access import Role
-from app.web.alerting import Alerting
+from app.web.alerts.delivery import Alerting
 from app.web.errors import Refused
 from app.web.stills import Asked
 from app.web.visit import Searched, Visit

@@ -8,8 +8,8 @@ from app.record.jobs import Job
 from app.record.uploads import Uploads
 from app.web.errors import Refused
 from app.web.jobs.kinds import AddOptions
-from app.web.uploading import encoder_wish
 from app.web.visit import Visit
+from app.web.visiting.uploads import encoder_wish
 from deploy.models import BASE, LARGE
 
 
