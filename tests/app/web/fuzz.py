@@ -7,6 +7,7 @@ requests also reach what is there, and not just "there is no such thing".
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -113,6 +114,9 @@ class Fuzz:
             setattr(case, place, self._with_known(getattr(case, place), chosen))
         if "" in (case.path_parameters or {}).values():
             return  # that is the address of another route
+        for name, value in (case.path_parameters or {}).items():
+            if isinstance(value, str):  # with these, or empty, it would be another route's address
+                case.path_parameters[name] = re.sub(r"[/?#\\]", "-", value) or "-"
         if self.files and case.media_type == "multipart/form-data" and isinstance(case.body, dict):
             for name in case.body:
                 if chosen.random() < 0.5:
