@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +31,7 @@ from app.record.settings import SiteSettings, write_settings
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-SIZE: ViewportSize = {"width": 1200, "height": 860}  # px
+SIZE: ViewportSize = {"width": 1200, "height": 1240}  # px
 QUALITY = 82  # JPEG
 WHO = "screenshots"
 ZONE = Area(AreaKind.zone, "by the pillars", ((0.2, 0.45), (0.75, 0.45), (0.85, 0.95), (0.1, 0.95)))
@@ -45,7 +44,7 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copytree(sys.argv[1], Path(folder) / "station"))
-        person = _prepared(path)
+        _prepared(path)
         with _served(path) as link, sync_playwright() as started:
             browser = started.chromium.launch(
                 executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
@@ -57,29 +56,21 @@ def main() -> None:
             page.click("svg a >> nth=0")
             page.wait_for_selector(".verdict")
             _shoot(page, "search")
-            base = link.partition("/enter")[0]
-            page.goto(f"{base}/tracklets/{person}/person")
+            page.locator('a[href$="/person"]').first.click()
+            page.wait_for_selector("#plan")
             _shoot(page, "person")
-            page.goto(f"{base}/cameras/hall")
+            page.goto(f"{link.partition('/enter')[0]}/cameras/hall")
             page.wait_for_load_state("networkidle")
             _shoot(page, "camera")
             browser.close()
 
 
-def _prepared(path: Path) -> int:
-    """Draws a zone and a line, and places cameras. Returns a tracklet of somebody whom three cameras saw or more."""
+def _prepared(path: Path) -> None:
+    """Draws a zone and a line, and places cameras."""
     with Site.open_to_write(path) as site:
         for area in (ZONE, LINE):
             draw_area(site.database, "hall", area, WHO)
         write_settings(site.database, SiteSettings(positions=PLAN), who=WHO)
-        merging, table = site.merging(), site.tracklet_table()
-        assert merging is not None, "merge the site first"
-        cameras: dict[int, set[int]] = {}
-        for identity, camera in zip(merging.of(table.ids)[1].tolist(), table.cameras.tolist()):
-            cameras.setdefault(identity, set()).add(camera)
-        pieces = Counter(merging.identities.tolist())
-        most = max(cameras, key=lambda identity: (len(cameras[identity]), -pieces[identity]))
-        return int(merging.ids[merging.identities == most][0])
 
 
 @contextmanager
