@@ -18,8 +18,6 @@ from starlette.requests import HTTPConnection
 from app.record.users import Role, User, Users, digest
 from app.web.attempts import Attempts
 
-__all__ = ["COOKIE", "Access", "Proxy", "Role", "Session"]
-
 LINK_SECONDS = 600.0  # that a printed link may wait for its one use
 IDLE_SECONDS = 3600.0  # after which a session that asks nothing ends
 SESSION_SECONDS = 12 * 3600.0  # after which any session ends

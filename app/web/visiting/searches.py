@@ -8,11 +8,11 @@ from pathlib import Path
 from app.engine.crops import as_jpeg
 from app.record import searches
 from app.record.searches import SavedSearch, SearchFilters
+from app.record.users import Role
 from app.report.outlined import shrunk
 from app.search.alerts import wish_of
 from app.search.searcher import Wish
 from app.search.still import Still, cut, still_of
-from app.web.access import Role
 from app.web.alerts.delivery import Alerting
 from app.web.errors import Refused
 from app.web.stills import Asked

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from app.record import Site
-from app.record.users import Users
-from app.web.access import IDLE_SECONDS, LINK_SECONDS, MOST_SESSIONS, SESSION_SECONDS, Access, Role
+from app.record.users import Role, Users
+from app.web.access import IDLE_SECONDS, LINK_SECONDS, MOST_SESSIONS, SESSION_SECONDS, Access
 from app.web.attempts import FIRST_WAIT, LONGEST_WAIT, OF_ADDRESS, OF_BOTH, Attempts
 from app.web.errors import Refused
 from tests.app.web.conftest import Clock

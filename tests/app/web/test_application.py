@@ -13,8 +13,8 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from app.record.users import Role
 from app.web import api, pages
-from app.web.access import Role
 from app.web.limits import HEADERS, MOST_BYTES
 from app.web.routes import Routes
 from tests.app.web.conftest import HOST, Served
