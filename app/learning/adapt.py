@@ -170,6 +170,7 @@ def _adapted(
         end = began + 60 * wishes.minutes - plan.after
         left = max(1.0, end - time.monotonic()) if wishes.epochs is None else None
         result = train(dataset, settings, run / "training", device=device, seconds=left, progress=watched)
+        curves = _curves(run / "training" / "log.jsonl")
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
     except (TrainingError, Diverged, DatasetError, OSError) as error:
         watched.check()  # erasing removes the run: that is why it failed
@@ -204,7 +205,7 @@ def _adapted(
         "share": round(share, 3),
         "gate": after.plain(),
         "gate_before": before.plain(),
-        "curves": _curves(run / "training" / "log.jsonl"),
+        "curves": curves,
     }
     if not site.are_tracklets(np.array(plan.learn)):  # also where who erased them died before it came to the run
         raise Erased
