@@ -105,6 +105,7 @@ class _Server:
             jpeg_of(folder / "jpeg.mkv", (320, 240)),
         ]
         self.most = self._context.Value("i", 0)
+        self._ready = self._context.Event()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._process: BaseProcess | None = None
@@ -116,16 +117,17 @@ class _Server:
 
     def start(self, film: Path, behaviour: Behaviour) -> None:
         """Returns when it takes connections."""
-        ready = self._context.Event()
-        told = (film, behaviour, self.port, self.most, ready)
+        self._ready.clear()
+        told = (film, behaviour, self.port, self.most, self._ready)
         self._process = self._context.Process(target=_serve, args=told, daemon=True)
         self._process.start()
-        ready.wait()
+        self._ready.wait()
 
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
         self._process.join()
+        self._process.close()
 
 
 class _Watch:

@@ -118,21 +118,22 @@ class RtspRelay:
         """Until one of both ends."""
         told = b""
         asked = self._requests(asked)
+        room = bytearray(CHUNK)  # for all that comes: a new one each time would fragment the memory of months
         while True:
             ready = [self._camera] if _has_more(self._camera) else []
             ready = ready or select.select([libav, self._camera], [], [], self._seconds)[0]
             if not ready:
                 raise CameraError(Why.STALLED, f"{self._address.base} sent nothing for {self._seconds:g} s.")
             if libav in ready:
-                more = libav.recv(CHUNK)
-                if not more:
+                size = libav.recv_into(room)
+                if not size:
                     return
-                asked = self._requests(asked + more)
+                asked = self._requests(asked + room[:size])
             if self._camera in ready:
-                more = self._camera.recv(CHUNK)
-                if not more:
+                size = self._camera.recv_into(room)
+                if not size:
                     raise CameraError(Why.ENDED, f"{self._address.base} ended the stream.")
-                told, passed = self._answers(told + more)
+                told, passed = self._answers(told + room[:size])
                 libav.sendall(passed)
 
     def _requests(self, data: bytes) -> bytes:

@@ -23,6 +23,7 @@ from tests.clips import render_clip
 
 NTP = 2_208_988_800  # s from 1900 to 1970
 TICKS = 90_000
+ESTABLISHED = 1  # of Linux's TCP_INFO
 
 
 @dataclass
@@ -118,7 +119,8 @@ class RtspServer:
             self._connections.add(connection)
             self.met.connections += 1
             self.met.at_once += 1
-            self.met.most_at_once = max(self.met.most_at_once, self.met.at_once)
+            there = sum(map(_is_open, self._connections))
+            self.met.most_at_once = max(self.met.most_at_once, there)
         try:
             if self.tls is not None:
                 connection = self.tls.wrap_socket(connection, server_side=True)
@@ -131,6 +133,11 @@ class RtspServer:
             with self._lock:
                 self._connections.discard(connection)
                 self.met.at_once -= 1
+
+
+def _is_open(connection: socket.socket) -> bool:
+    """Whether the other side has not ended it, as the system knows before anybody reads."""
+    return connection.fileno() >= 0 and connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
 
 class _Session:
