@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from app.web.access import Access
 from app.web.application import make_application
 from tests.app.records import site_in
 from tests.app.sites import People, figure_site
+from tests.app.web.browsing import CHROMIUM, FLAGS
 
 HOST = "127.0.0.1:8080"
 
@@ -76,3 +78,13 @@ def still(served: Served) -> bytes:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return site_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+    with sync_api.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

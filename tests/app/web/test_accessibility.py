@@ -22,25 +22,17 @@ from app.record.users import SCOPES, Role, Users
 from app.web import pages
 from tests.app.records import site_in
 from tests.app.scenes import ROOT
-from tests.app.web.test_browser import CHROMIUM, FLAGS, film, sync_api
+from tests.app.web.browsing import NEEDS_CHROMIUM, film
 from tests.app.web.test_serve import serving
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core comes with axe-playwright-python")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed here: `apt-get install chromium`")
+pytestmark = NEEDS_CHROMIUM
 
 PASSWORD = "correct horse battery"
 NO_PAGES = {"/enter", "/go"}  # they lead on to others
 NARROW, WIDE = 380, 1280
 MOST_STOPS = 600  # of the focus: a search lists many matches
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=["filled", "empty"])

@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.engine.ingest import ingest
 from app.record import Site
-from app.search.merging import merge
-from tests.app.sites import figure_site
-from tests.app.stage import footage_in
+from tests.app.web.browsing import NEEDS_CHROMIUM, enter, film
 from tests.app.web.test_serve import serving
 from trackers.segments import Kind
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed here: `apt-get install chromium`")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
 def filmed(path: Path, tmp_path: Path) -> Path:
     return film(path, tmp_path)
-
-
-def film(path: Path, folder: Path) -> Path:
-    """A merged site with footage that can be played."""
-    figure_site(path, people=4, cameras=2)
-    settings = footage_in(folder)
-    ingest(settings["videos"] / "a", path, detector=f"mot:{settings['detections']}", who="test")
-    with Site.open_to_write(path) as site:
-        merge(site, who="test")
-    return path
-
-
-def enter(browser: Any, url: str, **options: Any) -> tuple[Any, list[str]]:
-    """A page that came by the link, and what goes wrong on it from then on."""
-    page = browser.new_context(**options).new_page()
-    wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda asked: wrong.append(asked.url) if not is_here(asked.url, url) else None)
-    page.goto(url)
-    return page, wrong
-
-
-def is_here(address: str, url: str) -> bool:
-    return address.startswith((url.partition("/enter")[0] + "/", "data:", "blob:"))
 
 
 def test_the_walk(filmed: Path, browser: Any, tmp_path: Path) -> None:

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from app.record import Site
-from tests.app.web.test_browser import CHROMIUM, FLAGS, enter, film, sync_api
+from tests.app.web.browsing import NEEDS_CHROMIUM, enter, film
 from tests.app.web.test_serve import serving
 from trackers.segments import Kind
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed here: `apt-get install chromium`")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+pytestmark = NEEDS_CHROMIUM
 
 
 def test_search_collect_export(path: Path, tmp_path: Path, browser: Any) -> None:

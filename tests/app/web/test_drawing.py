@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,10 @@ from app.record import Site
 from app.record.areas import areas_of
 from tests.app.records import site_in
 from tests.app.stage import footage_in
-from tests.app.web.test_browser import CHROMIUM, FLAGS, enter
+from tests.app.web.browsing import NEEDS_CHROMIUM, enter
 from tests.app.web.test_serve import serving
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed here: `apt-get install chromium`")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture

@@ -10,13 +10,11 @@ import pytest
 
 from app.record import Site
 from tests.app.scenes import SIZE, people
-from tests.app.web.test_browser import CHROMIUM, browser, enter
+from tests.app.web.browsing import NEEDS_CHROMIUM, enter
 from tests.app.web.test_serve import serving
 from tests.clips import render_clip
 
-__all__ = ["browser"]  # a fixture
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed here: `apt-get install chromium`")
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
