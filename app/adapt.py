@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from app.asking import this_user
 from app.learning.adapt import adapt
+from app.learning.methods import MethodName
 from app.learning.plan import EPOCHS
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json
 from reid.progress import Bars
-
-
-class MethodName(StrEnum):
-    """Each is a file in `reid/methods`."""
-
-    merged = "merged"
-    eea = "eea"
-    utal = "utal"
-    uga = "uga"
-    ssl = "ssl"
-    dal = "dal"
 
 
 def _pixels(text: str) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,15 +10,9 @@ from app.asking import this_user
 from app.record import Site
 from app.record.rows import Correction
 from app.search.merging import merge, undo
+from app.search.methods import WithinCamera
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, table
 from reid.progress import Bars
-
-
-class WithinCamera(StrEnum):
-    """How tracklets join within a camera."""
-
-    constrained = "constrained"
-    utal = "utal"
 
 
 def command(

@@ -16,6 +16,7 @@ from app.asking import this_user
 from app.errors import SiteError
 from app.record import Site
 from app.record.database import FILE
+from app.record.outages import OutageRecord, outages_of
 from app.record.rows import BoxCounts, CameraSummary
 from app.record.verify import damage
 from app.remarks import Remark
@@ -31,6 +32,7 @@ from app.terminal import (
     print_remarks,
     table,
 )
+from reid.foreign import visible
 from reid.progress import Bars
 
 
@@ -53,6 +55,7 @@ class SiteReport:
     damage: list[str] = field(default_factory=list)  # what --verify found
     remarks: list[Remark] = field(default_factory=list)  # what ingest told of the folders of footage
     repaired: list[str] = field(default_factory=list)  # what --repair did
+    outages: list[OutageRecord] = field(default_factory=list)  # of live cameras, the latest first
 
 
 def describe(site: Site, *, verify: bool = False) -> SiteReport:
@@ -88,6 +91,7 @@ def _counted(site: Site) -> SiteReport:
         crop_bytes=crop_bytes,
         detectors=sorted(detectors),
         remarks=site.remarks(),
+        outages=outages_of(site.database),
         models=sorted(p.name for p in (site.path / "models").glob("*") if p.is_dir()),
     )
 
@@ -163,6 +167,9 @@ def _print(report: SiteReport) -> None:
         print_errors(c.camera, c.errors)
         print_remarks(c.remarks, f"{c.camera}: ")
     print_remarks(report.remarks)
+    for outage in report.outages:
+        until = "still" if outage.end is None else f"{outage.end - outage.start:.0f} s"
+        output.print(f"{visible(outage.camera)}: away at {_moment(outage.start)}, {until}: {visible(outage.reason)}")
     output.print(
         f"{report.tracklets:,} tracklets, {report.crops:,} crops, {report.cannot_link:,} pairs of different people"
     )

@@ -7,10 +7,8 @@ was in sight at the last commit becomes a tracklet, too.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,13 +22,10 @@ from app.record.rows import Chunk, FootageRecord, segment_id
 from deploy.detectors import Frame
 from trackers.detections import Detections
 
-log = logging.getLogger("sightline")
-
 LENGTH = 3600.0  # s
 AWAY = 30.0  # s without a frame after which a stretch ends: tracks live for 20
 SOON = 1.0  # s between two commits at least
 LATE = 10.0  # s after which is committed what there is, also where nobody left: a death loses no more
-LIVE = "live"  # how names of live footage begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +47,9 @@ class LiveStretches:
         camera: Camera,
         source: Path,
         followed: Followed,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """source: where recordings of it lie, or would."""
         self._site, self._camera, self._source, self._followed = site, camera, source, followed
-        self._clock = clock
         self._record: FootageRecord | None = None
         self._tracker: FootageTracker | None = None
         self._until = 0.0  # UTC seconds: when the stretch ends
@@ -71,7 +64,7 @@ class LiveStretches:
         left = [
             record
             for record in self._site.footage(self._camera.name)
-            if record.status in ("running", "new") and record.name.startswith(f"{LIVE} ")
+            if record.status in ("running", "new") and record.start_source == "camera"
         ]
         for record in left:
             checkpoint = self._site.intake.checkpoint(record.id)
@@ -91,18 +84,18 @@ class LiveStretches:
         assert self._tracker is not None
         self._tracker.take(frame._replace(index=self._index), people)
         self._index += 1
-        self._latest, self._taken = frame.time, self._clock()
+        self._latest, self._taken = frame.time, time.monotonic()
         self.frames += 1
 
     def write(self) -> None:
         """Commits what is due, and what the disk did not take before. Raises StorageError where it still does not."""
         if self._tracker is not None and self._record is not None and not self._waiting:
-            since = self._clock() - self._committed
-            if self._clock() - self._taken > AWAY:
+            since = time.monotonic() - self._committed
+            if time.monotonic() - self._taken > AWAY:
                 self._end()
             elif since >= LATE or (since >= SOON and self._tracker.has_finished):
                 self._waiting.append((self._record, self._tracker.chunk(None, ()), False))
-                self._committed = self._clock()
+                self._committed = time.monotonic()
         self._write_waiting()
 
     def close(self) -> None:
@@ -113,7 +106,7 @@ class LiveStretches:
 
     def _begin(self, frame: Frame) -> None:
         started = datetime.fromtimestamp(frame.time, UTC)
-        name = f"{LIVE} {started:%Y-%m-%dT%H.%M.%S.%f}Z"
+        name = f"live {started:%Y-%m-%dT%H.%M.%S.%f}Z"
         piece = Footage(self._camera.name, self._source, name, frame.time, "camera", 0, "")
         camera = replace(self._camera, footage=(piece,))
         settings = {self._camera.name: self._followed.settings}
@@ -121,13 +114,14 @@ class LiveStretches:
         self._record = self._site.intake.begin(record, self._followed.settings)
         self._tracker = self._follow(self._record, None)
         self._until = (math.floor(frame.time / LENGTH) + 1) * LENGTH
-        self._index, self._committed = 0, self._clock()
+        self._index, self._committed = 0, time.monotonic()
 
     def _follow(self, record: FootageRecord, checkpoint: bytes | None) -> FootageTracker:
+        assert record.settings is not None  # it has begun
         return FootageTracker(
             self._camera,
             record,
-            self._followed.settings["tracker"],
+            record.settings["tracker"],  # of who died, it may have been another
             checkpoint,
             embed=self._followed.embed,
             before=self._site.intake.before(record) if checkpoint is None else None,

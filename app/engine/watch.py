@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from app.asking import Progress, unheard
 from app.encoders.live import LiveEmbedder
 from app.encoders.versions import with_base
 from app.engine.following import looking, settings_of, tracker_of
@@ -27,6 +26,7 @@ from app.engine.stretch import Followed, LiveStretches
 from app.errors import Busy, StorageError
 from app.footage import Camera
 from app.footage.live_camera import LiveEvent, LiveFrame
+from app.footage.outage import Why
 from app.record import Site
 from app.record.leases import of_camera
 from app.record.outages import begin_outage, end_what_was_left, note_outage
@@ -89,13 +89,12 @@ def watch(
     *,
     tracker: str | None = None,
     who: str,
-    told: Callable[[WatchReport], None] | None = None,
-    progress: Progress = unheard,
+    told: Callable[[WatchReport], None] = lambda report: None,
 ) -> WatchReport:
     """Follows live cameras until `stop` is set. Others may search, merge, learn and erase meanwhile.
 
-    told: gets the report about once a second. Raises SiteError where nothing can be watched, and Busy where other
-    processes take in all of the cameras.
+    told: gets the report some times a second, also while all cameras are away. Raises SiteError where nothing can be
+    watched, and Busy where other processes take in all of the cameras.
     """
     began = time.monotonic()
     report = WatchReport(str(site_path))
@@ -130,15 +129,17 @@ def watch(
         for thread in threads:
             thread.start()
         try:
-            for frame, people in _detected(newest, detector, stop, stretches):
-                state, stretch = states[frame.camera], stretches[frame.camera]
-                _until_it_is_taken(partial(stretch.take, frame, people), stop)
-                state.frames, state.tracklets, state.latest = stretch.frames, stretch.tracklets, frame.time
-                state.skipped = newest.skipped[frame.camera]
-                progress(f"frames of {frame.camera}", state.frames, None)
+            for batch in _detected(newest, detector, stop):
+                for frame, people in batch:
+                    _until_it_is_taken(partial(stretches[frame.camera].take, frame, people), stop)
+                    states[frame.camera].latest = frame.time
+                for name, stretch in stretches.items():
+                    _until_it_is_taken(stretch.write, stop)
+                    state = states[name]
+                    state.frames, state.tracklets = stretch.frames, stretch.tracklets
+                    state.skipped = newest.skipped[name]
                 report.seconds = round(time.monotonic() - began, 1)
-                if told is not None:
-                    told(report)
+                told(report)
         finally:
             stop.set()
             for each in free:
@@ -186,6 +187,8 @@ def _hear(watched: Watched, newest: Newest, state: CameraWatch, site: Site) -> N
             newest.put(event.frame)
             continue
         state.away = event.reason if event.end is None else ""
+        if event.why is Why.STARTING:  # it was not there yet, and is not away
+            continue
         try:
             if number is None:
                 state.outages += 1
@@ -197,22 +200,19 @@ def _hear(watched: Watched, newest: Newest, state: CameraWatch, site: Site) -> N
 
 
 def _detected(
-    newest: Newest, detector: Detector, stop: threading.Event, stretches: Mapping[str, LiveStretches]
-) -> Iterator[tuple[Frame, Detections]]:
-    """Frames with the people in them, each camera's in order. The next are detected while these are followed.
+    newest: Newest, detector: Detector, stop: threading.Event
+) -> Iterator[Sequence[tuple[Frame, Detections]]]:
+    """Frames with the people in them, each camera's in order, some at once or none where none came for LOOK seconds.
 
-    In between, what is due of all cameras is committed.
+    The next are detected while these are followed.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="detect") as pool:
         under_way: tuple[list[Frame], Future[list[Detections]]] | None = None
         while not stop.is_set():
             frames = newest.take(detector.batch, 0.0 if under_way else LOOK)
             then = (frames, pool.submit(detector.detect, frames)) if frames else None
-            if under_way is not None:
-                yield from zip(under_way[0], under_way[1].result(), strict=True)
+            yield [] if under_way is None else list(zip(under_way[0], under_way[1].result(), strict=True))
             under_way = then
-            for stretch in stretches.values():
-                _until_it_is_taken(stretch.write, stop)
 
 
 def _until_it_is_taken(work: Callable[[], None], stop: threading.Event) -> None:

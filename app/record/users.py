@@ -23,7 +23,7 @@ from sqlalchemy import delete, func, select
 from app.errors import SiteError
 from app.record.audit import add_entry
 from app.record.checksums import insert_rows, update_row
-from app.record.database import Database, Values
+from app.record.database import AnyRow, Database, Values
 from app.record.rows import AuditEntry
 from app.record.schema import api_keys, cameras, users
 
@@ -233,17 +233,15 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _user(database: Database, row: object) -> User:
-    values = row._mapping  # type: ignore[attr-defined]
-    seen = database.json(values["cameras"], "users")
-    role = Role[values["role"].upper()]
+def _user(database: Database, row: AnyRow) -> User:
+    seen = database.json(row.cameras, "users")
     return User(
-        id=values["id"],
-        name=values["name"],
-        role=role,
+        id=row.id,
+        name=row.name,
+        role=Role[row.role.upper()],
         cameras=None if seen is None else frozenset(seen),
-        made=values["made"],
-        password=values["password"],
+        made=row.made,
+        password=row.password,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Form, Path, Request, UploadFile
+from fastapi import Depends, Path, Request, UploadFile
 from pydantic import BaseModel
 
 from app.record.users import Role
@@ -13,8 +13,7 @@ from app.web.jobs.state import JobState, state_of
 from app.web.routes import Routes
 from app.web.visit import visit
 from app.web.visiting.jobs import ask_for_use
-from app.web.visiting.models import add_encoder
-from deploy.preprocessing import Input, Scale
+from app.web.visiting.models import add_encoder, wanted
 
 routes = Routes(prefix="/api/v1")
 
@@ -45,14 +44,10 @@ def use(request: Request, name: Annotated[str, Path(max_length=64)]) -> JobState
 def add(
     request: Request,
     encoder: UploadFile,
-    name: Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")],
-    input: Annotated[Input | None, Form()] = None,
-    scale: Annotated[Scale | None, Form()] = None,
-    force: Annotated[bool, Form()] = False,
+    asked: Annotated[AddOptions, Depends(wanted)],
 ) -> JobState:
     """Sends an encoder's file, at most 64 MiB. It becomes a version, and serves where the gate finds it better."""
     here = visit(request)
-    asked = AddOptions(upload="", label="", name=name, input=input, scale=scale, force=force)
     job = add_encoder(here, encoder.file.read(), encoder.filename or "", asked)
     return state_of(job, here.opened.runner)
 

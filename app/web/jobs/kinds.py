@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.learning.methods import MethodName
 from app.record.users import Role
+from app.search.methods import WithinCamera
 from deploy.preprocessing import Input, Scale
 
-MethodName = Literal["merged", "eea", "utal", "uga", "ssl", "dal"]
+VERSION = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # how one may be called
 
 
 class Options(BaseModel):
@@ -30,14 +32,14 @@ class IngestOptions(Options):
 class MergeOptions(Options):
     """How tracklets are joined within a camera."""
 
-    method: Literal["constrained", "utal"] = "constrained"
+    method: WithinCamera = WithinCamera.constrained
 
 
 class AdaptOptions(Options):
     """How a new version is learned, and for how long at most."""
 
     minutes: float = Field(30.0, ge=0.1, le=24 * 60)
-    method: MethodName = "merged"
+    method: MethodName = MethodName.merged
 
 
 class UseOptions(Options):
@@ -51,7 +53,7 @@ class AddOptions(Options):
 
     upload: str
     label: str
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
+    name: str = Field(pattern=VERSION)
     input: Input | None = None
     scale: Scale | None = None
     force: bool = False

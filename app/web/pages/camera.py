@@ -14,6 +14,7 @@ from app.movement.activity import DAY, Hour, activity, days_of
 from app.movement.heat import heat
 from app.record.areas import areas_of, masks_in_force
 from app.record.camera_list import tracklet_times
+from app.record.outages import outages_of
 from app.record.rows import AuditEntry
 from app.record.users import Role
 from app.report.heat_map import Shown, draw_heat_map
@@ -25,6 +26,7 @@ from app.web.routes import Routes
 from app.web.visit import Visit, visit
 
 TRACKLETS = 24  # on a page
+OUTAGES = 20  # likewise, the latest
 WIDTH = 1000  # of a drawing, in units of its own
 _NO_PICTURE = 9 / 16  # height against width, where footage is gone
 _WHY = (  # of boxes that are in no tracklet, by their name in `BoxCounts`
@@ -110,6 +112,7 @@ def camera(
         number=number,
         pages=max(1, -(-len(within.ids) // TRACKLETS)),
         left_out=[(getattr(summary.boxes, part), why) for part, why in _WHY if getattr(summary.boxes, part)],
+        outages=outages_of(site.database, camera, most=OUTAGES),
         may_draw=here.session.role >= Role.OPERATOR,
     )
 

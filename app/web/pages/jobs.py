@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from app.learning.methods import MethodName
 from app.record.settings import read_settings
 from app.record.users import Role
-from app.web.jobs.kinds import AdaptOptions, MergeOptions, MethodName
+from app.web.jobs.kinds import AdaptOptions, MergeOptions
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import visit
@@ -25,7 +26,6 @@ from app.web.visiting.jobs import (
 )
 
 SHOWN = 50  # jobs of the list
-METHODS = MethodName.__args__  # type: ignore[attr-defined]
 
 routes = Routes()
 
@@ -40,7 +40,7 @@ def jobs_page(request: Request, before: Annotated[int | None, Query(ge=0, lt=2**
         jobs=states[:SHOWN],
         before=states[SHOWN - 1].id if len(states) > SHOWN else None,
         ages={state.id: seconds_of(state) for state in states},
-        methods=METHODS,
+        methods=[str(method) for method in MethodName],
         tracklets=here.site.tracklet_count(),
         nightly=read_settings(here.site.database).nightly,
     )
@@ -70,7 +70,7 @@ def merge(request: Request, method: Annotated[str, Form(pattern="constrained|uta
 def adapt(
     request: Request,
     minutes: Annotated[float, Form(ge=0.1, le=24 * 60)] = 30.0,
-    method: Annotated[MethodName, Form()] = "merged",
+    method: Annotated[MethodName, Form()] = MethodName.merged,
 ) -> Response:
     """Asks for a new version of the encoder."""
     asked = ask_for(visit(request), "adapt", AdaptOptions(minutes=minutes, method=method).model_dump())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Form, Path, Request, UploadFile
+from fastapi import Depends, Path, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response
 
 from app.record.users import Role
@@ -15,8 +15,7 @@ from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import visit
 from app.web.visiting.jobs import ask_for_use
-from app.web.visiting.models import add_encoder
-from deploy.preprocessing import Input, Scale
+from app.web.visiting.models import add_encoder, wanted
 
 FIGURES = ("score", "company", "cycle", "stability", "triangle", "split", "apart")  # of the gate, as they are listed
 
@@ -42,16 +41,12 @@ def use(request: Request, name: Annotated[str, Path(max_length=64)]) -> Response
 def add(
     request: Request,
     encoder: UploadFile,
-    name: Annotated[str, Form(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")],
-    input: Annotated[Input | None, Form()] = None,
-    scale: Annotated[Scale | None, Form()] = None,
-    force: Annotated[bool, Form()] = False,
+    asked: Annotated[AddOptions, Depends(wanted)],
 ) -> Response:
     """Takes an encoder's file."""
     data = encoder.file.read()
     if not data:
         raise Refused(422, "No file was chosen", "Choose an encoder, then send it.")
-    asked = AddOptions(upload="", label="", name=name, input=input, scale=scale, force=force)
     return RedirectResponse(f"/jobs/{add_encoder(visit(request), data, encoder.filename or '', asked).id}", 303)
 
 

@@ -1,4 +1,6 @@
 // A picture that is dropped on the form, or pasted anywhere on the page, goes the same way as one that is chosen.
+import { onDrop } from "./drop.js";
+
 const form = document.querySelector("form.drop");
 const input = form?.querySelector("input[type=file]");
 
@@ -13,17 +15,6 @@ function send(files) {
 
 if (form && input) {
   input.addEventListener("change", () => input.files.length && form.requestSubmit());
-  for (const name of ["dragenter", "dragover"]) {
-    form.addEventListener(name, (event) => {
-      event.preventDefault();
-      form.classList.add("over");
-    });
-  }
-  form.addEventListener("dragleave", () => form.classList.remove("over"));
-  form.addEventListener("drop", (event) => {
-    event.preventDefault();
-    form.classList.remove("over");
-    send(event.dataTransfer.files);
-  });
+  onDrop(form, send);
   document.addEventListener("paste", (event) => send(event.clipboardData.files));
 }

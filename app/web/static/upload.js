@@ -1,4 +1,6 @@
 // Sends a film piece by piece. What has come stays there, so choosing the same file again goes on where it stopped.
+import { onDrop } from "./drop.js";
+
 const form = document.querySelector("form#upload");
 const PIECE = 8 * 1024 * 1024;
 const TRIES = 5;
@@ -56,18 +58,7 @@ if (form) {
   const [button, sending, wrong] = ["button", ".sending", ".wrong"].map((found) => form.querySelector(found));
   const bar = form.querySelector("progress");
   const words = form.querySelector(".said");
-  for (const name of ["dragenter", "dragover"]) {
-    form.addEventListener(name, (event) => {
-      event.preventDefault();
-      form.classList.add("over");
-    });
-  }
-  form.addEventListener("dragleave", () => form.classList.remove("over"));
-  form.addEventListener("drop", (event) => {
-    event.preventDefault();
-    form.classList.remove("over");
-    form.elements.film.files = event.dataTransfer.files;
-  });
+  onDrop(form, (files) => (form.elements.film.files = files));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const file = form.elements.film.files[0];

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Form
+
 from app.encoders.brought import NAME, OF_ADAPT
 from app.engine.uploaded import take_encoder
 from app.record.jobs import Job
 from app.record.uploads import Uploads
 from app.web.errors import Refused
-from app.web.jobs.kinds import AddOptions
+from app.web.jobs.kinds import VERSION, AddOptions
 from app.web.visit import Visit
 from app.web.visiting.uploads import encoder_wish
 from deploy.models import BASE, LARGE
+from deploy.preprocessing import Input, Scale
+
+
+def wanted(
+    name: Annotated[str, Form(pattern=VERSION)],
+    input: Annotated[Input | None, Form()] = None,
+    scale: Annotated[Scale | None, Form()] = None,
+    force: Annotated[bool, Form()] = False,
+) -> AddOptions:
+    """What a form says of an encoder beside its file."""
+    return AddOptions(upload="", label="", name=name, input=input, scale=scale, force=force)
 
 
 def add_encoder(here: Visit, data: bytes, label: str, asked: AddOptions) -> Job:

@@ -20,6 +20,7 @@ from tests.app.sites import People, figure_site
 from tests.app.web.browsing import CHROMIUM, FLAGS
 
 HOST = "127.0.0.1:8080"
+PASSWORD = "correct horse battery"  # of all users
 
 
 class Clock:
@@ -42,16 +43,29 @@ class Served:
     clock: Clock
     application: FastAPI
 
-    def stranger(self) -> TestClient:
-        """Somebody without a session."""
+    def stranger(self, address: str = "testclient") -> TestClient:
+        """Somebody without a session. address: where they come from."""
         return TestClient(
-            self.application, base_url=f"http://{HOST}", follow_redirects=False, raise_server_exceptions=False
+            self.application,
+            base_url=f"http://{HOST}",
+            follow_redirects=False,
+            raise_server_exceptions=False,
+            client=(address, 50000),
         )
 
     def visitor(self) -> TestClient:
         """Somebody who came by a link. Forms get its session's key."""
         client = self.stranger()
         assert client.get("/enter", params={"token": self.access.new_link()}).status_code == 303
+        return self._with_key(client)
+
+    def user(self, name: str) -> TestClient:
+        """A user who signed in with PASSWORD. Forms get their session's key."""
+        client = self.stranger()
+        assert client.post("/sign-in", data={"name": name, "password": PASSWORD}).status_code == 303
+        return self._with_key(client)
+
+    def _with_key(self, client: TestClient) -> TestClient:
         session = self.access.session(client.cookies["sightline"])
         assert session is not None
         client.headers["x-sightline-key"] = session.form_key

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi.testclient import TestClient
 
 from app.footage import Camera, Footage
 from app.record import Site
@@ -22,10 +21,9 @@ from app.web.pages.areas import points_of
 from app.web.pages.camera import TRACKLETS
 from tests.app.records import site_in
 from tests.app.sites import START, figure_site, merge_truly
-from tests.app.web.conftest import HOST, Clock, Served
+from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 from tests.app.web.test_serve import serving
 
-PASSWORD = "correct horse battery"
 SEEN, UNSEEN = "camera1", "camera0"
 HOSTILE = ("../x", "..", ".", "<b>bold</b>", "a/b", "a%2Fb", "x/areas", "50%", 'é "q" \'s', "?a=1#b", "C:\\x", "a;b")
 SQUARE = "0.1 0.1\n0.5, 0.1\n0.5 0.5\n"
@@ -48,17 +46,8 @@ def cameras(tmp_path: Path) -> Iterator[Served]:
         yield Served(site, who, access, clock, make_application(site, access, {HOST}))
 
 
-def signed_in(served: Served, name: str) -> TestClient:
-    client = served.stranger()
-    assert client.post("/sign-in", data={"name": name, "password": PASSWORD}).status_code == 303
-    session = served.access.session(client.cookies["sightline"])
-    assert session is not None
-    client.headers["x-sightline-key"] = session.form_key
-    return client
-
-
 def test_the_list_shows_each_camera(cameras: Served) -> None:
-    root = signed_in(cameras, "root")
+    root = cameras.user("root")
     listed = root.get("/cameras").text
     for name in cameras.site.camera_names():
         assert f'href="/cameras/{name}"' in listed and f'src="/cameras/{name}/picture.jpg"' in listed
@@ -68,7 +57,7 @@ def test_the_list_shows_each_camera(cameras: Served) -> None:
 
 
 def test_a_camera_has_its_hours_and_tracklets(cameras: Served) -> None:
-    root = signed_in(cameras, "root")
+    root = cameras.user("root")
     page = root.get("/cameras/camera0").text
     shown = [int(number) for number in re.findall(r'href="/tracklets/(\d+)"', page)]
     entry = cameras.site.audit()[-1]
@@ -91,7 +80,7 @@ def test_a_camera_has_its_hours_and_tracklets(cameras: Served) -> None:
 
 
 def test_a_heat_map_is_a_picture(cameras: Served) -> None:
-    root = signed_in(cameras, "root")
+    root = cameras.user("root")
     for of in ("seconds", "stay"):
         answer = root.get(f"/cameras/camera0/heat.png?of={of}")
         assert answer.content.startswith(b"\x89PNG") and answer.headers["content-type"] == "image/png"
@@ -101,7 +90,7 @@ def test_a_heat_map_is_a_picture(cameras: Served) -> None:
 
 
 def test_areas_are_drawn_by_a_form_without_a_script(cameras: Served) -> None:
-    root = signed_in(cameras, "root")
+    root = cameras.user("root")
     zone = {"area": "<i>seat</i>", "kind": "zone", "points": SQUARE}
     assert root.post("/cameras/camera0/areas", data=zone).headers["location"] == "/cameras/camera0#draw"
     page = root.get("/cameras/camera0").text
@@ -136,7 +125,7 @@ def test_points_are_read_in_many_ways() -> None:
 
 
 def test_programs_draw_the_same(cameras: Served) -> None:
-    root = signed_in(cameras, "root")
+    root = cameras.user("root")
     place = "/api/v1/cameras/camera0/areas"
     line = {"kind": "line", "name": "door", "points": [[0.5, 1], [0.5, 0]]}
     assert root.put(place, json=line).json() == line
@@ -163,7 +152,7 @@ def test_programs_draw_the_same(cameras: Served) -> None:
 
 
 def test_who_may_not_draw_does_not(cameras: Served) -> None:
-    viewer = signed_in(cameras, "viewer")
+    viewer = cameras.user("viewer")
     assert "Keep it" not in viewer.get("/cameras/camera0").text
     zone = {"area": "x", "kind": "zone", "points": SQUARE}
     assert viewer.post("/cameras/camera0/areas", data=zone).status_code == 403
@@ -171,14 +160,14 @@ def test_who_may_not_draw_does_not(cameras: Served) -> None:
     body = {"kind": "line", "name": "door", "points": [[0.5, 1], [0.5, 0]]}
     assert viewer.put("/api/v1/cameras/camera0/areas", json=body).status_code == 403
     assert viewer.delete("/api/v1/cameras/camera0/areas?area=x").status_code == 403
-    root = signed_in(cameras, "root")
+    root = cameras.user("root")
     del root.headers["x-sightline-key"]
     assert root.post("/cameras/camera0/areas", data=zone).status_code == 403
     assert root.put("/api/v1/cameras/camera0/areas", json=body).status_code == 403
 
 
 def test_a_camera_without_right_is_not_there(cameras: Served) -> None:
-    root, guard = signed_in(cameras, "root"), signed_in(cameras, "guard")
+    root, guard = cameras.user("root"), cameras.user("guard")
     zone = {"area": "secret bench", "kind": "zone", "points": SQUARE}
     for name in (SEEN, UNSEEN):
         assert root.post(f"/cameras/{name}/areas", data={**zone, "area": f"bench of {name}"}).status_code == 303
@@ -202,7 +191,7 @@ def test_a_camera_without_right_is_not_there(cameras: Served) -> None:
     assert UNSEEN not in guard.get("/flow").text
     whole = root.get("/api/v1/flow").json()
     assert len(whole["ways"]) == 2 and told["people"]["identities"] == 13
-    nobody = signed_in(cameras, "nobody")
+    nobody = cameras.user("nobody")
     assert nobody.get("/flow").status_code == nobody.get("/api/v1/flow").status_code == 403
     assert nobody.get("/cameras").status_code == 200
 

@@ -23,8 +23,7 @@ from app.web.application import make_application
 from app.web.visiting import cases as visiting_cases
 from tests.app.records import copy_of, site_in
 from tests.app.sites import People, figure_site
-from tests.app.web.conftest import HOST, Clock, Served
-from tests.app.web.test_rights import PASSWORD, client_of, signed_in
+from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 
 ROLES = {"viewer": Role.VIEWER, "operator": Role.OPERATOR, "admin": Role.ADMIN}
 API = "/api/v1/cases"
@@ -60,7 +59,7 @@ def actions(served: Served) -> list[tuple[str, str]]:
 
 
 def test_a_case_from_its_opening_to_its_end(cased: Served) -> None:
-    visitor = signed_in(cased, "admin")
+    visitor = cased.user("admin")
     assert "No case yet" in visitor.get("/cases").text
     number = of_camera(cased, "camera0")
     assert 'action="/cases/items"' in visitor.get(f"/tracklets/{number}").text
@@ -95,7 +94,7 @@ def test_a_case_from_its_opening_to_its_end(cased: Served) -> None:
 
 
 def test_people_leave_with_a_case_where_that_is_said(cased: Served) -> None:
-    visitor, number = signed_in(cased, "admin"), of_camera(cased, "camera0")
+    visitor, number = cased.user("admin"), of_camera(cased, "camera0")
     kept = of_camera(cased, "camera1")
     visitor.post("/cases/items", data={"tracklet": number, "case": 0, "name": "x"})
     erased = visitor.post("/cases/1/erase", data={"people": "true"})
@@ -105,7 +104,7 @@ def test_people_leave_with_a_case_where_that_is_said(cased: Served) -> None:
 
 
 def test_an_export_is_a_zip_whose_digest_the_audit_has(cased: Served) -> None:
-    visitor, number = signed_in(cased, "operator"), of_camera(cased, "camera0")
+    visitor, number = cased.user("operator"), of_camera(cased, "camera0")
     visitor.post("/cases/items", data={"tracklet": number, "case": 0, "name": "../../x"})
     for place in ("/cases/1/export", f"{API}/1/export"):
         answer = visitor.post(place)
@@ -120,7 +119,7 @@ def test_an_export_is_a_zip_whose_digest_the_audit_has(cased: Served) -> None:
 
 
 def test_one_export_at_a_time(cased: Served) -> None:
-    visitor = signed_in(cased, "operator")
+    visitor = cased.user("operator")
     visitor.post("/cases", data={"name": "x"})
     with visiting_cases._exporting:
         answer = visitor.post(f"{API}/1/export")
@@ -149,13 +148,13 @@ CHANGES: list[tuple[str, str, dict[str, Any], Role]] = [
 def test_a_role_below_changes_nothing(cased: Served, method: str, place: str, body: dict[str, Any], role: Role) -> None:
     Cases(cased.site).open("x", "", who="test")
     below = "viewer" if role == Role.OPERATOR else "operator"
-    visitor = signed_in(cased, below)
+    visitor = cased.user(below)
     audited = actions(cased)
     assert visitor.request(method, place, **body).status_code == 403
     assert actions(cased) == audited
     seen = visitor.get("/cases/1")
     assert seen.status_code == 200 and "Erase" not in seen.text
-    right = signed_in(cased, "admin")
+    right = cased.user("admin")
     del right.headers["x-sightline-key"]
     assert right.request(method, place, **body).status_code == 403  # another site's page would send it so
     assert actions(cased) == [*audited, (below, "view case")]
@@ -164,7 +163,7 @@ def test_a_role_below_changes_nothing(cased: Served, method: str, place: str, bo
 def test_a_viewer_sees_what_a_case_holds(cased: Served) -> None:
     cases = Cases(cased.site)
     cases.add(cases.open("Red", "a note", who="test"), of_camera(cased, "camera0"), "an item", who="test")
-    viewer = signed_in(cased, "viewer")
+    viewer = cased.user("viewer")
     text = viewer.get("/cases/1").text
     assert "a note" in text and "an item" in text and "<form" not in text.partition("<main")[2]
     assert "Open a case" not in viewer.get("/cases").text
@@ -179,7 +178,7 @@ def test_a_case_with_a_hidden_camera_is_as_one_that_is_not_there(cased: Served) 
     cases.add(visible, seen, "", who="test")
     for tracklet in (seen, hidden):
         cases.add(mixed, tracklet, "", who="test")
-    guard = signed_in(cased, "guard")
+    guard = cased.user("guard")
     for place in ("/cases", f"/tracklets/{seen}", f"/tracklets/{seen}/search", API):
         assert "Visible" in guard.get(place).text and "Secret" not in guard.get(place).text
     nobody = mixed + 7
@@ -203,7 +202,7 @@ def test_a_case_with_a_hidden_camera_is_as_one_that_is_not_there(cased: Served) 
 
 
 def test_programs_do_the_same(cased: Served) -> None:
-    visitor, (a, b) = signed_in(cased, "admin"), sorted(cased.who)[:2]
+    visitor, (a, b) = cased.user("admin"), sorted(cased.who)[:2]
     made = visitor.post(API, json={"name": "One", "note": "x"}).json()
     assert (made["id"], made["name"], made["note"], made["items"], made["closed"]) == (1, "One", "x", 0, None)
     item = visitor.put(f"{API}/1/items/{a}", json={"note": "first"}).json()
@@ -242,7 +241,7 @@ def test_programs_do_the_same(cased: Served) -> None:
 def test_a_key_needs_its_scope(cased: Served) -> None:
     for scope, status in (("cases", 200), ("search", 403)):
         secret = cased.access.users.add_key("viewer", scope, [scope], who="viewer")
-        program: TestClient = client_of(cased.application)
+        program: TestClient = cased.stranger()
         program.headers["authorization"] = f"Bearer {secret}"
         assert program.get(API).status_code == status
         assert program.get("/cases").status_code == 403
@@ -263,7 +262,7 @@ def test_a_key_needs_its_scope(cased: Served) -> None:
 )
 def test_what_is_asked_wrongly_is_told_in_a_sentence(cased: Served, data: dict[str, Any]) -> None:
     Cases(cased.site).open("x", "", who="test")
-    answer = signed_in(cased, "operator").post("/cases/items", data=data)
+    answer = cased.user("operator").post("/cases/items", data=data)
     assert answer.status_code == 422 and "broke" not in answer.text
     assert html.unescape(answer.text)
     assert Cases(cased.site).case(1).items == 0 and len(Cases(cased.site).all()) == 1

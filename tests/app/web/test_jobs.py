@@ -22,8 +22,7 @@ from app.web.application import make_application
 from app.web.jobs.runner import Task
 from tests.app.records import copy_of, site_in
 from tests.app.sites import add_version, figure_site
-from tests.app.web.conftest import HOST, Clock, Served
-from tests.app.web.test_rights import PASSWORD, signed_in
+from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def test_options_are_checked_when_they_are_asked_for(served: Served, minutes: st
 
 
 def test_each_role_asks_for_its_own_work(served: Served) -> None:
-    operator, guard, root = (signed_in(served, name) for name in ("operator", "guard", "root"))
+    operator, guard, root = (served.user(name) for name in ("operator", "guard", "root"))
     assert operator.post("/jobs/merge").status_code == 303
     root.post("/jobs/adapt", data={"minutes": "1"})
     assert operator.get("/jobs/2").status_code == 200 and "Cancel" not in operator.get("/jobs/2").text
@@ -201,7 +200,7 @@ def test_a_stream_ends_with_its_session_its_listener_and_its_server(served: Serv
 
 
 def test_a_stream_keeps_no_session_alive_and_hears_of_rights(served: Served) -> None:
-    client = signed_in(served, "operator")
+    client = served.user("operator")
     session = served.access.session(client.cookies["sightline"])
     assert session is not None
     asked = session.asked

@@ -16,8 +16,7 @@ from app.web.access import Access
 from app.web.application import make_application
 from tests.app.records import site_in
 from tests.app.sites import figure_site
-from tests.app.web.conftest import HOST, Clock, Served
-from tests.app.web.test_rights import PASSWORD, signed_in
+from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def shown_on(text: str) -> set[int]:
 
 
 def test_all_that_was_joined_is_shown_by_time(merged: Served) -> None:
-    visitor, number = signed_in(merged, "root"), min(merged.who)
+    visitor, number = merged.user("root"), min(merged.who)
     merging = merged.site.merging()
     assert merging is not None
     joined = set(merging.ids[merging.identities == merging.identities[merging.ids == number]].tolist())
@@ -60,7 +59,7 @@ def test_all_that_was_joined_is_shown_by_time(merged: Served) -> None:
 
 
 def test_a_way_is_drawn_on_the_plan(merged: Served) -> None:
-    root, number = signed_in(merged, "root"), min(merged.who)
+    root, number = merged.user("root"), min(merged.who)
     assert 'class="plan"' not in root.get(f"/tracklets/{number}/person").text
     placed = {"camera": ["camera0", "camera1", "camera2"], "right": ["0", "10,5", ""], "up": ["0", "-3", "1"]}
     assert root.post("/settings/positions", data=placed).status_code == 303
@@ -68,14 +67,14 @@ def test_a_way_is_drawn_on_the_plan(merged: Served) -> None:
     shown = root.get(f"/tracklets/{number}/person").text
     assert 'class="plan"' in shown and shown.count('class="passed"') == 2
     seen = next(k for k in merged.who if merged.site.searchable(k).camera == "camera1")
-    assert "camera0" not in signed_in(merged, "guard").get(f"/tracklets/{seen}/person").text
+    assert "camera0" not in merged.user("guard").get(f"/tracklets/{seen}/person").text
     for wrong in ({**placed, "right": ["x", "1", "1"]}, {**placed, "up": ["1"]}, {**placed, "up": ["1e9", "1", "1"]}):
         assert root.post("/settings/positions", data=wrong).status_code == 422
     assert root.put("/api/v1/settings", json={"positions": {"attic": [0, 0]}}).status_code == 404
 
 
 def test_a_viewer_of_one_camera_sees_what_it_saw_of_the_person(merged: Served) -> None:
-    guard = signed_in(merged, "guard")
+    guard = merged.user("guard")
     number = next(k for k in merged.who if merged.site.searchable(k).camera == "camera1")
     told = guard.get(f"/api/v1/tracklets/{number}/person").json()
     assert {match["camera"] for match in told["matches"]} == {"camera1"} == {stop["camera"] for stop in told["stops"]}
@@ -85,7 +84,7 @@ def test_a_viewer_of_one_camera_sees_what_it_saw_of_the_person(merged: Served) -
 
 
 def test_identities_are_listed_a_page_at_a_time(merged: Served) -> None:
-    visitor = signed_in(merged, "root")
+    visitor = merged.user("root")
     listed, after = [], 0
     while after is not None:
         part = visitor.get("/api/v1/identities", params={"from_id": after, "limit": 3}).json()
@@ -96,7 +95,7 @@ def test_identities_are_listed_a_page_at_a_time(merged: Served) -> None:
 
 
 def test_a_person_is_erased_from_their_page(merged: Served) -> None:
-    root, number = signed_in(merged, "root"), min(merged.who)
+    root, number = merged.user("root"), min(merged.who)
     page = root.get(f"/tracklets/{number}/person").text
     form = page[page.index('action="/erase"') :]
     named = [int(k) for k in re.findall(r'name="tracklet" value="(\d+)"', form)]
@@ -113,7 +112,7 @@ def test_a_person_is_erased_from_their_page(merged: Served) -> None:
 
 
 def test_all_before_a_time_are_erased(merged: Served) -> None:
-    root, table = signed_in(merged, "root"), merged.site.searchable_table()
+    root, table = merged.user("root"), merged.site.searchable_table()
     limit = sorted(table.end.tolist())[5] + 0.001
     for wrong in ({}, {"before": "soon"}):
         assert root.post("/erase", data=wrong).status_code == 422
@@ -122,6 +121,6 @@ def test_all_before_a_time_are_erased(merged: Served) -> None:
     assert merged.site.searchable_table().end.min() >= limit
     for body in ({}, {"tracklets": [5]}, {"tracklets": [-1]}, {"identities": [10**6]}, {"before": "x"}):
         assert root.post("/api/v1/forget", json=body).status_code == 422
-    guard = signed_in(merged, "guard")
+    guard = merged.user("guard")
     assert guard.post("/api/v1/forget", json={"before": limit}).status_code == 403
     assert guard.get("/erase").status_code == 403

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
@@ -24,21 +23,10 @@ from app.web.access import Access, Proxy
 from app.web.application import make_application
 from tests.app.records import site_in
 from tests.app.sites import figure_site
-from tests.app.web.conftest import HOST, Clock, Served
+from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 from tests.app.web.test_application import routes_of
 
-PASSWORD = "correct horse battery"
 SEEN, UNSEEN = "camera1", "camera0"
-
-
-def client_of(application: FastAPI, address: str = "testclient") -> TestClient:
-    return TestClient(
-        application,
-        base_url=f"http://{HOST}",
-        follow_redirects=False,
-        raise_server_exceptions=False,
-        client=(address, 50000),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +44,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(site, who, access, clock, make_application(site, access, {HOST}))
 
 
-def signed_in(served: Served, name: str) -> TestClient:
-    client = client_of(served.application)
-    assert client.post("/sign-in", data={"name": name, "password": PASSWORD}).status_code == 303
-    session = served.access.session(client.cookies["sightline"])
-    assert session is not None
-    client.headers["x-sightline-key"] = session.form_key
-    return client
-
-
 def test_signing_in(shared: Served) -> None:
-    client = client_of(shared.application, "192.0.2.1")
+    client = shared.stranger("192.0.2.1")
     asked = client.get("/flow")
     assert asked.status_code == 401 and 'value="/flow"' in asked.text and 'type="password"' in asked.text
     wrong = client.post("/sign-in", data={"name": "root", "password": "no " + PASSWORD})
@@ -84,25 +63,25 @@ def test_signing_in(shared: Served) -> None:
 
 @pytest.mark.parametrize("then", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "javascript:1"])
 def test_signing_in_leads_nowhere_else(shared: Served, then: str) -> None:
-    client = client_of(shared.application)
+    client = shared.stranger()
     data = {"name": "root", "password": PASSWORD, "then": then}
     assert client.post("/sign-in", data=data).headers["location"] == "/"
 
 
 def test_other_pages_can_not_sign_somebody_in(shared: Served) -> None:
-    client = client_of(shared.application)
+    client = shared.stranger()
     data = {"name": "root", "password": PASSWORD}
     assert client.post("/sign-in", data=data, headers={"origin": "https://evil.example"}).status_code == 403
     assert client.post("/sign-in", data={**data, "then": "/" + "x" * 5000}).status_code == 413
 
 
 def test_guessing_is_slowed_down(shared: Served) -> None:
-    client = client_of(shared.application, "192.0.2.9")
+    client = shared.stranger("192.0.2.9")
     codes = [client.post("/sign-in", data={"name": "guard", "password": f"guess {k}"}).status_code for k in range(7)]
     assert codes == [403] * 5 + [429] * 2
     audited = [entry for entry in shared.site.audit() if entry.session == "web, 192.0.2.9"]
     assert len(audited) == 5
-    assert signed_in(shared, "guard").get("/").status_code == 200  # from elsewhere
+    assert shared.user("guard").get("/").status_code == 200  # from elsewhere
 
 
 # Anything that tells of the camera that may not be seen. 24 tracklets and 3 sightings are of all three cameras.
@@ -119,7 +98,7 @@ def addresses(served: Served) -> Iterator[tuple[APIRoute, str]]:
 
 
 def test_who_sees_one_camera_learns_nothing_of_others(shared: Served) -> None:
-    guard, root = signed_in(shared, "guard"), signed_in(shared, "root")
+    guard, root = shared.user("guard"), shared.user("root")
     unseen_ids = {str(k) for k in shared.who if shared.site.searchable(k).camera != SEEN}
     told = 0
     for route, address in addresses(shared):
@@ -135,7 +114,7 @@ def test_who_sees_one_camera_learns_nothing_of_others(shared: Served) -> None:
 
 
 def test_a_camera_that_may_not_be_seen_is_as_one_that_is_not_there(shared: Served) -> None:
-    guard = signed_in(shared, "guard")
+    guard = shared.user("guard")
     hidden = next(k for k in shared.who if shared.site.searchable(k).camera == UNSEEN)
     seen = next(k for k in shared.who if shared.site.searchable(k).camera == SEEN)
     nobody = shared.site.searchable(hidden).id + 9999
@@ -153,7 +132,7 @@ def test_a_camera_that_may_not_be_seen_is_as_one_that_is_not_there(shared: Serve
 
 
 def test_searches_compare_with_what_may_be_seen(shared: Served) -> None:
-    guard = signed_in(shared, "guard")
+    guard = shared.user("guard")
     seen = next(k for k in shared.who if shared.site.searchable(k).camera == SEEN)
     found = guard.get(f"/api/v1/tracklets/{seen}/search").json()["people"][0]
     rows = shared.site.searchable_table()
@@ -165,7 +144,7 @@ def test_searches_compare_with_what_may_be_seen(shared: Served) -> None:
 
 
 def test_corrections_with_hidden_tracklets_are_not_told(shared: Served) -> None:
-    root, guard = signed_in(shared, "root"), signed_in(shared, "guard")
+    root, guard = shared.user("root"), shared.user("guard")
     hidden = next(k for k in shared.who if shared.site.searchable(k).camera == UNSEEN)
     seen, other = [k for k in shared.who if shared.site.searchable(k).camera == SEEN][:2]
     place = f"/api/v1/tracklets/{seen}/corrections"
@@ -177,7 +156,7 @@ def test_corrections_with_hidden_tracklets_are_not_told(shared: Served) -> None:
 
 def test_a_right_that_is_taken_away_is_gone_at_once(shared: Served) -> None:
     shared.access.users.add("temp", PASSWORD, Role.VIEWER, None, who="root")
-    temp = signed_in(shared, "temp")
+    temp = shared.user("temp")
     assert temp.get("/flow").status_code == 200
     shared.access.users.change("temp", Role.VIEWER, [], who="root")
     assert temp.get("/flow").status_code == 403
@@ -187,7 +166,7 @@ def test_a_right_that_is_taken_away_is_gone_at_once(shared: Served) -> None:
 
 
 def test_a_site_may_demand_to_know_why_one_searches(shared: Served) -> None:
-    root, guard = signed_in(shared, "root"), signed_in(shared, "guard")
+    root, guard = shared.user("root"), shared.user("guard")
     number = next(k for k in shared.who if shared.site.searchable(k).camera == SEEN)
     place = f"/tracklets/{number}/search"
     assert root.post("/settings/reason", data={"required": "true"}).status_code == 303
@@ -216,7 +195,7 @@ def test_a_site_may_demand_to_know_why_one_searches(shared: Served) -> None:
 
 
 def bearer(served: Served, secret: str) -> TestClient:
-    client = client_of(served.application)
+    client = served.stranger()
     client.headers["authorization"] = f"Bearer {secret}"
     return client
 
@@ -247,7 +226,7 @@ def test_the_scopes_are_the_parts_of_the_api() -> None:
 
 def test_ones_own_keys_and_password(shared: Served) -> None:
     shared.access.users.add("carol", PASSWORD, Role.VIEWER, None, who="root")
-    carol = signed_in(shared, "carol")
+    carol = shared.user("carol")
     made = carol.post("/account/keys", data={"name": "<i>phone</i>", "scope": ["flow"]})
     found = re.search(r"<pre><code>([\w-]{40,})</code>", made.text)
     assert found and bearer(shared, found[1]).get("/api/v1/flow").status_code == 200
@@ -269,7 +248,7 @@ def test_who_came_by_the_link_has_no_account(shared: Served) -> None:
 
 
 def test_an_admin_manages_users(shared: Served) -> None:
-    root = signed_in(shared, "root")
+    root = shared.user("root")
     new = {"name": "dave", "password": PASSWORD, "role": "viewer", "camera": [SEEN]}
     assert root.post("/users", data=new).status_code == 303
     assert root.post("/users", data=new).status_code == 422
@@ -295,7 +274,7 @@ def test_only_a_named_proxy_is_believed(shared: Served) -> None:
     application = make_application(
         shared.site, Access(shared.access.users, "alice", Clock(), proxy), {HOST, "cameras.example.org"}
     )
-    behind = client_of(application, "192.0.2.7")
+    behind = replace(shared, application=application).stranger("192.0.2.7")
     behind.headers["host"] = "cameras.example.org"
     assert behind.get("/").status_code == 401
     shown = behind.get("/", headers={"remote-user": "guard"})
@@ -308,10 +287,10 @@ def test_only_a_named_proxy_is_believed(shared: Served) -> None:
     assert behind.get("/", headers={"remote-user": "nobody"}).status_code == 401
     assert behind.get("/users", headers={"remote-user": "guard"}).status_code == 403
     for address in ("192.0.2.8", "127.0.0.1", "testclient"):
-        elsewhere = client_of(application, address)
+        elsewhere = replace(shared, application=application).stranger(address)
         headers = {"remote-user": "root", "x-forwarded-for": "192.0.2.7"}
         assert elsewhere.get("/", headers=headers).status_code == 401
-    assert client_of(shared.application, "192.0.2.7").get("/", headers={"remote-user": "root"}).status_code == 401
+    assert shared.stranger("192.0.2.7").get("/", headers={"remote-user": "root"}).status_code == 401
 
 
 def test_cookies_are_for_tls_alone_where_there_is_any(shared: Served) -> None:
@@ -320,10 +299,10 @@ def test_cookies_are_for_tls_alone_where_there_is_any(shared: Served) -> None:
     application = make_application(shared.site, access, {HOST})
     data = {"name": "root", "password": PASSWORD}
     said = {"x-forwarded-proto": "https"}
-    behind = client_of(application, "192.0.2.7").post("/sign-in", data=data, headers=said)
+    behind = replace(shared, application=application).stranger("192.0.2.7").post("/sign-in", data=data, headers=said)
     assert "Secure" in behind.headers["set-cookie"]
     for address, headers in (("192.0.2.7", {}), ("192.0.2.8", said)):
-        plain = client_of(application, address).post("/sign-in", data=data, headers=headers)
+        plain = replace(shared, application=application).stranger(address).post("/sign-in", data=data, headers=headers)
         assert "Secure" not in plain.headers["set-cookie"]
     tls = replace(shared, application=application).stranger()
     tls.base_url = f"https://{HOST}"  # type: ignore[assignment]

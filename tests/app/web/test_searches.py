@@ -19,8 +19,8 @@ from app.web.access import Access
 from app.web.application import make_application
 from tests.app.records import site_in
 from tests.app.sites import figure_site
-from tests.app.web.conftest import HOST, Clock, Served
-from tests.app.web.test_rights import PASSWORD, SEEN, UNSEEN, signed_in
+from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
+from tests.app.web.test_rights import SEEN, UNSEEN
 
 SECRET = "sixteen-letters-or-more"
 
@@ -131,7 +131,7 @@ def test_words_narrow_a_search_and_chips_take_them_away(served: Served, still: b
 
 
 def test_what_came_since_is_counted_until_somebody_looks(shared: Served) -> None:
-    olga = signed_in(shared, "olga")
+    olga = shared.user("olga")
     form = {"name": "coat", "tracklet": tracklet_in(shared, UNSEEN), "alert_from": "5"}
     number = kept_at(olga.post("/searches", data=form))
     shared.application.state.alerting.step()
@@ -150,7 +150,7 @@ def test_what_came_since_is_counted_until_somebody_looks(shared: Served) -> None
 
 
 def test_a_search_is_its_owners(shared: Served) -> None:
-    olga, guard, root = (signed_in(shared, name) for name in ("olga", "guard", "root"))
+    olga, guard, root = (shared.user(name) for name in ("olga", "guard", "root"))
     hers = kept_at(olga.post("/searches", data={"name": "coat", "tracklet": tracklet_in(shared, SEEN)}))
     for place in (f"/searches/{hers}", f"/api/v1/searches/{hers}/matches"):
         assert guard.get(place).status_code == 404 and root.get(place).status_code == 200
@@ -262,7 +262,7 @@ def test_where_nothing_is_sent_is_refused(served: Served, changed: dict[str, str
 
 def test_only_an_admin_says_where_alerts_go(shared: Served) -> None:
     for name, status in (("root", 200), ("olga", 403), ("guard", 403)):
-        client = signed_in(shared, name)
+        client = shared.user(name)
         assert client.get("/alerts").status_code == client.get("/api/v1/alerts").status_code == status
 
 
@@ -308,7 +308,7 @@ def test_two_applications_count_apart(served: Served) -> None:
 
 def test_metrics_are_for_who_may_see_all(shared: Served) -> None:
     for name, status in (("root", 200), ("olga", 200), ("guard", 403)):
-        assert signed_in(shared, name).get("/metrics").status_code == status
+        assert shared.user(name).get("/metrics").status_code == status
     secret = shared.access.users.add_key("olga", "prometheus", ["metrics"], who="olga")
     program = TestClient(shared.application, base_url=f"http://{HOST}")
     headers = {"authorization": f"Bearer {secret}"}
@@ -335,7 +335,7 @@ def test_moving_pictures_leave_one_row_a_tracklet_and_session(served: Served) ->
 
 
 def test_who_may_not_see_a_camera_sees_none_of_its_pictures(shared: Served) -> None:
-    guard, tracklet = signed_in(shared, "guard"), tracklet_in(shared, UNSEEN)
+    guard, tracklet = shared.user("guard"), tracklet_in(shared, UNSEEN)
     assert guard.get(f"/tracklets/{tracklet}/crops/0.jpg").status_code == 404
     data = {"seconds": 1, "left": 0, "top": 0, "width": 50, "height": 50}
     assert guard.post(f"/tracklets/{tracklet}/frame", data=data).status_code == 404

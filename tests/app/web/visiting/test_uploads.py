@@ -19,8 +19,7 @@ from app.web.application import make_application
 from app.web.visiting.uploads import MOST_CHUNK
 from tests.app.records import copy_of, site_in
 from tests.app.sites import figure_site
-from tests.app.web.conftest import HOST, Clock, Served
-from tests.app.web.test_rights import PASSWORD, signed_in
+from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 from tests.clips import render_clip
 
 PLACE = "/api/v1/footage/uploads"
@@ -194,7 +193,7 @@ def test_a_full_disk_takes_no_film(served: Served, film: bytes, monkeypatch: pyt
 
 
 def test_who_sees_one_camera_brings_footage_of_it_alone(served: Served, film: bytes) -> None:
-    root, guard = signed_in(served, "root"), signed_in(served, "guard")
+    root, guard = served.user("root"), served.user("guard")
     secret = announce(root, film, camera="camera1", name="secret.mp4").json()["id"]
     for camera in ("camera1", "gate", "Camera0"):
         refused = announce(guard, film, camera=camera)
@@ -214,12 +213,12 @@ def test_who_sees_one_camera_brings_footage_of_it_alone(served: Served, film: by
     send(guard, own, 0, film)
     assert guard.post(f"{PLACE}/{own}/finish").status_code == 202
     assert guard.get("/jobs").status_code == guard.get("/api/v1/jobs/1").status_code == 403
-    looker = signed_in(served, "looker")
+    looker = served.user("looker")
     assert announce(looker, film).status_code == looker.get("/footage").status_code == 403
 
 
 def test_who_may_remove_what(served: Served, film: bytes) -> None:
-    root, guard = signed_in(served, "root"), signed_in(served, "guard")
+    root, guard = served.user("root"), served.user("guard")
     coming = announce(guard, film, camera="camera0").json()["id"]
     assert guard.delete(f"{PLACE}/{coming}").status_code == 204
     whole = announce(guard, film, camera="camera0").json()["id"]
