@@ -30,7 +30,7 @@ pytestmark = NEEDS_CHROMIUM
 
 PASSWORD = "correct horse battery"
 NO_PAGES = {"/enter", "/go"}  # they lead on to others
-NARROW, WIDE = 380, 1280
+NARROW, MIDDLE, WIDE = 380, 768, 1280
 MOST_STOPS = 600  # of the focus: a search lists many matches
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -118,8 +118,10 @@ def test_every_page_is_for_everybody(
         for address in [*filter(None, found.values()), "/no/such/page"]:
             page.goto(base + address)
             said = of_axe(page) + of_focus(page)
-            if page.evaluate("document.documentElement.scrollWidth") > width:
-                said.append(f"wider than the screen: {page.evaluate(WIDEST)}")
+            for screen in (MIDDLE, width):
+                page.set_viewport_size({"width": screen, "height": 900})
+                if page.evaluate("document.documentElement.scrollWidth") > screen:
+                    said.append(f"wider than a screen of {screen} px: {page.evaluate(WIDEST)}")
             wrong += [f"{address}: {one}" for one in said]
         assert not wrong, "\n".join(wrong)
 

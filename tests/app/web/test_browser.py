@@ -47,7 +47,9 @@ def test_the_walk(filmed: Path, browser: Any, tmp_path: Path) -> None:
         page.click("nav summary")
         page.click("nav >> text=Audit")
         seen = page.locator("tbody tr td:nth-child(4)").all_inner_texts()
-        assert [*dict.fromkeys(seen)][:5] == ["flow", "query", "view moment", "view", "sign in"]  # previews are views
+        if seen[4] == "view":  # where the page is slow, the pointer rests on the match, which then moves
+            del seen[4]
+        assert seen[:6] == ["flow", "query", "view moment", "view", "query", "sign in"]
         page.click("text=Sign out")
         page.goto(said["url"].partition("/enter")[0] + "/")
         assert "Nobody is signed in here" in page.content()
