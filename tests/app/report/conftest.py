@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.ingest import Thinning, ingest
+from app.engine.following import Thinning
+from app.engine.ingest import ingest
 from app.record import Site
 from tests.app.records import site_in
 from tests.app.scenes import ROOT, World, three_cameras
