@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -118,13 +118,20 @@ def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], ha
             store.drop(footage)
 
 
-def update(site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder], progress: Progress = unheard) -> int:
+def update(
+    site: Site,
+    store: Embeddings,
+    open_encoder: Callable[[], OpenEncoder],
+    progress: Progress = unheard,
+    *,
+    footages: Collection[int] | None = None,
+) -> int:
     """Makes the store hold just the site's tracklets and sightings. Returns how many were embedded.
 
-    Those of whose crops none can be read are not.
+    Those of whose crops none can be read are not. footages: those that are looked at, None for all.
     """
-    table, nobody = site.searchable_table(), np.empty(0, np.int64)
-    stored_ids = {footage: store.read(footage)[0] for footage in store.footages()}
+    table, nobody = site.searchable_table(footages), np.empty(0, np.int64)
+    stored_ids = {footage: store.read(footage)[0] for footage in store.footages(footages)}
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
     missing = {footage: np.setdiff1d(ids, stored_ids.get(footage, nobody)) for footage, ids in wanted.items()}
     total, done, embedded = sum(map(len, missing.values())), 0, 0

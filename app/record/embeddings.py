@@ -57,9 +57,9 @@ class Embeddings:
         """Footages that have a file, sound or not."""
         return sorted(int(path.stem) for path in self.folder.glob("*.npy") if path.stem.isdecimal())
 
-    def footages(self) -> set[int]:
+    def footages(self, among: Iterable[int] | None = None) -> set[int]:
         """Ids of the footages that are embedded, those without a tracklet included. Damaged files are left out."""
-        return {footage for footage in self.files() if self._shape(footage) is not None}
+        return {footage for footage in (self.files() if among is None else among) if self._shape(footage) is not None}
 
     def write(self, footage: int, ids: ArrayLike, halves: ArrayLike) -> None:
         """Replaces what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`, normalised here."""

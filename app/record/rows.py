@@ -198,6 +198,15 @@ class TrackletTable:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchedState:
+    """What changes whenever a search may find something else."""
+
+    pieces: tuple[float, ...]  # how many tracklets and sightings there are, and sums over them
+    merging: int | None
+    serving: tuple[tuple[str, int], ...]  # name and checksum of the version's row
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """What the record says of one version of the site's encoder."""
 

@@ -38,6 +38,7 @@ from app.record.rows import (
     FootageRecord,
     Merging,
     ModelRecord,
+    SearchedState,
     SegmentRecord,
     TrackletTable,
     lookup,
@@ -90,6 +91,9 @@ _CROPS = (
 _TABLE = select(*(segments.c[name] for name in ("id", "camera_id", "footage_id", "start", "end", "kind"))).order_by(
     segments.c.id
 )
+
+# An index has all these columns, so the table is not read.
+_SUMS = (func.count(), func.sum(segments.c.start), func.sum(segments.c.end))
 
 _AT_ONCE = 1000  # ids in a statement
 
@@ -359,9 +363,11 @@ class Site:
         """All tracklets at once."""
         return self._table(_IS_TRACKLET)
 
-    def searchable_table(self) -> TrackletTable:
-        """All tracklets and sightings at once."""
-        return self._table(_IS_SEARCHABLE)
+    def searchable_table(self, footages: Collection[int] | None = None) -> TrackletTable:
+        """All tracklets and sightings at once, or those of some footages."""
+        if footages is None:
+            return self._table(_IS_SEARCHABLE)
+        return self._table(_IS_SEARCHABLE & segments.c.footage_id.in_(list(footages)))
 
     def _table(self, wanted: ColumnElement[bool]) -> TrackletTable:
         names = {
@@ -382,14 +388,22 @@ class Site:
             names=tuple(names.values()),
         )
 
-    def searched_state(self) -> tuple[object, ...]:
-        """What changes whenever a search may find something else: of models, tracklets, sightings and mergings."""
-        # An index has all these columns, so the table is not read.
-        sums = (func.count(), func.sum(segments.c.start), func.sum(segments.c.end), func.sum(segments.c.footage_id))
-        pieces = self.database.first(select(*sums).where(_IS_SEARCHABLE))
+    def searched_state(self) -> SearchedState:
+        """What a search finds things in, without reading it."""
+        pieces = self.database.first(select(*_SUMS, func.sum(segments.c.footage_id)).where(_IS_SEARCHABLE))
         merging = self.database.first(select(func.max(merges.c.id)))
         serving = self.database.all(select(models.c.name, models.c.checksum).where(models.c.serving == 1))
-        return tuple(tuple(row) if row is not None else () for row in (pieces, merging, *serving))
+        return SearchedState(
+            pieces=() if pieces is None else tuple(pieces),
+            merging=None if merging is None else merging[0],
+            serving=tuple((row.name, row.checksum) for row in serving),
+        )
+
+    def searchable_by_footage(self) -> dict[int, tuple[int, float, float]]:
+        """How many tracklets and sightings each footage has, and the sums of their starts and ends."""
+        columns = (segments.c.footage_id, *_SUMS)
+        rows = self.database.all(select(*columns).where(_IS_SEARCHABLE).group_by(segments.c.footage_id))
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
     def searchable_of(self, footage_id: int) -> NDArray[np.int64]:
         """Ids `(n,)`, ascending, of a footage's tracklets and sightings."""

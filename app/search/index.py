@@ -6,6 +6,7 @@ no approximate codes. An exact search in 200,000 rows takes some 15 ms, a third 
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,29 +36,49 @@ class Matches:
 
 
 class FaissIndex:
-    """An index in this process, never changed. What it answers depends on its rows alone, not on how they came."""
+    """An index in this process. What it answers depends on its rows alone, not on how they came."""
 
     def __init__(self, ids: NDArray[np.int64], rows: NDArray[np.floating]) -> None:
         """Ids `(n,)`, ascending, and L2-normalised rows `(n, D)`, held as float16."""
-        count, width = rows.shape
         self.ids = ids  # (n,)
-        self._scanner = faiss.IndexScalarQuantizer(
-            max(width, 1), faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-        )
-        self._rows = rows.astype(np.float16, copy=False)  # (n, D)
-        if count:
-            self._scanner.add_sa_codes(np.ascontiguousarray(self._rows).view(np.uint8))
-            # FAISS owns the only copy. This is a view of it.
-            held = faiss.rev_swig_ptr(self._scanner.codes.data(), 2 * count * width)
-            self._rows = held.view(np.float16).reshape(count, width)
+        self._blocks = [_Block(ids, rows)]
+
+    @property
+    def width(self) -> int:
+        """Numbers of an embedding, D."""
+        return int(self._blocks[0].rows.shape[1])
+
+    def changed(self, leaving: NDArray[np.int64], coming: NDArray[np.int64], rows: NDArray[np.floating]) -> FaissIndex:
+        """The index without the ids `leaving`, and with those `coming`, ascending, and their rows `(n, D)`.
+
+        Both share the rows that stay. The bytes of those that leave are overwritten in both.
+        """
+        for block in self._blocks:
+            block.overwrite(leaving)
+        first, *more = self._blocks
+        for block in more:  # one at most: the rows that came since
+            coming = np.concatenate([coming, block.ids[block.there]])
+            rows = np.concatenate([rows, block.rows[block.there]])
+        order = np.argsort(coming)
+        changed = copy.copy(self)
+        changed._blocks = [first, _Block(coming[order], rows[order])]
+        changed.ids = np.sort(np.concatenate([block.ids[block.there] for block in changed._blocks]))
+        return changed
 
     def embeddings(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The rows `(n, D)` of ids that are here. Raises KeyError where one is not."""
         wanted = np.asarray(ids, np.int64)
-        row, there = lookup(self.ids, wanted)
-        if not there.all():
-            raise KeyError(f"{wanted[~there].tolist()} are not in the index")
-        return self._rows[row].astype(np.float32)
+        found = np.empty((len(wanted), self.width), np.float32)
+        missing = np.ones(len(wanted), bool)
+        for block in self._blocks:
+            row, there = lookup(block.ids, wanted)
+            if len(block.ids):
+                there &= block.there[row]
+            found[there] = block.rows[row[there]]
+            missing &= ~there
+        if missing.any():
+            raise KeyError(f"{wanted[missing].tolist()} are not in the index")
+        return found
 
     def search(self, queries: ArrayLike, k: int, among: ArrayLike | None = None) -> Matches:
         """The k most similar to each of `(Q, D)` L2-normalised queries.
@@ -65,18 +86,56 @@ class FaissIndex:
         among: only these ids, where they are given. Unknown ids in it are ignored. No match is missed. Raises
         ValueError on queries of another width or that aren't finite, and on k below 1.
         """
-        count, width = self._rows.shape
+        width = self.width
         rows = np.ascontiguousarray(queries, np.float32)
-        if rows.ndim != 2 or (count and rows.shape[1] != width) or not np.isfinite(rows).all():
-            raise ValueError(f"queries are (Q, {width if count else 'D'}) finite numbers, not {rows.shape}")
+        if rows.ndim != 2 or (len(self.ids) and rows.shape[1] != width) or not np.isfinite(rows).all():
+            raise ValueError(f"queries are (Q, {width if len(self.ids) else 'D'}) finite numbers, not {rows.shape}")
         if k < 1:
             raise ValueError(f"k is how many are wanted, at least 1: {k}")
-        mask, allowed = None, count
+        wanted = None if among is None else np.asarray(among, np.int64)
+        found = [block.search(rows, k, wanted) for block in self._blocks if len(block.ids)]
+        if len(found) == 1:
+            return found[0]
+        ids = np.concatenate([matches.ids for matches in found] or [np.empty((len(rows), 0), np.int64)], 1)
+        similarities = np.concatenate(
+            [matches.similarities for matches in found] or [np.empty((len(rows), 0), np.float32)], 1
+        )
+        best = np.lexsort((ids, -similarities))[:, :k]
+        return Matches(np.take_along_axis(ids, best, 1), np.take_along_axis(similarities, best, 1))
+
+
+class _Block:
+    """Rows in one piece of memory, as FAISS reads them. Rows may leave it, and none may come."""
+
+    def __init__(self, ids: NDArray[np.int64], rows: NDArray[np.floating]) -> None:
+        count, width = rows.shape
+        self.ids = ids  # (n,)
+        self.there = np.ones(count, bool)  # (n,)
+        self._scanner = faiss.IndexScalarQuantizer(
+            max(width, 1), faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        )
+        self.rows = rows.astype(np.float16, copy=False)  # (n, D)
+        if count:
+            self._scanner.add_sa_codes(np.ascontiguousarray(self.rows).view(np.uint8))
+            # FAISS owns the only copy. This is a view of it.
+            held = faiss.rev_swig_ptr(self._scanner.codes.data(), 2 * count * width)
+            self.rows = held.view(np.float16).reshape(count, width)
+
+    def overwrite(self, leaving: NDArray[np.int64]) -> None:
+        """Rows of ids, if they are here, become zeros, also for who is just searching."""
+        row, there = lookup(self.ids, leaving)
+        self.there[row[there]] = False
+        self.rows[row[there]] = 0
+
+    def search(self, rows: NDArray[np.float32], k: int, among: NDArray[np.int64] | None) -> Matches:
+        """The k most similar to each of `(Q, D)` queries."""
+        mask = None if self.there.all() else self.there.copy()
         if among is not None:
-            row, there = lookup(self.ids, np.asarray(among, np.int64))
-            mask = np.zeros(count, bool)
-            mask[row[there]] = True
-            allowed = int(mask.sum())
+            row, wanted = lookup(self.ids, among)
+            chosen = np.zeros(len(self.ids), bool)
+            chosen[row[wanted]] = True
+            mask = chosen if mask is None else mask & chosen
+        allowed = len(self.ids) if mask is None else int(mask.sum())
         k = min(k, allowed)
         if not k:
             return Matches(np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0), np.float32))
@@ -104,7 +163,7 @@ class FaissIndex:
         self, query: NDArray[np.float32], places: NDArray[np.int64], k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k best of some rows, by similarities that don't depend on what else is compared, and equals by id."""
-        similarities = (self._rows[places].astype(np.float32) * query).sum(1)
+        similarities = (self.rows[places].astype(np.float32) * query).sum(1)
         order = np.lexsort((places, -similarities))[:k]
         return places[order], similarities[order]
 

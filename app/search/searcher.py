@@ -79,20 +79,24 @@ class Searcher:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        # These are read before all else: what comes meanwhile is then seen as a change.
+        self.state, self.by_footage = site.searched_state(), site.searchable_by_footage()
+        self.changed = 0  # tracklets that left or came since all was read at once, see `app.search.renewed`
         self.model = serving(site)
         self.encoder = open_model(site, self.model)
         self.table = site.searchable_table()
         gallery = gallery_of(site, self.model.name, self.table)
+        self.shift = gallery.shift
         self.index = FaissIndex(gallery.ids, gallery.drawn)
-        self._own = self.index if gallery.own is gallery.drawn else FaissIndex(gallery.ids, gallery.own)
+        self.own = self.index if gallery.own is gallery.drawn else FaissIndex(gallery.ids, gallery.own)
         self.calibration = calibration_of(self.model)
-        self._embedded = np.isin(self.table.ids, self.index.ids)
+        self.embedded = np.isin(self.table.ids, self.index.ids)  # (T,) of the table
         self.merging = site.merging()
 
     @property
     def knows_all(self) -> bool:
         """Whether all that can be found was embedded."""
-        return bool(self._embedded.all())
+        return bool(self.embedded.all())
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Crops of any size, RGB → `(N, D)`. Raises SiteError where the model makes no numbers of them."""
@@ -151,7 +155,7 @@ class Searcher:
             ids = ids[~np.isin(ids, without)]
         if not len(ids):
             return ids, np.empty(0)
-        nearest = self._own.search(person[None], min(len(ids), MOST_LIKELY), ids)
+        nearest = self.own.search(person[None], min(len(ids), MOST_LIKELY), ids)
         ids, probability = nearest.ids[0], self._probability(nearest.ids[0], nearest.similarities[0], own)
         order = np.argsort(-probability, kind="stable")
         order = order[probability[order] >= least]
@@ -162,7 +166,7 @@ class Searcher:
         gallery = int(allowed.sum())
         if not gallery:
             return Answer(None, False, Finding.UNSEEN, "Not seen here: no tracklet is left to search among.", 0)
-        among = None if gallery == int(self._embedded.sum()) else self.table.ids[allowed]
+        among = None if gallery == int(self.embedded.sum()) else self.table.ids[allowed]
         near = min(max(wish.top, NEAR), gallery)
         ids = self.index.search(query[None], near, among).ids[0]
         if wish.expand:
@@ -171,7 +175,7 @@ class Searcher:
                 wider = normalised(query + self.index.embeddings(joining).mean(0))
                 ids = self.index.search(wider[None], near, among).ids[0]
         # The verdict is about the nearest of all, however many are shown and in whatever order.
-        best = self._own.search(query[None], 1, among)
+        best = self.own.search(query[None], 1, among)
         seen = self.calibration.is_seen(float(best.similarities[0, 0]), gallery, FALSE_ALARMS)
         candidates = np.union1d(ids[:NEAR], best.ids[0])
         probability = float(self._probability(candidates, self._similarity(query, candidates), own).max())
@@ -189,7 +193,7 @@ class Searcher:
 
     def _similarity(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """To tracklets `(K,)` by themselves, whoever they were joined to."""
-        similarity: NDArray[np.float32] = self._own.embeddings(ids) @ query
+        similarity: NDArray[np.float32] = self.own.embeddings(ids) @ query
         return similarity
 
     def _probability(
@@ -212,7 +216,7 @@ class Searcher:
                 f"The site at {self.site.path} has no camera {', '.join(sorted(unknown))}; it has "
                 f"{', '.join(table.names)}."
             )
-        allowed = self._embedded.copy()
+        allowed = self.embedded.copy()
         if wish.cameras:
             allowed &= np.isin(table.cameras, [table.names.index(name) for name in wish.cameras])
         if wish.begin is not None:
@@ -267,7 +271,7 @@ class Searcher:
             raise SiteError(f"The site at {self.site.path} has no tracklet {number}.")
         beside = np.r_[self.site.seen_beside(number), [number]]
         camera = self.table.names[self.table.cameras[self.table.at(np.array([number]))[0]]]
-        return self._own.embeddings([number])[0], camera, beside
+        return self.own.embeddings([number])[0], camera, beside
 
 
 def _verdict(finding: Finding, more_alike: bool, probability: float) -> str:

@@ -1,4 +1,4 @@
-"""A searcher that is kept from one search to the next, as a server does. It is made anew once the site changed."""
+"""A searcher that is kept from one search to the next, as a server does. It is renewed once the site changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from app.encoders import embed
 from app.encoders.versions import open_model, store_of
 from app.record import Site
+from app.search.renewed import renewed
 from app.search.searcher import Searcher
 
 
@@ -18,7 +19,6 @@ class WarmSearcher:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._mutex = threading.Lock()
-        self._made_of: object = None
         self._looked = -math.inf  # when the site was looked at last, which the searcher is of
         self._searcher: Searcher | None = None
 
@@ -33,14 +33,20 @@ class WarmSearcher:
             if self._searcher is not None and self._looked >= asked:
                 return self._searcher
             self._looked = time.monotonic()
-            now = self._site.searched_state()
-            if self._searcher is None or now != self._made_of:
-                self._searcher = None  # before the next one is made: two at once would take twice the memory
-                searcher = Searcher(self._site)
-                model = searcher.model
-                if not searcher.knows_all and embed.update(
-                    self._site, store_of(self._site, model.name), lambda: open_model(self._site, model)
-                ):
-                    searcher = Searcher(self._site)
-                self._made_of, self._searcher = now, searcher
+            now, earlier = self._site.searched_state(), self._searcher
+            if earlier is not None and now == earlier.state:
+                return earlier
+            self._searcher = None if earlier is None else renewed(earlier, now)
+            if self._searcher is None:
+                del earlier  # before the next one is made: two at once would take twice the memory
+                self._searcher = self._made()
             return self._searcher
+
+    def _made(self) -> Searcher:
+        searcher = Searcher(self._site)
+        model = searcher.model
+        if not searcher.knows_all and embed.update(
+            self._site, store_of(self._site, model.name), lambda: open_model(self._site, model)
+        ):
+            searcher = Searcher(self._site)
+        return searcher

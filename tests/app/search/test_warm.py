@@ -13,6 +13,7 @@ import app.search.warm
 from app.encoders.versions import use
 from app.record import Site
 from app.record.forget import forget
+from app.record.rows import SearchedState
 from app.search.merging import merge, undo
 from app.search.query import query
 from app.search.searcher import Searcher, Wish
@@ -67,7 +68,7 @@ def test_those_who_waited_share_the_next_one(path: Path, who: People, monkeypatc
 
     states = itertools.count()
     monkeypatch.setattr(app.search.warm, "Searcher", slowly)
-    monkeypatch.setattr(Site, "searched_state", lambda _: next(states))
+    monkeypatch.setattr(Site, "searched_state", lambda _: SearchedState((), next(states), ()))
     with Site.open_to_write(path) as site, ThreadPoolExecutor(6) as threads:
         warm = WarmSearcher(site)
         first = threads.submit(warm.ready)
