@@ -66,18 +66,16 @@ class FaissIndex:
         return changed
 
     def embeddings(self, ids: ArrayLike) -> NDArray[np.float32]:
-        """The rows `(n, D)` of ids that are here. Raises KeyError where one is not."""
+        """The rows `(n, D)` of ids that are here, zeros of those that left since. Raises KeyError where one was not."""
         wanted = np.asarray(ids, np.int64)
-        found = np.empty((len(wanted), self.width), np.float32)
-        missing = np.ones(len(wanted), bool)
-        for block in self._blocks:
-            row, there = lookup(block.ids, wanted)
-            if len(block.ids):
-                there &= block.there[row]
-            found[there] = block.rows[row[there]]
-            missing &= ~there
+        missing = ~lookup(self.ids, wanted)[1]
         if missing.any():
             raise KeyError(f"{wanted[missing].tolist()} are not in the index")
+        found = np.zeros((len(wanted), self.width), np.float32)
+        for block in filter(lambda block: len(block.ids), self._blocks):
+            row, there = lookup(block.ids, wanted)
+            there &= block.there[row]
+            found[there] = block.rows[row[there]]
         return found
 
     def search(self, queries: ArrayLike, k: int, among: ArrayLike | None = None) -> Matches:

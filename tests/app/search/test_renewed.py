@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from app.record import Site
 from app.record.forget import forget
 from app.search.merging import merge
 from app.search.renewed import SHARE, renewed
-from app.search.searcher import Searcher
+from app.search.searcher import Searcher, Wish
 from app.search.warm import WarmSearcher
 from tests.app.sites import figure_site
 
@@ -147,24 +148,27 @@ def test_embeddings_that_are_there_are_not_made_again(path: Path, monkeypatch: p
 
 def test_who_searches_meanwhile_gets_an_answer(path: Path) -> None:
     with Site.open_to_write(path) as site:
-        searcher = Searcher(site)
-        queries = searcher.own.embeddings(searcher.table.ids)
-        stop, searched = threading.Event(), []
+        first = searcher = Searcher(site)
+        gone = first.table.ids[-10:]
+        queries, stop = first.own.embeddings(gone), threading.Event()
 
-        def search(index: object) -> None:
+        def search() -> int:
+            searched = 0
             while not stop.is_set():
-                assert searcher.index.search(queries[:5], 20).ids.shape == (5, 20)
-                searched.append(index)
+                found = first.likely(queries[searched % 10], Wish(), first.table.ids, least=0.0)[0]
+                assert len(found) >= len(first.table) - 10
+                first.likeness(queries[0], gone)
+                first.tracklet(int(gone[searched % 10]))
+                searched += 1
+            return searched
 
-        threads = [threading.Thread(target=search, args=(k,)) for k in range(2)]
-        for thread in threads:
-            thread.start()
-        for _ in range(10):
-            forget(site, who="me", tracklets=searcher.table.ids[-1:].tolist())
-            now = renewed(searcher, site.searched_state())
-            assert now is not None
-            searcher = now
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert set(searched) == {0, 1}
+        with ThreadPoolExecutor(2) as threads:
+            searching = [threads.submit(search) for _ in range(2)]
+            for k in range(10):
+                forget(site, who="me", tracklets=[int(gone[k])])
+                now = renewed(searcher, site.searched_state())
+                assert now is not None
+                searcher = now
+            stop.set()
+            assert all(future.result() > 0 for future in searching)
+        assert first.likeness(queries[0], gone) == []
