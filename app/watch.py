@@ -95,7 +95,9 @@ def _watched(site: Path, settings: SiteConfig, name: str, camera: CameraConfig) 
     folder = site / RECORDINGS / name
     recording = Recording(folder) if camera.live.record_seconds is not None else None
     options = LiveOptions(camera.live.source, fps=camera.live.fps, recording=recording)
-    described = Camera(name, (), camera.mask, camera.min_person_height, camera.time_zone or settings.time_zone)
+    described = Camera(
+        name, (), camera.mask, camera.min_person_height, camera.time_zone or settings.time_zone, camera.areas
+    )
     return Watched(described, LiveCamera(name, options), folder)
 
 

@@ -42,7 +42,6 @@ SAME = 0.7  # from this on a box shows the segment's person
 DIFFERENT = 0.4  # below this it shows somebody else
 CLEAR = 0.3  # share of a box that others cover, below which its embedding tells who it is
 LOOK_SECONDS = 1.0  # s after which an open segment is looked at again
-SUSPENDED_SECONDS = 8.0  # s for which a segment waits for its person
 SURE_BOXES = 3  # boxes after which a track is believed to be somebody
 VELOCITY_GAIN = 0.3  # weight of the newest step in a running velocity
 LOOK_GAIN = 0.1  # weight of the newest look in a segment's mean appearance
@@ -58,6 +57,7 @@ class CutRules:
         hidden_seconds: Seconds for which somebody who vanished is believed to go on, perhaps behind another.
         max_seconds: Longest segment in seconds. It bounds memory: who sits for an hour makes sixty tracklets.
         min_height: Least median height of a tracklet's boxes in px.
+        waiting_seconds: Seconds for which a segment waits for its person to be seen again.
     """
 
     crossing_iou: float = 0.35
@@ -65,6 +65,7 @@ class CutRules:
     hidden_seconds: float = 1.0
     max_seconds: float = 60.0
     min_height: float = 48.0
+    waiting_seconds: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +297,7 @@ class TrackletCutter:
         silent = now - segments["last"]
         reasons[silent > longest_gap] = Cut.GAP
         suspended = segments["suspended"] != ""
-        waits = (silent <= SUSPENDED_SECONDS) & (now - segments["first"] < self.rules.max_seconds)
+        waits = (silent <= self.rules.waiting_seconds) & (now - segments["first"] < self.rules.max_seconds)
         reasons[suspended] = np.where(waits, "", segments["suspended"])[suspended]
         return reasons
 

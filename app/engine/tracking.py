@@ -41,12 +41,12 @@ class FootageTracker:
         *,
         embed: EmbedPictures,
         before: bytes | None = None,
+        rules: CutRules = CutRules(),
     ) -> None:
-        """embed: called for those people at whom tracker or cutter must look.
+        """embed: called for those people at whom tracker or cutter must look. rules: but for the camera's own height.
 
         before: the checkpoint at the end of footage that this one goes on from. Its tracks do, too.
         """
-        rules = CutRules()
         if camera.min_height is not None:
             rules = replace(rules, min_height=camera.min_height)
         self._mask_polygons = camera.mask

@@ -28,6 +28,7 @@ from app.footage import Camera
 from app.footage.live_camera import LiveEvent, LiveFrame
 from app.footage.outage import Why
 from app.record import Site
+from app.record.areas import add_missing_areas
 from app.record.leases import of_camera
 from app.record.outages import begin_outage, end_what_was_left, note_outage
 from deploy.detectors import Detector, Frame
@@ -105,6 +106,7 @@ def watch(
         embedder = LiveEmbedder(site)
         held.callback(embedder.close)
         tracker = tracker or tracker_of(site)
+        _register([each.camera for each in free], site, who)
         newest, states = Newest(), {each.camera.name: CameraWatch(each.camera.name) for each in free}
         report.cameras = list(states.values())
         stretches = {
@@ -112,11 +114,10 @@ def watch(
                 site,
                 each.camera,
                 each.recordings,
-                Followed(settings_of(each.camera, detector, tracker), looking(site), embedder, who),
+                Followed(partial(settings_of, detector=detector, tracker=tracker), looking(site), embedder, who),
             )
             for each in free
         }
-        site.intake.register([each.camera for each in free], {}, who=who)  # outages name a camera of the record
         for name, stretch in stretches.items():
             stretch.finish_what_was_left()
             end_what_was_left(site.database, name, time.time())
@@ -176,6 +177,14 @@ def _leased(site: Site, cameras: Sequence[Watched], held: ExitStack, report: Wat
     if busy is not None and not free:
         raise busy
     return free
+
+
+def _register(cameras: Sequence[Camera], site: Site, who: str) -> None:
+    """The record knows cameras before their first frame: outages name one, and so do drawings."""
+    site.intake.register(cameras, {}, who=who)
+    for camera in cameras:
+        for remark in add_missing_areas(site.database, camera.name, camera.areas, who):
+            log.warning("%s. %s", remark.what, remark.why)
 
 
 def _hear(watched: Watched, newest: Newest, state: CameraWatch, site: Site) -> None:

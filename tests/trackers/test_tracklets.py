@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trackers.segments import Cut, Kind, Segment
 from trackers.tracked import EmbedOnce
-from trackers.tracklets import SUSPENDED_SECONDS, CutRules, Placed, TrackletCutter
+from trackers.tracklets import CutRules, Placed, TrackletCutter
 
 RATE = 10.0
 WIDTH, HEIGHT = 40.0, 100.0
@@ -187,9 +187,9 @@ def test_who_is_seen_again_goes_on_for_some_seconds(pause: float, same: bool, go
     assert (len(others) == 0) == goes_on
     assert first.cut == (Cut.END if goes_on else Cut.GAP)
     assert goes_on == (back in first.frames)
-    if pause > SUSPENDED_SECONDS:
+    if pause > CutRules().waiting_seconds:
         waits = 1 + next(f for f, p in enumerate(placed) if p.finished) / RATE - 30 / RATE
-        assert SUSPENDED_SECONDS < waits < SUSPENDED_SECONDS + 2
+        assert CutRules().waiting_seconds < waits < CutRules().waiting_seconds + 2
 
 
 def test_a_look_takes_cuts_back_and_makes_others() -> None:

@@ -161,6 +161,7 @@ class Alerting:
         began = self._clock()
         if searches.saved(self._site.database):
             searcher = self._searcher.ready()
+            began = self._clock()  # what a search would have waited for is no reason to rest
             found = self._watcher.look(searcher, settings.channels(), self._rights, alerts=is_first)
             self._news = found.news
             self._pending |= found.alerts > 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.areas import Area, AreaKind
 from app.engine import stretch
 from app.engine.watch import Watched, WatchReport, watch
 from app.errors import Busy, StorageError
@@ -17,6 +18,7 @@ from app.footage import Camera
 from app.footage.live_camera import LiveEvent, LiveFrame
 from app.footage.outage import Outage, Why
 from app.record import Site
+from app.record.areas import areas_of, draw_area, masks_in_force
 from app.record.intake import Intake
 from app.record.leases import of_camera
 from app.record.outages import outages_of
@@ -51,8 +53,14 @@ class Played:
     Where the script says so, the camera is away.
     """
 
-    def __init__(self, camera: str, away: dict[int, float] | None = None, begin: float = START) -> None:
-        self._camera, self._away, self._begin = camera, away or {}, begin
+    def __init__(
+        self,
+        camera: str,
+        away: dict[int, float] | None = None,
+        begin: float = START,
+        shown: Callable[[int], None] = lambda index: None,
+    ) -> None:
+        self._camera, self._away, self._begin, self._shown = camera, away or {}, begin, shown
         self.taken = threading.Event()  # all of it
         self.seen = threading.Semaphore(1)
         self._stopped = threading.Event()
@@ -70,6 +78,7 @@ class Played:
                     return
             now = self._begin + index / RATE + late
             yield LiveFrame(Frame(self._camera, index, now, draw_frame(index, boxes, SIZE)), now, None, 0)
+            self._shown(index)
             time.sleep(0.02)  # some seconds in all, for what goes by the clock
         self.taken.set()
         self._stopped.wait()
@@ -82,7 +91,9 @@ def watched(source: Played, name: str = "hall") -> Watched:
     return Watched(Camera(name, ()), source, Path("recordings"))
 
 
-def run(path: Path, sources: dict[str, Played], seconds: float = 20.0) -> WatchReport:
+def run(
+    path: Path, sources: dict[str, Played], cameras: Sequence[Watched] = (), *, seconds: float = 20.0
+) -> WatchReport:
     """Watches until all sources have shown all, and a little longer."""
     stop = threading.Event()
 
@@ -94,7 +105,8 @@ def run(path: Path, sources: dict[str, Played], seconds: float = 20.0) -> WatchR
 
     ending = threading.Thread(target=end)
     ending.start()
-    report = watch(path, [watched(source, name) for name, source in sources.items()], Seeing(sources), stop, who="test")
+    cameras = cameras or [watched(source, name) for name, source in sources.items()]
+    report = watch(path, cameras, Seeing(sources), stop, who="test")
     ending.join()
     return report
 
@@ -188,3 +200,30 @@ def test_a_camera_that_somebody_else_takes_in_is_left_to_them(empty: Path) -> No
             run(empty, {"hall": Played("hall")}, seconds=0.1)
         report = run(empty, {"hall": Played("hall"), "yard": Played("yard")}, seconds=3.0)
     assert [camera.camera for camera in report.cameras] == ["yard"] and len(report.busy) == 1
+
+
+def test_who_stands_in_a_mask_that_is_drawn_meanwhile_is_left_out(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stretch, "MASKS", 0.1)
+    monkeypatch.setattr(stretch, "LATE", 0.2)
+    middle = (TRUTH[0][0, 3] + TRUTH[0][1, 3]) / 2 / SIZE[1]  # between the feet of the two
+    below = Area(AreaKind.mask, "desk", ((0.0, middle), (1.0, middle), (1.0, 1.0), (0.0, 1.0)))
+    zone = Area(AreaKind.zone, "door", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0)))
+
+    def draw(index: int) -> None:
+        if index == 50:
+            with Site.open_to_write(empty) as site:
+                draw_area(site.database, "hall", below, "me")
+
+    source = Played("hall", shown=draw)
+    each = Watched(Camera("hall", (), areas=(zone,)), source, Path("recordings"))
+    run(empty, {"hall": source}, [each])
+    with Site.open_to_write(empty) as site:
+        before, after = (
+            [piece for piece in site.segments("hall") if piece.footage_id == record.id]
+            for record in site.footage("hall")
+        )
+        assert (len(before), len(after)) == (2, 1)
+        assert site.boxes(after[0].id).boxes[:, 3].max() < middle * SIZE[1]
+        assert masks_in_force(site.database, "hall") == [below.points]
+        assert zone in areas_of(site.database, "hall")
+        assert list(damage(site)) == []
