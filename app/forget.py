@@ -76,6 +76,8 @@ def _print(done: Forgotten) -> None:
         f"With them left {done.crops:,} crops ({done.crop_bytes:,} bytes), {done.boxes:,} boxes and "
         f"{done.embeddings:,} embeddings."
     )
+    if done.recordings:
+        output.print(f"{done.recordings:,} pieces of recorded film lost the seconds in which they were in sight.")
     if done.adaptations:
         output.print(f"{done.adaptations:,} adaptations under way had pictures of them, and begin anew.")
     if done.open_tracks:

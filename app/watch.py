@@ -21,7 +21,7 @@ from app.errors import SiteConfigError
 from app.footage import Camera
 from app.footage.live import LiveOptions
 from app.footage.live_camera import LiveCamera
-from app.footage.recording import Recording, keep_only
+from app.footage.recording import Recording, folder_of, keep_only
 from app.footage.site_toml import SITE_TOML, CameraConfig, SiteConfig, read_site_toml
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, secret_of, table
@@ -31,7 +31,6 @@ from trackers import TRACKERS
 
 log = logging.getLogger("sightline")
 
-RECORDINGS = "recordings"  # folder of a site, with one of each camera
 EVERY = 60.0  # s between two lines that tell how cameras do, and two looks for old recordings
 
 
@@ -77,7 +76,6 @@ def command(
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
     finder = load_detector(detector, device=device, site_default=settings.detector, person_class=person_class)
     Site.create(site).close()
-    (site / RECORDINGS).mkdir(mode=0o700, exist_ok=True)
     watched = [_watched(site, settings, name, camera) for name, camera in live.items()]
     stop, telling = threading.Event(), _Telling(live, watched)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -92,7 +90,8 @@ def command(
 
 def _watched(site: Path, settings: SiteConfig, name: str, camera: CameraConfig) -> Watched:
     assert camera.live is not None
-    folder = site / RECORDINGS / name
+    folder = folder_of(site, name)
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
     recording = Recording(folder) if camera.live.record_seconds is not None else None
     options = LiveOptions(camera.live.source, fps=camera.live.fps, recording=recording)
     described = Camera(

@@ -32,6 +32,11 @@ TICKS = 90_000  # of a piece's clock, a second
 _NAMED = re.compile(r"\d{8}T\d{6}\.\d{6}Z\.mp4")
 
 
+def folder_of(site: Path, camera: str) -> Path:
+    """Where a site keeps a camera's recordings."""
+    return site / "recordings" / camera
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """Where a camera's film goes."""
@@ -90,8 +95,8 @@ def keep_only(folder: Path, *, since: float | None = None, most_bytes: int | Non
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrived:
-    """A packet that is to be written."""
+class Arrived:
+    """A packet as it came."""
 
     data: bytes
     keyframe: bool
@@ -106,7 +111,7 @@ class Recorder:
         """Waits for the first keyframe. stream: what the packets come from."""
         self.problem: str | None = None  # why nothing is recorded at present
         self._recording, self._stream = recording, stream
-        self._waiting: deque[_Arrived] = deque()
+        self._waiting: deque[Arrived] = deque()
         self._waiting_bytes = 0
         self._overrun = False
         self._changed = threading.Condition()
@@ -122,7 +127,7 @@ class Recorder:
             time: UTC seconds of its picture.
             lead: Seconds from when it has to be decoded to when it is shown.
         """
-        arrived = _Arrived(bytes(packet), packet.is_keyframe, time, lead)
+        arrived = Arrived(bytes(packet), packet.is_keyframe, time, lead)
         with self._changed:
             if self._waiting_bytes > MOST_WAITING:
                 self._waiting.clear()
@@ -139,7 +144,7 @@ class Recorder:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        piece: _Piece | None = None
+        piece: PieceWriter | None = None
         tried = float("-inf")
         for arrived, after_gap in self._arriving():
             if piece is not None and (after_gap or piece.is_over(arrived)):
@@ -147,7 +152,7 @@ class Recorder:
                 piece = None
             try:
                 if piece is None and arrived.keyframe and not tried <= arrived.time < tried + RETRY:
-                    piece = _Piece(self._recording, self._stream, arrived.time)
+                    piece = PieceWriter(self._recording, self._stream, arrived.time)
                     self.problem, tried = None, float("-inf")
                 if piece is not None:
                     piece.write(arrived)
@@ -159,7 +164,7 @@ class Recorder:
         if piece is not None:
             self._end(piece)
 
-    def _arriving(self) -> Iterator[tuple[_Arrived, bool]]:
+    def _arriving(self) -> Iterator[tuple[Arrived, bool]]:
         """Packets as they come, and whether some before were left out."""
         while True:
             with self._changed:
@@ -174,17 +179,18 @@ class Recorder:
                 self.problem = "The disk is too slow: part of the film was left out."
             yield arrived, overrun
 
-    def _end(self, piece: _Piece) -> None:
+    def _end(self, piece: PieceWriter) -> None:
         try:
             piece.close()
         except (av.FFmpegError, OSError, ValueError) as error:
             self.problem = _said(error)
 
 
-class _Piece:
-    """One file being written."""
+class PieceWriter:
+    """One file being written. Packets come in decoding order, the first one a keyframe."""
 
     def __init__(self, recording: Recording, stream: VideoStream, start: float) -> None:
+        """start: UTC seconds of the first picture. Raises OSError where the disk refuses, or has such a piece."""
         moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=round(start * 1e6))
         path = recording.folder / (moment.strftime(NAME) + SUFFIX)
         recording.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -204,11 +210,17 @@ class _Piece:
         self._stream = self._container.add_stream_from_template(stream)
         self._last = -1  # decoding stamp. Negative ones would move all pictures
 
-    def is_over(self, arrived: _Arrived) -> bool:
-        """Whether a new piece begins with this packet: its time has come, or times jumped."""
+    def is_over(self, arrived: Arrived) -> bool:
+        """Whether a new piece begins with this packet: its time has come, times jumped, or the file was taken away.
+
+        Who erases somebody takes it away. What stays of it has another file.
+        """
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            return True
         return (arrived.keyframe and arrived.time >= self._end) or arrived.time < self._start
 
-    def write(self, arrived: _Arrived) -> None:
+    def write(self, arrived: Arrived) -> None:
+        """Adds a packet."""
         shown = round((arrived.time - self._start) * TICKS)
         decoded = max(shown - round(arrived.lead * TICKS), self._last + 1)
         packet = Packet(arrived.data)
@@ -220,6 +232,7 @@ class _Piece:
         self._file.flush()
 
     def close(self) -> None:
+        """Ends the file, so that all of it can be played."""
         try:
             self._container.close()
         finally:

@@ -70,6 +70,7 @@ class Erased:
     embeddings: int = 0
     adaptations: int = 0  # that were under way: they begin anew
     open_tracks: int = 0  # that interrupted footage had in sight, and has no more
+    recordings: int = 0  # pieces of live cameras' film that lost the seconds in which they were in sight
     left: list[str] = field(default_factory=list)  # what can't be reached from here and may have bytes, a sentence each
     looked: list[str] = field(default_factory=list)  # where it was looked for
     found: list[str] = field(default_factory=list)  # what is still there, a sentence each

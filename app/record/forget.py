@@ -28,6 +28,7 @@ class Forgotten:
     embeddings: int  # of all models
     adaptations: int  # that were under way: they begin anew
     open_tracks: int  # of theirs that interrupted footage had in sight, and has no more
+    recordings: int  # pieces of live cameras' film that lost the seconds in which they were in sight
     models: list[str]  # versions that were trained while the site held them: weights can't be unlearned
     left: list[str]  # what may still hold bytes and can't be reached from here, a sentence each
     looked: list[str]  # where a look afterwards was for them

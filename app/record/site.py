@@ -28,6 +28,7 @@ from app.record.database import Database
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
 from app.record.model_files import weights_digest
 from app.record.private_files import make_private
+from app.record.recordings import cut_from_recordings
 from app.record.rows import (
     AuditEntry,
     BoxCounts,
@@ -647,12 +648,15 @@ class Site:
     ) -> erasure.Erased:
         """Erases segments for good, with all that derives from them, and notes who did it. See `app.record.erasure`.
 
-        anew: interrupted footage of which nothing is kept, whose camera's lease the caller holds. Raises StorageError
-        where bytes are left.
+        anew: interrupted footage of which nothing is kept, whose camera's lease the caller holds. Recordings of live
+        cameras come first: where this dies, rows still have the times. Raises StorageError where bytes are left.
         """
+        recordings = cut_from_recordings(self.database, self.path, sorted(ids))
         stale = {record.id: None for record in anew}
         also = partial(start_anew, self.database, stale) if stale else None
-        return erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
+        erased = erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
+        erased.recordings = recordings
+        return erased
 
 
 def _camera_id(name: str) -> ColumnElement[int]:
