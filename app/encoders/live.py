@@ -1,4 +1,8 @@
-"""Embeds what live cameras commit, for as long as they are watched, always with the version that then serves."""
+"""Embeds what live cameras commit, for as long as they are watched, always with the version that then serves.
+
+A site that has only live cameras is searched before anything was merged. So the version is calibrated here, too: at
+once, and whenever there are twice as many tracklets.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import threading
 from collections.abc import Sequence
 
 from app.encoders.embed import embed, keep, spread, stacked
-from app.encoders.versions import open_model, serving, store_of
+from app.encoders.versions import calibrate, open_model, serving, store_of
 from app.errors import SiteError
 from app.record import Site
 from deploy.encoder import OpenEncoder
@@ -26,6 +30,8 @@ class LiveEmbedder:
         self._changed = threading.Condition()
         self._waiting: list[tuple[int, int, list[bytes]]] = []  # footage, tracklet, JPEG crops
         self._closed = False
+        self._calibrated_on = site.tracklet_count()  # tracklets
+        self._calibrate()
         self._thread = threading.Thread(target=self._run, name="embed", daemon=True)
         self._thread.start()
 
@@ -56,6 +62,8 @@ class LiveEmbedder:
                 if encoder is None or now.name != model:
                     encoder, model = open_model(self._site, now), now.name
                 self._embed(waiting, model, encoder)
+                waiting = []
+                self._calibrate()
             except SiteError as error:  # the disk is full, or the version's file is damaged
                 log.warning("What live cameras saw could not be embedded (%s)", error)
                 with self._changed:
@@ -63,6 +71,13 @@ class LiveEmbedder:
                         return
                     self._waiting = [*waiting, *self._waiting][-MOST:]
                     self._changed.wait(AGAIN)
+
+    def _calibrate(self) -> None:
+        """Where it was not done yet, or on half as many tracklets."""
+        model, count = serving(self._site), self._site.tracklet_count()
+        if model.calibration is None or count >= 2 * max(1, self._calibrated_on):
+            self._site.set_calibration(model.name, calibrate(self._site, model, afresh=False).to_json())
+            self._calibrated_on = count
 
     def _embed(self, waiting: Sequence[tuple[int, int, list[bytes]]], model: str, encoder: OpenEncoder) -> None:
         by_footage: dict[int, list[tuple[int, list[bytes]]]] = {}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.areas import Area, AreaKind
+from app.encoders.versions import calibrate
 from app.engine import stretch
 from app.engine.watch import Watched, WatchReport, watch
 from app.errors import Busy, StorageError
@@ -23,7 +24,9 @@ from app.record.intake import Intake
 from app.record.leases import of_camera
 from app.record.outages import outages_of
 from app.record.verify import damage
+from app.search.query import query
 from deploy.detectors import Frame
+from reid.calibration import Calibration
 from tests.app.scenes import SIZE, START, people
 from tests.clips import draw_frame
 from trackers.detections import Detections
@@ -227,3 +230,25 @@ def test_who_stands_in_a_mask_that_is_drawn_meanwhile_is_left_out(empty: Path, m
         assert masks_in_force(site.database, "hall") == [below.points]
         assert zone in areas_of(site.database, "hall")
         assert list(damage(site)) == []
+
+
+def test_a_site_that_has_only_live_cameras_can_be_searched_before_anything_was_merged(empty: Path) -> None:
+    run(empty, {"hall": Played("hall"), "yard": Played("yard")})
+    with Site.open_to_write(empty) as site:
+        ids = [piece.id for piece in site.segments(kind=Kind.TRACKLET)]
+        report, _ = query(site, ids[0], who="test")
+        assert {match.tracklet for match in report.people[0].matches} <= set(ids[1:])
+
+
+def test_live_cameras_calibrate_whenever_there_are_twice_as_many_tracklets(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    def calibrated(site: Site, *arguments: object, **options: bool) -> Calibration:
+        counts.append(site.tracklet_count())
+        return calibrate(site, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("app.encoders.live.calibrate", calibrated)
+    run(empty, {"hall": Played("hall", away={60: 60.0})})  # two people, each in two pieces
+    assert counts == [0, 2, 4]
