@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +63,50 @@ def finished(
         why = f":\n{process.stderr[-TOLD:]}" if quiet else ", see its message above."
         raise ProcessError(f"{name} ended with {process.returncode}{why}")
     return Finished(output=process.stdout, seconds=seconds)
+
+
+def descendants(process: int) -> list[int]:
+    """A process's children, theirs and so on, as they are just now (Linux)."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            children.setdefault(int(_after_name(path)[1]), []).append(int(path.parent.name))
+    found, waiting = [], [process]
+    while waiting:
+        waiting += (of_this := children.get(waiting.pop(), []))
+        found += of_this
+    return found
+
+
+def cpu_seconds(process: int) -> float:
+    """What a process has taken of the processor so far, 0 where it is gone (Linux)."""
+    with suppress(OSError):
+        user, system = _after_name(Path(f"/proc/{process}/stat"))[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def resident_memory(process: int) -> int:
+    """Bytes of memory that a process holds, what it shares included. 0 where it is gone (Linux)."""
+    with suppress(OSError):
+        told = Path(f"/proc/{process}/status").read_text("utf-8", "replace").partition("VmRSS:")[2].split()
+        return 1024 * int(told[0]) if told else 0
+    return 0
+
+
+def remote_ports(process: int) -> set[int]:
+    """The ports that a process is connected to by TCP over IPv4 (Linux)."""
+    sockets = set()
+    with suppress(OSError):
+        for file in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                if match := re.fullmatch(r"socket:\[(\d+)\]", str(file.readlink())):
+                    sockets.add(match[1])
+        rows = [line.split() for line in Path(f"/proc/{process}/net/tcp").read_text("ascii").splitlines()[1:]]
+        return {int(row[2].partition(":")[2], 16) for row in rows if row[9] in sockets}
+    return set()
+
+
+def _after_name(stat: Path) -> list[str]:
+    """The fields of a `/proc/PID/stat` behind the program's name, which may hold anything. The state comes first."""
+    return stat.read_text("utf-8", "replace").rpartition(")")[2].split()

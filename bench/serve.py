@@ -13,7 +13,6 @@ So give a copy of a site: forgetting erases.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated
 
@@ -30,18 +30,15 @@ import typer
 from numpy.typing import NDArray
 
 from app.record import Site
-from app.terminal import SITE, JsonOption, SiteOption, errors, print_json
+from app.terminal import SITE, JsonOption, SiteOption, print_json
+from bench.beside import Beside, working
 from bench.measuring import MIB, Machine, peak_memory
 from bench.processes import ProcessError
 from bench.terminal import print_table, run, say
 
 PAGES = ("/", "/cameras")
 FORGOTTEN = 500  # tracklets that are kept for forgetting, and not searched
-BESIDE: dict[str, tuple[str, ...]] = {
-    "merge": ("app.merge",),
-    "adapt": ("app.adapt", "--minutes", "5"),
-    "forget": ("app.forget", "--tracklet"),
-}
+BESIDE = ("merge", "adapt", "forget")
 ALONE = 20  # requests of each kind
 
 
@@ -60,16 +57,6 @@ class Answered:
         """Of at least one answer, the first one first."""
         p50, p95 = np.percentile(seconds, (50, 95)).tolist()
         return cls(len(seconds), errors, 1000 * p50, 1000 * p95, 1000 * seconds[0])
-
-
-@dataclass(slots=True)
-class Beside:
-    """How often a command ran meanwhile."""
-
-    done: int = 0
-    failed: int = 0
-    broken_off: int = 0
-    """By the end of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,57 +128,21 @@ def at_once(client: httpx.Client, places: Iterator[str], clients: int, wait: flo
     return Answered.of(seconds, errors)
 
 
-@contextmanager
-def working(site: Path, commands: Sequence[str], ids: NDArray[np.int64]) -> Iterator[dict[str, Beside]]:
-    """Lets commands work on the site until the block ends. ids: those that may be forgotten."""
-    told = {name: Beside() for name in commands}
-    over, to_forget = threading.Event(), iter(ids.tolist())
-
-    def work(name: str) -> None:
-        while not over.is_set():
-            words = list(BESIDE[name])
-            if name == "forget":
-                if (number := next(to_forget, None)) is None:
-                    return
-                words.append(str(number))
-            process = subprocess.Popen(
-                [sys.executable, "-m", *words, "--site", str(site)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-            watcher = threading.Thread(target=_interrupted, args=(process, over), daemon=True)
-            watcher.start()
-            _, said = process.communicate()
-            if process.returncode == 0:
-                told[name].done += 1
-            elif over.is_set():
-                told[name].broken_off += 1
-            else:
-                told[name].failed += 1
-                errors.print(f"{name}: {said.decode().splitlines()[-1:]}")
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in commands]
-    for thread in threads:
-        thread.start()
-    try:
-        yield told
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-def _interrupted(process: subprocess.Popen[bytes], over: threading.Event) -> None:
-    """Ends a command as a person does, once the time is over."""
-    while process.poll() is None:
-        if over.wait(0.2):
-            process.send_signal(signal.SIGINT)
-            return
-
-
 def searches(ids: NDArray[np.int64], seed: int) -> Iterator[str]:
     """Addresses of searches with tracklets, without end."""
     rng = np.random.default_rng(seed)
     while True:
         yield f"/tracklets/{rng.choice(ids)}/search"
+
+
+def _words(beside: Sequence[str], ids: NDArray[np.int64]) -> dict[str, Iterator[tuple[str, ...]]]:
+    """By command of BESIDE, the words of each of its runs. ids: those that may be forgotten."""
+    words: dict[str, Iterator[tuple[str, ...]]] = {
+        "merge": repeat(("app.merge",)),
+        "adapt": repeat(("app.adapt", "--minutes", "5")),
+        "forget": (("app.forget", "--tracklet", str(number)) for number in ids.tolist()),
+    }
+    return {name: words[name] for name in beside}
 
 
 def measure(site: Path, clients: int, seconds: float, beside: Sequence[str] = ()) -> ServeReport:
@@ -212,7 +163,7 @@ def measure(site: Path, clients: int, seconds: float, beside: Sequence[str] = ()
             for place in PAGES:
                 answers[place] = asked(client, iter([place] * ALONE), ALONE)
             answers["search"] = asked(client, searches(ids, 0), ALONE)
-            with working(site, beside, forgotten) as told:
+            with working(site, _words(beside, forgotten)) as told:
                 answers[f"{clients} searches at once"] = at_once(client, searches(ids, 1), clients, seconds)
         memory = peak_memory(process) / MIB
     return ServeReport(machine, count, answers, told, memory)

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -99,6 +100,34 @@ def test_a_live_camera_whose_process_is_killed(monkeypatch: pytest.MonkeyPatch) 
     report = said("live_camera", "--minutes", 0.01)
     assert report["back"]["all"]["blows"] == 1 and report["outages"]["crashed"] == 1
     assert report["lost"] == report["times_fell"] == report["left_over"] == 0
+
+
+def test_live_cameras_that_feed_a_site_while_one_is_killed(tmp_path: Path) -> None:
+    """The first keyframes' frames of a sample film in a loop, as two cameras."""
+    films = Path(sample_videos.__path__[0]) / "films"
+    cut_film(films / "hall.mp4", tmp_path / "hall.mp4")
+    (tmp_path / "hall" / "gt").mkdir(parents=True)
+    shutil.copy(films / "hall" / "gt" / "gt.txt", tmp_path / "hall" / "gt")
+    report = said("live_site", "--films", tmp_path, "--cameras", 2, "--minutes", 0.2, "--compare", 0.1, "--blows", 1)
+    assert [camera["camera"] for camera in report["cameras"]] == ["hall-1", "hall-2"]
+    assert all(camera["taken"] > 10 and camera["clock_off_s"] < 0.3 for camera in report["cameras"])
+    assert report["seen"]["live"]["tracklets"] > 0 and report["seen"]["the very frames"]["purity"] > 0.8
+    assert report["delays"]["tracklets and sightings"]["count"] > 0
+    assert report["blows"]["camera"]["blows"] == 1 and report["blows"]["camera"]["not_back"] == 0
+    assert set(report["memory"]) >= {"app.watch", "hall-1", "hall-2", "servers of the films"}
+    assert report["lost"] == report["doubled"] == report["left_over"] == 0
+
+
+def cut_film(film: Path, to: Path) -> None:
+    """The first 60 frames of a sample film, up to its second keyframe, and its date of creation."""
+    with av.open(str(film)) as source, av.open(str(to), "w") as output:
+        output.metadata["creation_time"] = source.metadata["creation_time"]
+        there = output.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if number == 60:
+                break
+            packet.stream = there
+            output.mux(packet)
 
 
 def test_fuzzing_the_api_for_seconds() -> None:

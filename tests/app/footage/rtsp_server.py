@@ -11,10 +11,11 @@ import struct
 import threading
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import av
 import numpy as np
@@ -44,6 +45,7 @@ class Behaviour:
     speed: float = 1.0
     burst: int = 0  # frames that come at once, as those that a camera keeps back
     film: Path | None = None  # other than the first
+    since: float | None = None  # UTC seconds at which the film began, for all connections. None: with each of them
 
 
 @dataclass
@@ -224,8 +226,11 @@ class _Session:
     def play(self) -> None:
         """Sends the film until told otherwise, or until the other side is gone."""
         behaviour, sent = self.behaviour, 0
-        began, base = time.monotonic(), None
-        for number, seconds, packets in _rtp(self.film):
+        began, base, first_shown, since = time.monotonic(), None, 0.0, 0.0
+        if behaviour.since is not None:
+            since = time.time() - behaviour.since
+            began -= since
+        for number, seconds, shown, packets in _rtp(self.film, since):
             seconds /= behaviour.speed
             shift = 0.0
             if behaviour.jump is not None and number >= behaviour.jump[0]:
@@ -233,19 +238,19 @@ class _Session:
             wait = began + seconds - behaviour.burst * 0.04 - time.monotonic()
             if wait > 0 and self.server.ended.wait(wait):
                 return
+            if base is None:
+                base, first_shown = next(_stamp(packet) for packet in packets if not _is_report(packet)), shown
+            first = base if behaviour.first_ticks is None else behaviour.first_ticks
             for packet in packets:
-                data = bytearray(packet)
-                report = 200 <= data[1] <= 204
-                at = 16 if report else 4
-                ticks = struct.unpack_from(">I", data, at)[0]
-                base = ticks if base is None else base
-                first = base if behaviour.first_ticks is None else behaviour.first_ticks
-                struct.pack_into(">I", data, at, (ticks - base + first + round(shift * TICKS)) % 2**32)
+                data, report = bytearray(packet), _is_report(packet)
                 if report:
                     ntp = time.time() + behaviour.clock_ahead + NTP
                     struct.pack_into(">II", data, 8, int(ntp), int(ntp % 1 * 2**32))
-                    now = time.monotonic() - began + behaviour.burst * 0.04
+                    now = time.monotonic() - began - first_shown + behaviour.burst * 0.04
                     struct.pack_into(">I", data, 16, (first + round((now + shift) * TICKS)) % 2**32)
+                else:
+                    ticks = _stamp(packet) - base + first + round(shift * TICKS)
+                    struct.pack_into(">I", data, 4, ticks % 2**32)
                 self.connection.sendall(b"$" + bytes([int(report)]) + len(data).to_bytes(2, "big") + data)
                 sent += 1
                 if behaviour.packets is not None and sent >= behaviour.packets:
@@ -254,25 +259,51 @@ class _Session:
                     return
 
 
-def _rtp(film: Path) -> Any:
-    """A film's frames without end: number, seconds, and the packets of RTP and RTCP."""
+def _is_report(packet: bytes) -> bool:
+    """Whether it is RTCP."""
+    return 200 <= packet[1] <= 204
+
+
+def _stamp(packet: bytes) -> int:
+    """Of RTP."""
+    return int.from_bytes(packet[4:8], "big")
+
+
+def _rtp(film: Path, since: float) -> Iterator[tuple[int, float, float, list[bytes]]]:
+    """A film's frames without end, in the order of their packets.
+
+    Each is its number, seconds at which it is sent, seconds at which it is shown, and the packets of RTP and RTCP.
+    Frames that others are predicted from are sent before those that are shown earlier. So all are sent a little after
+    they are shown, and none before.
+
+    since: seconds before which nothing is sent. A keyframe comes first.
+    """
     writes = Writes()
     with av.open(str(film)) as source, av.open(writes, "w", format="rtp", options={"packetsize": "1400"}) as output:
         stream = source.streams.video[0]
         there = output.add_stream_from_template(stream)
         rate = Fraction(stream.average_rate or 25)
-        number = 0
+        stamps = [packet.pts for packet in source.demux(stream) if packet.pts is not None]
+        place = {stamp: number for number, stamp in enumerate(sorted(stamps))}
+        late = max(place[stamp] - number for number, stamp in enumerate(stamps))
+        number = max(0, int(since * rate) // len(stamps)) * len(stamps)
+        first: int | None = None
         while True:
             source.seek(0)
+            loop = number
             for packet in source.demux(stream):
-                if not packet.size:
+                if packet.pts is None:
                     continue
-                packet.stream = there
-                packet.pts = packet.dts = round(number / rate * TICKS)
-                packet.time_base = Fraction(1, TICKS)
-                output.mux(packet)
-                packets, writes.packets = writes.packets, []
-                yield number, float(number / rate), packets
+                due, shown = (number + late) / rate, loop + place[packet.pts]
+                if first is None and packet.is_keyframe and due >= since:
+                    first = shown
+                if first is not None:
+                    packet.stream = there
+                    packet.pts, packet.dts = (round((at - first) / rate * TICKS) for at in (shown, number - late))
+                    packet.time_base = Fraction(1, TICKS)
+                    output.mux(packet)
+                    packets, writes.packets = writes.packets, []
+                    yield number, float(due), float(shown / rate), packets
                 number += 1
 
 

@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+import sample_videos
 from app.footage import live_camera
 from app.footage.camera_address import CameraDevice, camera_address
 from app.footage.camera_connection import Allowed
@@ -103,6 +106,24 @@ def test_pictures_come_with_their_times(film: Path) -> None:
     assert told and all(frame.camera_time - frame.frame.time == pytest.approx(2.0, abs=0.3) for frame in told)  # type: ignore[operator]
     assert state.taken == len(frames) and state.connections == 1 and state.outage is None
     assert state.counts.decoded >= frames[-1].frame.index and state.counts.damaged == 0
+
+
+def test_a_film_that_plays_by_the_clock_shows_its_frames_in_order() -> None:
+    """A film with frames that are predicted from later ones, over its end, joined while it plays."""
+    path = Path(sample_videos.__path__[0]) / "films" / "hall.mp4"  # 900 frames, 15 a second
+    with av.open(str(path)) as source:
+        pictures = [frame.to_ndarray(format="rgb24")[::30, ::30] for frame in source.decode(video=0)]
+    since = time.time() - 54.0
+    with RtspServer(path, Behaviour(since=since)) as server, camera(server.url()) as hall:
+        events = until(hall, lambda event: is_frame(event) and event.frame.time > since + 62.0)
+    frames = frames_of(events)
+    assert frames[0].frame.time < since + 60.9
+    for frame in frames[15:]:  # libav is two frames off where it first hears what the camera's clock says
+        assert frame.camera_time is not None
+        number = round((frame.camera_time - since) * 15)  # a server that is held up between two clocks is a frame off
+        near = [pictures[each % 900] for each in (number - 1, number, number + 1)]
+        assert any(np.array_equal(frame.frame.image[::30, ::30], picture) for picture in near)
+        assert -0.1 < frame.frame.time - frame.camera_time < 2 * DRIFTED
 
 
 def test_pictures_that_a_camera_kept_back_do_not_shift_the_times(film: Path) -> None:
