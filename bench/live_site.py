@@ -49,7 +49,7 @@ from app.record.verify import damage
 from app.terminal import JsonOption, errors, print_json
 from bench.beside import Beside, working
 from bench.live_films import Film, Playing, Served, read_films
-from bench.live_run import LOOK, Blow, Blows, FoundLog, Samples, WatchProcess, cpu_share, doubled, lost, slope
+from bench.live_run import LOOK, WARM, Blow, Blows, FoundLog, Samples, WatchProcess, cpu_share, doubled, lost, slope
 from bench.live_truth import Boxes, Shown, file_boxes, in_film, is_long, live_boxes, shown, write_frames
 from bench.measuring import Machine
 from bench.processes import finished
@@ -121,7 +121,8 @@ class Delay:
 class Memory:
     """Of one process."""
 
-    first_mib: float
+    warm_mib: float
+    """After a fifth of the time."""
     last_mib: float
     most_mib: float
     slope_mib_per_hour: float | None
@@ -463,7 +464,7 @@ def _delay(seconds: list[float]) -> Delay:
 def _memory(held: Any) -> Memory:
     of = slope(held)
     return Memory(
-        held.mib[0],
+        held.mib[round(WARM * (len(held.mib) - 1))],
         held.mib[-1],
         max(held.mib),
         None if of is None else of[0],
@@ -546,11 +547,11 @@ def _print(report: LiveSiteReport) -> None:
     )
     say()
     print_table(
-        ["process", "MiB at first", "at last", "most", "MiB an hour", "cores"],
+        ["process", "MiB when warm", "at last", "most", "MiB an hour", "cores"],
         [
             [
                 role,
-                f"{each.first_mib:.0f}",
+                f"{each.warm_mib:.0f}",
                 f"{each.last_mib:.0f}",
                 f"{each.most_mib:.0f}",
                 "–" if each.slope_mib_per_hour is None else f"{each.slope_mib_per_hour:+.1f} ± {each.slope_error:.1f}",

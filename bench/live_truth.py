@@ -33,6 +33,7 @@ from trackers.visits import LONG_SECONDS, ROUNDING, FrameTimes, Visit, visits_of
 LOOP_IDS = 1_000_000  # between the numbers of a person in two loops
 SHIFTS = np.arange(-8, 9)  # frames by which times may be off
 SAMPLED = 150  # frames of a loop by which the shift is chosen
+FEWEST = 30  # frames of a loop that are enough for that. One with fewer has the shift of the loop before
 TICKS = 90_000
 
 
@@ -72,12 +73,14 @@ def live_boxes(site: Site, playing: Playing) -> Boxes:
     place = (times - playing.since) * film.rate
     numbers, off = np.zeros(len(ids), np.int64), 0.0
     loops = np.floor(place / film.frames).astype(np.int64)
-    truth = _by_frame(film.truth, film.frames)
+    truth, moved = _by_frame(film.truth, film.frames), 0.0  # frames
     for loop in np.unique(loops).tolist():
         of_loop = loops == loop
         beyond = np.angle(np.exp(2j * np.pi * place[of_loop]).mean()) / (2 * np.pi)
         whole = np.rint(place[of_loop] - beyond).astype(np.int64)
-        whole += _shift(whole, boxes[of_loop], truth)
+        if len(np.unique(whole)) >= FEWEST or loop == loops.min():
+            moved = _shift(whole, boxes[of_loop], truth) - beyond
+        whole += round(moved + beyond)
         numbers[of_loop] = whole
         off = max(off, float(np.median(np.abs(place[of_loop] - whole))) / film.rate)
     return Boxes(ids, numbers, boxes, scores, kinds, off)
