@@ -155,6 +155,7 @@ class Samples:
             self._add(WATCHER if process == watch.id else self._camera(process), process, now)
         for process in self._servers:
             self._add("servers of the films", process, now)
+        self._add("this benchmark", os.getpid(), now)
 
     def of(self) -> dict[str, Held]:
         """By what they do, the samples of the process that lived longest. Others may have been killed."""
