@@ -14,6 +14,8 @@ from pathlib import Path
 
 from app.terminal import errors
 
+LOOK = 0.2  # s between looks at whether the time is over
+
 
 @dataclass(slots=True)
 class Beside:
@@ -31,7 +33,7 @@ class Beside:
 def working(site: Path, commands: Mapping[str, Iterator[Sequence[str]]]) -> Iterator[dict[str, Beside]]:
     """Lets commands work on the site until the block ends. What runs then is broken off as a person does.
 
-    commands: by name, the words of each of its runs behind `python -m`, without the site.
+    commands: by name, the words of each of its runs behind `python -m`, without the site. None where it is to wait.
     """
     told = {name: Beside() for name in commands}
     over = threading.Event()
@@ -40,6 +42,9 @@ def working(site: Path, commands: Mapping[str, Iterator[Sequence[str]]]) -> Iter
         for words in commands[name]:
             if over.is_set():
                 return
+            if not words:
+                over.wait(LOOK)
+                continue
             began = time.perf_counter()
             process = subprocess.Popen(
                 [sys.executable, "-m", *words, "--site", str(site)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -70,6 +75,6 @@ def working(site: Path, commands: Mapping[str, Iterator[Sequence[str]]]) -> Iter
 def _interrupted(process: subprocess.Popen[bytes], over: threading.Event) -> None:
     """Ends a command as a person does, once the time is over."""
     while process.poll() is None:
-        if over.wait(0.2):
+        if over.wait(LOOK):
             process.send_signal(signal.SIGINT)
             return

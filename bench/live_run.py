@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -46,6 +46,14 @@ class WatchProcess:
         self._log = log.open("w", encoding="utf-8")
         self._process: subprocess.Popen[str] | None = None
         self.seen: set[int] = set()  # all processes that were ever of it
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+        self._log.close()
 
     def start(self) -> None:
         """Returns at once."""
@@ -82,7 +90,6 @@ class WatchProcess:
             said = self._process.communicate(timeout=ENDING)[0]
         except subprocess.TimeoutExpired:
             raise ProcessError(f"app.watch does not end within {ENDING:g} s.") from None
-        self._log.close()
         if self._process.returncode != 0:
             raise ProcessError(f"app.watch ended with {self._process.returncode}, see {self._log.name}.")
         return json.loads(said)

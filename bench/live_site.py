@@ -191,8 +191,10 @@ class LiveSiteReport:
     def sound(self) -> bool:
         """Whether nothing was lost."""
         wrong = (self.erased_left, self.lost, self.doubled, self.damaged, self.left_over)
-        failed = any(worked.failed for worked in self.beside.values())
-        return not any(wrong) and not failed and self.most_connections_at_once <= 1
+        failed = [worked.failed for worked in self.beside.values()] + [
+            struck.not_back for struck in self.blows.values()
+        ]
+        return not any(wrong) and not any(failed) and self.most_connections_at_once <= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,24 +241,25 @@ def measure(plan: Plan, folder: Path) -> LiveSiteReport:
 
 def _follow(plan: Plan, served: Served, site: Site, log: Path) -> _Run:
     rng, seconds = random.Random(plan.seed), 60 * plan.minutes
-    watch, found = WatchProcess(site.path, plan.detector, log), FoundLog(site)
-    to_erase: list[int] = []
-    samples, blows = Samples(served.ports, served.ids), Blows(plan.blows, seconds, list(served.ports.values()), rng)
+    found, samples = FoundLog(site), Samples(served.ports, served.ids)
+    blows = Blows(plan.blows, seconds, list(served.ports.values()), rng)
     beside: dict[str, Beside] = {}
-    watch.start()
-    end = time.monotonic() + seconds
-    with ExitStack() as working_beside:
-        while time.monotonic() < end or not blows.over:
-            found.look()
-            samples.take(watch)
-            blows.go_on(watch, site, served.ports)
-            if plan.beside and not beside and len(found.at) >= ENOUGH and site.tracklet_count() >= ENOUGH:
-                commands = _commands(plan.beside, site, found, to_erase, rng)
-                beside = working_beside.enter_context(working(site.path, commands))
-            time.sleep(LOOK)
-    stopped = time.time()
-    said = watch.end()
-    return _Run(served, said, found, samples, blows.done, beside, to_erase, stopped, watch.left_over())
+    to_erase: list[int] = []
+    with WatchProcess(site.path, plan.detector, log) as watch:
+        watch.start()
+        end = time.monotonic() + seconds
+        with ExitStack() as working_beside:
+            while time.monotonic() < end or not blows.over:
+                found.look()
+                samples.take(watch)
+                blows.go_on(watch, site, served.ports)
+                if plan.beside and not beside and len(found.at) >= ENOUGH and site.tracklet_count() >= ENOUGH:
+                    commands = _commands(plan.beside, site, found, to_erase, rng)
+                    beside = working_beside.enter_context(working(site.path, commands))
+                time.sleep(LOOK)
+        stopped = time.time()
+        said = watch.end()
+        return _Run(served, said, found, samples, blows.done, beside, to_erase, stopped, watch.left_over())
 
 
 def _commands(
@@ -271,11 +274,9 @@ def _commands(
     def forgotten() -> Iterator[Sequence[str]]:
         while True:
             left = [number for number in list(found.at) if not number % FORGOTTEN and number not in to_erase]
-            if not left:
-                time.sleep(LOOK)
-                continue
-            to_erase.append(rng.choice(left))
-            yield "app.forget", "--tracklet", str(to_erase[-1])
+            if left:
+                to_erase.append(rng.choice(left))
+            yield ("app.forget", "--tracklet", str(to_erase[-1])) if left else ()
 
     words: dict[str, Iterator[Sequence[str]]] = {
         "query": searched(),
