@@ -52,11 +52,12 @@ from bench.live_films import Film, Playing, Served, read_films
 from bench.live_run import LOOK, WARM, Blow, Blows, FoundLog, Samples, WatchProcess, cpu_share, doubled, lost, slope
 from bench.live_truth import Boxes, Shown, file_boxes, in_film, is_long, live_boxes, shown, write_frames
 from bench.measuring import Machine
-from bench.processes import finished
+from bench.processes import ProcessError, finished
 from bench.terminal import print_table, run, say
 from trackers.evaluate import combine_purity
 
 FILMS = Path(sample_videos.__path__[0]) / "films"
+STARTING = 120.0  # s for all cameras to be followed, on a machine that is busy. The time counts from then on
 SOON = 10.0  # s within which who left is to be found
 ENOUGH = 150  # tracklets that are there before commands work beside. Adapting needs 120
 FORGOTTEN = 5  # each so-maniest tracklet may be forgotten. The others are searched with
@@ -242,11 +243,17 @@ def measure(plan: Plan, folder: Path) -> LiveSiteReport:
 def _follow(plan: Plan, served: Served, site: Site, log: Path) -> _Run:
     rng, seconds = random.Random(plan.seed), 60 * plan.minutes
     found, samples = FoundLog(site), Samples(served.ports, served.ids)
-    blows = Blows(plan.blows, seconds, list(served.ports.values()), rng)
     beside: dict[str, Beside] = {}
     to_erase: list[int] = []
     with WatchProcess(site.path, plan.detector, log) as watch:
         watch.start()
+        limit = time.monotonic() + STARTING
+        while {record.camera for record in site.footage() if record.status != "new"} < set(served.ports.values()):
+            if time.monotonic() > limit:
+                raise ProcessError(f"Not all cameras are followed within {STARTING:g} s, see {log}.")
+            watch.processes()
+            time.sleep(LOOK)
+        blows = Blows(plan.blows, seconds, list(served.ports.values()), rng)
         end = time.monotonic() + seconds
         with ExitStack() as working_beside:
             while time.monotonic() < end or not blows.over:
