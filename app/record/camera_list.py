@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ class CameraLine:
     problems: int = 0  # pieces of footage with errors
     start: float | None = None  # of the earliest footage, UTC seconds
     end: float | None = None
-    spans: list[tuple[float, float]] = field(default_factory=list, repr=False)  # start and seconds of each footage
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -48,13 +47,14 @@ def camera_list(database: Database) -> list[CameraLine]:
     names = database.all(select(cameras.c.id, cameras.c.name).order_by(cameras.c.id))
     lines = {row.id: CameraLine(row.name) for row in names}
     camera_of = {}
+    spans: dict[int, list[tuple[float, float]]] = {number: [] for number in lines}  # start and seconds of footage
     columns = [footage.c[name] for name in ("id", "camera_id", "start", "seconds", "problems")]
     for number, camera_id, start, seconds, problems in database.all(select(*columns).order_by(footage.c.start)):
         line = lines[camera_id]
         camera_of[number] = line
         line.footage += 1
         line.problems += problems != "[]"
-        line.spans.append((start, seconds))
+        spans[camera_id].append((start, seconds))
         line.start = start if line.start is None else min(line.start, start)
         line.end = max(line.end or start, start + seconds)
     # By footage, as an index has the rows in that order.
@@ -65,8 +65,8 @@ def camera_list(database: Database) -> list[CameraLine]:
         for _, number, count in database.all(counts.where(segments.c.kind == str(kind))):
             line = camera_of[number]
             setattr(line, name, getattr(line, name) + count)
-    for line in lines.values():
-        line.hours = hours(line.spans)
+    for camera_id, line in lines.items():
+        line.hours = hours(spans[camera_id])
     return [line for line in lines.values() if line.footage]
 
 

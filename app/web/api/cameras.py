@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from app.areas import Area, AreaKind
 from app.movement.activity import DAY, HOUR, Hour, activity
 from app.record.areas import areas_of, draw_area, remove_area
-from app.record.camera_list import tracklet_times
+from app.record.camera_list import CameraLine, camera_list, tracklet_times
 from app.record.rows import CameraSummary
 from app.record.users import Role
 from app.web.errors import Refused
@@ -37,10 +37,10 @@ class Drawing(BaseModel):
         return cls(kind=area.kind, name=area.name, points=list(area.points))
 
 
-def list_cameras(request: Request) -> list[CameraSummary]:
-    """What the site holds of each camera."""
+def list_cameras(request: Request) -> list[CameraLine]:
+    """What the site holds of each camera, at a glance. One camera's own address tells more."""
     here = visit(request)
-    return [summary for summary in here.site.cameras() if here.may_see(summary.camera)]
+    return [line for line in camera_list(here.site.database) if here.may_see(line.camera)]
 
 
 def get_camera(request: Request, name: CameraName) -> CameraSummary:

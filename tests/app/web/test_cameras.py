@@ -140,6 +140,7 @@ def test_programs_draw_the_same(cameras: Served) -> None:
     assert root.delete(place, params={"area": "door"}).json() == []
     assert root.delete(place, params={"area": "door"}).status_code == 404
     assert root.get("/api/v1/cameras/camera0").json()["tracklets"] == 26
+    assert [line["tracklets"] for line in root.get("/api/v1/cameras").json()] == [26, 26, 26]
     hours = root.get("/api/v1/cameras/camera0/activity").json()
     assert len(hours) == 24 and {hour["tracklets"] for hour in hours} == {0, 26}
     asked = {"after": "2026-11-20T14:00", "before": "2026-11-20T15:00"}
@@ -173,6 +174,7 @@ def test_a_camera_without_right_is_not_there(cameras: Served) -> None:
         assert root.post(f"/cameras/{name}/areas", data={**zone, "area": f"bench of {name}"}).status_code == 303
     listed = guard.get("/cameras").text
     assert SEEN in listed and UNSEEN not in listed and "camera2" not in listed
+    assert [line["camera"] for line in guard.get("/api/v1/cameras").json()] == [SEEN]
     for part in ("", "/picture.jpg", "/heat.png"):
         hidden, missing = guard.get(f"/cameras/{UNSEEN}{part}"), guard.get(f"/cameras/attic{part}")
         assert (hidden.status_code, hidden.text) == (404, missing.text.replace("attic", UNSEEN))
