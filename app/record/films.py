@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.record.rows import FootageRecord
@@ -33,3 +37,26 @@ def film_of(record: FootageRecord, time: float | None = None) -> Footage | None:
         size=size,
         fingerprint=record.fingerprint,
     )
+
+
+def as_taken_in(record: FootageRecord) -> os.stat_result | None:
+    """What the system says of footage's file while it is just the file that was taken in, else None.
+
+    None also of folders and of live cameras, whose recordings grow and leave.
+    """
+    try:
+        status = record.path.stat()
+    except OSError:
+        return None
+    if record.start_source == "camera" or not stat.S_ISREG(status.st_mode) or status.st_size != record.size:
+        return None
+    is_same = _has_fingerprint(record.path, record.size, record.fingerprint, status.st_ino, status.st_mtime_ns)
+    return status if is_same else None
+
+
+@lru_cache(maxsize=1024)
+def _has_fingerprint(path: Path, size: int, fingerprint: str, _file: int, _changed: int) -> bool:
+    """Looked at again when the file is another one, or was changed."""
+    from app.footage.fingerprint import grown
+
+    return grown(path, size, fingerprint)

@@ -1,4 +1,4 @@
-"""Which tracklets a session has seen moving, so that the audit has one row of each and not one of each picture."""
+"""What a session has seen of tracklets, so that the audit has one row of each and not one of each picture or range."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Previews:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str, int], None] = OrderedDict()
 
-    def is_first(self, session: Session, tracklet: int) -> bool:
-        """Whether a session sees a tracklet for the first time. From then on it does not."""
-        key = (session.form_key, tracklet)  # its own: two sessions of a user are two
+    def is_first(self, session: Session, shown: str, tracklet: int) -> bool:
+        """Whether a session sees something of a tracklet for the first time. From then on it does not."""
+        key = (session.form_key, shown, tracklet)  # its own: two sessions of a user are two
         with self._mutex:
             is_first = key not in self._seen
             self._seen[key] = None

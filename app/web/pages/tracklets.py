@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import Form, Path, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from app.encoders.embed import spread
 from app.record.films import film_of
@@ -15,7 +15,7 @@ from app.record.rows import AuditEntry
 from app.record.users import Role
 from app.web.errors import Refused
 from app.web.frames import frame_at
-from app.web.moments import LONGEST, cut_moment
+from app.web.moments import LONGEST, FilmMoment, cut_moment, film_type, moment_in_film
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, visit
@@ -61,6 +61,25 @@ def moment(request: Request, number: TrackletId) -> Response:
     return Response(cut_moment(here.site, piece), media_type="video/mp4")
 
 
+def film_moment(request: Request, number: TrackletId) -> FilmMoment | None:
+    """Where the moment stands in its film. Null where only a clip of it can be played."""
+    here = visit(request)
+    return moment_in_film(here.site, here.tracklet(number))
+
+
+def film(request: Request, number: TrackletId) -> FileResponse:
+    """The film itself, or the range of it that is asked for. A session's first range of a moment is noted."""
+    here = visit(request)
+    piece, who = here.tracklet(number), here.who
+    record = here.site.footage_record(piece.footage_id)
+    media_type = film_type(record)
+    if media_type is None:
+        raise Refused(404, "Browsers do not play this film as it is", "Play the clip of the moment.")
+    if here.opened.previews.is_first(here.session, "film", number):
+        here.site.note(AuditEntry(time.time(), who, "view moment", {"tracklet": number, "film": record.name}))
+    return FileResponse(record.path, media_type=media_type)
+
+
 def crop(request: Request, number: TrackletId, index: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
     """One of a tracklet's pictures, by time. A session's first of a tracklet is noted, and the others go with it."""
     here = visit(request)
@@ -68,7 +87,7 @@ def crop(request: Request, number: TrackletId, index: Annotated[int, Path(ge=0, 
     crops, who = here.site.crops(number), here.who
     if index >= len(crops):
         raise Refused(404, "There is no such picture", f"The tracklet has {len(crops)}.")
-    if here.opened.previews.is_first(here.session, number):
+    if here.opened.previews.is_first(here.session, "moving", number):
         here.site.note(AuditEntry(time.time(), who, "view", {"tracklet": number, "moving": True}))
     try:
         jpeg = here.site.crop_jpeg(crops[index])
@@ -100,5 +119,7 @@ def box_in_frame(
 
 routes.add("/tracklets/{number}", tracklet, Role.VIEWER)
 routes.add("/tracklets/{number}/moment.mp4", moment, Role.VIEWER)
+routes.add("/tracklets/{number}/film.json", film_moment, Role.VIEWER)
+routes.add("/tracklets/{number}/film", film, Role.VIEWER)
 routes.add("/tracklets/{number}/crops/{index}.jpg", crop, Role.VIEWER)
 routes.add("/tracklets/{number}/frame", box_in_frame, Role.VIEWER, method="POST")

@@ -1,12 +1,16 @@
 // A box that is dragged on a paused frame fills the form below it. The fields can be typed into as well, and show there.
 const stage = document.querySelector(".stage");
 const video = stage?.querySelector("video");
-const drawing = stage?.querySelector("svg");
+const drawing = stage?.querySelector(".pick");
 const rectangle = drawing?.querySelector("rect");
 const form = document.querySelector("form.box");
 const button = document.querySelector("#draw");
 const NAMES = ["left", "top", "width", "height"];
 let from = null;
+let controls = true; // whether the film has its own just now
+
+// Seconds of the film at which the moment begins: 0 in a clip, which is cut to it.
+const began = () => Number(video.dataset.begin ?? 0);
 
 // Where the picture lies inside the player, which may be wider or higher.
 function picture() {
@@ -45,8 +49,9 @@ function drag(event) {
 
 function begin() {
   video.pause();
+  controls = video.controls;
   video.controls = false;
-  form.elements.seconds.value = video.currentTime.toFixed(3);
+  form.elements.seconds.value = Math.max(0, video.currentTime - began()).toFixed(3);
   form.querySelector("details").open = true;
   stage.classList.add("picking");
   button.textContent = "Back to the film";
@@ -54,7 +59,7 @@ function begin() {
 }
 
 function end() {
-  video.controls = true;
+  video.controls = controls;
   stage.classList.remove("picking");
   button.textContent = "Pause, and draw a box around somebody";
 }
@@ -84,7 +89,7 @@ if (video && form && button) {
   for (const name of ["pointerup", "pointercancel"]) drawing.addEventListener(name, (event) => (drag(event), (from = null)));
   form.addEventListener("input", (event) => {
     const { seekable } = video; // empty where the film can't be wound
-    const seconds = Number(event.target.value);
+    const seconds = began() + Number(event.target.value);
     if (event.target.name === "seconds" && seekable.length && seekable.end(0) >= seconds) video.currentTime = seconds;
     if (stage.classList.contains("picking")) show();
   });

@@ -282,7 +282,7 @@ def test_paths_stay_inside(served: Served) -> None:
 def test_numbers_that_no_tracklet_has(served: Served) -> None:
     visitor = served.visitor()
     for number in ("0", "1", str(2**63 - 1), str(2**63), str(10**30), "-1", "x", "1e3"):
-        for place in ("", "/search", "/moment.mp4"):
+        for place in ("", "/search", "/moment.mp4", "/film", "/film.json"):
             assert visitor.get(f"/tracklets/{number}{place}").status_code in {404, 422}, number
         assert visitor.get("/go", params={"tracklet": number}).status_code in {404, 422}
 

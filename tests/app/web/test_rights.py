@@ -118,7 +118,7 @@ def test_a_camera_that_may_not_be_seen_is_as_one_that_is_not_there(shared: Serve
     hidden = next(k for k in shared.who if shared.site.searchable(k).camera == UNSEEN)
     seen = next(k for k in shared.who if shared.site.searchable(k).camera == SEEN)
     nobody = shared.site.searchable(hidden).id + 9999
-    for place in ("", "/search", "/moment.mp4"):
+    for place in ("", "/search", "/moment.mp4", "/film", "/film.json"):
         first, second = (guard.get(f"/tracklets/{number}{place}") for number in (hidden, nobody))
         assert (first.status_code, first.text) == (second.status_code, second.text)
         assert first.status_code == 404
