@@ -23,7 +23,7 @@ from app.record.rows import AuditEntry, TrackletTable
 from app.record.searches import SavedSearch, Waiting
 from app.search.matches import LIKELY
 from app.search.searcher import Searcher, Wish
-from app.search.still import still_of
+from app.search.still_apart import still_apart
 
 log = logging.getLogger("sightline")
 
@@ -98,7 +98,7 @@ class Watcher:
         key = (search.key, searcher.model.name)
         if key not in self._embedded:
             picture = searches.picture_of(self._site.database, search.id)
-            self._embedded[key] = searcher.embed([still_of(picture, Path("The picture")).pixels])[0]
+            self._embedded[key] = searcher.embed([still_apart(picture, Path("The picture")).pixels])[0]
         return self._embedded[key], None, None
 
     def _news(self, searcher: Searcher, search: SavedSearch, person: Person, rights: Rights) -> list[tuple[int, str]]:

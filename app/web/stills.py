@@ -17,6 +17,7 @@ from app.engine.crops import as_jpeg
 from app.report.outlined import shrunk
 from app.search.matches import STILL_QUALITY
 from app.search.still import People, Still, cut, people_in, still_of
+from app.search.still_apart import still_apart
 from app.web.access import Session
 from deploy.detectors import Detector, Frame
 from deploy.detectors.load import load_detector
@@ -64,7 +65,7 @@ class Stills:
 
     def add(self, data: bytes, session: Session) -> Asked:
         """Reads a picture and finds the people in it. Raises StillError."""
-        still = still_of(data, Path("The picture"))
+        still = still_apart(data, Path("The picture"))
         return self._keep(still, people_in(still, _detector()), session)
 
     def add_frame(self, frame: Frame, box: Box, session: Session) -> Asked:

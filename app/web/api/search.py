@@ -12,7 +12,7 @@ from app.record.users import Role
 from app.search import matches
 from app.search.query import QueryReport
 from app.search.searcher import Answer
-from app.search.still import still_of
+from app.search.still_apart import still_apart
 from app.web.api.rows import MOST_ROWS, Narrowed
 from app.web.errors import Refused
 from app.web.routes import Routes
@@ -68,7 +68,7 @@ def search_still(
 ) -> Found:
     """Searches all people of a picture."""
     here = visit(request)
-    picture = still_of(still.file.read(), Path("The picture"))
+    picture = still_apart(still.file.read(), Path("The picture"))
     try:
         report, _ = here.search(picture, narrowed.wish(here, top))
     except LookupError as error:

@@ -14,7 +14,7 @@ from app.record import searches
 from app.record.searches import SavedSearch
 from app.record.users import Role
 from app.search.searcher import Wish
-from app.search.still import still_of
+from app.search.still_apart import still_apart
 from app.web.alerts.delivery import alerting_of
 from app.web.api.rows import MOST_ROWS, Narrowed
 from app.web.api.search import Found, found
@@ -82,7 +82,7 @@ def add_search_of_still(
 ) -> Kept:
     """Keeps a search for the one person that a picture shows: cut it to them before."""
     here = visit(request)
-    picture = still_of(still.file.read(), Path("The picture"))
+    picture = still_apart(still.file.read(), Path("The picture"))
     return _kept(here, keep(here, name, picture, narrowed.wish(here)), [])
 
 

@@ -12,7 +12,8 @@ from app.record.users import Role
 from app.report.outlined import shrunk
 from app.search.alerts import wish_of
 from app.search.searcher import Wish
-from app.search.still import Still, cut, still_of
+from app.search.still import Still, cut
+from app.search.still_apart import still_apart
 from app.web.alerts.delivery import Alerting
 from app.web.errors import Refused
 from app.web.stills import Asked
@@ -60,7 +61,7 @@ def run_kept(here: Visit, search: SavedSearch, alerting: Alerting, wish: Wish) -
     if search.tracklet is not None:
         found = here.search(search.tracklet, wish)
     elif search.has_picture:
-        still = still_of(searches.picture_of(here.site.database, search.id), Path("The kept picture"))
+        still = still_apart(searches.picture_of(here.site.database, search.id), Path("The kept picture"))
         found = here.search(still, wish, whole=True)
     else:
         raise Refused(410, "This search has no picture any more", "Its removal was held up: remove it again.")

@@ -27,11 +27,11 @@ def pid() -> int:
     return os.getpid()
 
 
-def crash() -> None:
+def crash(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def hang() -> None:
+def hang(*_: object) -> None:
     time.sleep(1000)
 
 
@@ -41,7 +41,7 @@ def read_for_ever() -> None:
             file.read(2**26)
 
 
-def swell() -> None:
+def swell(*_: object) -> None:
     held = []
     while True:
         held.append(np.ones(4_000_000))

@@ -8,6 +8,7 @@ import io
 import re
 from urllib.parse import quote
 
+import pytest
 from PIL import Image
 
 from app.record.users import Role
@@ -60,6 +61,18 @@ def test_a_picture_that_is_a_page_is_shown_as_a_picture(served: Served) -> None:
     pictures = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", shown.text)
     assert pictures
     assert not any(b"alert(" in base64.b64decode(picture) for picture in pictures)  # encoded anew
+
+
+def test_no_picture_is_decoded_by_the_server(served: Served, still: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decoded_here(*_: object) -> object:
+        raise AssertionError("the server decodes what somebody sent")
+
+    monkeypatch.setattr("app.search.still._decode", decoded_here)
+    visitor = served.visitor()
+    assert visitor.post("/stills", files={"still": ("x.jpg", still, "image/jpeg")}).status_code == 303
+    assert visitor.post("/api/v1/search", files={"still": ("x.jpg", still, "image/jpeg")}).status_code == 200
+    kept = visitor.post("/api/v1/searches/still", data={"name": "x"}, files={"still": ("x.jpg", still)})
+    assert kept.status_code in {200, 201}, kept.text
 
 
 def test_names_that_people_give_are_text(served: Served, still: bytes) -> None:
