@@ -22,6 +22,7 @@ from app.record.audit import add_entry
 from app.record.checksums import insert_rows, update_row
 from app.record.database import Values
 from app.record.forget import Forgotten, forget
+from app.record.numbers import new_number
 from app.record.rows import AuditEntry
 from app.record.schema import cameras, case_items, cases, segments
 from trackers.segments import SEARCHABLE
@@ -103,7 +104,7 @@ class Cases:
         """Makes a case and returns its number. Raises SiteError where the name or note can't be kept."""
         values = {"name": _name(name), "note": _note(note), "who": who, "closed": None}
         with self._database.transaction():
-            number = self._database.next_id(cases)
+            number = new_number(self._database, cases)
             entry = AuditEntry(time.time(), who, "case open", {"case": number})
             insert_rows(self._database, cases, [{"id": number, "made": entry.time, **values}])
             add_entry(self._database, entry)

@@ -18,6 +18,7 @@ from app.errors import SiteError
 from app.record.audit import add_entry
 from app.record.checksums import insert_rows, update_row
 from app.record.database import Database
+from app.record.numbers import new_number
 from app.record.rows import AuditEntry, segment_id
 from app.record.schema import cameras, searches, segments
 
@@ -123,7 +124,7 @@ def save(
             raise SiteError(f"There is no tracklet {whom}: it was erased, or never was.")
         last = latest(database)
         new = SavedSearch(
-            id=database.next_id(searches),
+            id=new_number(database, searches),
             name=_free_name(name, names),
             who=who,
             made=time.time(),

@@ -70,9 +70,9 @@ def write_settings(database: Database, new: SiteSettings, *, who: str) -> None:
         before, after = asdict(read_settings(database)), asdict(new)
         changed = {item.name: after[item.name] for item in fields(new) if after[item.name] != before[item.name]}
         for name, value in changed.items():
-            _put(database, name, value)
+            put_setting(database, name, value)
         if "nightly" in changed:
-            _put(database, _MARK, time.time())
+            put_setting(database, _MARK, time.time())
         if changed:
             add_entry(database, AuditEntry(time.time(), who, "settings", changed))
 
@@ -85,10 +85,11 @@ def nightly_done(database: Database) -> float:
 
 def mark_nightly(database: Database, now: float) -> None:
     """Says that nightly work was asked for, in the caller's transaction."""
-    _put(database, _MARK, now)
+    put_setting(database, _MARK, now)
 
 
-def _put(database: Database, name: str, value: Any) -> None:
+def put_setting(database: Database, name: str, value: Any) -> None:
+    """Keeps a value under a name, in the caller's transaction."""
     row = database.first(select(settings.c.id).where(settings.c.name == name))
     if row is None:
         number = database.next_id(settings)

@@ -162,3 +162,15 @@ def test_a_case_may_take_its_people_with_it(figures: Site, who: People) -> None:
     assert [entry.action for entry in figures.audit()[-2:]] == ["forget", "case erase"]
     empty = cases.open("x", "", who="alice")
     assert cases.erase(empty, people=True, who="carol").forgotten is None
+
+
+def test_no_case_gets_the_number_of_one_that_was(figures: Site) -> None:
+    cases = Cases(figures)
+    numbers = [cases.open("One", "", who="me"), cases.open("Two", "", who="me")]
+    for number in numbers:
+        cases.erase(number, people=False, who="me")
+    numbers.append(cases.open("Three", "", who="me"))
+    cases.erase(numbers[-1], people=False, who="me")
+    numbers.append(cases.open("Four", "", who="me"))
+    assert numbers == [1, 2, 3, 4]
+    assert list(damage(figures)) == []

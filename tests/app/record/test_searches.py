@@ -151,3 +151,13 @@ def test_its_key_is_another_where_a_number_is_given_again(site: Site) -> None:
     kept = searches.save(site.database, "x", PICTURE, EVERYWHERE, who="me")
     assert kept.key != replace(kept, made=kept.made + 0.002).key
     assert kept.key.startswith(f"{kept.id}-")
+
+
+def test_no_search_gets_the_number_of_one_that_was(site: Site, tmp_path: Path) -> None:
+    a, *_ = filled(site, tmp_path)
+    numbers = []
+    for whom in (PICTURE, a, PICTURE):
+        numbers.append(searches.save(site.database, "coat", whom, EVERYWHERE, who="me").id)
+        searches.remove(site.database, numbers[-1], who="me")
+    assert numbers == [1, 2, 3]
+    assert list(damage(site)) == []
