@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,9 +11,12 @@ import typer
 
 from app.asking import this_user
 from app.record import Site
-from app.record.forget import Forgotten, forget
+from app.record.forget import Forgotten
 from app.record.retention import retain
+from app.search.forgetting import forget_people
+from app.search.searcher import Searcher
 from app.terminal import SITE, JsonOption, SiteOption, errors, moment, output, print_json
+from reid.foreign import visible
 from reid.progress import Bars
 
 SHOWN = 20  # ids in a line
@@ -27,21 +31,26 @@ def command(
     retention: Annotated[
         bool, typer.Option("--retention", help="What the site's settings let go: days a camera, films, old jobs.")
     ] = False,
+    searches: Annotated[
+        bool, typer.Option("--searches", help="Also remove kept searches whose picture likely shows them.")
+    ] = False,
     site: SiteOption = SITE,
     as_json: JsonOption = False,
 ) -> None:
     """Erase people from a site for good: rows, pictures, embeddings. What a model has learned stays in its weights."""
     if not (tracklet or identity or before or retention):
         raise typer.BadParameter("say what to forget: --tracklet, --identity, --before or --retention.")
-    if retention and (tracklet or identity or before):
+    if retention and (tracklet or identity or before or searches):
         raise typer.BadParameter("the site's settings say all of it: give nothing else.", param_hint="--retention")
     if retention:
         _retain(site, as_json=as_json)
     limit = moment(before, "--before")
     with Site.open_to_write(site) as opened, Bars(errors) as progress:
-        done = forget(
+        done = forget_people(
             opened,
+            partial(Searcher, opened),
             who=this_user(),
+            remove=None if searches else (),
             tracklets=tracklet or (),
             identities=identity or (),
             before=limit,
@@ -97,6 +106,19 @@ def _print(done: Forgotten) -> None:
             f"{', '.join(map(str, done.same_tracks[:SHOWN]))}{', …' if len(done.same_tracks) > SHOWN else ''}. Look at "
             "them with `python -m app.query`, and name those with --tracklet."
         )
+    for search in done.searches:
+        state = "was removed" if search.removed else "stays: --searches removes such, or the page Search does"
+        output.print(
+            f"The kept search {visible(search.name)} of {visible(search.who)} likely has a picture of them "
+            f"({search.probability:.0%}). It {state}."
+        )
+    for film in done.films[:SHOWN]:
+        output.print(
+            f"The film {visible(film.label)} of {visible(film.camera)} was uploaded and still shows them: remove it on "
+            f"the page Footage (upload {film.upload})."
+        )
+    if len(done.films) > SHOWN:
+        output.print(f"So do {len(done.films) - SHOWN:,} more: --json names all.")
     for sentence in done.left:
         output.print(f"Not reached: {sentence}.")
     if done.models and done.tracklets:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -165,18 +165,26 @@ class Cases:
                 update_row(self._database, cases, number, {"closed": None})
                 add_entry(self._database, AuditEntry(time.time(), who, "case reopen", {"case": number}))
 
-    def erase(self, number: int, *, people: bool, who: str, progress: Progress = unheard) -> CaseErased:
+    def erase(
+        self,
+        number: int,
+        *,
+        people: bool,
+        who: str,
+        forgetting: Callable[..., Forgotten] = forget,
+        progress: Progress = unheard,
+    ) -> CaseErased:
         """Erases a case with its items and notes, for good. Its people stay in the site, unless `people` says so.
 
-        People are erased first, as `app.record.forget.forget` does. Raises LookupError where there is no case, and
-        StorageError where bytes are left.
+        People are erased first, as `app.record.forget.forget` does, or `forgetting`. Raises LookupError where there is
+        no case, and StorageError where bytes are left.
         """
         self.case(number)
         items = self.items(number)
         forgotten = None
         if people and items:
             leaving = [item.tracklet for item in items]
-            forgotten = forget(self._site, who=who, tracklets=leaving, progress=progress)
+            forgotten = forgetting(self._site, who=who, tracklets=leaving, progress=progress)
         with self._database.transaction():
             self._database.execute(delete(case_items).where(case_items.c.case_id == number))
             self._database.execute(delete(cases).where(cases.c.id == number))

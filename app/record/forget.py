@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 from app.asking import Progress, unheard
 from app.errors import Busy, SiteError
@@ -14,6 +16,19 @@ from app.record import Site
 from app.record.leases import of_camera as lease_of_camera
 from app.record.model_files import BROUGHT
 from app.record.rows import AuditEntry, FootageRecord
+from app.record.searches import LikelySearch
+from app.record.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFilm:
+    """A film in the site's folder that shows who was erased: `forget` changes no film."""
+
+    upload: str
+    label: str  # what its sender called it
+    camera: str
+    start: float  # UTC seconds
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,8 @@ class Forgotten:
     looked: list[str]  # where a look afterwards was for them
     found: list[str]  # what that found of them, a sentence each
     same_tracks: list[int]  # tracklets that stay, of tracks that were erased in part: they may show the same person
+    films: list[UploadedFilm]  # that were uploaded, and show them still: remove them to be rid of that, too
+    searches: list[LikelySearch] = field(default_factory=list)  # see `app.search.forgetting`
 
 
 def forget(
@@ -57,25 +74,15 @@ def forget(
     embeddings. None is left in an adaptation that is under way, which begins anew. It looks at these afterwards and
     says what it found. Raises SiteError where something asked for is not there. Then nothing is erased.
     """
-    merge = site.merging()
     there = set(site.searchable_table().ids.tolist())
-    leaving = set(tracklets)
-    if unknown := leaving - there - site.left_to_erase:  # of those, the same command may have died
-        raise SiteError(f"The site at {site.path} has no tracklet {', '.join(map(str, sorted(unknown)))}.")
-    for identity in identities:
-        members = [] if merge is None else merge.ids[merge.identities == identity].tolist()
-        if not members:
-            raise SiteError(
-                f"The site at {site.path} has no identity {identity}"
-                + ("." if merge is not None else f" yet: `python -m app.merge --site {site.path}` first.")
-            )
-        leaving |= set(members)
+    leaving = named_tracklets(site, tracklets, identities)
     with ExitStack() as leases:
         anew: list[FootageRecord] = []
         if before is not None:
             leaving |= set(site.segments_before(before, of_camera).tolist())
             anew = _interrupted(site, before, of_camera, leases)
         gone = leaving & there
+        films = _uploaded_films(site, gone)
         same_tracks, pieces = site.of_the_same_tracks(gone)
         leaving |= pieces
         details: dict[str, Any] = {
@@ -95,7 +102,36 @@ def forget(
         ],
         **asdict(erased),
         same_tracks=sorted(same_tracks - leaving),
+        films=films,
     )
+
+
+def named_tracklets(site: Site, tracklets: Collection[int], identities: Collection[int]) -> set[int]:
+    """The tracklets and all of the identities. Raises SiteError where one of them is not there."""
+    merge = site.merging()
+    named = set(tracklets)
+    if unknown := named - set(site.searchable_table().ids.tolist()) - site.left_to_erase:  # there a command died
+        raise SiteError(f"The site at {site.path} has no tracklet {', '.join(map(str, sorted(unknown)))}.")
+    for identity in identities:
+        members = [] if merge is None else merge.ids[merge.identities == identity].tolist()
+        if not members:
+            raise SiteError(
+                f"The site at {site.path} has no identity {identity}"
+                + ("." if merge is not None else f" yet: `python -m app.merge --site {site.path}` first.")
+            )
+        named |= set(members)
+    return named
+
+
+def _uploaded_films(site: Site, tracklets: Collection[int]) -> list[UploadedFilm]:
+    """Films in the site's folder that show tracklets."""
+    table, uploads = site.searchable_table(), Uploads(site.path)
+    footage = set(table.footage[np.isin(table.ids, list(tracklets))].tolist())
+    return [
+        UploadedFilm(upload.id, upload.wish.label, film.camera, film.start, film.seconds)
+        for film in site.footage()
+        if film.id in footage and (upload := uploads.owner(film.path)) is not None
+    ]
 
 
 def _interrupted(site: Site, before: float, camera: str | None, leases: ExitStack) -> list[FootageRecord]:

@@ -96,6 +96,17 @@ class SavedSearch:
         return f"{self.id}-{int(1000 * self.made):x}"
 
 
+@dataclass(frozen=True, slots=True)
+class LikelySearch:
+    """A kept search whose picture likely shows somebody who leaves the site."""
+
+    id: int
+    name: str
+    who: str
+    probability: float
+    removed: bool
+
+
 def save(
     database: Database,
     name: str,

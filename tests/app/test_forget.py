@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.forget import command
-from app.record import Site
+from app.record import Site, searches
+from app.record.searches import SearchFilters
 from app.record.settings import SiteSettings, write_settings
 from app.search.merging import merge
 from tests.app.scenes import bytes_of
@@ -82,6 +83,23 @@ def test_a_version_that_learned_from_them_is_named(path: Path, who: People, type
     done = typed(command, "--tracklet", min(who), "--site", path)
     assert done.returncode == 0, done.stderr
     assert "v1 learned while they were there; weights hold no pictures, but can't unlearn" in done.stdout
+
+
+def test_kept_searches_with_a_picture_of_them_are_named_and_removed_when_asked_for(
+    path: Path, who: People, typed: Typed
+) -> None:
+    tracklets = sorted(who)[-3::2]
+    with Site.open_to_write(path) as site:
+        for tracklet in tracklets:
+            picture = site.crop_jpeg(site.crops(tracklet)[0])
+            searches.save(site.database, f"of {tracklet}", picture, SearchFilters(), who="guard")
+    for tracklet, words, said in zip(tracklets, ((), ("--searches",)), ("It stays: --searches", "It was removed.")):
+        done = typed(command, "--tracklet", tracklet, *words, "--site", path)
+        assert done.returncode == 0, done.stderr
+        told = " ".join(done.stdout.split())
+        assert f"The kept search of {tracklet} of guard likely has a picture of them (" in told and said in told
+    with Site.open(path) as site:
+        assert [search.name for search in searches.saved(site.database)] == [f"of {tracklets[0]}"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from app.record.users import Role
 from app.web.api.rows import MOST_ROWS
 from app.web.routes import Routes
 from app.web.visit import TrackletId, Visit, visit
-from app.web.visiting.cases import ZIP, CaseId, collect, exported, seen_case, seen_cases
+from app.web.visiting.cases import ZIP, CaseId, collect, erased, exported, seen_case, seen_cases
 
 routes = Routes(prefix="/api/v1")
 
@@ -147,7 +147,7 @@ def erase_case(
 ) -> CaseErased:
     """Erases a case for good."""
     here = visit(request)
-    return Cases(here.site).erase(seen_case(here, number).id, people=people, who=here.who)
+    return erased(here, seen_case(here, number).id, people=people)
 
 
 def _case(case: record.Case) -> Case:

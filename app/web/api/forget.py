@@ -8,8 +8,9 @@ from fastapi import Request
 from pydantic import BaseModel, Field, FiniteFloat
 
 from app.errors import SiteError
-from app.record.forget import Forgotten, forget
+from app.record.forget import Forgotten
 from app.record.users import Role
+from app.search.forgetting import forget_people
 from app.web.routes import Routes
 from app.web.visit import visit
 
@@ -24,6 +25,8 @@ class Leaving(BaseModel):
     tracklets: list[Id] = Field([], max_length=100_000)
     identities: list[Id] = Field([], max_length=10_000)
     before: FiniteFloat | None = None  # UTC seconds: all that ended before
+    searches: list[Id] | None = Field([], max_length=1000)
+    """Kept searches to be removed, of those whose picture likely shows somebody who leaves. Null for all of these."""
 
 
 def erase(request: Request, leaving: Leaving) -> Forgotten:
@@ -31,9 +34,11 @@ def erase(request: Request, leaving: Leaving) -> Forgotten:
     here = visit(request)
     if not leaving.tracklets and not leaving.identities and leaving.before is None:
         raise SiteError("Nothing was named: give tracklets, identities, or a time.")
-    return forget(
+    return forget_people(
         here.site,
+        here.opened.searcher.ready,
         who=here.who,
+        remove=leaving.searches,
         tracklets=leaving.tracklets,
         identities=leaving.identities,
         before=leaving.before,

@@ -15,7 +15,7 @@ from app.record.users import Role
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, Visit, visit
-from app.web.visiting.cases import CaseId, collect, exported, seen_case, seen_cases
+from app.web.visiting.cases import CaseId, collect, erased, exported, seen_case, seen_cases
 
 PICTURES = 3  # of an item
 NEW = 0  # instead of a case's number: the one that is to be opened
@@ -107,7 +107,7 @@ def erase(request: Request, number: CaseId, people: Annotated[bool, Form()] = Fa
     """Erases a case, with or without the people in it."""
     here = visit(request)
     case = seen_case(here, number)
-    done = Cases(here.site).erase(case.id, people=people, who=here.who)
+    done = erased(here, case.id, people=people)
     found = [] if done.forgotten is None else done.forgotten.found
     return page(request, "case_erased.html", 500 if found else 200, case=case, done=done)
 

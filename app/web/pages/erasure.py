@@ -10,9 +10,10 @@ from fastapi import Form, Query, Request
 from fastapi.responses import Response
 
 from app.errors import SiteError
-from app.record.forget import forget
+from app.record import searches
 from app.record.rows import AuditEntry
 from app.record.users import Role
+from app.search.forgetting import forget_people, likely_searches
 from app.web.filters import time_of
 from app.web.pages.frame import page
 from app.web.routes import Routes
@@ -46,6 +47,7 @@ def ask(request: Request, tracklet: Named = None, before: Before = "") -> Respon
         except ValueError:  # `app.site --verify` tells of damage
             continue
     asked = bool(tracklet) or limit is not None
+    likely = likely_searches(here.opened.searcher.ready(), ids) if ids else []
     if pictures:
         site.note(AuditEntry(time.time(), who, "view", {"tracklets": ids[:SHOWN]}))
     return page(
@@ -58,6 +60,7 @@ def ask(request: Request, tracklet: Named = None, before: Before = "") -> Respon
         count=len(ids),
         cameras=cameras,
         pictures=pictures,
+        likely=[(search, searches.picture_of(site.database, search.id)) for search in likely],
     )
 
 
@@ -65,13 +68,21 @@ def erase(
     request: Request,
     tracklet: Annotated[list[int] | None, Form(max_length=MOST_NAMED)] = None,
     before: Annotated[str, Form(max_length=40)] = "",
+    search: Annotated[list[int] | None, Form(max_length=MOST_NAMED)] = None,
 ) -> Response:
-    """Erases, and says what a look afterwards found."""
+    """Erases, with the kept searches that were ticked, and says what a look afterwards found."""
     here = visit(request)
     limit = time_of(before, "before")
     if not tracklet and limit is None:
         raise SiteError("Nothing was named: give tracklets, or a time.")
-    done = forget(here.site, who=here.who, tracklets=tracklet or [], before=limit)
+    done = forget_people(
+        here.site,
+        here.opened.searcher.ready,
+        who=here.who,
+        tracklets=tracklet or [],
+        before=limit,
+        remove=search or [],
+    )
     return page(request, "erase.html", status=200 if not done.found else 500, done=done)
 
 

@@ -15,8 +15,9 @@ from fastapi import Path
 from fastapi.responses import StreamingResponse
 
 from app.errors import Busy, SiteError
-from app.record.cases import Case, Cases
+from app.record.cases import Case, CaseErased, Cases
 from app.report.case_zip import CaseExport, export_case
+from app.search.forgetting import forget_people
 from app.web.errors import Refused
 from app.web.piped import piped
 from app.web.visit import Visit
@@ -54,6 +55,12 @@ def collect(here: Visit, number: int, tracklets: Sequence[int], note: str) -> No
     case = seen_case(here, number)
     for piece in [here.tracklet(tracklet) for tracklet in tracklets]:
         Cases(here.site).add(case.id, piece.id, note, who=here.who)
+
+
+def erased(here: Visit, number: int, *, people: bool) -> CaseErased:
+    """Erases a case, with its people where that is asked for."""
+    forgetting = partial(forget_people, searcher=here.opened.searcher.ready)
+    return Cases(here.site).erase(number, people=people, who=here.who, forgetting=forgetting)
 
 
 def exported(here: Visit, number: int) -> StreamingResponse:

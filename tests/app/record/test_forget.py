@@ -9,19 +9,23 @@ import numpy as np
 import pytest
 
 from app.encoders.versions import store_of
+from app.engine.ingest import ingest
 from app.errors import SiteError
 from app.footage import Camera, Footage
 from app.forget import command
 from app.record import Site
 from app.record.forget import forget
 from app.record.rows import Chunk, Crop, segment_id
+from app.record.uploads import Uploads
 from app.record.verify import damage
 from app.search.merging import merge
 from app.search.query import query
 from app.search.searcher import Wish
-from tests.app.scenes import bytes_of, segment
+from tests.app.record.test_retention import uploaded
+from tests.app.scenes import SIZE, bytes_of, people, segment, write_detections
 from tests.app.sites import START, People, figure_site
 from tests.app.typed import Typed
+from tests.clips import render_clip
 from trackers.segments import Kind, Segment
 
 
@@ -120,3 +124,20 @@ def test_a_forgotten_number_goes_to_nobody_else(path: Path, who: People) -> None
     later = figure_site(path, people=2, cameras=3, day=1, first=100)
     assert not set(last) & set(later)
     assert min(tracklet for tracklet in later if tracklet > last[0]) == last[0] + 1
+
+
+def test_an_uploaded_film_that_shows_them_still_is_named(site: Site, tmp_path: Path) -> None:
+    clip = render_clip(tmp_path / "evening.mp4", people(30), size=SIZE)
+    number = uploaded(site, clip.path, "hall")
+    write_detections(tmp_path / "detections" / "hall.txt", clip)
+    upload = Uploads(site.path).get(number)
+    assert upload is not None
+    folder = Uploads(site.path).for_ingest(upload, site.database)
+    ingest(folder, site.path, detector=f"mot:{tmp_path / 'detections'}", who="test")
+    first, *_ = site.segments("hall", kind=Kind.TRACKLET)
+    done = forget(site, who="me", tracklets=[first.id])
+    (film,) = done.films
+    (record,) = site.footage("hall")
+    assert (film.upload, film.label, film.camera) == (number, "x.mp4", "hall")
+    assert (film.start, film.seconds) == (record.start, record.seconds)
+    assert record.path.is_file()  # it shows others, too

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.record import Site
+from app.record import Site, searches
+from app.record.searches import SearchFilters
 from app.record.users import Role, Users
 from app.record.verify import damage
 from app.search.merging import merge
@@ -109,6 +110,25 @@ def test_a_person_is_erased_from_their_page(merged: Served) -> None:
     assert merged.site.audit()[-1].action == "forget" and list(damage(merged.site)) == []
     assert root.get(f"/tracklets/{number}").status_code == 404
     assert root.get("/erase", params={"tracklet": named}).status_code == 422
+
+
+def test_kept_searches_for_the_erased_are_shown_and_leave_when_ticked(merged: Served) -> None:
+    root, number = merged.user("root"), max(merged.who)
+    picture = merged.site.crop_jpeg(merged.site.crops(number)[0])
+    kept = [searches.save(merged.site.database, name, picture, SearchFilters(), who="guard").id for name in "ab"]
+    asked = root.get("/erase", params={"tracklet": number}).text
+    for search in kept:
+        assert f'name="search" value="{search}" checked' in asked
+    done = root.post("/erase", data={"tracklet": number, "search": kept[0]})
+    assert done.status_code == 200 and "was removed" in done.text
+    assert f'href="/searches/{kept[1]}"' in done.text and "stays" in done.text
+    assert [search.id for search in searches.saved(merged.site.database)] == [kept[1]]
+    other = next(k for k, person in merged.who.items() if person != merged.who[number])
+    picture = merged.site.crop_jpeg(merged.site.crops(other)[0])
+    last = searches.save(merged.site.database, "c", picture, SearchFilters(), who="guard").id
+    told = root.post("/api/v1/forget", json={"tracklets": [other], "searches": None}).json()
+    assert [(search["id"], search["removed"]) for search in told["searches"]] == [(last, True)]
+    assert [search.id for search in searches.saved(merged.site.database)] == [kept[1]]
 
 
 def test_all_before_a_time_are_erased(merged: Served) -> None:
