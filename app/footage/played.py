@@ -13,7 +13,7 @@ from app.footage.decode import open_footage
 from app.footage.discover import Footage
 
 MP4, WEBM = "video/mp4", "video/webm"
-SLACK = 0.02  # s by which a browser's clock may differ from ours: less than a frame
+SLACK = 0.025  # s by which a browser's clock may differ from ours: less than a frame
 _CODECS = {MP4: {"h264", "vp9", "av1"}, WEBM: {"vp8", "vp9", "av1"}}
 _PIXELS = {"yuv420p", "yuvj420p"}  # 8 bits a channel, 4:2:0. Others are decoded by few browsers
 _EBML, _HEAD = b"\x1aE\xdf\xa3", 64  # how Matroska begins, and within how many bytes it says that it is WebM

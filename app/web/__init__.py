@@ -8,5 +8,5 @@ Who may: `access.py` (who asks), `attempts.py` (passwords), `routes.py` (which r
 
 What is shown: `stills.py` (pictures that somebody asks with), `moments.py` and `frames.py` (footage of a tracklet),
 `previews.py`, `last_pictures.py`, `filters.py`, `streams.py` (server-sent events), `piped.py` (large answers),
-`metrics.py`.
+`exports.py` (cases as zips), `metrics.py`.
 """

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from app.record import Site
 from app.search.warm import WarmSearcher
+from app.web.exports import Exports
 from app.web.jobs.runner import Runner
 from app.web.last_pictures import LastPictures
 from app.web.previews import Previews
@@ -24,6 +25,7 @@ class Opened:
     stills: Stills = field(default_factory=Stills)
     last_pictures: LastPictures = field(default_factory=LastPictures)
     previews: Previews = field(default_factory=Previews)
+    exports: Exports = field(default_factory=Exports)
 
 
 def opened(request: Request) -> Opened:

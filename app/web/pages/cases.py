@@ -12,10 +12,11 @@ from app.encoders.embed import spread
 from app.record.cases import LONGEST_NAME, LONGEST_NOTE, MOST_ITEMS, Cases
 from app.record.rows import AuditEntry
 from app.record.users import Role
+from app.web.exports import Exporting
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import TrackletId, Visit, visit
-from app.web.visiting.cases import CaseId, collect, erased, exported, seen_case, seen_cases
+from app.web.visiting.cases import CaseId, collect, erased, export_state, exported, seen_case, seen_cases
 
 PICTURES = 3  # of an item
 NEW = 0  # instead of a case's number: the one that is to be opened
@@ -103,6 +104,11 @@ def export(request: Request, number: CaseId) -> Response:
     return exported(visit(request), number)
 
 
+def export_progress(request: Request, number: CaseId) -> Exporting | None:
+    """How far this session's export of the case is, or how it ended."""
+    return export_state(visit(request), number)
+
+
 def erase(request: Request, number: CaseId, people: Annotated[bool, Form()] = False) -> Response:
     """Erases a case, with or without the people in it."""
     here = visit(request)
@@ -138,4 +144,5 @@ routes.add("/cases/{number}/items/{tracklet}/remove", remove, Role.OPERATOR, met
 routes.add("/cases/{number}/close", close, Role.OPERATOR, method="POST")
 routes.add("/cases/{number}/reopen", reopen, Role.OPERATOR, method="POST")
 routes.add("/cases/{number}/export", export, Role.OPERATOR, method="POST")
+routes.add("/cases/{number}/export.json", export_progress, Role.OPERATOR)
 routes.add("/cases/{number}/erase", erase, Role.ADMIN, method="POST")

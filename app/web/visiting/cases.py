@@ -8,23 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from threading import Lock
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from fastapi import Path
 from fastapi.responses import StreamingResponse
 
-from app.errors import Busy, SiteError
+from app.errors import SiteError
 from app.record.cases import Case, CaseErased, Cases
-from app.report.case_zip import CaseExport, export_case
 from app.search.forgetting import forget_people
 from app.web.errors import Refused
+from app.web.exports import Exporting
 from app.web.piped import piped
 from app.web.visit import Visit
 
 CaseId = Annotated[int, Path(ge=0, lt=2**63)]
 ZIP = "application/zip"
-_exporting = Lock()  # one export of this process takes all cores
 
 
 def seen_cases(here: Visit) -> Iterator[Case]:
@@ -63,20 +61,18 @@ def erased(here: Visit, number: int, *, people: bool) -> CaseErased:
     return Cases(here.site).erase(number, people=people, who=here.who, forgetting=forgetting)
 
 
+def export_state(here: Visit, number: int) -> Exporting | None:
+    """How far the visitor's export of a case is. Raises Refused where they may not see the case."""
+    return here.opened.exports.state(here.session, seen_case(here, number).id)
+
+
 def exported(here: Visit, number: int) -> StreamingResponse:
     """A case as a zip, sent as it is made. Raises Refused, or Busy while another one is made."""
     case = seen_case(here, number)
     headers = {"Content-Disposition": f'attachment; filename="case-{case.id}.zip"'}
-    return StreamingResponse(piped(partial(_export, here, case.id)), media_type=ZIP, headers=headers)
-
-
-def _export(here: Visit, number: int, out: BinaryIO) -> CaseExport:
-    if not _exporting.acquire(blocking=False):
-        raise Busy("Another case is exported just now: wait until it is done, then ask again.")
-    try:
-        return export_case(here.site, number, out, who=here.who)
-    finally:
-        _exporting.release()
+    return StreamingResponse(
+        piped(partial(here.opened.exports.write, here.site, here.session, case.id)), media_type=ZIP, headers=headers
+    )
 
 
 def _may_see(here: Visit, case: Case) -> bool:

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.asking import Progress
+from app.errors import StorageError
 from app.record import Site
 from app.record.cases import Cases
 from app.record.users import Role, Users
 from app.web.access import Access
 from app.web.application import make_application
-from app.web.visiting import cases as visiting_cases
 from tests.app.records import copy_of, site_in
 from tests.app.sites import People, figure_site
 from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
@@ -118,10 +119,33 @@ def test_an_export_is_a_zip_whose_digest_the_audit_has(cased: Served) -> None:
         assert entry.details["sha256"] == hashlib.sha256(answer.content).hexdigest()
 
 
+def test_how_far_an_export_is_is_told_to_who_asked_for_it(cased: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor, number = cased.user("operator"), of_camera(cased, "camera0")
+    visitor.post("/cases/items", data={"tracklet": number, "case": 0, "name": "x"})
+    state = "/cases/1/export.json"
+    assert visitor.get(state).json() is None
+    answer = visitor.post("/cases/1/export")
+    told = visitor.get(state).json()
+    assert (told["done"], told["total"], told["broken"], told["without_clip"]) == (1, 1, False, 1)
+    assert told["sha256"] == hashlib.sha256(answer.content).hexdigest() and told["size"] == len(answer.content)
+    assert cased.user("operator").get(state).json() is None  # another session
+    during = []
+
+    def broken(site: Site, number: int, out: object, *, who: str, progress: Progress) -> None:
+        progress("items exported", 1, 3)
+        during.append(visitor.get(state).json())
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr("app.web.exports.export_case", broken)
+    assert visitor.post("/cases/1/export").status_code == 507
+    assert (during[0]["done"], during[0]["total"], during[0]["sha256"], during[0]["broken"]) == (1, 3, None, False)
+    assert visitor.get(state).json()["broken"]
+
+
 def test_one_export_at_a_time(cased: Served) -> None:
     visitor = cased.user("operator")
     visitor.post("/cases", data={"name": "x"})
-    with visiting_cases._exporting:
+    with cased.application.state.opened.exports._lock:
         answer = visitor.post(f"{API}/1/export")
     assert answer.status_code == 409 and "exported just now" in answer.json()["detail"]
     assert visitor.post(f"{API}/1/export").status_code == 200

@@ -44,6 +44,9 @@ def test_search_collect_export(path: Path, tmp_path: Path, browser: Any) -> None
         with zipfile.ZipFile(zipped) as archive:
             archive.extractall(tmp_path / "case")
             assert archive.namelist() == ["clips/001.mp4", "report.html", "case.json", "SHA256SUMS"]
+        page.wait_for_selector("text=The zip is whole")
+        assert hashlib.sha256(zipped.read_bytes()).hexdigest() in page.inner_text("#export")
+        assert page.is_enabled("text=Export as zip") and not page.locator("#export progress").is_visible()
         page.click("nav summary")
         page.click("nav >> text=Audit")
         assert page.locator("tbody tr td:nth-child(4)").first.inner_text() == "case exported"
