@@ -153,7 +153,7 @@ def clean_run(folder: Path, script: str, *words: str) -> subprocess.CompletedPro
 
 def test_commands_call_nobody_and_leave_nothing(tmp_path: Path) -> None:
     site, new = str(tmp_path / "site"), str(tmp_path / "new")
-    figure_site(Path(site), people=20, cameras=3)
+    figure_site(Path(site), people=20, cameras=3, crops=2)
     still, film = "sample_videos/walk/still.jpg", "sample_videos/films/hall.mp4"
     moment = ["--from", "2026-11-20T14:30:20", "--to", "2026-11-20T14:30:22"]
     shutil.copytree("sample_videos/films/hall", tmp_path / "truth" / "hall")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -59,20 +58,6 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield said["url"].partition("/enter")[0]
 
 
-@contextmanager
-def signed_in(browser: Any, base: str, **options: Any) -> Iterator[Any]:
-    """A browser's page of an admin."""
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.goto(f"{base}/sign-in")
-    page.fill("[name=name]", "root")
-    page.fill("[name=password]", PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{base}/")
-    yield page
-    context.close()
-
-
 def routes_of_pages() -> list[APIRoute]:
     """All that a browser shows by itself. What ends in a dot and letters is no page but a file."""
     found = [route for routes in pages.ALL for route in routes.routes if isinstance(route, APIRoute)]
@@ -105,25 +90,49 @@ def addresses(page: Any, base: str) -> dict[str, str | None]:
     return found
 
 
+@pytest.fixture(scope="module")
+def walked(browser: Any, base: str) -> tuple[Any, dict[str, str | None]]:
+    """An admin's cookies, and where each page of the site is to them."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{base}/sign-in")
+    page.fill("[name=name]", "root")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{base}/")
+    found = addresses(page, base)
+    cookies = context.storage_state()
+    context.close()
+    return cookies, found
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", NARROW), ("dark", WIDE)])
 def test_every_page_is_for_everybody(
-    browser: Any, base: str, scheme: str, width: int, request: pytest.FixtureRequest
+    browser: Any,
+    base: str,
+    walked: tuple[Any, dict[str, str | None]],
+    scheme: str,
+    width: int,
+    request: pytest.FixtureRequest,
 ) -> None:
-    with signed_in(browser, base, color_scheme=scheme, viewport={"width": width, "height": 900}) as page:
-        found = addresses(page, base)
-        if "filled" in request.node.name:  # else a page of one thing has nothing to show
-            unseen = [route for route, address in found.items() if address is None]
-            assert not unseen, f"no link leads to {unseen}: give the site of this test what they show"
-        wrong: list[str] = []
-        for address in [*filter(None, found.values()), "/no/such/page"]:
-            page.goto(base + address)
-            said = of_axe(page) + of_focus(page)
-            for screen in (MIDDLE, width):
-                page.set_viewport_size({"width": screen, "height": 900})
-                if page.evaluate("document.documentElement.scrollWidth") > screen:
-                    said.append(f"wider than a screen of {screen} px: {page.evaluate(WIDEST)}")
-            wrong += [f"{address}: {one}" for one in said]
-        assert not wrong, "\n".join(wrong)
+    cookies, found = walked
+    if "filled" in request.node.name:  # else a page of one thing has nothing to show
+        unseen = [route for route, address in found.items() if address is None]
+        assert not unseen, f"no link leads to {unseen}: give the site of this test what they show"
+    size = {"width": width, "height": 900}
+    page = browser.new_context(storage_state=cookies, color_scheme=scheme, viewport=size).new_page()
+    wrong: list[str] = []
+    for address in [*filter(None, found.values()), "/no/such/page"]:
+        answer = page.goto(base + address)
+        said = [] if answer.ok == (address in found.values()) else [f"answers {answer.status}"]
+        said += of_axe(page) + of_focus(page)
+        for screen in (MIDDLE, width):
+            page.set_viewport_size({"width": screen, "height": 900})
+            if page.evaluate("document.documentElement.scrollWidth") > screen:
+                said.append(f"wider than a screen of {screen} px: {page.evaluate(WIDEST)}")
+        wrong += [f"{address}: {one}" for one in said]
+    page.context.close()
+    assert not wrong, "\n".join(wrong)
 
 
 def of_axe(page: Any) -> list[str]:
