@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +147,21 @@ def test_only_the_file_that_was_taken_in_is_served(served: Served) -> None:
     assert root.get(place).status_code == 200
 
 
-@contextmanager
-def served_page(site: Path, browser: Any) -> Iterator[tuple[Any, list[str], str]]:
-    """A page that came by the link, what goes wrong on it, and what addresses begin with."""
-    with serving(site) as said:
-        page, wrong = enter(browser, said["url"])
-        yield page, wrong, said["url"].partition("/enter")[0]
+@pytest.fixture(scope="module")
+def entered(filmed: Path, browser: Any) -> Iterator[tuple[str, Any]]:
+    """What addresses begin with, and the cookies of somebody who came by the link."""
+    with serving(filmed) as said:
+        page, _ = enter(browser, said["url"])
+        yield said["url"].partition("/enter")[0], page.context.storage_state()
+
+
+@pytest.fixture
+def opened(browser: Any, entered: tuple[str, Any]) -> Iterator[tuple[Any, list[str], str]]:
+    """A page, what goes wrong on it, and what addresses begin with."""
+    base, cookies = entered
+    page, wrong = enter(browser, base, storage_state=cookies)
+    yield page, wrong, base
+    page.context.close()
 
 
 VIDEO = "document.querySelector('video')"
@@ -171,85 +179,85 @@ LOOK = (
 
 @NEEDS_CHROMIUM
 @pytest.mark.parametrize("camera", PLAYED)
-def test_the_box_is_on_the_frame_that_is_shown(filmed: Path, browser: Any, camera: str) -> None:
+def test_the_box_is_on_the_frame_that_is_shown(filmed: Path, opened: tuple[Any, list[str], str], camera: str) -> None:
     with Site.open(filmed) as site:
         number = piece_of(site, camera)
         boxes = site.boxes(number)
-    with served_page(filmed, browser) as (page, wrong, base):
-        page.goto(f"{base}/tracklets/{number}")
-        page.wait_for_selector(".player", state="visible")
-        page.keyboard.press("Tab")
-        page.focus("#play")
-        page.keyboard.press("Enter")
-        until(page, f"{VIDEO}.currentTime > {VIDEO}.dataset.begin")
-        assert "/film#t=" in page.evaluate(f"{VIDEO}.currentSrc")
-        page.keyboard.press("Enter")
-        until(page, f"{VIDEO}.paused")
-        checked = 0
-        for since in (0.5, 3.1, 4.0, 5.48, 6.3, 8.6):
-            page.evaluate(
-                f"(() => {{const s = document.querySelector('.player input'); s.value = {since};"
-                "s.dispatchEvent(new Event('input'))})()"
-            )
-            until(page, f"!{VIDEO}.seeking")
-            page.wait_for_timeout(150)
-            frame, box = page.evaluate(LOOK)
-            place = np.flatnonzero(boxes.frames == frame - CUT * (camera == "cut"))
-            assert (box is not None) == bool(len(place)), (since, frame, box)
-            if box is not None:
-                x1, y1, x2, y2 = boxes.boxes[place[0]]
-                np.testing.assert_allclose(box, (x1, y1, x2 - x1, y2 - y1), atol=0.15)
-                checked += 1
-        assert checked >= 3
-        style = "getComputedStyle(document.querySelector('.boxed')).backgroundColor"
-        assert page.evaluate(style) == "rgba(0, 0, 0, 0)"  # the film is seen through it
-        for width in (380, 900):  # the drawing keeps its place on the picture
-            page.set_viewport_size({"width": width, "height": 700})
-            page.wait_for_timeout(100)
-            drawn, shown = (
-                page.evaluate(f"(r => [r.x, r.y, r.width, r.height])({place}.getBoundingClientRect())")
-                for place in ("document.querySelector('.boxed')", VIDEO)
-            )
-            np.testing.assert_allclose(drawn, shown, atol=1)
-        assert wrong == []
+    page, wrong, base = opened
+    page.goto(f"{base}/tracklets/{number}")
+    page.wait_for_selector(".player", state="visible")
+    page.keyboard.press("Tab")
+    page.focus("#play")
+    page.keyboard.press("Enter")
+    until(page, f"{VIDEO}.currentTime > {VIDEO}.dataset.begin")
+    assert "/film#t=" in page.evaluate(f"{VIDEO}.currentSrc")
+    page.keyboard.press("Enter")
+    until(page, f"{VIDEO}.paused")
+    checked = 0
+    for since in (0.5, 3.1, 4.0, 5.48, 6.3, 8.6):
+        page.evaluate(
+            f"(() => {{const s = document.querySelector('.player input'); s.value = {since};"
+            "s.dispatchEvent(new Event('input'))})()"
+        )
+        until(page, f"!{VIDEO}.seeking")
+        page.wait_for_timeout(150)
+        frame, box = page.evaluate(LOOK)
+        place = np.flatnonzero(boxes.frames == frame - CUT * (camera == "cut"))
+        assert (box is not None) == bool(len(place)), (since, frame, box)
+        if box is not None:
+            x1, y1, x2, y2 = boxes.boxes[place[0]]
+            np.testing.assert_allclose(box, (x1, y1, x2 - x1, y2 - y1), atol=0.15)
+            checked += 1
+    assert checked >= 3
+    style = "getComputedStyle(document.querySelector('.boxed')).backgroundColor"
+    assert page.evaluate(style) == "rgba(0, 0, 0, 0)"  # the film is seen through it
+    for width in (380, 900):  # the drawing keeps its place on the picture
+        page.set_viewport_size({"width": width, "height": 700})
+        page.wait_for_timeout(100)
+        drawn, shown = (
+            page.evaluate(f"(r => [r.x, r.y, r.width, r.height])({place}.getBoundingClientRect())")
+            for place in ("document.querySelector('.boxed')", VIDEO)
+        )
+        np.testing.assert_allclose(drawn, shown, atol=1)
+    assert wrong == []
 
 
 @NEEDS_CHROMIUM
-def test_the_film_plays_its_moment_and_no_more(filmed: Path, browser: Any) -> None:
+def test_the_film_plays_its_moment_and_no_more(filmed: Path, opened: tuple[Any, list[str], str]) -> None:
     with Site.open(filmed) as site:
         number = piece_of(site, "plain")
-    with served_page(filmed, browser) as (page, wrong, base):
-        page.goto(f"{base}/tracklets/{number}")
-        page.wait_for_selector(".player", state="visible")
-        page.click("#play")
-        until(page, f"{VIDEO}.currentTime > 0")
-        page.evaluate(f"{VIDEO}.playbackRate = 8")
-        until(page, f"{VIDEO}.currentTime > 5 && {VIDEO}.paused")
-        end = page.evaluate(f"{VIDEO}.currentTime")
-        assert end == pytest.approx(9.96, abs=0.3)
-        page.click("#play")  # again from its begin
-        until(page, f"{VIDEO}.currentTime < 4 && !{VIDEO}.paused")
-        assert wrong == []
+    page, wrong, base = opened
+    page.goto(f"{base}/tracklets/{number}")
+    page.wait_for_selector(".player", state="visible")
+    page.click("#play")
+    until(page, f"{VIDEO}.currentTime > 0")
+    page.evaluate(f"{VIDEO}.playbackRate = 8")
+    until(page, f"{VIDEO}.currentTime > 5 && {VIDEO}.paused")
+    end = page.evaluate(f"{VIDEO}.currentTime")
+    assert end == pytest.approx(9.96, abs=0.3)
+    page.click("#play")  # again from its begin
+    until(page, f"{VIDEO}.currentTime < 4 && !{VIDEO}.paused")
+    assert wrong == []
 
 
 @NEEDS_CHROMIUM
-def test_what_the_browser_does_not_play_is_a_clip(filmed: Path, browser: Any) -> None:
+def test_what_the_browser_does_not_play_is_a_clip(filmed: Path, opened: tuple[Any, list[str], str]) -> None:
     with Site.open(filmed) as site:
         old, film = piece_of(site, "old"), site.footage("front")[0].path
         front = piece_of(site, "front")
-    with served_page(filmed, browser) as (page, wrong, base):
-        page.goto(f"{base}/tracklets/{old}")
-        page.wait_for_timeout(300)
+    page, wrong, base = opened
+    page.goto(f"{base}/tracklets/{old}")
+    page.wait_for_timeout(300)
+    assert not page.locator(".player").is_visible() and page.evaluate(f"{VIDEO}.controls")
+    assert page.evaluate(f"{VIDEO}.src").endswith("moment.mp4")
+    assert wrong == []
+    page.goto(f"{base}/tracklets/{front}")
+    page.wait_for_selector(".player", state="visible")
+    data = film.read_bytes()
+    try:
+        film.write_bytes(data + b"x")  # it grows before somebody plays it
+        page.click("#play")
+        until(page, f"{VIDEO}.currentSrc.endsWith('moment.mp4') && {VIDEO}.currentTime > 0")
         assert not page.locator(".player").is_visible() and page.evaluate(f"{VIDEO}.controls")
-        assert page.evaluate(f"{VIDEO}.src").endswith("moment.mp4")
-        assert wrong == []
-        page.goto(f"{base}/tracklets/{front}")
-        page.wait_for_selector(".player", state="visible")
-        data = film.read_bytes()
-        try:
-            film.write_bytes(data + b"x")  # it grows before somebody plays it
-            page.click("#play")
-            until(page, f"{VIDEO}.currentSrc.endsWith('moment.mp4') && {VIDEO}.currentTime > 0")
-            assert not page.locator(".player").is_visible() and page.evaluate(f"{VIDEO}.controls")
-        finally:
-            film.write_bytes(data)
+    finally:
+        film.write_bytes(data)
