@@ -22,7 +22,7 @@ from app.record.uploads import Uploads
 
 @dataclass(frozen=True, slots=True)
 class UploadedFilm:
-    """A film in the site's folder that shows who was erased: `forget` changes no film."""
+    """A film in the site's folder that shows who was erased, as `forget` changes no uploaded film."""
 
     upload: str
     label: str  # what its sender called it

@@ -15,6 +15,7 @@ from app.record import Site
 from app.record.users import Role, Users
 from app.web.access import Access
 from app.web.application import make_application
+from app.web.frames import frame_at
 from tests.app.records import site_in
 from tests.app.scenes import CREATED, SIZE, people, write_detections
 from tests.app.sites import figure_site
@@ -22,7 +23,7 @@ from tests.app.web.browsing import NEEDS_CHROMIUM, enter
 from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 from tests.app.web.test_browser_search import until
 from tests.app.web.test_serve import serving
-from tests.clips import BIT, BITS, render_clip
+from tests.clips import BIT, BITS, read_number, render_clip
 from trackers.segments import Kind
 
 FRAMES = 250
@@ -261,3 +262,29 @@ def test_what_the_browser_does_not_play_is_a_clip(filmed: Path, opened: tuple[An
         assert not page.locator(".player").is_visible() and page.evaluate(f"{VIDEO}.controls")
     finally:
         film.write_bytes(data)
+
+
+@NEEDS_CHROMIUM
+def test_a_box_on_the_film_is_searched_in_the_frame_that_is_shown(
+    filmed: Path, opened: tuple[Any, list[str], str]
+) -> None:
+    with Site.open(filmed) as site:
+        number = piece_of(site, "edited")
+        piece = site.searchable(number)
+    page, wrong, base = opened
+    page.goto(f"{base}/tracklets/{number}")
+    page.wait_for_selector(".player", state="visible")
+    page.click("#draw")
+    page.wait_for_selector(".stage.picking")
+    assert float(page.input_value("[name=seconds]")) == pytest.approx(0, abs=0.05)
+    page.fill("[name=seconds]", "4.02")
+    until(page, f"!{VIDEO}.seeking && {VIDEO}.currentTime > 1")
+    page.wait_for_timeout(150)
+    assert page.evaluate(f"{VIDEO}.currentTime - {VIDEO}.dataset.begin") == pytest.approx(4.02, abs=0.001)
+    shown, _ = page.evaluate(LOOK)
+    with Site.open(filmed) as site:
+        frame = frame_at(site, piece, 4.02)
+    assert read_number(frame.image) == shown == frame.index
+    page.click("#draw")  # back to the film, which has our controls and no others
+    assert not page.evaluate(f"{VIDEO}.controls") and page.is_visible(".player")
+    assert wrong == []
