@@ -15,7 +15,9 @@ import typer
 from app.asking import this_user
 from app.errors import SiteError
 from app.record import Site
+from app.record.camera_summaries import camera_summaries, unwatched
 from app.record.database import FILE
+from app.record.live_cameras import LiveRecord, out_of_step
 from app.record.outages import OutageRecord, outages_of
 from app.record.rows import BoxCounts, CameraSummary
 from app.record.verify import damage
@@ -56,6 +58,7 @@ class SiteReport:
     remarks: list[Remark] = field(default_factory=list)  # what ingest told of the folders of footage
     repaired: list[str] = field(default_factory=list)  # what --repair did
     outages: list[OutageRecord] = field(default_factory=list)  # of live cameras, the latest first
+    unwatched: list[str] = field(default_factory=list)  # live cameras that nobody follows just now
 
 
 def describe(site: Site, *, verify: bool = False) -> SiteReport:
@@ -73,7 +76,7 @@ def describe(site: Site, *, verify: bool = False) -> SiteReport:
 
 
 def _counted(site: Site) -> SiteReport:
-    cameras = site.cameras()
+    cameras = camera_summaries(site)
     sizes = dict(_files(site.path))
     crop_bytes = sum(size for path, size in sizes.items() if path.is_relative_to(site.path / "crops"))
     detectors = {
@@ -92,6 +95,7 @@ def _counted(site: Site) -> SiteReport:
         detectors=sorted(detectors),
         remarks=site.remarks(),
         outages=outages_of(site.database),
+        unwatched=unwatched(site),
         models=sorted(p.name for p in (site.path / "models").glob("*") if p.is_dir()),
     )
 
@@ -167,6 +171,7 @@ def _print(report: SiteReport) -> None:
         print_errors(c.camera, c.errors)
         print_remarks(c.remarks, f"{c.camera}: ")
     print_remarks(report.remarks)
+    _print_live(report)
     for outage in report.outages:
         until = "still" if outage.end is None else f"{outage.end - outage.start:.0f} s"
         output.print(f"{visible(outage.camera)}: away at {_moment(outage.start)}, {until}: {visible(outage.reason)}")
@@ -187,6 +192,28 @@ def _print(report: SiteReport) -> None:
         output.print(f"Damaged: {sentence}")
     if report.verified and not report.damage:
         output.print("Every row and every file is sound.")
+
+
+def _print_live(report: SiteReport) -> None:
+    """How live cameras do, and what somebody should know of them."""
+    states = [camera.live for camera in report.cameras if camera.live is not None]
+    for state in states:
+        output.print(f"{visible(state.camera)}: {visible(_live(state))}")
+        for warning in state.warnings:
+            output.print(f"{visible(state.camera)}: {visible(warning)}")
+    if apart := out_of_step(states):
+        output.print(visible(apart))
+    for name in report.unwatched:
+        output.print(f"{visible(name)}: nobody watches it: run `python -m app.watch`, or `python -m app.serve`")
+
+
+def _live(state: LiveRecord) -> str:
+    if state.away:
+        return f"away since {_moment(state.away_since)}: {state.away}"
+    return (
+        f"live since {_moment(state.since)}, {state.rate:.1f} of {state.offered:.1f} frames a second, "
+        f"{state.skipped:,} skipped, {state.width} x {state.height}, {state.decoder}"
+    )
 
 
 def _moment(time: float | None) -> str:

@@ -16,7 +16,8 @@ import typer
 
 from app.asking import this_user
 from app.engine.discovery import Answering, answering
-from app.engine.watch import Watched, WatchReport, watch
+from app.engine.feed import Watched
+from app.engine.watch import WatchReport, watch
 from app.errors import SiteConfigError
 from app.footage import Camera
 from app.footage.live import LiveOptions

@@ -39,3 +39,10 @@ class Newest:
                 self._turn += 1
                 self._served[camera] = self._turn
             return [self._waiting.pop(camera) for camera in chosen]
+
+    def drop(self, camera: str) -> None:
+        """Forgets a camera that is followed no more."""
+        with self._changed:
+            self._waiting.pop(camera, None)
+            self._served.pop(camera, None)
+            del self.skipped[camera]

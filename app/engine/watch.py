@@ -3,6 +3,8 @@
 A thread a camera takes frames from the process that decodes it, and the newest one wins. One thread detects over all
 cameras in turn. The calling thread follows people and writes the record. So whatever a camera does, memory stays as it
 is, and where cores do not suffice all cameras get the same share of them.
+
+Cameras come, change and go meanwhile. The others do not notice.
 """
 
 from __future__ import annotations
@@ -12,25 +14,24 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from app.encoders.live import LiveEmbedder
 from app.encoders.versions import with_base
+from app.engine.feed import CameraWatch, Feed, Watched
 from app.engine.following import looking, settings_of, tracker_of
 from app.engine.newest import Newest
 from app.engine.stretch import Followed, LiveStretches
 from app.errors import Busy, StorageError
 from app.footage import Camera
-from app.footage.live_camera import LiveEvent, LiveFrame
-from app.footage.outage import Why
 from app.record import Site
 from app.record.areas import add_missing_areas
 from app.record.leases import of_camera
-from app.record.outages import begin_outage, end_what_was_left, note_outage
+from app.record.live_cameras import drop_live_camera, put_live_cameras
+from app.record.live_pictures import remove_live_picture
+from app.record.outages import end_what_was_left
 from deploy.detectors import Detector, Frame
 from trackers.detections import Detections
 
@@ -38,29 +39,8 @@ log = logging.getLogger("sightline")
 
 LOOK = 0.1  # s for which is waited for a frame, before what is due is committed
 AGAIN = 5.0  # s after which a disk that took nothing is tried again
-
-
-class LiveSource(Protocol):
-    """What `app.footage.live_camera.LiveCamera` is."""
-
-    def __iter__(self) -> Iterator[LiveEvent]:
-        """Pictures and outages, until it is stopped."""
-
-    def stop(self) -> None:
-        """Ends the iteration within a second, from any thread."""
-
-
-@dataclass(slots=True)
-class CameraWatch:
-    """How one camera does, as it goes on."""
-
-    camera: str
-    frames: int = 0  # that were followed
-    skipped: int = 0  # that newer ones took the place of
-    tracklets: int = 0
-    away: str = "It is not connected yet."  # why it is not to be had just now
-    outages: int = 0
-    latest: float = 0.0  # UTC seconds, of the last frame
+CHANGES = 2.0  # s between two looks at which cameras are wanted, and at those that another process took in
+TELL = 5.0  # s between two notes of how cameras do
 
 
 @dataclass(slots=True)
@@ -73,15 +53,6 @@ class WatchReport:
     busy: list[str] = field(default_factory=list)  # cameras that another process takes in, a sentence each
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A camera that is watched, and from where its frames come."""
-
-    camera: Camera
-    source: LiveSource
-    recordings: Path  # where its recordings lie, or would
-
-
 def watch(
     site_path: Path,
     cameras: Sequence[Watched],
@@ -91,121 +62,177 @@ def watch(
     tracker: str | None = None,
     who: str,
     told: Callable[[WatchReport], None] = lambda report: None,
+    changed: Callable[[], Sequence[Watched] | None] = lambda: None,
 ) -> WatchReport:
     """Follows live cameras until `stop` is set. Others may search, merge, learn and erase meanwhile.
 
-    told: gets the report some times a second, also while all cameras are away. Raises SiteError where nothing can be
-    watched, and Busy where other processes take in all of the cameras.
+    A camera that another process takes in is left to it, and tried again every few seconds.
+
+    told: gets the report some times a second, also while all cameras are away. changed: is asked every few seconds
+    which cameras are wanted from now on, and says None where they are the same. Those that stay are the same objects.
+    Raises SiteError where nothing can be watched, and Busy where other processes take in all of the cameras.
     """
     began = time.monotonic()
     report = WatchReport(str(site_path))
-    with Site.create(site_path) as site, ExitStack() as held:
-        free = _leased(site, cameras, held, report)
+    with Site.create(site_path) as site:
         with site.writing():
             with_base(site)
         embedder = LiveEmbedder(site)
-        held.callback(embedder.close)
-        tracker = tracker or tracker_of(site)
-        _register([each.camera for each in free], site, who)
-        newest, states = Newest(), {each.camera.name: CameraWatch(each.camera.name) for each in free}
-        report.cameras = list(states.values())
-        stretches = {
-            each.camera.name: LiveStretches(
-                site,
-                each.camera,
-                each.recordings,
-                Followed(partial(settings_of, detector=detector, tracker=tracker), looking(site), embedder, who),
-            )
-            for each in free
-        }
-        for name, stretch in stretches.items():
-            stretch.finish_what_was_left()
-            end_what_was_left(site.database, name, time.time())
-        threads = [
-            threading.Thread(
-                target=_hear, args=(each, newest, states[each.camera.name], site), name="camera", daemon=True
-            )
-            for each in free
-        ]
-        for thread in threads:
-            thread.start()
+        followed = _Followed(site, detector, tracker or tracker_of(site), embedder, who, cameras)
         try:
-            for batch in _detected(newest, detector, stop):
+            followed.begin_wanted()
+            if cameras and not followed.feeds and followed.busy:
+                raise Busy(next(iter(followed.busy.values())))
+            due = time.monotonic() + CHANGES
+            for batch in _detected(followed.newest, detector, stop):
                 for frame, people in batch:
-                    _until_it_is_taken(partial(stretches[frame.camera].take, frame, people), stop)
-                    states[frame.camera].latest = frame.time
-                for name, stretch in stretches.items():
-                    _until_it_is_taken(stretch.write, stop)
-                    state = states[name]
-                    state.frames, state.tracklets = stretch.frames, stretch.tracklets
-                    state.skipped = newest.skipped[name]
+                    feed = followed.feeds.get(frame.camera)
+                    if feed is not None:  # else it went meanwhile
+                        _until_it_is_taken(partial(feed.take, frame, people), stop)
+                for feed in followed.feeds.values():
+                    _until_it_is_taken(feed.write, stop)
+                if time.monotonic() >= due:
+                    due = time.monotonic() + CHANGES
+                    followed.change(changed(), stop)
+                followed.tell()
                 report.seconds = round(time.monotonic() - began, 1)
+                report.cameras = [feed.watch for feed in followed.feeds.values()]
+                report.busy = list(followed.busy.values())
                 told(report)
         finally:
             stop.set()
-            for each in free:
-                each.source.stop()
-            for thread in threads:
-                thread.join()
-            _ended(stretches.values())
+            followed.close()
+            embedder.close()
     report.seconds = round(time.monotonic() - began, 1)
     return report
 
 
-def _ended(stretches: Iterable[LiveStretches]) -> None:
+class _Followed:
+    """The cameras that are followed just now, and those that are wanted."""
+
+    def __init__(
+        self,
+        site: Site,
+        detector: Detector,
+        tracker: str,
+        embedder: LiveEmbedder,
+        who: str,
+        wanted: Sequence[Watched],
+    ) -> None:
+        self.newest = Newest()
+        self.feeds: dict[str, Feed] = {}
+        self.busy: dict[str, str] = {}  # why a camera that is wanted is not followed, by its name
+        self._site, self._detector, self._tracker = site, detector, tracker
+        self._embedder, self._who, self._wanted = embedder, who, list(wanted)
+        self._told = float("-inf")
+
+    def begin_wanted(self) -> None:
+        """Begins with those wanted that are not followed yet, and that nobody else takes in."""
+        self.busy = {}
+        for watched in self._wanted:
+            name = watched.camera.name
+            if name in self.feeds:
+                continue
+            lease = self._site.lease(of_camera(name))
+            try:
+                lease.__enter__()
+            except Busy as error:
+                self.busy[name] = str(error)
+                continue
+            try:
+                self.feeds[name] = self._begun(watched, partial(lease.__exit__, None, None, None))
+            except BaseException as error:
+                lease.__exit__(None, None, None)
+                if not isinstance(error, StorageError):
+                    raise
+                self.busy[name] = str(error)  # it is tried again
+                log.warning("%s", error)
+
+    def change(self, wanted: Sequence[Watched] | None, stop: threading.Event) -> None:
+        """Ends those that are not wanted any more, each when its process is gone, and begins with others."""
+        if wanted is not None:
+            self._wanted = list(wanted)
+        for name, feed in list(self.feeds.items()):
+            if any(feed.watched is each for each in self._wanted):
+                continue
+            feed.leave()
+            if feed.has_left:
+                del self.feeds[name]
+                _until_it_is_taken(feed.end, stop)
+                self._drop(feed)
+                end_what_was_left(self._site.database, name, time.time())
+        self.begin_wanted()
+
+    def tell(self) -> None:
+        """Writes how they do into the record, now and then."""
+        if time.monotonic() < self._told + TELL:
+            return
+        self._told = time.monotonic()
+        now = time.time()
+        try:
+            put_live_cameras(self._site.database, [feed.record(now) for feed in self.feeds.values()])
+        except StorageError as error:  # it goes untold
+            log.warning("%s", error)
+
+    def close(self) -> None:
+        """Ends all. Raises StorageError where the disk takes nothing of one."""
+        for feed in self.feeds.values():
+            feed.leave()
+        for feed in self.feeds.values():
+            feed.join()
+        try:
+            _ended(self.feeds.values())
+        finally:
+            for feed in self.feeds.values():
+                self._drop(feed)
+
+    def _begun(self, watched: Watched, give_back: Callable[[], None]) -> Feed:
+        site, camera = self._site, watched.camera
+        settings = partial(settings_of, detector=self._detector, tracker=self._tracker)
+        _register(camera, site, self._who)
+        stretches = LiveStretches(
+            site,
+            camera,
+            watched.recordings,
+            Followed(settings, looking(site), self._embedder, self._who),
+        )
+        stretches.finish_what_was_left()
+        end_what_was_left(site.database, camera.name, time.time())
+        remove_live_picture(site.path, camera.name)
+        self._told = float("-inf")
+        feed = Feed(watched, stretches, self.newest, site, give_back)
+        feed.begin()
+        return feed
+
+    def _drop(self, feed: Feed) -> None:
+        """Takes away what tells that a camera is followed, and lets others take it in."""
+        name = feed.watch.camera
+        self.newest.drop(name)
+        try:
+            remove_live_picture(self._site.path, name)
+            drop_live_camera(self._site.database, name)
+        except (OSError, StorageError) as error:  # nobody believes it for long
+            log.warning("%s", error)
+        feed.give_back()
+
+
+def _register(camera: Camera, site: Site, who: str) -> None:
+    """The record knows a camera before its first frame: outages name it, and so do drawings."""
+    site.intake.register([camera], {}, who=who)
+    for remark in add_missing_areas(site.database, camera.name, camera.areas, who):
+        log.warning("%s. %s", remark.what, remark.why)
+
+
+def _ended(feeds: Iterable[Feed]) -> None:
     """Ends all, also where the disk takes nothing of one. Raises StorageError for that."""
     failed = None
-    for stretch in stretches:
+    for feed in feeds:
         try:
-            stretch.close()
+            feed.end()
         except StorageError as error:
             failed = error
     if failed is not None:
         raise failed
-
-
-def _leased(site: Site, cameras: Sequence[Watched], held: ExitStack, report: WatchReport) -> list[Watched]:
-    """The cameras that nobody else takes in just now. Raises Busy where there is none."""
-    free, busy = [], None
-    for each in cameras:
-        try:
-            held.enter_context(site.lease(of_camera(each.camera.name)))
-            free.append(each)
-        except Busy as error:
-            busy = error
-            report.busy.append(str(error))
-    if busy is not None and not free:
-        raise busy
-    return free
-
-
-def _register(cameras: Sequence[Camera], site: Site, who: str) -> None:
-    """The record knows cameras before their first frame: outages name one, and so do drawings."""
-    site.intake.register(cameras, {}, who=who)
-    for camera in cameras:
-        for remark in add_missing_areas(site.database, camera.name, camera.areas, who):
-            log.warning("%s. %s", remark.what, remark.why)
-
-
-def _hear(watched: Watched, newest: Newest, state: CameraWatch, site: Site) -> None:
-    """What a camera's thread does: it passes frames on, and notes when the camera is away."""
-    number: int | None = None
-    for event in watched.source:
-        if isinstance(event, LiveFrame):
-            state.away = ""
-            newest.put(event.frame)
-            continue
-        state.away = event.reason if event.end is None else ""
-        if event.why is Why.STARTING:  # it was not there yet, and is not away
-            continue
-        try:
-            if number is None:
-                state.outages += 1
-                number = begin_outage(site.database, watched.camera.name, event.start, event.reason)
-            note_outage(site.database, number, event.reason, event.end)
-            number = None if event.end is not None else number
-        except StorageError as error:  # the outage goes unnoted, and the camera on
-            log.warning("%s", error)
 
 
 def _detected(

@@ -210,7 +210,18 @@ class _Live:
                 rgb = Rgb((newest.frame.width, newest.frame.height), ratio)
             arrived = newest.arrived
             ahead, drift = self._clock.ahead, self._clock.drift
-            taken = Taken(newest.index, newest.time, arrived.arrival, arrived.camera_time, ahead, drift, counts, breaks)
+            unrecorded = None if self._recorder is None else self._recorder.problem
+            taken = Taken(
+                newest.index,
+                newest.time,
+                arrived.arrival,
+                arrived.camera_time,
+                ahead,
+                drift,
+                counts,
+                breaks,
+                unrecorded,
+            )
             yield WithPicture(rgb.image(newest.frame, ratio), taken)
 
     def _hanging(self) -> Ended:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 
 from app.record.database import Database
+from app.record.live_cameras import LiveRecord
 from app.record.schema import cameras, footage, segments
 from trackers.segments import Kind
 
@@ -26,6 +27,7 @@ class CameraLine:
     problems: int = 0  # pieces of footage with errors
     start: float | None = None  # of the earliest footage, UTC seconds
     end: float | None = None
+    live: LiveRecord | None = None  # how it does, where it is followed just now
 
 
 @dataclass(frozen=True, eq=False, slots=True)

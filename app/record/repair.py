@@ -31,6 +31,7 @@ from app.record.schema import (
     corrections,
     crops,
     footage,
+    live_cameras,
     members,
     merges,
     models,
@@ -61,6 +62,7 @@ _NAMING = (  # columns that name rows of another table
     (searches.c.tracklet_id, segments),
     (areas.c.camera_id, cameras),
     (outages.c.camera_id, cameras),
+    (live_cameras.c.id, cameras),
     (case_items.c.case_id, cases),
     (api_keys.c.user_id, users),
 )

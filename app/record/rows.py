@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from app.record.live_cameras import LiveRecord
 from app.record.shards import ShardRange
 from app.remarks import Remark, Starts, StartSource
 from trackers.segments import Segment
@@ -86,6 +87,7 @@ class CameraSummary:
     starts: list[Starts]  # by what it is known when its footage began
     remarks: list[Remark]  # what was left out of its footage, taken for something, or contradicts itself
     boxes: BoxCounts
+    live: LiveRecord | None = None  # how it does, where it is followed just now
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-FORMAT = "8"  # Alembic's name of the newest format, see `migrations`
+FORMAT = "9"  # Alembic's name of the newest format, see `migrations`
 
 # SQLite's strict tables know four types. PostgreSQL's INTEGER would be too short for ids.
 Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
@@ -103,6 +103,26 @@ outages = _table(  # when a live camera was not to be had
     Column("end", Real),  # None while it lasts
     _text("reason"),
     Index("outages_by_camera", "camera_id", "start"),
+)
+live_cameras = _table(  # how cameras that are followed do. Their watcher writes it anew every few seconds
+    "live_cameras",
+    _of("id", "cameras", primary_key=True, autoincrement=False),
+    _real("written"),
+    _real("since"),  # when it began to be followed
+    _whole("frames"),
+    _whole("skipped"),
+    _real("rate"),  # frames a second that are followed
+    _real("offered"),  # that the camera offers
+    _whole("outages"),
+    _text("away"),  # why it is not to be had, empty where it is
+    Column("away_since", Real),
+    Column("latest", Real),  # when its last frame was taken
+    Column("ahead", Real),  # s by which its clock is ahead
+    Column("drift", Real),  # s a day by which its stamps run fast
+    _whole("width"),
+    _whole("height"),
+    _text("decoder"),
+    _text("unrecorded"),  # why its film isn't recorded, empty where it is or need not be
 )
 remarks = _table(  # what ingest told beside errors: of a footage, or of a folder that it looked through
     "remarks",

@@ -26,6 +26,7 @@ from app.record.camera_list import hours
 from app.record.checksums import insert_rows, update_row
 from app.record.database import Database
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
+from app.record.live_pictures import remove_live_pictures
 from app.record.model_files import weights_digest
 from app.record.private_files import make_private
 from app.record.recordings import cut_from_recordings
@@ -654,6 +655,7 @@ class Site:
         recordings = cut_from_recordings(self.database, self.path, sorted(ids))
         stale = {record.id: None for record in anew}
         also = partial(start_anew, self.database, stale) if stale else None
+        remove_live_pictures(self.path)
         erased = erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
         erased.recordings = recordings
         return erased

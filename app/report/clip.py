@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from app.errors import FootageError
 from app.footage import Footage, open_footage
+from app.footage.shrunk import shrunk
 from app.record.films import film_of
 from app.record.rows import FootageRecord
-from app.report.outlined import shrunk
 from deploy.detectors import Frame
 
 Picture = NDArray[np.uint8]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.footage.shrunk import shrunk
 from app.movement.heat import LEAST_PEOPLE, Heat, heat
 from app.record import Site
 from app.record.private_files import write_private
 from app.report.camera_picture import latest_picture
-from app.report.outlined import shrunk
 from app.report.pages import utc
 from reid.foreign import file_names, visible
 from reid.traceless import new_figure

@@ -11,15 +11,6 @@ from numpy.typing import NDArray
 COLOUR, _RIM = (255, 176, 32), (0, 0, 0)  # RGB
 
 
-def shrunk(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
-    """A picture whose longer side has at most `side` px, and by how much it shrank."""
-    scale = min(1.0, side / max(pixels.shape[:2]))
-    if scale < 1:
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return pixels, scale
-
-
 def outline(pixels: NDArray[np.uint8], box: Sequence[float]) -> None:
     """Draws a box x1 y1 x2 y2 px into a picture, with a dark rim."""
     x1, y1, x2, y2 = (round(float(edge)) for edge in box)

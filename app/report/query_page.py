@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.crops import as_jpeg
+from app.footage.shrunk import shrunk
 from app.record.private_files import write_private
-from app.report.outlined import outline, shrunk
+from app.report.outlined import outline
 from app.report.pages import render
 from app.report.timeline import lay_out
 from app.search.matches import STILL_QUALITY, Finding, QueryView, groups, journey

@@ -103,7 +103,7 @@ def _style() -> Response:
     return Response(_sheet(), media_type="text/css")
 
 
-SCRIPTS = ("areas", "drop", "export", "frame", "jobs", "keys", "moment", "preview", "said", "still", "upload")
+SCRIPTS = ("areas", "drop", "export", "frame", "jobs", "keys", "live", "moment", "preview", "said", "still", "upload")
 
 
 def _script(name: str) -> Response:

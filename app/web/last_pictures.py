@@ -1,8 +1,12 @@
-"""The last picture of each camera, kept in memory until there is a later one, or its footage is gone."""
+"""The last picture of each camera, kept in memory until there is a later one, or its footage is gone.
+
+Of a camera that is followed live it is the newest that its watcher keeps.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -11,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.engine.crops import as_jpeg
+from app.footage.shrunk import shrunk
 from app.record import Site
+from app.record.live_cameras import live_cameras_of
+from app.record.live_pictures import read_live_picture
 from app.report.camera_picture import latest_picture, pieces_there
-from app.report.outlined import shrunk
 
 MOST = 64  # pictures. The one that nobody asked for the longest leaves for the next
 SIDE = 1280  # px of the longer side
@@ -45,6 +51,9 @@ class LastPictures:
 
     def get(self, site: Site, camera: str) -> LastPicture | None:
         """A camera's last picture. None where its footage is gone, or none of it can be decoded."""
+        now = live_picture(site, camera)
+        if now is not None:
+            return now
         pieces = pieces_there(site, camera)
         if not pieces:
             return None
@@ -58,6 +67,14 @@ class LastPictures:
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
             return self._kept[key]
+
+
+def live_picture(site: Site, camera: str) -> LastPicture | None:
+    """The newest picture of a camera that is followed just now. None of others, or where another machine follows it."""
+    if camera not in live_cameras_of(site.database, time.time()):
+        return None
+    newest = read_live_picture(site.path, camera)
+    return None if newest is None else LastPicture(newest.jpeg, newest.width, newest.height, newest.time)
 
 
 def _made(site: Site, camera: str) -> LastPicture | None:

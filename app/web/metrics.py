@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.record import Site
+from app.record.camera_summaries import unwatched
 from app.record.counts import footage_by_camera, jobs_by_status, searchable_by_camera
+from app.record.live_cameras import LiveRecord, live_cameras_of
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -71,7 +73,41 @@ class _Held(Collector):
         for status, count in jobs_by_status(self._site.database):
             jobs.add_metric((status,), count)
         yield jobs
+        yield from self._live()
         yield GaugeMetricFamily("sightline_memory_bytes", "Memory that the server holds.", value=_resident())
+
+    def _live(self) -> Iterator[Any]:
+        """How live cameras do. One that nobody watches is not up."""
+        now = time.time()
+        states = live_cameras_of(self._site.database, now)
+        up = GaugeMetricFamily("sightline_camera_up", "Whether a live camera's pictures come.", labels=("camera",))
+        for name in unwatched(self._site):
+            up.add_metric((name,), 0)
+        for name, state in states.items():
+            up.add_metric((name,), not state.away)
+        yield up
+        for name, words, value_of in _OF_LIVE:
+            family = GaugeMetricFamily(f"sightline_camera_{name}", words, labels=("camera",))
+            for camera, state in states.items():
+                value = value_of(state, now)
+                if value is not None:
+                    family.add_metric((camera,), value)
+            yield family
+
+
+_OF_LIVE: tuple[tuple[str, str, Callable[[LiveRecord, float], float | None]], ...] = (
+    ("frames_taken", "Frames that were followed since watching began.", lambda state, _: state.frames),
+    ("frames_skipped", "Frames that nobody had time for since then.", lambda state, _: state.skipped),
+    ("frames_per_second", "Frames a second that are followed.", lambda state, _: state.rate),
+    ("frames_per_second_offered", "Frames a second that the camera offers.", lambda state, _: state.offered),
+    ("outages", "Outages since watching began.", lambda state, _: state.outages),
+    ("clock_ahead_seconds", "Seconds by which its clock is ahead of this machine's.", lambda state, _: state.ahead),
+    (
+        "last_frame_age_seconds",
+        "Seconds since its last frame.",
+        lambda state, now: None if state.latest is None else max(0.0, now - state.latest),
+    ),
+)
 
 
 def _resident() -> float:

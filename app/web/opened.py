@@ -11,6 +11,7 @@ from app.search.warm import WarmSearcher
 from app.web.exports import Exports
 from app.web.jobs.runner import Runner
 from app.web.last_pictures import LastPictures
+from app.web.live_views import LiveViews
 from app.web.previews import Previews
 from app.web.stills import Stills
 
@@ -24,6 +25,7 @@ class Opened:
     runner: Runner
     stills: Stills = field(default_factory=Stills)
     last_pictures: LastPictures = field(default_factory=LastPictures)
+    live_views: LiveViews = field(default_factory=LiveViews)
     previews: Previews = field(default_factory=Previews)
     exports: Exports = field(default_factory=Exports)
 

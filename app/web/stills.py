@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from app.engine.crops import as_jpeg
-from app.report.outlined import shrunk
+from app.footage.shrunk import shrunk
 from app.search.matches import STILL_QUALITY
 from app.search.still import People, Still, cut, people_in, still_of
 from app.search.still_apart import still_apart

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import app.site
 import app.watch
 from app.errors import FootageError
 from app.footage.camera_address import CameraAddress
 from app.footage.onvif import Profile
 from app.footage.ws_discovery import Device
 from app.record import Site
+from app.record.live_cameras import live_cameras_of
 from app.record.outages import outages_of
 from app.terminal import alone
 from tests.app.footage.rtsp_server import RtspServer, film_of
@@ -24,7 +26,7 @@ from tests.app.scenes import ROOT
 from tests.app.typed import Typed
 
 
-def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path) -> None:
+def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path, typed: Typed) -> None:
     site, config = tmp_path / "site", tmp_path / "site" / "site.toml"
     site.mkdir()
     with RtspServer(film_of(tmp_path / "film.mp4")) as server:
@@ -37,7 +39,14 @@ def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path) -> None:
         recordings, limit = site / "recordings" / "hall", time.monotonic() + 60
         while not list(recordings.glob("*.mp4")) and time.monotonic() < limit:
             time.sleep(0.2)
-        time.sleep(2)
+        with Site.open(site) as opened:
+            while time.monotonic() < limit:
+                states = live_cameras_of(opened.database, time.time())
+                if "hall" in states and states["hall"].rate:
+                    break
+                time.sleep(0.2)
+        meanwhile = json.loads(typed(alone(app.site.command), "--site", site, "--json").stdout)
+        shown = typed(alone(app.site.command), "--site", site).stdout
         process.send_signal(signal.SIGTERM)
         said, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
@@ -45,7 +54,12 @@ def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path) -> None:
     report = {camera["camera"]: camera for camera in json.loads(said)["cameras"]}
     assert report["hall"]["frames"] > 0 and report["hall"]["away"] == ""
     assert report["attic"]["frames"] == 0 and "refuses connections" in report["attic"]["away"]
+    live = {camera["camera"]: camera["live"] for camera in meanwhile["cameras"]}
+    assert live["hall"]["frames"] > 0 and (live["hall"]["width"], live["hall"]["away"]) == (160, "")
+    assert live["hall"]["decoder"].startswith("h264") and meanwhile["unwatched"] == []
+    assert "hall: live since" in shown and "attic: away since" in shown and "secret" not in shown
     assert (site / "recordings").stat().st_mode & 0o077 == 0
+    assert json.loads(typed(alone(app.site.command), "--site", site, "--json").stdout)["unwatched"] == ["hall", "attic"]
     with Site.open_to_write(site) as opened:
         (record,) = opened.footage("hall")
         assert record.status == "done" and record.frames == report["hall"]["frames"]

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from app.areas import Area, AreaKind
 from app.movement.activity import DAY, HOUR, Hour, activity
 from app.record.areas import areas_of, draw_area, remove_area
-from app.record.camera_list import CameraLine, camera_list, tracklet_times
+from app.record.camera_list import CameraLine, tracklet_times
+from app.record.camera_summaries import camera_lines, camera_summaries
 from app.record.rows import CameraSummary
 from app.record.users import Role
 from app.web.errors import Refused
@@ -38,15 +39,18 @@ class Drawing(BaseModel):
 
 
 def list_cameras(request: Request) -> list[CameraLine]:
-    """What the site holds of each camera, at a glance. One camera's own address tells more."""
+    """What the site holds of each camera, at a glance, and how those do that are followed live.
+
+    One camera's own address tells more.
+    """
     here = visit(request)
-    return [line for line in camera_list(here.site.database) if here.may_see(line.camera)]
+    return [line for line in camera_lines(here.site) if here.may_see(line.camera)]
 
 
 def get_camera(request: Request, name: CameraName) -> CameraSummary:
     """What the site holds of one camera."""
     here = visit(request)
-    summaries = here.site.cameras(here.camera_in_address(name))
+    summaries = camera_summaries(here.site, here.camera_in_address(name))
     if not summaries:
         raise Refused(404, "This camera has no footage", "Ingest some of it first.")
     return summaries[0]

@@ -14,6 +14,7 @@ from app.movement.activity import DAY, Hour, activity, days_of
 from app.movement.heat import heat
 from app.record.areas import areas_of, masks_in_force
 from app.record.camera_list import tracklet_times
+from app.record.camera_summaries import camera_summaries, unwatched
 from app.record.outages import outages_of
 from app.record.rows import AuditEntry
 from app.record.users import Role
@@ -21,6 +22,7 @@ from app.report.heat_map import Shown, draw_heat_map
 from app.report.pages import render
 from app.web.errors import Refused
 from app.web.filters import time_of
+from app.web.last_pictures import live_picture
 from app.web.pages.frame import page
 from app.web.routes import Routes
 from app.web.visit import Visit, visit
@@ -65,13 +67,13 @@ def camera(
     here = visit(request)
     camera = here.camera_in_address(name)
     site = here.site
-    summary = next(iter(site.cameras(camera)), None)
+    summary = next(iter(camera_summaries(site, camera)), None)
     if summary is None:
         raise Refused(404, "This camera has no footage", "Ingest some of it first.")
     times = tracklet_times(site.database, camera)
     days = days_of(times)
     begin, end = time_of(after, "after"), time_of(before, "before")
-    begin = begin if begin is not None else (days[-1] if days else (summary.start or 0.0) // DAY * DAY)
+    begin = begin if begin is not None else (days[-1] if days else (summary.start or time.time()) // DAY * DAY)
     end = end if end is not None else begin // DAY * DAY + DAY
     within = times.within(begin, end)
     first = (number - 1) * TRACKLETS
@@ -112,6 +114,9 @@ def camera(
         number=number,
         pages=max(1, -(-len(within.ids) // TRACKLETS)),
         left_out=[(getattr(summary.boxes, part), why) for part, why in _WHY if getattr(summary.boxes, part)],
+        unwatched=camera in unwatched(site),
+        now=time.time(),
+        shown_live=live_picture(site, camera) is not None,
         outages=outages_of(site.database, camera, most=OUTAGES),
         may_draw=here.session.role >= Role.OPERATOR,
     )
@@ -156,6 +161,18 @@ def picture(request: Request, name: CameraName) -> Response:
     return Response(latest.jpeg, media_type="image/jpeg")
 
 
+def live(request: Request, name: CameraName) -> Response:
+    """The newest picture of a camera that is followed just now. Looking on for a minute is one row of the audit."""
+    here = visit(request)
+    camera = here.camera_in_address(name)
+    newest = live_picture(here.site, camera)
+    if newest is None:
+        raise Refused(404, "There is no live picture", "Nobody watches this camera just now, or another machine does.")
+    if here.opened.live_views.is_new(here.who, here.session.came_from, camera):
+        _note(here, camera, {"live picture of": newest.time})
+    return Response(newest.jpeg, media_type="image/jpeg")
+
+
 def heat_map(
     request: Request, name: CameraName, of: Shown = Shown.seconds, after: When = "", before: When = ""
 ) -> Response:
@@ -173,4 +190,5 @@ def heat_map(
 
 routes.add("/cameras/{name}", camera, Role.VIEWER)
 routes.add("/cameras/{name}/picture.jpg", picture, Role.VIEWER)
+routes.add("/cameras/{name}/live.jpg", live, Role.VIEWER)
 routes.add("/cameras/{name}/heat.png", heat_map, Role.VIEWER)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.engine.crops import as_jpeg
+from app.footage.shrunk import shrunk
 from app.record import searches
 from app.record.searches import SavedSearch, SearchFilters
 from app.record.users import Role
-from app.report.outlined import shrunk
 from app.search.alerts import wish_of
 from app.search.searcher import Wish
 from app.search.still import Still, cut

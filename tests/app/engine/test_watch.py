@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +16,19 @@ import pytest
 from app.areas import Area, AreaKind
 from app.encoders.versions import calibrate
 from app.engine import stretch
-from app.engine.watch import Watched, WatchReport, watch
+from app.engine.feed import LiveSource, Watched
+from app.engine.watch import WatchReport, watch
 from app.errors import Busy, StorageError
 from app.footage import Camera
-from app.footage.live_camera import LiveEvent, LiveFrame
+from app.footage.live import Counts, Shape
+from app.footage.live_camera import LiveEvent, LiveFrame, LiveState
 from app.footage.outage import Outage, Why
 from app.record import Site
 from app.record.areas import areas_of, draw_area, masks_in_force
 from app.record.intake import Intake
 from app.record.leases import of_camera
+from app.record.live_cameras import LiveRecord, live_cameras_of
+from app.record.live_pictures import FOLDER, read_live_picture
 from app.record.outages import outages_of
 from app.record.verify import damage
 from app.search.query import query
@@ -67,6 +74,7 @@ class Played:
         self.taken = threading.Event()  # all of it
         self.seen = threading.Semaphore(1)
         self._stopped = threading.Event()
+        self.state = LiveState(shape=Shape("h264", *SIZE, Fraction(10), None), ahead=2.5)
 
     def __iter__(self) -> Iterator[LiveEvent]:
         late = 0.0
@@ -80,6 +88,7 @@ class Played:
                 if self._stopped.is_set():
                     return
             now = self._begin + index / RATE + late
+            self.state = replace(self.state, counts=Counts(decoded=10 * (index + 1), thinned=5 * (index + 1)))
             yield LiveFrame(Frame(self._camera, index, now, draw_frame(index, boxes, SIZE)), now, None, 0)
             self._shown(index)
             time.sleep(0.02)  # some seconds in all, for what goes by the clock
@@ -90,7 +99,7 @@ class Played:
         self._stopped.set()
 
 
-def watched(source: Played, name: str = "hall") -> Watched:
+def watched(source: LiveSource, name: str = "hall") -> Watched:
     return Watched(Camera(name, ()), source, Path("recordings"))
 
 
@@ -252,3 +261,80 @@ def test_live_cameras_calibrate_whenever_there_are_twice_as_many_tracklets(
     monkeypatch.setattr("app.encoders.live.calibrate", calibrated)
     run(empty, {"hall": Played("hall", away={60: 60.0})})  # two people, each in two pieces
     assert counts == [0, 2, 4]
+
+
+def test_how_cameras_do_is_written_while_they_are_followed(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.watch.TELL", 0.3)
+    monkeypatch.setattr("app.engine.feed.WINDOW", 1.0)
+    monkeypatch.setattr("app.engine.feed.PICTURE", 0.0)
+    seen: list[LiveRecord] = []
+    pictures = []
+    sources = {"hall": Played("hall"), "yard": Played("yard", away={5: 0.5})}
+    stop = threading.Event()
+    with Site.open_to_write(empty) as site:
+
+        def told(report: WatchReport) -> None:
+            states = live_cameras_of(site.database, time.time())
+            if "hall" in states:
+                seen.append(states["hall"])
+                pictures.append(read_live_picture(empty, "hall"))
+            if sources["hall"].taken.is_set():
+                stop.set()
+
+        cameras = [watched(source, name) for name, source in sources.items()]
+        watch(empty, cameras, Seeing(sources), stop, who="test", told=told)
+        assert live_cameras_of(site.database, time.time()) == {}  # nobody watches them now
+        assert list(damage(site)) == []
+    last = seen[-1]
+    assert (last.away, last.width, last.height, last.decoder) == ("", *SIZE, "h264, processor")
+    assert last.frames > 60 and last.ahead == 2.5 and last.since <= last.written
+    assert last.shares and 0 < last.rate < last.offered  # five times as many were wanted
+    assert any("follows" in sentence for sentence in last.warnings)
+    assert any("2.5 s ahead of this machine" in sentence for sentence in last.warnings)
+    (shown,) = [picture for picture in pictures[-1:] if picture is not None]
+    assert (shown.width, shown.height) == SIZE and shown.jpeg.startswith(b"\xff\xd8")
+    assert not list((empty / FOLDER).iterdir())
+
+
+def test_cameras_come_and_go_and_change_while_others_go_on(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.watch.CHANGES", 0.2)
+    sources = {"hall": Played("hall"), "yard": Played("yard"), "gate": Played("gate")}
+    stays, leaves, comes = (watched(source, name) for name, source in sources.items())
+    wanted: list[list[Watched]] = [[stays, comes]]
+    stop = threading.Event()
+    followed: list[set[str]] = []
+
+    def told(report: WatchReport) -> None:
+        followed.append({camera.camera for camera in report.cameras})
+        if sources["hall"].taken.is_set() and sources["gate"].taken.is_set():
+            stop.set()
+
+    def changed() -> list[Watched] | None:
+        return wanted.pop() if wanted else None
+
+    report = watch(empty, [stays, leaves], Seeing(sources), stop, who="test", told=told, changed=changed)
+    assert {"hall", "yard"} in followed and {camera.camera for camera in report.cameras} == {"hall", "gate"}
+    with Site.open_to_write(empty) as site:
+        assert site.footage("hall")[0].frames == len(TRUTH)  # it lost no frame over it
+        assert all(record.status == "done" for record in site.footage())
+        assert len(site.segments("gate", kind=Kind.TRACKLET)) == 2
+        with site.lease(of_camera("yard")):
+            pass
+
+
+def test_a_camera_that_somebody_else_took_in_is_taken_over(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.watch.CHANGES", 0.2)
+    sources = {"hall": Played("hall"), "yard": Played("yard")}
+    stop = threading.Event()
+    with Site.open_to_write(empty) as site, ExitStack() as other:
+        other.enter_context(site.lease(of_camera("yard")))
+
+        def told(report: WatchReport) -> None:
+            if report.busy:
+                other.close()
+            if sources["yard"].taken.is_set():
+                stop.set()
+
+        cameras = [watched(source, name) for name, source in sources.items()]
+        report = watch(empty, cameras, Seeing(sources), stop, who="test", told=told)
+    assert {camera.camera for camera in report.cameras} == {"hall", "yard"} and report.busy == []
