@@ -43,6 +43,9 @@ def command(
         typer.Option("--proxy", help="The address of a proxy that signs people in; may be repeated."),
     ] = None,
     proxy_header: Annotated[str, typer.Option(help="The header in which that proxy names the user.")] = "Remote-User",
+    no_watch: Annotated[
+        bool, typer.Option("--no-watch", help="Leave live cameras to `app.watch` elsewhere, also on another machine.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Serve a site to browsers and programs. On this machine, the printed link opens it, once."""
@@ -50,6 +53,7 @@ def command(
 
     from app.web.access import Access, Proxy
     from app.web.application import make_application, warm_up
+    from app.web.watching import Watching
 
     address = _address("127.0.0.1" if host == "localhost" else host, "--host")
     encrypted = _encrypted(certificate, key)
@@ -100,6 +104,10 @@ def command(
         runner: Runner = application.state.opened.runner
         runner.start()
         open_things.callback(runner.stop)
+        if not no_watch:
+            watching = Watching(opened.path)
+            open_things.callback(watching.stop)
+            watching.start()
         alerting = application.state.alerting
         open_things.callback(alerting.stop)
         alerting.start()

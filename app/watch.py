@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import signal
 import threading
 import time
@@ -16,22 +16,18 @@ import typer
 
 from app.asking import this_user
 from app.engine.discovery import Answering, answering
-from app.engine.feed import Watched
+from app.engine.named_cameras import NamedCameras
 from app.engine.watch import WatchReport, watch
 from app.errors import SiteConfigError
-from app.footage import Camera
-from app.footage.live import LiveOptions
-from app.footage.live_camera import LiveCamera
-from app.footage.recording import Recording, folder_of, keep_only
-from app.footage.site_toml import SITE_TOML, CameraConfig, SiteConfig, read_site_toml
+from app.footage.recording import folder_of, keep_only
+from app.footage.site_toml import SITE_TOML
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, secret_of, table
 from deploy.detectors.load import load_detector
 from reid.foreign import visible
 from trackers import TRACKERS
 
-log = logging.getLogger("sightline")
-
+ENDING = 20.0  # s to commit what is under way, once stdin has ended
 EVERY = 60.0  # s between two lines that tell how cameras do, and two looks for old recordings
 
 
@@ -61,6 +57,9 @@ def command(
             "asked for, or read from stdin's first line."
         ),
     ] = None,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End when stdin ends. The server that starts it does so.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Follow live cameras until Ctrl-C or SIGTERM. Who leaves a picture is found a few seconds later."""
@@ -68,20 +67,27 @@ def command(
         found = answering(user, None if user is None else secret_of("Password"))
         _print_found(found, as_json=as_json)
         return
-    path = site / SITE_TOML if config is None else config
-    settings = read_site_toml(path)
-    live = {name: camera for name, camera in settings.cameras.items() if camera.live is not None}
-    if not live:
-        raise SiteConfigError(f'{path} names no live camera: give one, as [cameras.hall] url = "rtsp://hall.lan/1".')
+    named = NamedCameras(site, site / SITE_TOML if config is None else config)
+    if not named.watched:
+        raise SiteConfigError(
+            f'{named.path} names no live camera: give one, as [cameras.hall] url = "rtsp://hall.lan/1".'
+        )
     if tracker is not None and tracker not in TRACKERS:
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
-    finder = load_detector(detector, device=device, site_default=settings.detector, person_class=person_class)
-    Site.create(site).close()
-    watched = [_watched(site, settings, name, camera) for name, camera in live.items()]
-    stop, telling = threading.Event(), _Telling(live, watched)
+    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    report = watch(site, watched, finder, stop, tracker=tracker, who=this_user(), told=telling)
+    if until_eof:
+        threading.Thread(target=_end_with_stdin, args=(stop,), daemon=True).start()
+    finder = load_detector(detector, device=device, site_default=named.detector, person_class=person_class)
+    Site.create(site).close()
+    folder_of(site, "").mkdir(mode=0o700, exist_ok=True)
+    telling = _Telling(named, changes_only=until_eof)
+    report = watch(
+        site, named.watched, finder, stop, tracker=tracker, who=this_user(), told=telling, changed=named.changed
+    )
+    if until_eof:
+        raise typer.Exit(0)
     if as_json:
         print_json(report)
     else:
@@ -89,38 +95,48 @@ def command(
     raise typer.Exit(1 if report.busy else 0)
 
 
-def _watched(site: Path, settings: SiteConfig, name: str, camera: CameraConfig) -> Watched:
-    assert camera.live is not None
-    folder = folder_of(site, name)
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
-    recording = Recording(folder) if camera.live.record_seconds is not None else None
-    options = LiveOptions(camera.live.source, fps=camera.live.fps, recording=recording)
-    described = Camera(
-        name, (), camera.mask, camera.min_person_height, camera.time_zone or settings.time_zone, camera.areas
-    )
-    return Watched(described, LiveCamera(name, options), folder)
+def _end_with_stdin(stop: threading.Event) -> None:
+    """Waits for the end of stdin, then ends: at first by itself, and at last whatever it is at."""
+    with suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    stop.set()
+    time.sleep(ENDING)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Telling:
     """Tells now and then how cameras do, and removes old recordings."""
 
-    def __init__(self, live: dict[str, CameraConfig], watched: Sequence[Watched]) -> None:
-        self._live, self._watched = live, watched
+    def __init__(self, named: NamedCameras, *, changes_only: bool) -> None:
+        """changes_only: whether only those are told of that are away now and were not, or the other way round."""
+        self._named, self._changes_only = named, changes_only
         self._next = time.monotonic()
+        self._away: dict[str, str] = {}
 
     def __call__(self, report: WatchReport) -> None:
         """How they do just now."""
+        if self._changes_only:
+            self._tell_changes(report)
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY
-        for camera in report.cameras:
-            state = camera.away or f"{camera.frames:,} frames, {camera.skipped:,} skipped"
-            errors.print(f"{visible(camera.camera)}: {visible(state)}, {camera.tracklets:,} tracklets")
-        for each in self._watched:
-            live = self._live[each.camera.name].live
-            if live is not None and live.record_seconds is not None:
+        if not self._changes_only:
+            for camera in report.cameras:
+                state = camera.away or f"{camera.frames:,} frames, {camera.skipped:,} skipped"
+                errors.print(f"{visible(camera.camera)}: {visible(state)}, {camera.tracklets:,} tracklets")
+        for each in self._named.watched:
+            live = self._named.followed[each.camera.name]
+            if live.record_seconds is not None:
                 with suppress(OSError):  # a disk that refuses is told by the recording itself
                     keep_only(each.recordings, since=time.time() - live.record_seconds, most_bytes=live.record_bytes)
+
+    def _tell_changes(self, report: WatchReport) -> None:
+        now = {camera.camera: camera.away for camera in report.cameras}
+        for name, away in now.items():
+            if self._away.get(name) != away:
+                errors.print(f"{visible(name)}: {visible(away or 'its pictures come')}")
+        self._away = now
 
 
 def _print_found(found: Sequence[Answering], *, as_json: bool) -> None:

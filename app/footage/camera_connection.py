@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass
 
 from app.footage.addresses import AddressError, NoAddress, connect
-from app.footage.camera_address import CameraAddress
+from app.footage.camera_address import CameraAddress, CameraDevice, CameraSource
 from app.footage.outage import CameraError, Why
 
 
@@ -18,6 +18,21 @@ class Allowed:
 
     private: bool = True  # networks
     loopback: bool = True  # this machine itself, where a relay of streams may run
+
+
+def allowed_for(source: CameraSource) -> Allowed:
+    """Where a camera that `site.toml` names may be: on this machine only where its address says just that.
+
+    So a name that led elsewhere when somebody chose it never leads to this machine later.
+    """
+    if isinstance(source, CameraDevice):
+        return Allowed()
+    if source.host == "localhost":
+        return Allowed()
+    try:
+        return Allowed(loopback=ipaddress.ip_address(source.host).is_loopback)
+    except ValueError:
+        return Allowed(loopback=False)
 
 
 def connected(address: CameraAddress, allowed: Allowed, seconds: float) -> socket.socket:

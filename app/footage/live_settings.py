@@ -10,7 +10,7 @@ from typing import Any
 from app.errors import FootageError
 from app.footage.camera_address import CameraSource, camera_address, camera_device, hidden
 
-KEYS = frozenset({"url", "device", "fps", "record", "record_size"})
+KEYS = frozenset({"url", "device", "fps", "record", "record_size", "paused"})
 RATES = (0.1, 120.0)  # pictures a second that can be asked for
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 _BYTES = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -25,6 +25,7 @@ class LiveSettings:
     fps: float | None = None  # pictures a second at most
     record_seconds: float | None = None  # for how long its film is kept. None: it isn't recorded
     record_bytes: int | None = None  # of its film at most
+    paused: bool = False  # whether nobody follows it for now
 
 
 def live_settings(table: Mapping[str, Any]) -> LiveSettings | None:
@@ -43,14 +44,19 @@ def live_settings(table: Mapping[str, Any]) -> LiveSettings | None:
         raise FootageError(f'record = "{record:.40}" is longer than ten years: give fewer days')
     size = table.get("record_size")
     most = None if size is None else _amount("record_size", size, _BYTES, "200GB", "500MB or 2TB")
+    paused = table.get("paused", False)
+    if not isinstance(paused, bool):
+        raise FootageError("paused must be true or false, without quotes")
     if source is None:
-        for key in ("fps", "record", "record_size"):
+        for key in ("fps", "record", "record_size", "paused"):
             if key in table:
                 raise FootageError(f"{key} is for live cameras: give url or device beside it")
         return None
     if most is not None and seconds is None:
         raise FootageError('record_size limits a recording: give record = "24h" beside it')
-    return LiveSettings(source, None if fps is None else float(fps), seconds, None if most is None else int(most))
+    return LiveSettings(
+        source, None if fps is None else float(fps), seconds, None if most is None else int(most), paused
+    )
 
 
 def _source(table: Mapping[str, Any]) -> CameraSource | None:

@@ -48,6 +48,24 @@ class SiteConfig:
     dates: DateOrder | None = None  # the order of day and month in names
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
 
+    @property
+    def followed(self) -> dict[str, LiveSettings]:
+        """The live cameras that are to be followed, by their names."""
+        return {
+            name: camera.live
+            for name, camera in self.cameras.items()
+            if camera.live is not None and not camera.live.paused
+        }
+
+
+def stamp_of(path: Path) -> tuple[int, int, int] | None:
+    """What tells whether a file has changed, None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
 
 def site_config(footage: Path, path: Path | None = None) -> SiteConfig:
     """What `path` says, else the `site.toml` in the folder of footage, else nothing. Raises SiteConfigError."""

@@ -32,11 +32,11 @@ def camera_lines(site: Site) -> list[CameraLine]:
 def unwatched(site: Site) -> list[str]:
     """Live cameras that `site.toml` wants to be followed, and that nobody follows just now."""
     try:
-        named = read_site_toml(site.path / SITE_TOML).cameras
+        wanted = read_site_toml(site.path / SITE_TOML).followed
     except SiteConfigError:  # none, or one that its watcher complains about
         return []
     watched = live_cameras_of(site.database, time.time())
-    return [name for name, camera in named.items() if camera.live is not None and name not in watched]
+    return [name for name in wanted if name not in watched]
 
 
 def _without_footage(state: LiveRecord) -> CameraSummary:

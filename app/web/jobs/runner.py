@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -16,9 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 from app.record import Site
@@ -27,6 +24,7 @@ from app.record.jobs import Status, end, job, open_jobs
 from app.record.leases import JOBS
 from app.record.nightly import ask_for_what_is_due
 from app.record.retention import tidy
+from app.web.child import begun, has_ended, kill
 from app.web.jobs.worker import BUSY
 
 log = logging.getLogger("sightline")
@@ -134,16 +132,7 @@ class Runner:
 
     def _work(self) -> tuple[int, int | None]:
         """Starts the worker and sees it to its end. Returns its exit code and which job it did."""
-        process = subprocess.Popen(
-            self._worker,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)},
-            start_new_session=True,  # Ctrl-C ends the server, which ends it, and its children with it
-        )
+        process = begun(self._worker)
         running = self._now = _Running(process)
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         readers = [
@@ -155,7 +144,7 @@ class Runner:
         try:
             self._watch(running)
         finally:
-            _kill(process)
+            kill(process)
             for reader in readers:
                 reader.join(self._grace)
             for stream in (process.stdin, process.stdout, process.stderr):
@@ -166,7 +155,7 @@ class Runner:
     def _watch(self, running: _Running) -> None:
         """Waits for a worker's end. Interrupts it where its job was cancelled, kills it where it does not stop."""
         interrupted: float | None = None
-        while not _has_ended(running.process):
+        while not has_ended(running.process):
             if self._stopping.is_set():
                 return
             if interrupted is None and self._is_cancelled(running):
@@ -222,15 +211,3 @@ class Runner:
         for line in lines:
             self._logs.append(number, line)
         lines.clear()
-
-
-def _has_ended(process: subprocess.Popen[str]) -> bool:
-    """Whether a process has ended. It is not reaped, so that nobody else gets its number before its children end."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """Ends a process and its children, whatever they do."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -20,8 +20,8 @@ import pytest
 
 import sample_videos
 from app.footage import live_camera
-from app.footage.camera_address import CameraDevice, camera_address
-from app.footage.camera_connection import Allowed
+from app.footage.camera_address import CameraDevice, CameraSource, camera_address
+from app.footage.camera_connection import Allowed, allowed_for
 from app.footage.live import LiveOptions, Patience
 from app.footage.live_camera import LiveCamera, LiveEvent, LiveFrame, Pace
 from app.footage.live_clock import DRIFTED
@@ -242,6 +242,22 @@ def test_where_cameras_may_not_be(url: str, allowed: Allowed, why: Why) -> None:
     with camera(url, allowed=allowed) as hall:
         events = until(hall, is_outage(why))
     assert SECRET not in repr(events)
+
+
+@pytest.mark.parametrize(
+    ("source", "loopback"),
+    [
+        (CameraDevice(0), True),
+        (camera_address("rtsp://localhost/x"), True),
+        (camera_address("rtsp://127.0.0.2:8554/x"), True),
+        (camera_address("rtsp://[::1]/x"), True),
+        (camera_address("rtsp://hall.lan/x"), False),
+        (camera_address("rtsp://10.0.0.1/x"), False),
+        (camera_address("http://2130706433/x"), False),
+    ],
+)
+def test_only_an_address_of_this_machine_leads_to_it(source: CameraSource, loopback: bool) -> None:
+    assert allowed_for(source) == Allowed(private=True, loopback=loopback)
 
 
 def test_a_device_that_is_not_there() -> None:

@@ -49,6 +49,8 @@ def test_amounts(said: dict[str, Any], seconds: float | None, size: int | None) 
         ({"url": URL, "record": URL}, "record = rtsp://hall.lan/… must be"),
         ({"url": URL, "record": "1h", "record_size": "1h"}, "record_size = '1h' must be"),
         ({"url": URL, "record_size": "1GB"}, "give record"),
+        ({"url": URL, "paused": "yes"}, "paused must be true or false"),
+        ({"paused": True}, "paused is for live cameras"),
         ({"record": "1h"}, "record is for live cameras"),
         ({"record_size": "1GB"}, "record_size is for live cameras"),
     ],

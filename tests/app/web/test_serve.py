@@ -23,9 +23,9 @@ from tests.app.typed import Typed
 
 
 @contextmanager
-def serving(site: Path) -> Iterator[dict[str, Any]]:
+def serving(site: Path, *options: str) -> Iterator[dict[str, Any]]:
     """What the command says, while it serves."""
-    words = [sys.executable, "-m", "app.serve", "--site", str(site), "--port", "0", "--json"]
+    words = [sys.executable, "-m", "app.serve", "--site", str(site), "--port", "0", "--json", *options]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stderr is not None
     said = ""
