@@ -45,6 +45,14 @@ class CameraAddress:
         return f"{self.scheme}://{host}{port}"
 
     @property
+    def with_secrets(self) -> str:
+        """The whole address, for `site.toml` alone. `camera_address` takes it apart again."""
+        if self.user is None:
+            return f"{self.base}{self.target}"
+        scheme, _, place = self.base.partition("://")
+        return f"{scheme}://{quote(self.user, safe='')}:{quote(self.password or '', safe='')}@{place}{self.target}"
+
+    @property
     def encrypted(self) -> bool:
         """Whether the connection is by TLS."""
         return self.scheme in ENCRYPTED

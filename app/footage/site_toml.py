@@ -84,11 +84,17 @@ def read_site_toml(path: Path) -> SiteConfig:
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise SiteConfigError(f"{path} can't be read ({error.strerror}): check the path and its permissions") from error
+    return checked_site_toml(path, text)
+
+
+def checked_site_toml(path: Path, text: bytes) -> SiteConfig:
+    """As `read_site_toml`, of a text that stands at `path`, or is to stand there."""
+    try:
         if len(text) > MOST_BYTES:
             raise SiteConfigError(f"{path} has more than {MOST_BYTES // 2**20} MB: give a site.toml")
         document = tomllib.loads(text.decode())
-    except OSError as error:
-        raise SiteConfigError(f"{path} can't be read ({error.strerror}): check the path and its permissions") from error
     except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits, and of a thousand brackets
         raise SiteConfigError(f"{path} is not TOML: {error!s:.200}") from error
     _refuse_unknown(path, "the file", document, {"site", "cameras"})

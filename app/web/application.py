@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
-from app.errors import Busy, FootageError, SiteError, StillError, StorageError
+from app.errors import Busy, FootageError, SiteConfigError, SiteError, StillError, StorageError
 from app.record import Site
 from app.record.users import Role
 from app.search.warm import WarmSearcher
@@ -32,7 +32,7 @@ from app.web.streams import Streams
 from app.web.visit import REASON_WANTED
 
 _NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
-_STATUS = {Busy: 409, StorageError: 507, StillError: 422, FootageError: 404, SiteError: 422}
+_STATUS = {Busy: 409, StorageError: 507, StillError: 422, FootageError: 404, SiteConfigError: 422, SiteError: 422}
 
 
 def make_application(site: Site, access: Access, hosts: Collection[str]) -> FastAPI:
@@ -103,7 +103,21 @@ def _style() -> Response:
     return Response(_sheet(), media_type="text/css")
 
 
-SCRIPTS = ("areas", "drop", "export", "frame", "jobs", "keys", "live", "moment", "preview", "said", "still", "upload")
+SCRIPTS = (
+    "areas",
+    "drop",
+    "export",
+    "frame",
+    "jobs",
+    "keys",
+    "live",
+    "moment",
+    "preview",
+    "said",
+    "still",
+    "try",
+    "upload",
+)
 
 
 def _script(name: str) -> Response:

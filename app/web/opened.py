@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -26,6 +27,7 @@ class Opened:
     stills: Stills = field(default_factory=Stills)
     last_pictures: LastPictures = field(default_factory=LastPictures)
     live_views: LiveViews = field(default_factory=LiveViews)
+    trying: threading.Lock = field(default_factory=threading.Lock)  # held while somebody tries a live camera
     previews: Previews = field(default_factory=Previews)
     exports: Exports = field(default_factory=Exports)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, Field
@@ -11,13 +12,15 @@ from app.areas import Area, AreaKind
 from app.movement.activity import DAY, HOUR, Hour, activity
 from app.record.areas import areas_of, draw_area, remove_area
 from app.record.camera_list import CameraLine, tracklet_times
+from app.record.camera_settings import NamedCamera, name_camera, named_cameras, remove_camera
 from app.record.camera_summaries import camera_lines, camera_summaries
 from app.record.rows import CameraSummary
 from app.record.users import Role
 from app.web.errors import Refused
 from app.web.filters import time_of
 from app.web.routes import Routes
-from app.web.visit import visit
+from app.web.visit import Visit, visit
+from app.web.visiting.live import Trial, Wanted, tried
 
 MOST_HOURS = 24 * 366  # of one answer
 
@@ -98,9 +101,48 @@ def delete_area(
     return [Drawing.of(left) for left in areas_of(here.site.database, camera)]
 
 
+def get_live(request: Request, name: CameraName) -> NamedCamera:
+    """How a live camera stands in site.toml, without its secrets."""
+    return _named(visit(request), unquote(name))
+
+
+def put_live(request: Request, name: CameraName, wanted: Wanted) -> NamedCamera:
+    """Adds a live camera, or changes one. It is followed within seconds."""
+    here = visit(request)
+    return name_camera(here.site, unquote(name), wanted.wish(), who=here.who)
+
+
+def delete_live(request: Request, name: CameraName) -> list[NamedCamera]:
+    """Follows a camera no more. What it showed stays. Returns those that are left."""
+    here = visit(request)
+    if not remove_camera(here.site, unquote(name), who=here.who):
+        raise _no_live_camera()
+    return named_cameras(here.site)
+
+
+def try_live(request: Request, name: CameraName, wanted: Wanted) -> Trial:
+    """Connects once, takes a picture and leaves, in at most 20 s. Nothing is kept."""
+    return Trial.of(tried(visit(request), unquote(name), wanted))
+
+
+def _named(here: Visit, name: str) -> NamedCamera:
+    for camera in named_cameras(here.site):
+        if camera.camera == name:
+            return camera
+    raise _no_live_camera()
+
+
+def _no_live_camera() -> Refused:
+    return Refused(404, "There is no such live camera", "Name it by PUT, or in site.toml.")
+
+
 routes.add("/cameras", list_cameras, Role.VIEWER)
 routes.add("/cameras/{name}", get_camera, Role.VIEWER)
 routes.add("/cameras/{name}/activity", get_activity, Role.VIEWER)
 routes.add("/cameras/{name}/areas", list_areas, Role.VIEWER)
 routes.add("/cameras/{name}/areas", put_area, Role.OPERATOR, method="PUT")
 routes.add("/cameras/{name}/areas", delete_area, Role.OPERATOR, method="DELETE")
+routes.add("/cameras/{name}/live", get_live, Role.ADMIN, whole=True)
+routes.add("/cameras/{name}/live", put_live, Role.ADMIN, method="PUT", whole=True)
+routes.add("/cameras/{name}/live", delete_live, Role.ADMIN, method="DELETE", whole=True)
+routes.add("/cameras/{name}/live/try", try_live, Role.ADMIN, method="POST", whole=True)

@@ -12,6 +12,7 @@ from app.web.pages import (
     flow,
     footage,
     jobs,
+    live,
     models,
     people,
     search,
@@ -38,6 +39,6 @@ PARTS = (
         audit,
         users,
     ),
-    *(footage, jobs, models, settings),
+    *(footage, jobs, live, models, settings),
 )
 ALL = [part.routes for part in PARTS]

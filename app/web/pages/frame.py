@@ -31,6 +31,7 @@ LOOKING = (
 RUNNING = (
     Entry("/footage", "Footage", Role.OPERATOR),
     Entry("/jobs", "Jobs", Role.OPERATOR, whole=True),
+    Entry("/live", "Live cameras", Role.ADMIN, whole=True),
     Entry("/models", "Models", Role.ADMIN, whole=True),
     Entry("/alerts", "Alerts", Role.ADMIN, whole=True),
     Entry("/erase", "Erase", Role.ADMIN),

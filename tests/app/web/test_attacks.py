@@ -89,3 +89,26 @@ def test_names_that_people_give_are_text(served: Served, still: bytes) -> None:
         assert MARKUP not in shown, place
         told += "&lt;img src=x" in shown
     assert told >= 2  # they are shown, as text
+
+
+def test_a_cameras_address_leads_to_no_secret_of_a_machine(served: Served) -> None:
+    visitor, secret = served.visitor(), "hunter2"
+    inside = ("127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]")
+    metadata = ("169.254.169.254", "[fe80::1]", "100.100.100.200", "[fd00:ec2::254]", "168.63.129.16")
+    addresses = [f"{scheme}://{host}/latest" for scheme in ("http", "rtsp") for host in (*inside, *metadata)]
+    addresses += [f"{scheme}:///etc/passwd" for scheme in ("file", "concat", "pipe", "data", "gopher", "ftp")]
+    addresses += ["http://10.0.0.1/x.m3u8", "http://10.0.0.1\r\nHost: x/", "-i /etc/passwd"]
+    for address in addresses:
+        form = {"name": "gate", "address": address, "user": "me", "password": secret}
+        body = {name: form[name] for name in ("address", "user", "password")}
+        for answer in (
+            visitor.post("/live", data=form),
+            visitor.post("/live/try", data=form),
+            visitor.put("/api/v1/cameras/gate/live", json=body),
+            visitor.post("/api/v1/cameras/gate/live/try", json=body),
+        ):
+            assert answer.status_code == 422 and secret not in answer.text, address
+    for name in ("..", "../../etc", "a/b", "a\\b", ".ssh"):
+        assert visitor.post("/live", data={"name": name, "device": "0"}).status_code == 422, name
+    assert not (served.site.path / "site.toml").exists()
+    assert "try camera" not in {entry.action for entry in served.site.audit()}  # nothing was connected to
