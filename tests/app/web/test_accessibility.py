@@ -7,6 +7,7 @@ same without being named here.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from fastapi.routing import APIRoute
 from app.record import Site, searches
 from app.record.cases import Cases
 from app.record.jobs import ask, cancel
+from app.record.live_cameras import LiveRecord, put_live_cameras
+from app.record.live_pictures import LivePicture, write_live_picture
 from app.record.searches import SearchFilters
 from app.record.users import SCOPES, Role, Users
 from app.web import pages
@@ -27,6 +30,7 @@ from tests.app.web.test_serve import serving
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core comes with axe-playwright-python")
 pytestmark = NEEDS_CHROMIUM
 
+LIVE = '[cameras.camera0]\nurl = "rtsp://me:x@10.1.2.3/1"\nrecord = "1h"\n[cameras.gate]\ndevice = 0\n'
 PASSWORD = "correct horse battery"
 NO_PAGES = {"/enter", "/go", "/tracklets/{number}/film"}  # they lead on to others, or are a film
 NARROW, MIDDLE, WIDE = 380, 768, 1280
@@ -53,8 +57,14 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             cases.add(cases.open("The grey coat", "by the door", who="root"), site.segments("a")[0].id, "", who="root")
             cancel(site.database, ask(site.database, "merge", {}, who="root").id, who="root")
             first = int(site.tracklet_table().ids[0])
+            (path / "site.toml").write_text(LIVE, encoding="utf-8")
+            now = time.time()
+            state = {"rate": 1.0, "offered": 5.0, "ahead": 2.0, "drift": 1.0, "latest": now}
+            put_live_cameras(site.database, [LiveRecord("camera0", now + 3600, now, width=64, height=128, **state)])
+            picture = site.crop_jpeg(site.crops(first)[0])
+            write_live_picture(path, "camera0", LivePicture(picture, 64, 128, now))
             searches.save(site.database, "coat", first, SearchFilters(), alert_from=0.7, who="root")
-    with serving(path) as said:
+    with serving(path, "--no-watch") as said:
         yield said["url"].partition("/enter")[0]
 
 
