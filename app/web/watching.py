@@ -71,15 +71,18 @@ class Watching:
                     break
 
     def _is_wanted(self) -> bool:
-        """Whether site.toml names a live camera to be followed. It is read when it has changed."""
+        """Whether site.toml names a live camera to be followed. It is read when it has changed.
+
+        One that is gone or wrong changes nothing, as for who follows cameras already.
+        """
         stamp = stamp_of(self._toml)
-        if stamp != self._seen:
+        if stamp is not None and stamp != self._seen:
             self._seen = stamp
             try:
-                self._wanted = stamp is not None and bool(read_site_toml(self._toml).followed)
+                self._wanted = bool(read_site_toml(self._toml).followed)
             except SiteConfigError as error:
-                self._wanted = False
-                log.warning("No live camera is followed: %s", visible(str(error)))
+                if not self._wanted:
+                    log.warning("No live camera is followed: %s", visible(str(error)))
         return self._wanted
 
     def _follow(self) -> None:
@@ -94,7 +97,7 @@ class Watching:
         for reader in readers:
             reader.start()
         try:
-            while not has_ended(process) and not self._stopping.wait(_POLL):
+            while not has_ended(process) and self._is_wanted() and not self._stopping.wait(_POLL):
                 pass
             process.stdin.close()  # which it hears
             limit = time.monotonic() + self._grace

@@ -7,18 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import app.site
 import app.watch
-from app.errors import FootageError
+from app.errors import FootageError, SiteError
 from app.footage.camera_address import CameraAddress
 from app.footage.onvif import Profile
 from app.footage.ws_discovery import Device
 from app.record import Site
-from app.record.live_cameras import live_cameras_of
+from app.record.live_cameras import LiveRecord, live_cameras_of
 from app.record.outages import outages_of
 from app.terminal import alone
 from tests.app.footage.rtsp_server import RtspServer, film_of
@@ -64,6 +65,42 @@ def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path, typed: Type
         (record,) = opened.footage("hall")
         assert record.status == "done" and record.frames == report["hall"]["frames"]
         assert any("refuses connections" in outage.reason for outage in outages_of(opened.database, "attic"))
+
+
+def test_a_changed_file_begins_and_ends_just_those_cameras(tmp_path: Path) -> None:
+    site, film = tmp_path / "site", film_of(tmp_path / "film.mp4")
+    site.mkdir()
+    with RtspServer(film) as hall, RtspServer(film) as yard:
+        first = f'[cameras.hall]\nurl = "{hall.url()}"\nfps = 5\n'
+        (site / "site.toml").write_text(first)
+        words = [sys.executable, "-m", "app.watch", "--site", str(site), "--until-eof"]
+        process = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        def until(names: list[str]) -> None:
+            limit = time.monotonic() + 90
+            states: dict[str, LiveRecord] = {}
+            while [name for name, state in states.items() if state.frames] != names:
+                assert time.monotonic() < limit, states
+                time.sleep(0.3)
+                with suppress(SiteError), Site.open(site) as opened:  # it is just being made
+                    states = live_cameras_of(opened.database, time.time())
+
+        until(["hall"])
+        (site / "site.toml").write_text(first + f'[cameras.yard]\nurl = "{yard.url("me:secret")}"\nfps = 5\n')
+        until(["hall", "yard"])
+        (site / "site.toml").write_text("[cameras.hall\n")  # it goes on as before
+        time.sleep(3)
+        (site / "site.toml").write_text(first + "# alone again\n")
+        until(["hall"])
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.close()
+        errors = process.stderr.read()
+        assert process.wait(30) == 0, errors
+        process.stderr.close()
+    assert errors.count("go on as before") == 1 and "secret" not in errors and "Traceback" not in errors
+    assert (hall.met.connections, yard.met.connections) == (1, 1)  # nothing disturbed the one that stayed
+    with Site.open(site) as opened:
+        assert [record.status for record in opened.footage()] == ["done", "done"]
 
 
 def test_without_a_live_camera_nothing_is_watched(tmp_path: Path, typed: Typed) -> None:

@@ -85,11 +85,31 @@ def test_it_begins_with_the_first_camera_and_is_started_again_when_it_dies(
         until(lambda: "its pictures come" in caplog.text)
         os.kill(pids(tmp_path)[0], signal.SIGKILL)
         until(lambda: len(pids(tmp_path)) == 2)
+        toml.write_text("[cameras.hall\n")  # what became wrong ends nothing
+        time.sleep(0.5)
+        toml.unlink()
+        time.sleep(0.5)
+        assert is_there(pids(tmp_path)[1]) and len(pids(tmp_path)) == 2
     finally:
         kept.stop()
     assert (tmp_path / "ended").read_text() == "whole\n"  # the second one had time to end by itself
     assert not any(map(is_there, pids(tmp_path)))
     assert caplog.text.count("its pictures come") == 1  # what it said before is not said again
+
+
+@pytest.mark.usefixtures("quick")
+def test_it_ends_with_the_last_camera(tmp_path: Path) -> None:
+    toml = tmp_path / "site.toml"
+    toml.write_text("[cameras.hall]\ndevice = 0\n")
+    kept = Watching(tmp_path, watcher=(sys.executable, "-c", STAND_IN))
+    kept.start()
+    try:
+        until(lambda: pids(tmp_path))
+        toml.write_text("[cameras.hall]\ndevice = 0\npaused = true\n")
+        until(lambda: (tmp_path / "ended").exists())
+    finally:
+        kept.stop()
+    assert len(pids(tmp_path)) == 1
 
 
 @pytest.mark.usefixtures("quick")

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from app.areas import Area, AreaKind
-from app.engine.watch import Watched, watch
+from app.engine.feed import Watched
+from app.engine.watch import watch
 from app.footage import Camera
-from app.footage.live_camera import LiveEvent, LiveFrame
+from app.footage.live_camera import LiveEvent, LiveFrame, LiveState
 from app.movement.flow import Wish, flow
 from app.record import Site, searches
 from app.record.alert_settings import AlertSettings, write_alert_settings
@@ -36,6 +37,8 @@ WHOLE = Area(AreaKind.zone, "all", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.
 
 class Street:
     """A camera of ten frames a second, past which the same person walks again and again."""
+
+    state = LiveState()
 
     def __init__(self) -> None:
         self.left: list[float] = []  # UTC seconds, when they were seen last
