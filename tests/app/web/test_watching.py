@@ -113,6 +113,22 @@ def test_it_ends_with_the_last_camera(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_where_another_process_watches_it_says_so_once_and_tries_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="sightline")
+    (tmp_path / "site.toml").write_text("[cameras.hall]\ndevice = 0\n")
+    busy = STAND_IN.replace("hall: its pictures come", "Another process is ingesting hall").replace(
+        "sys.stdin.read()", "sys.exit(2)"
+    )
+    kept = Watching(tmp_path, watcher=(sys.executable, "-c", busy))
+    kept.start()
+    until(lambda: len(pids(tmp_path)) >= 3)
+    kept.stop()
+    assert caplog.text.count("Another process is ingesting hall") == 1
+
+
+@pytest.mark.usefixtures("quick")
 def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text("[cameras.hall]\ndevice = 0\n")
     deaf = STAND_IN.replace("sys.stdin.read()", "import time; time.sleep(60)")
