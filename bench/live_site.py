@@ -40,7 +40,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-import sample_videos
 from app.footage.site_toml import SITE_TOML
 from app.record import Site
 from app.record.embeddings import Embeddings
@@ -56,7 +55,7 @@ from bench.processes import ProcessError, finished
 from bench.terminal import print_table, run, say
 from trackers.evaluate import combine_purity
 
-FILMS = Path(sample_videos.__path__[0]) / "films"
+FILMS = Path("sample_videos/films")
 STARTING = 120.0  # s for all cameras to be followed, on a machine that is busy. The time counts from then on
 SOON = 10.0  # s within which who left is to be found
 ENOUGH = 150  # tracklets that are there before commands work beside. Adapting needs 120
