@@ -51,11 +51,13 @@ class FaissIndex:
     def changed(self, leaving: NDArray[np.int64], coming: NDArray[np.int64], rows: NDArray[np.floating]) -> FaissIndex:
         """The index without the ids `leaving`, and with those `coming`, ascending, and their rows `(n, D)`.
 
-        Both share the rows that stay. The bytes of those that leave are overwritten in both.
+        An id that comes may be here already. Both share the rows that stay. The bytes of those that leave are
+        overwritten in both.
         """
         for block in self._blocks:
             block.overwrite(leaving)
-        first, *more = self._blocks
+        gone = np.concatenate([leaving, coming])
+        first, *more = (block.without(gone) for block in self._blocks)
         for block in more:  # one at most: the rows that came since
             coming = np.concatenate([coming, block.ids[block.there]])
             rows = np.concatenate([rows, block.rows[block.there]])
@@ -103,7 +105,7 @@ class FaissIndex:
 
 
 class _Block:
-    """Rows in one piece of memory, as FAISS reads them. Rows may leave it, and none may come."""
+    """Rows in one piece of memory, as FAISS reads them. Rows may leave, and none may come."""
 
     def __init__(self, ids: NDArray[np.int64], rows: NDArray[np.floating]) -> None:
         count, width = rows.shape
@@ -120,20 +122,28 @@ class _Block:
             self.rows = held.view(np.float16).reshape(count, width)
 
     def overwrite(self, leaving: NDArray[np.int64]) -> None:
-        """Rows of ids, if they are here, become zeros, also for who is just searching."""
+        """Rows of ids, if they are here, become zeros, also for who is just searching. The next search finds none."""
         row, there = lookup(self.ids, leaving)
-        self.there[row[there]] = False
+        self.there = self.without(leaving).there
         self.rows[row[there]] = 0
+
+    def without(self, leaving: NDArray[np.int64]) -> _Block:
+        """The same memory, in which ids are not found any more."""
+        row, there = lookup(self.ids, leaving)
+        block = copy.copy(self)
+        block.there = self.there.copy()
+        block.there[row[there]] = False
+        return block
 
     def search(self, rows: NDArray[np.float32], k: int, among: NDArray[np.int64] | None) -> Matches:
         """The k most similar to each of `(Q, D)` queries."""
-        mask = None if self.there.all() else self.there.copy()
+        mask = self.there  # as it is now: somebody may be erased meanwhile
         if among is not None:
             row, wanted = lookup(self.ids, among)
             chosen = np.zeros(len(self.ids), bool)
             chosen[row[wanted]] = True
-            mask = chosen if mask is None else mask & chosen
-        allowed = len(self.ids) if mask is None else int(mask.sum())
+            mask = mask & chosen
+        allowed = int(mask.sum())
         k = min(k, allowed)
         if not k:
             return Matches(np.empty((len(rows), 0), np.int64), np.empty((len(rows), 0), np.float32))
@@ -144,7 +154,7 @@ class _Block:
         )
 
     def _nearest(
-        self, query: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None, allowed: int
+        self, query: NDArray[np.float32], k: int, mask: NDArray[np.bool_], allowed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Places and similarities of the k best of `allowed` rows, none missed."""
         wanted = min(k + 16, allowed)
@@ -166,14 +176,14 @@ class _Block:
         return places[order], similarities[order]
 
     def _scan(
-        self, query: NDArray[np.float32], number: int, mask: NDArray[np.bool_] | None, allowed: int
+        self, query: NDArray[np.float32], number: int, mask: NDArray[np.bool_], allowed: int
     ) -> list[tuple[NDArray[np.int64], float]]:
         """Places of the best rows of each part of the gallery, and how similar the last of them is."""
         count = len(self.ids)
 
         def scan(start: int, stop: int) -> tuple[NDArray[np.int64], float]:
             allowed_rows = np.zeros(count, bool)
-            allowed_rows[start:stop] = True if mask is None else mask[start:stop]
+            allowed_rows[start:stop] = mask[start:stop]
             selection = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(allowed_rows, bitorder="little")))
             with _one_thread():
                 similarities, places = self._scanner.search(query[None], number, params=selection)

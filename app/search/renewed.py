@@ -81,7 +81,7 @@ def _drawn(
     ids = np.union1d(merging.ids[np.isin(merging.identities, met[met >= 0])], coming)
     ids = ids[lookup(searcher.own.ids, ids)[1]]
     rows = drawn_together(searcher.own.embeddings(ids), merging.of(ids)[1])
-    return earlier.index.changed(np.union1d(leaving, ids), ids, rows)
+    return earlier.index.changed(leaving, ids, rows)
 
 
 def _in(first: TrackletTable, second: TrackletTable) -> NDArray[np.bool_]:

@@ -99,6 +99,7 @@ def test_who_shared_an_identity_with_the_erased_is_drawn_anew(path: Path) -> Non
         as_made_now(searcher)
         assert (np.abs(searcher.index.embeddings(members[1:]) - before).max(1) > 1e-3).all()
         assert np.array_equal(searcher.own.embeddings(members[1:]), earlier.own.embeddings(members[1:]))
+        assert np.array_equal(earlier.index.embeddings(members[1:]), before)  # for who searches just now
 
 
 def test_a_camera_that_is_new_and_what_has_no_crop(path: Path) -> None:
