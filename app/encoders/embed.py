@@ -104,18 +104,7 @@ def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], ha
     Tracklets that are erased are left out, also of what was stored: while this writes, nobody else writes or erases.
     """
     with site.lease(ERASING):
-        kept_ids, kept = store.read(footage)
-        still = ~np.isin(kept_ids, ids)
-        if not len(ids):
-            ids, halves = kept_ids, kept.astype(np.float32)
-        elif still.any():
-            ids, halves = np.concatenate([ids, kept_ids[still]]), np.concatenate([halves, kept[still]])
-        alive = np.isin(ids, site.searchable_of(footage))
-        if alive.any():
-            order = np.argsort(ids[alive])
-            store.write(footage, ids[alive][order], halves[alive][order])
-        else:
-            store.drop(footage)
+        store.add(footage, ids, halves, site.searchable_of(footage))
 
 
 def update(

@@ -63,15 +63,21 @@ class Embeddings:
 
     def write(self, footage: int, ids: ArrayLike, halves: ArrayLike) -> None:
         """Replaces what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`, normalised here."""
-        ids, rows = np.asarray(ids, np.int64), np.asarray(halves, np.float32)
-        if ids.ndim != 1 or rows.ndim != 3 or rows.shape[:2] != (len(ids), 2):
-            raise ValueError(f"halves are (n, 2, D), one for each of n ids: {rows.shape} for {ids.shape}")
-        if not np.isfinite(rows).all():
-            raise ValueError(f"embeddings of footage {footage} aren't finite")
-        order = np.argsort(ids, kind="stable")
-        records = np.empty(len(ids), _record(rows.shape[2]))
-        records["id"], records["halves"] = ids[order], normalised(rows[order])
-        self._save(footage, records)
+        self._save(footage, _sorted(_as_records(footage, ids, halves)))
+
+    def add(self, footage: int, ids: ArrayLike, halves: ArrayLike, alive: NDArray[np.int64]) -> None:
+        """Adds to what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`. Only those `alive` stay.
+
+        What is stored already is taken over as it is. So adding little to much takes little memory.
+        """
+        new, stored = _as_records(footage, ids, halves), self._read(footage)
+        stays = np.isin(stored["id"], alive) & ~np.isin(stored["id"], new["id"])
+        new = new[np.isin(new["id"], alive)]
+        stored = stored if stays.all() else stored[stays]
+        if not len(stored) and not len(new):
+            self.drop(footage)
+        else:
+            self._save(footage, _sorted(np.concatenate([part for part in (stored, new) if len(part)])))
 
     def read(self, footage: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Ids `(n,)`, ascending, and halves `(n, 2, D)` of a footage. Both are empty where it is missing or damaged."""
@@ -226,6 +232,24 @@ def pool(crops: NDArray[np.float32], tracklets: NDArray[np.integer]) -> NDArray[
     # Where two bounds are equal (one crop), reduceat gives the row at the bound: just what is wanted.
     bounds = np.stack([first, middle], 1).reshape(-1)
     return normalised(np.add.reduceat(crops, bounds, 0).reshape(len(first), 2, -1))
+
+
+def _as_records(footage: int, ids: ArrayLike, halves: ArrayLike) -> NDArray[np.void]:
+    """Ids `(n,)` and halves `(n, 2, D)`, normalised here, as they are stored."""
+    ids, rows = np.asarray(ids, np.int64), np.asarray(halves, np.float32)
+    if ids.ndim != 1 or rows.ndim != 3 or rows.shape[:2] != (len(ids), 2):
+        raise ValueError(f"halves are (n, 2, D), one for each of n ids: {rows.shape} for {ids.shape}")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"embeddings of footage {footage} aren't finite")
+    records = np.empty(len(ids), _record(rows.shape[2]))
+    records["id"], records["halves"] = ids, normalised(rows)
+    return records
+
+
+def _sorted(records: NDArray[np.void]) -> NDArray[np.void]:
+    """By id. Most come so."""
+    ids = records["id"]
+    return records if (ids[1:] > ids[:-1]).all() else records[np.argsort(ids, kind="stable")]
 
 
 def _header(file: BinaryIO) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -250,3 +251,25 @@ def test_nobody_reads_a_file_that_is_being_overwritten(
     store.drop(1)
     assert len(overwritten) == 1 and not overwritten[0].exists()
     assert caplog.text == ""
+
+
+def test_adding_little_takes_over_what_is_there_in_little_memory(tmp_path: Path) -> None:
+    store, rows = Embeddings(tmp_path), halves(8000, width=256)
+    ids = np.arange(0, 16000, 2)
+    store.write(1, ids, rows)
+    before = store.read(1)[1]
+    alive = np.r_[ids[5:], 3, 16001]
+    tracemalloc.start()
+    store.add(1, [16001, 3, 20, 7], halves(4, 1, width=256), alive)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    now_ids, now = store.read(1)
+    assert now_ids.tolist() == sorted([*ids[5:].tolist(), 3, 16001])  # 7 is not alive, and 20 has other halves
+    others = np.isin(now_ids, ids[ids != 20])
+    assert np.array_equal(now[others], before[5:][ids[5:] != 20])
+    assert np.array_equal(now[np.isin(now_ids, [20])], normalised(halves(4, 1, width=256)[2:3]).astype(np.float16))
+    assert peak < 4.5 * before.nbytes
+    store.add(1, [], np.empty((0, 2, 0)), np.array([8]))
+    store.add(1, [9], halves(1, width=256), np.array([8]))
+    assert store.read(1)[0].tolist() == []  # 8 was not alive before, so nothing is there
+    assert not store.path(1).exists()
