@@ -15,6 +15,7 @@ from pathlib import Path
 from app.terminal import errors
 
 LOOK = 0.2  # s between looks at whether the time is over
+MOST_SAID = 1000  # characters that are told of a command that failed
 
 
 @dataclass(slots=True)
@@ -47,11 +48,11 @@ def working(site: Path, commands: Mapping[str, Iterator[Sequence[str]]]) -> Iter
                 continue
             began = time.perf_counter()
             process = subprocess.Popen(
-                [sys.executable, "-m", *words, "--site", str(site)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+                [sys.executable, "-m", *words, "--site", str(site)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
             watcher = threading.Thread(target=_interrupted, args=(process, over), daemon=True)
             watcher.start()
-            _, said = process.communicate()
+            said, _ = process.communicate()
             if process.returncode == 0:
                 told[name].done += 1
                 told[name].seconds.append(time.perf_counter() - began)
@@ -59,7 +60,7 @@ def working(site: Path, commands: Mapping[str, Iterator[Sequence[str]]]) -> Iter
                 told[name].broken_off += 1
             else:
                 told[name].failed += 1
-                errors.print(f"{name}: {said.decode().splitlines()[-1:]}")
+                errors.print(f"{name}: {said.decode(errors='replace')[-MOST_SAID:]}")
 
     threads = [threading.Thread(target=work, args=(name,)) for name in commands]
     for thread in threads:
