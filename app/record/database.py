@@ -320,13 +320,20 @@ class Database:
 
     # --- what is erased
 
-    def forget_deleted(self) -> list[str]:
+    def forget_deleted(self, *, anew: bool = False) -> list[str]:
         """Takes the bytes of deleted rows off the disk.
+
+        anew: writes all of SQLite's file, too. Where it moved rows from page to page, copies of them may be left.
 
         Returns a sentence for each place where only the server could. Raises StorageError where another program's
         reading is in the way.
         """
-        return self._rewrite() if self.postgres else self._truncate_log()
+        if self.postgres:
+            return self._rewrite()
+        if anew:
+            with self._storing():
+                self.run("VACUUM")
+        return self._truncate_log()
 
     def _truncate_log(self) -> list[str]:
         """SQLite overwrites deleted rows, but its write-ahead log still holds the pages as they were."""

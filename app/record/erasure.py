@@ -52,6 +52,7 @@ log = logging.getLogger("sightline")
 PLAN = "plan.json"  # in the folder of an adaptation: says, among others, which tracklets it learns from
 _AT_ONCE = 1000  # segments in a transaction: others write before the next
 _PAUSE = 0.05  # s in which they do
+_LOOKS, _BETWEEN = 4, 1.0  # how often it is looked, and s between: a live camera commits meanwhile
 _BEGIN, _LEAST = 48, 24  # bytes of packed boxes that are looked for, and fewer say nothing
 _NAMING = (  # columns that name a segment
     *(segments.c.id, crops.c.tracklet_id, members.c.tracklet_id, splits.c.tracklet_id),
@@ -256,6 +257,7 @@ def _finish(
 
     erased: what is known of them by now. packed: how their boxes began.
     """
+    again = erased is None  # nobody knows any more what to look for
     erased = Erased() if erased is None else erased
     order = (erasures.c.camera_id, erasures.c.footage_id, erasures.c.shard, erasures.c.offset)
     pending_ranges = database.all(select(erasures).order_by(*order))
@@ -289,9 +291,13 @@ def _finish(
             erased.adaptations += 1
     except OSError as error:
         raise no_more(folder, error.strerror or str(error)) from error
-    erased.left = database.forget_deleted()
-    _look(database, folder, erased, gone, films, ranges, packed)
-    if erased.found:
+    for number in range(_LOOKS):
+        time.sleep(_BETWEEN if number else 0)
+        erased.left = database.forget_deleted(anew=number > 0 or again)
+        _look(database, folder, erased, gone, films, ranges, packed)
+        if not erased.found:
+            break
+    else:
         return erased
     with database.transaction():
         database.execute(delete(erasures))

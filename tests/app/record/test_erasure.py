@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
+from sqlalchemy import select
 
 from app.engine.tracking import FootageTracker
 from app.errors import SiteError, StorageError
@@ -19,6 +20,7 @@ from app.record import Site, erasure
 from app.record.checkpoint import unpack
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, Correction, segment_id
+from app.record.schema import segments
 from app.record.verify import damage
 from tests.app.engine.test_tracking import CAMERA, colours, follow, frames
 from tests.app.record.test_site import MERGED, begun, chunk, filled, footage, merging
@@ -27,6 +29,12 @@ from tests.app.scenes import bytes_of, crowd, segment
 from trackers.segments import Kind
 
 ENTRY = AuditEntry(9.0, "me", "forget", {"tracklets": 1})
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks again without a pause: nobody commits meanwhile."""
+    monkeypatch.setattr(erasure, "_BETWEEN", 0.0)
 
 
 def known_everywhere(site: Site, ids: list[int]) -> None:
@@ -148,8 +156,10 @@ def test_what_an_erasure_leaves_is_found_and_the_next_one_takes_it(
 
 
 @pytest.mark.usefixtures("sqlite_only")
-def test_boxes_that_the_record_s_file_keeps_are_found(site: Site, tmp_path: Path) -> None:
-    """Another program may have turned off what overwrites deleted rows."""
+def test_boxes_that_the_record_s_file_keeps_are_found_and_leave_with_it(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite leaves copies of rows that it moved. Here nothing that it deletes is overwritten, which does the same."""
     record = begun(site, footage(tmp_path, "one.mp4"))
     walks = [segment(k, track=k, frames=range(50), box=(k, 2, 50 + k, 99)) for k in (1, 2)]
     for walk in walks:
@@ -160,7 +170,25 @@ def test_boxes_that_the_record_s_file_keeps_are_found(site: Site, tmp_path: Path
     assert erased.found == [] and erased.looked[-1] == "site.db and its log for the boxes of 1 pieces"
     assert (erased.boxes, erased.crops, erased.crop_bytes > 0) == (50, 3, True)
     site.database.run("PRAGMA secure_delete = OFF")
-    assert site.erase([b], ENTRY).found == [f"{site.path / 'site.db'} has boxes of 1 pieces of theirs"]
+    packed = site.database.all(select(segments.c.boxes).where(segments.c.id == b))[0][0][: erasure._BEGIN]
+    anew = site.database.forget_deleted
+    with monkeypatch.context() as patched:
+        patched.setattr(site.database, "forget_deleted", lambda **_: anew())
+        assert site.erase([b], ENTRY).found == [f"{site.path / 'site.db'} has boxes of 1 pieces of theirs"]
+    assert packed in (site.path / "site.db").read_bytes() and erasure.pending(site.database) == {b}
+    site.erase([], ENTRY)
+    assert packed not in bytes_of(site.path) and erasure.pending(site.database) == set()
+
+
+@pytest.mark.usefixtures("sqlite_only")
+def test_copies_in_the_record_s_file_leave_at_once(site: Site, tmp_path: Path) -> None:
+    record = begun(site, footage(tmp_path, "one.mp4"))
+    site.intake.commit(record, chunk(segment(1, track=1, frames=range(50), box=(3, 2, 50, 99))), done=True)
+    site.database.run("PRAGMA secure_delete = OFF")
+    (number,) = (row.id for row in site.segments())
+    packed = site.database.all(select(segments.c.boxes).where(segments.c.id == number))[0][0][: erasure._BEGIN]
+    assert site.erase([number], ENTRY).found == []
+    assert packed not in bytes_of(site.path) and erasure.pending(site.database) == set()
 
 
 @pytest.mark.parametrize(("name", "seed"), [("bytetrack", 3), ("appearance", 4)])  # other people: one server keeps both
