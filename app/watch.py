@@ -19,7 +19,7 @@ from app.engine.discovery import Answering, answering
 from app.engine.named_cameras import NamedCameras
 from app.engine.watch import WatchReport, watch
 from app.errors import SiteConfigError
-from app.footage.recording import folder_of, keep_only
+from app.footage.recording import keep_only, recordings_of
 from app.footage.site_toml import SITE_TOML
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, secret_of, table
@@ -81,7 +81,7 @@ def command(
         threading.Thread(target=_end_with_stdin, args=(stop,), daemon=True).start()
     finder = load_detector(detector, device=device, site_default=named.detector, person_class=person_class)
     Site.create(site).close()
-    folder_of(site, "").mkdir(mode=0o700, exist_ok=True)
+    recordings_of(site).mkdir(mode=0o700, exist_ok=True)
     telling = _Telling(named, changes_only=until_eof)
     report = watch(
         site, named.watched, finder, stop, tracker=tracker, who=this_user(), told=telling, changed=named.changed

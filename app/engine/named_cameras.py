@@ -12,7 +12,7 @@ from app.footage.camera_connection import allowed_for
 from app.footage.live import LiveOptions
 from app.footage.live_camera import LiveCamera
 from app.footage.live_settings import LiveSettings
-from app.footage.recording import Recording, folder_of
+from app.footage.recording import Recording, recordings_of
 from app.footage.site_toml import read_site_toml, stamp_of
 
 log = logging.getLogger("sightline")
@@ -64,7 +64,7 @@ class NamedCameras:
         self.followed = settings.followed
 
     def _watched(self, camera: Camera, live: LiveSettings) -> Watched:
-        folder = folder_of(self._site, camera.name)
+        folder = recordings_of(self._site) / camera.name
         recording = Recording(folder) if live.record_seconds is not None else None
         options = LiveOptions(live.source, allowed_for(live.source), fps=live.fps, recording=recording)
         return Watched(camera, LiveCamera(camera.name, options), folder)

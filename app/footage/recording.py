@@ -32,9 +32,9 @@ TICKS = 90_000  # of a piece's clock, a second
 _NAMED = re.compile(r"\d{8}T\d{6}\.\d{6}Z\.mp4")
 
 
-def folder_of(site: Path, camera: str) -> Path:
-    """Where a site keeps a camera's recordings."""
-    return site / "recordings" / camera
+def recordings_of(site: Path) -> Path:
+    """Where a site keeps recordings, in a folder for each camera."""
+    return site / "recordings"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from functools import lru_cache
 from pathlib import Path
@@ -39,19 +38,18 @@ def film_of(record: FootageRecord, time: float | None = None) -> Footage | None:
     )
 
 
-def as_taken_in(record: FootageRecord) -> os.stat_result | None:
-    """What the system says of footage's file while it is just the file that was taken in, else None.
+def is_as_taken_in(record: FootageRecord) -> bool:
+    """Whether footage's file is just the one that was taken in.
 
-    None also of folders and of live cameras, whose recordings grow and leave.
+    Folders are none, and neither are recordings of live cameras, which grow and leave.
     """
     try:
         status = record.path.stat()
     except OSError:
-        return None
+        return False
     if record.start_source == "camera" or not stat.S_ISREG(status.st_mode) or status.st_size != record.size:
-        return None
-    is_same = _has_fingerprint(record.path, record.size, record.fingerprint, status.st_ino, status.st_mtime_ns)
-    return status if is_same else None
+        return False
+    return _has_fingerprint(record.path, record.size, record.fingerprint, status.st_ino, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=1024)

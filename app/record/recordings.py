@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from app.errors import StorageError
-from app.footage.recording import folder_of
+from app.footage.recording import recordings_of
 from app.record.database import Database
 from app.record.leases import ERASING
 from app.record.schema import cameras, segments
@@ -25,7 +25,7 @@ def cut_from_recordings(database: Database, folder: Path, ids: Sequence[int]) ->
     Rows of the segments must still be there: they have the times. Returns how many pieces of film lost something.
     Raises StorageError where the disk refuses.
     """
-    recorded = [path.name for path in folder_of(folder, "").glob("*/") if any(path.iterdir())]
+    recorded = [path.name for path in recordings_of(folder).glob("*/") if any(path.iterdir())]
     if not recorded:
         return 0
     from app.record.cut_out import cut_out  # it brings PyAV
@@ -41,7 +41,7 @@ def cut_from_recordings(database: Database, folder: Path, ids: Sequence[int]) ->
     with database.lease(ERASING):
         for name, times in spans.items():
             try:
-                changed += cut_out(folder_of(folder, name), joined(times))
+                changed += cut_out(recordings_of(folder) / name, joined(times))
             except OSError as error:
                 raise StorageError(
                     f"The recordings of {name} could not be changed ({error.strerror}): look at the disk, then erase "

@@ -12,15 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.asking import Progress, unheard
-from app.encoders import embed
-from app.encoders.versions import open_model, store_of
 from app.errors import SiteError, StillError
 from app.record import Site
 from app.record.rows import CropRecord
 from app.record.settings import read_settings
 from app.remarks import Remark
 from app.search.matches import Finding, QueryView, percent
-from app.search.searcher import Answer, Box, Searcher, Wish
+from app.search.searcher import Answer, Box, Searcher, Wish, made_ready
 from app.search.still import Still, cut, is_grey, people_in
 from deploy.detectors.load import load_detector
 from reid.pictures import decode_picture
@@ -73,11 +71,7 @@ def query(
     and LookupError where the still shows nobody.
     """
     reason = checked_reason(site, reason)
-    searcher = Searcher(site) if ready is None else ready
-    if ready is None and not searcher.knows_all:  # else who keeps it has tried that, once for many searches
-        model = searcher.model
-        if embed.update(site, store_of(site, model.name), lambda: open_model(site, model), progress):
-            searcher = Searcher(site)
+    searcher = made_ready(site, progress) if ready is None else ready
     asked_at = time.time()
     remarks: list[Remark] = []
     if isinstance(still, int):

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.asking import Progress, unheard
 from app.encoders import embed
-from app.encoders.versions import calibration_of, open_model, serving
+from app.encoders.versions import calibration_of, open_model, serving, store_of
 from app.errors import SiteError
 from app.record import Site
 from app.record.rows import AuditEntry, lookup
@@ -272,6 +273,17 @@ class Searcher:
         beside = np.r_[self.site.seen_beside(number), [number]]
         camera = self.table.names[self.table.cameras[self.table.at(np.array([number]))[0]]]
         return self.own.embeddings([number])[0], camera, beside
+
+
+def made_ready(site: Site, progress: Progress = unheard) -> Searcher:
+    """A site's searcher. What the serving model has not embedded yet is embedded first."""
+    searcher = Searcher(site)
+    model = searcher.model
+    if not searcher.knows_all and embed.update(
+        site, store_of(site, model.name), lambda: open_model(site, model), progress
+    ):
+        searcher = Searcher(site)
+    return searcher
 
 
 def _verdict(finding: Finding, more_alike: bool, probability: float) -> str:

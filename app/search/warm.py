@@ -6,11 +6,9 @@ import math
 import threading
 import time
 
-from app.encoders import embed
-from app.encoders.versions import open_model, store_of
 from app.record import Site
 from app.search.renewed import renewed
-from app.search.searcher import Searcher
+from app.search.searcher import Searcher, made_ready
 
 
 class WarmSearcher:
@@ -39,14 +37,5 @@ class WarmSearcher:
             self._searcher = None if earlier is None else renewed(earlier, now)
             if self._searcher is None:
                 del earlier  # before the next one is made: two at once would take twice the memory
-                self._searcher = self._made()
+                self._searcher = made_ready(self._site)
             return self._searcher
-
-    def _made(self) -> Searcher:
-        searcher = Searcher(self._site)
-        model = searcher.model
-        if not searcher.knows_all and embed.update(
-            self._site, store_of(self._site, model.name), lambda: open_model(self._site, model)
-        ):
-            searcher = Searcher(self._site)
-        return searcher

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from app.footage.played import browsers_type, played
 from app.record import Site
-from app.record.films import as_taken_in, film_of
+from app.record.films import film_of, is_as_taken_in
 from app.record.rows import FootageRecord, SegmentRecord
 from app.report.clip import Picture, cut_clip, fitted
 from app.report.outlined import outline
@@ -40,7 +40,7 @@ def moment_in_film(site: Site, piece: SegmentRecord) -> FilmMoment | None:
     """
     record = site.footage_record(piece.footage_id)
     film = film_of(record, piece.start)
-    if film is None or as_taken_in(record) is None:
+    if film is None or not is_as_taken_in(record):
         return None
     shown = played(film, piece.start - BEFORE)
     if shown is None:
@@ -55,7 +55,7 @@ def moment_in_film(site: Site, piece: SegmentRecord) -> FilmMoment | None:
 
 def film_type(record: FootageRecord) -> str | None:
     """The media type of footage's file, None where it is none for browsers, or not what was taken in."""
-    return browsers_type(record.path) if as_taken_in(record) is not None else None
+    return browsers_type(record.path) if is_as_taken_in(record) else None
 
 
 def cut_moment(site: Site, piece: SegmentRecord) -> bytes:

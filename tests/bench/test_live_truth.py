@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -55,7 +56,7 @@ def seen(rows: Rows, loop: int, off: float) -> tuple[str, np.ndarray, np.ndarray
 @pytest.mark.parametrize("off", [0.0, 0.067, -0.23, 0.25])
 def test_boxes_find_their_frames_by_what_they_show(off: float) -> None:
     one, two = walk(1, range(5, 41)), walk(2, range(20, 60))
-    site: Site = Pieces({1: seen(one[::3], 0, off), 2: seen(two[::4], 1, off)})  # type: ignore[assignment]
+    site = cast(Site, Pieces({1: seen(one[::3], 0, off), 2: seen(two[::4], 1, off)}))
     found = live_boxes(site, Playing("hall", film(one, two), SINCE))
     assert found.numbers[found.ids == 1].tolist() == list(range(4, 40, 3))
     assert found.numbers[found.ids == 2].tolist() == list(range(FRAMES + 19, FRAMES + 59, 4))
@@ -82,7 +83,7 @@ def test_visits_are_covered_by_tracklets_of_their_person_alone() -> None:
     one, two = walk(1, range(5, 41)), walk(2, range(20, 60))
     both = np.concatenate([boxes_of(one[:20]), boxes_of(two[8:14])])
     frames = np.concatenate([one[:20, FRAME], two[8:14, FRAME]]) - 1
-    site: Site = Pieces({7: ("tracklet", frames, frames, both), 8: seen(one[25:28], 0, 0.0)})  # type: ignore[assignment]
+    site = cast(Site, Pieces({7: ("tracklet", frames, frames, both), 8: seen(one[25:28], 0, 0.0)}))
     result = shown(file_boxes(site, "hall"), film(one, two), 0, FRAMES - 1)
     assert [visit.person for visit in result.visits] == [1, 2]
     assert result.covers == [[7, 8], []]

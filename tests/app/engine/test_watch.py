@@ -30,6 +30,7 @@ from app.record.leases import of_camera
 from app.record.live_cameras import LiveRecord, live_cameras_of
 from app.record.live_pictures import FOLDER, read_live_picture
 from app.record.outages import outages_of
+from app.record.rows import ModelRecord
 from app.record.verify import damage
 from app.search.query import query
 from deploy.detectors import Frame
@@ -254,9 +255,9 @@ def test_live_cameras_calibrate_whenever_there_are_twice_as_many_tracklets(
 ) -> None:
     counts: list[int] = []
 
-    def calibrated(site: Site, *arguments: object, **options: bool) -> Calibration:
+    def calibrated(site: Site, model: ModelRecord, *, afresh: bool) -> Calibration:
         counts.append(site.tracklet_count())
-        return calibrate(site, *arguments, **options)  # type: ignore[arg-type]
+        return calibrate(site, model, afresh=afresh)
 
     monkeypatch.setattr("app.encoders.live.calibrate", calibrated)
     run(empty, {"hall": Played("hall", away={60: 60.0})})  # two people, each in two pieces

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from app.errors import StorageError
-from app.footage.recording import Recorder, Recording, folder_of, pieces
+from app.footage.recording import Recorder, Recording, pieces, recordings_of
 from app.record import Site
 from app.record.cut_out import AROUND, cut_out
 from app.record.forget import forget
@@ -126,14 +126,14 @@ def test_forget_cuts_who_is_erased_out_and_says_so(path: Path, monkeypatch: pyte
     monkeypatch.setattr("tests.app.footage.test_recording.BEGIN", START)
     with Site.open_to_write(path) as site:
         for name in ("camera0", "camera1"):
-            film(folder_of(path, name), 500)
+            film(recordings_of(path) / name, 500)
         (first, *_) = site.segments("camera0")
-        before = times(folder_of(path, "camera1"))
+        before = times(recordings_of(path) / "camera1")
         done = forget(site, who="me", tracklets=[first.id])
         assert done.recordings >= 1
-        left = times(folder_of(path, "camera0")).values()
+        left = times(recordings_of(path) / "camera0").values()
         assert left and not [t for t in left if first.start <= t <= first.end]
-        assert times(folder_of(path, "camera1")) == before
+        assert times(recordings_of(path) / "camera1") == before
 
 
 def test_a_disk_that_refuses_is_told_and_nothing_is_erased(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_disk_that_refuses_is_told_and_nothing_is_erased(path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     with Site.open_to_write(path) as site:
-        film(folder_of(path, "camera0"))
+        film(recordings_of(path) / "camera0")
         (first, *_) = site.segments("camera0")
         with monkeypatch.context() as patched:
             patched.setattr("app.record.cut_out.cut_out", refuse)

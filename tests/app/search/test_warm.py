@@ -67,7 +67,7 @@ def test_those_who_waited_share_the_next_one(path: Path, who: People, monkeypatc
         return made[-1]
 
     states = itertools.count()
-    monkeypatch.setattr(app.search.warm, "Searcher", slowly)
+    monkeypatch.setattr(app.search.warm, "made_ready", slowly)
     monkeypatch.setattr(Site, "searched_state", lambda _: SearchedState((), next(states), ()))
     with Site.open_to_write(path) as site, ThreadPoolExecutor(6) as threads:
         warm = WarmSearcher(site)

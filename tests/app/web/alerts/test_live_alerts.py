@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +68,9 @@ class Seeing:
         return [Detections(each, np.full(len(each), 0.9, np.float32)) for each in boxes]
 
 
-def _wait(until: object, seconds: float = 20.0) -> None:
+def _wait(until: Callable[[], object], seconds: float = 20.0) -> None:
     ends = time.monotonic() + seconds
-    while not until() and time.monotonic() < ends:  # type: ignore[operator]
+    while not until() and time.monotonic() < ends:
         time.sleep(0.1)
 
 
