@@ -4,11 +4,13 @@ The server speaks RTSP with libav's own RTP. It is the tests' and runs in a proc
 
 - killed: SIGKILL, and started again after 0.5 to 10 s.
 - stalled: SIGSTOP, and SIGCONT after 0.5 to 20 s.
+- throttled: It sends a tenth to two thirds of what it should for 2 to 15 s, and then at once what waited.
 - mute: It accepts connections and says nothing for 0.5 to 10 s.
 - otherwise: It comes back at once with another size, codec, speed, clock or first stamp.
 - crash, hang: SIGKILL or SIGSTOP to the process that takes the pictures.
 
-Time counts from the server's return, or from the signal, to the next picture. Memory is this process's own and that of
+Time counts from the server's return, or from the signal, to the next picture. After throttling that is one that comes
+less than a second late. Memory is this process's own and that of
 the camera's process, after each return. Each picture's time must be later than the one before.
 
     python -m bench.live_camera --minutes 10 --seed 0
@@ -31,6 +33,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated, Any
 
+import av
 import numpy as np
 import typer
 
@@ -46,6 +49,8 @@ from tests.app.footage.rtsp_server import Behaviour, RtspServer, film_of, jpeg_o
 
 AWAY = (0.5, 10.0)  # s
 STALLED = (0.5, 20.0)  # s. Half of these are long enough for the camera to be given up
+THROTTLED, SHARE = (2.0, 15.0), (0.1, 0.67)  # s, and of the film's bytes
+TIMELY = 1.0  # s after it was taken, before which a picture comes when nothing is wrong
 BETWEEN = (1.0, 4.0)  # s of pictures between two blows
 GIVEN_UP = 60.0  # s after which a camera counts as lost
 WARM = 0.2  # of the samples of memory, which come before its slope is taken
@@ -85,11 +90,12 @@ class LiveReport:
     """Processes that are still there after the end. None should be."""
 
 
-def _serve(film: Path, behaviour: Behaviour, port: int, most: Any, ready: Any) -> None:
+def _serve(film: Path, behaviour: Behaviour, port: int, most: Any, slow: Any, ready: Any) -> None:
     with RtspServer(film, behaviour, port) as server:
         ready.set()
         while True:
             time.sleep(0.1)
+            server.bytes_a_second = slow.value or None
             most.value = max(most.value, server.met.most_at_once)
 
 
@@ -105,6 +111,7 @@ class _Server:
             jpeg_of(folder / "jpeg.mkv", (320, 240)),
         ]
         self.most = self._context.Value("i", 0)
+        self.slow = self._context.Value("d", 0.0)  # bytes a second at most, 0: as many as there are
         self._ready = self._context.Event()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
@@ -118,7 +125,7 @@ class _Server:
     def start(self, film: Path, behaviour: Behaviour) -> None:
         """Returns when it takes connections."""
         self._ready.clear()
-        told = (film, behaviour, self.port, self.most, self._ready)
+        told = (film, behaviour, self.port, self.most, self.slow, self._ready)
         self._process = self._context.Process(target=_serve, args=told, daemon=True)
         self._process.start()
         self._ready.wait()
@@ -139,7 +146,7 @@ class _Watch:
         self.outages: Counter[str] = Counter()
         self.processes: set[int] = set()
         self._came = threading.Condition()
-        self._last_arrival = self._last_time = 0.0
+        self._last_arrival = self._last_time = self._last_timely = 0.0
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
@@ -155,14 +162,21 @@ class _Watch:
                 self.pictures += 1
                 self.times_fell += event.frame.time <= self._last_time
                 self._last_time, self._last_arrival = event.frame.time, event.arrival
+                if event.arrival - event.frame.time < TIMELY:
+                    self._last_timely = event.arrival
                 self._came.notify_all()
 
-    def since(self, moment: float) -> float | None:
-        """Seconds from a moment to the next picture that arrived after it, None where none comes."""
+    def since(self, moment: float, *, timely: bool = False) -> float | None:
+        """Seconds from a moment to the next picture that arrived after it, None where none comes.
+
+        timely: Pictures that come late don't count.
+        """
+
+        def last() -> float:
+            return self._last_timely if timely else self._last_arrival
+
         with self._came:
-            if self._came.wait_for(lambda: self._last_arrival > moment, GIVEN_UP):
-                return self._last_arrival - moment
-        return None
+            return last() - moment if self._came.wait_for(lambda: last() > moment, GIVEN_UP) else None
 
     def end(self) -> None:
         self.camera.stop()
@@ -190,6 +204,15 @@ def _blow(kind: str, server: _Server, watch: _Watch, rng: random.Random) -> floa
         time.sleep(rng.uniform(*STALLED))
         os.kill(server.id, signal.SIGCONT)
         return time.time()
+    if kind == "throttled":
+        server.kill()
+        server.start(server.films[0], Behaviour())  # one whose pictures are timely
+        watch.since(time.time(), timely=True)
+        with av.open(str(server.films[0])) as film:
+            server.slow.value = rng.uniform(*SHARE) * (film.bit_rate or 0) / 8
+        time.sleep(rng.uniform(*THROTTLED))
+        server.slow.value = 0.0
+        return time.time()
     server.kill()
     if kind == "killed":
         time.sleep(rng.uniform(*AWAY))
@@ -204,7 +227,7 @@ def _blow(kind: str, server: _Server, watch: _Watch, rng: random.Random) -> floa
     return time.time()
 
 
-KINDS = ("killed", "stalled", "mute", "otherwise", "crash", "hang")
+KINDS = ("killed", "stalled", "throttled", "mute", "otherwise", "crash", "hang")
 
 
 def measure(minutes: float, seed: int) -> LiveReport:
@@ -223,7 +246,7 @@ def measure(minutes: float, seed: int) -> LiveReport:
         while time.monotonic() < began + 60 * minutes:
             for kind in rng.sample(KINDS, len(KINDS)):
                 time.sleep(rng.uniform(*BETWEEN))
-                seconds = watch.since(_blow(kind, server, watch, rng))
+                seconds = watch.since(_blow(kind, server, watch, rng), timely=kind == "throttled")
                 if seconds is None:
                     lost += 1
                 else:

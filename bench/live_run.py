@@ -124,7 +124,7 @@ class FoundLog:
             store = store_of(self._site, model)
             for footage in store.files():
                 with suppress(OSError):
-                    changed = store.path(footage).stat().st_mtime_ns
+                    changed = store.changed(footage)
                     if self._changed.get((model, footage)) == changed:
                         continue
                     ids = store.check(footage)

@@ -30,7 +30,7 @@ FEW = 4
 SETTLING = 2.0  # s after which it counts as caught up in any case
 CLOCK_SET = 1.0  # s by which this machine's clock and its steady one may come apart between two pictures
 MINUTE = 60.0
-MINUTES = 1440  # of which the drift is measured
+MINUTES, FEWEST_MINUTES = 1440, 10  # of which the drift is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class LiveClock:
         self._few: deque[tuple[float, float]] = deque(maxlen=FEW)  # stamps and steady clock
         self._delays: deque[tuple[float, float]] = deque()  # wall clock and anchor, with rising anchors
         self._minutes: deque[tuple[float, float]] = deque(maxlen=MINUTES)  # each minute's least anchor
+        self._drift: float | None = None  # of the minutes that are over
         self._ahead: deque[tuple[float, float]] = deque()  # wall clock and how far the camera's clock was ahead
 
     def moment(self, ticks: int | None, wall: float, steady: float) -> Moment:
@@ -84,6 +85,7 @@ class LiveClock:
         if jump is not None or set_by:
             self._delays.clear()
             self._minutes.clear()
+            self._drift = None
             self._anchor = wall - stamp if jump is not None else self._anchor + set_by
         self._settle(stamp, steady)
         self._moved(stamp, wall)
@@ -107,11 +109,15 @@ class LiveClock:
     @property
     def drift(self) -> float | None:
         """Seconds a day by which the camera's stamps run fast, over a day at most. None in the first ten minutes."""
-        if len(self._minutes) < 10:
+        return self._drift
+
+    def _drifted(self) -> float | None:
+        """The drift, once a minute: asked of each picture it would be most of a camera's work."""
+        if len(self._minutes) < FEWEST_MINUTES:
             return None
         walls, anchors = np.array(self._minutes).T
-        slope = np.polyfit(walls - walls[0], anchors - anchors[0], 1)[0]
-        return float(-slope * 86_400)
+        walls -= walls.mean()
+        return float(-(walls @ (anchors - anchors.mean())) / (walls @ walls) * 86_400)
 
     def _continued(self, ticks: int, stamp: float, waited: float) -> tuple[float, str | None]:
         """The stamp in seconds, over wraps, and what it did where it doesn't continue the ones before."""
@@ -149,6 +155,7 @@ class LiveClock:
         while self._delays[0][0] < wall - LOOK_BACK:
             self._delays.popleft()
         if not self._minutes or wall - self._minutes[-1][0] >= MINUTE:
+            self._drift = self._drifted()
             self._minutes.append((wall, at_once))
         elif at_once < self._minutes[-1][1]:
             self._minutes[-1] = (self._minutes[-1][0], at_once)

@@ -4,6 +4,9 @@ A file is a NumPy array of records: a tracklet's id and two rows. The rows are t
 the later half of its crops. They are two views of the same person, taken apart in time. A model's probabilities are
 calibrated with such views. Their sum is the tracklet's embedding. The CRC-32 of all that stands behind the last record.
 Files are written whole or not at all. One that is damaged counts as missing: what is derived comes back.
+
+Live cameras add a few tracklets at a time. These go to a small file beside it, `<footage id>.latest.npy`. So an hour's
+file isn't written again with each of them. Whoever is in both has what the small one says.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ log = logging.getLogger("sightline")
 
 T = TypeVar("T")
 
+MOST_LATEST = 256  # records of a small file. Then they join the others
 _CHECKSUM = 4  # bytes at the end of a file
 _THREADS = 4  # that read and sum
 _UNREADABLE = (OSError, ValueError)  # what a damaged file can raise
@@ -49,9 +53,10 @@ class Embeddings:
         self.folder = folder
 
     def check(self, footage: int) -> NDArray[np.int64] | None:
-        """The ids `(n,)` of a footage's tracklets, None where its file is missing or damaged."""
-        records = self._sound(footage)
-        return None if records is None else records["id"].copy()
+        """The ids `(n,)` of a footage's tracklets, None where its file is missing, or one of its files is damaged."""
+        latest, records = self._trusted(self._latest(footage), _records), self._sound(footage)
+        whole = latest is not None or not self._latest(footage).exists()
+        return records["id"].copy() if records is not None and whole else None
 
     def files(self) -> list[int]:
         """Footages that have a file, sound or not."""
@@ -63,7 +68,9 @@ class Embeddings:
 
     def write(self, footage: int, ids: ArrayLike, halves: ArrayLike) -> None:
         """Replaces what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`, normalised here."""
-        self._save(footage, _sorted(_as_records(footage, ids, halves)))
+        records = _sorted(_as_records(footage, ids, halves))
+        self._drop_file(self._latest(footage))
+        self._save(self.path(footage), records)
 
     def add(self, footage: int, ids: ArrayLike, halves: ArrayLike, alive: NDArray[np.int64]) -> None:
         """Adds to what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`. Only those `alive` stay.
@@ -71,13 +78,24 @@ class Embeddings:
         What is stored already is taken over as it is. So adding little to much takes little memory.
         """
         new, stored = _as_records(footage, ids, halves), self._read(footage)
-        stays = np.isin(stored["id"], alive) & ~np.isin(stored["id"], new["id"])
-        new = new[np.isin(new["id"], alive)]
+        stays = np.isin(stored["id"], alive)
         stored = stored if stays.all() else stored[stays]
-        if not len(stored) and not len(new):
-            self.drop(footage)
+        records = _joined(stored, new[np.isin(new["id"], alive)])
+        if len(records):
+            self._save(self.path(footage), records)
+            self._drop_file(self._latest(footage))
         else:
-            self._save(footage, _sorted(np.concatenate([part for part in (stored, new) if len(part)])))
+            self.drop(footage)
+
+    def append(self, footage: int, ids: ArrayLike, halves: ArrayLike, alive: NDArray[np.int64]) -> None:
+        """Adds a few, as `add` does, mostly without reading or writing what is stored of the footage."""
+        latest = self._trusted(self._latest(footage), _records)
+        records = _as_records(footage, ids, halves)
+        records = records if latest is None else _joined(latest, records)
+        if len(records) > MOST_LATEST or not self.path(footage).exists():
+            self.add(footage, records["id"], records["halves"], alive)
+        else:
+            self._save(self._latest(footage), records[np.isin(records["id"], alive)])
 
     def read(self, footage: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Ids `(n,)`, ascending, and halves `(n, 2, D)` of a footage. Both are empty where it is missing or damaged."""
@@ -105,33 +123,55 @@ class Embeddings:
         for footage in self.files() if footages is None else footages:
             if not self.path(footage).exists():
                 continue
-            records = self._sound(footage)
-            if records is None:
+            gone: set[int] = set()
+            for path in (self._latest(footage), self.path(footage)):
+                records = self._trusted(path, _records)
+                if records is None:
+                    self._drop_file(path)
+                elif (there := np.isin(records["id"], leaving)).any():
+                    self._save(path, records[~there], overwriting=True)
+                    gone.update(records["id"][there].tolist())
+            if not self.path(footage).exists():
                 self.drop(footage)
-                continue
-            kept = records[~np.isin(records["id"], leaving)]
-            if len(kept) < len(records):
-                self._save(footage, kept, overwriting=True)
-                removed += len(records) - len(kept)
+            removed += len(gone)
         return removed
 
     def drop(self, footage: int) -> None:
         """A footage is no longer embedded. Its bytes are overwritten."""
         sweep(self.folder)
-        leaving = self.path(footage).with_suffix(".part")  # so that nobody reads it while it is overwritten
-        with suppress(FileNotFoundError):
-            self.path(footage).replace(leaving)
-            wipe(leaving)
+        for path in (self._latest(footage), self.path(footage)):
+            self._drop_file(path)
         if self.folder.is_dir():
             sync_folder(self.folder)
+
+    def changed(self, footage: int) -> int:
+        """When what is stored of a footage last changed, ns since 1970. Raises OSError where nothing is."""
+        with suppress(FileNotFoundError):
+            return self._latest(footage).stat().st_mtime_ns
+        return self.path(footage).stat().st_mtime_ns
 
     def path(self, footage: int) -> Path:
         """Where a footage's file is."""
         return self.folder / f"{footage}.npy"
 
+    def _latest(self, footage: int) -> Path:
+        """Where the few are that came last."""
+        return self.folder / f"{footage}.latest.npy"
+
+    @staticmethod
+    def _drop_file(path: Path) -> None:
+        leaving = path.with_suffix(".part")  # so that nobody reads it while it is overwritten
+        with suppress(FileNotFoundError):
+            path.replace(leaving)
+            wipe(leaving)
+
     def _shape(self, footage: int) -> tuple[int, int] | None:
-        """Tracklets and width by a file's header. None where the file is missing, damaged or not of that size."""
-        return self._trusted(footage, _header)
+        """Tracklets, or some more, and width by the files' headers. None where a footage's file is damaged, or none."""
+        latest = self._trusted(self._latest(footage), _header)
+        stored = self._trusted(self.path(footage), _header)
+        if stored is None or latest is None or not latest[0]:
+            return stored
+        return stored[0] + latest[0], latest[1]
 
     def _read(self, footage: int) -> NDArray[np.void]:
         """A footage's records, none where its file is missing or damaged."""
@@ -140,11 +180,14 @@ class Embeddings:
 
     def _sound(self, footage: int) -> NDArray[np.void] | None:
         """A footage's records, None where its file is missing or damaged."""
-        return self._trusted(footage, _records)
+        # In this order. Else those that join the others meanwhile would be in neither.
+        latest = self._trusted(self._latest(footage), _records)
+        stored = self._trusted(self.path(footage), _records)
+        return stored if stored is None or latest is None else _joined(stored, latest)
 
-    def _trusted(self, footage: int, read: Callable[[BinaryIO], T]) -> T | None:
-        """What `read` makes of a footage's open file. None where the file is missing, or damaged, which is told."""
-        path = self.path(footage)
+    @staticmethod
+    def _trusted(path: Path, read: Callable[[BinaryIO], T]) -> T | None:
+        """What `read` makes of an open file. None where the file is missing, or damaged, which is told."""
         while True:
             try:
                 with path.open("rb") as file:
@@ -159,11 +202,10 @@ class Embeddings:
                 log.warning("%s is damaged (%s) and counts as missing: its tracklets are embedded again", path, error)
                 return None
 
-    def _save(self, footage: int, records: NDArray[np.void], *, overwriting: bool = False) -> None:
+    def _save(self, path: Path, records: NDArray[np.void], *, overwriting: bool = False) -> None:
         """overwriting: what is stored now."""
         make_folder(self.folder)
         sweep(self.folder)
-        path = self.path(footage)
         with whole_file(path, private=True, overwriting=overwriting) as part, part.open("wb") as file:
             np.lib.format.write_array(file, records, version=(1, 0), allow_pickle=False)
             file.flush()
@@ -244,6 +286,13 @@ def _as_records(footage: int, ids: ArrayLike, halves: ArrayLike) -> NDArray[np.v
     records = np.empty(len(ids), _record(rows.shape[2]))
     records["id"], records["halves"] = ids, normalised(rows)
     return records
+
+
+def _joined(stored: NDArray[np.void], new: NDArray[np.void]) -> NDArray[np.void]:
+    """Both by id. Of who is in both the new counts."""
+    stays = ~np.isin(stored["id"], new["id"])
+    parts = [part for part in (stored if stays.all() else stored[stays], new) if len(part)]
+    return _sorted(np.concatenate(parts)) if len(parts) > 1 else _sorted(parts[0]) if parts else new
 
 
 def _sorted(records: NDArray[np.void]) -> NDArray[np.void]:

@@ -78,6 +78,7 @@ class RtspServer:
         self.tls = tls
         self.film, self.behaviour = film, behaviour or Behaviour()
         self.met = Met()
+        self.bytes_a_second: float | None = None  # that it sends at most, of all connections from now on
         self.ended = threading.Event()
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
@@ -251,6 +252,8 @@ class _Session:
                 else:
                     ticks = _stamp(packet) - base + first + round(shift * TICKS)
                     struct.pack_into(">I", data, 4, ticks % 2**32)
+                if self.server.bytes_a_second and self.server.ended.wait(len(data) / self.server.bytes_a_second):
+                    return
                 self.connection.sendall(b"$" + bytes([int(report)]) + len(data).to_bytes(2, "big") + data)
                 sent += 1
                 if behaviour.packets is not None and sent >= behaviour.packets:

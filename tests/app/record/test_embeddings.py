@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from app.errors import SiteError
-from app.record.embeddings import Embeddings, pool, whole
+from app.record.embeddings import MOST_LATEST, Embeddings, pool, whole
 from app.record.private_files import wipe
 from reid.normalised import normalised
 from reid.whole_file import whole_file
@@ -273,3 +273,72 @@ def test_adding_little_takes_over_what_is_there_in_little_memory(tmp_path: Path)
     store.add(1, [9], halves(1, width=256), np.array([8]))
     assert store.read(1)[0].tolist() == []  # 8 was not alive before, so nothing is there
     assert not store.path(1).exists()
+
+
+def test_a_few_go_to_a_small_file_until_they_are_many(store: Embeddings) -> None:
+    alive = np.arange(1000)
+    untouched, before = store.path(1).stat().st_mtime_ns, store.read(1)[1]
+    store.append(1, [11, 10], halves(2, 7), alive)
+    store.append(1, [5, 12], halves(2, 8), np.setdiff1d(alive, [12]))  # 5 is embedded anew, 12 was erased meanwhile
+    assert store.path(1).stat().st_mtime_ns == untouched < store.changed(1)
+    ids, rows = store.read(1)
+    assert ids.tolist() == [3, 5, 9, 10, 11] == Embeddings(store.folder).check(1).tolist()  # type: ignore[union-attr]
+    expected = [before[0], halves(2, 8)[0], before[2], *halves(2, 7)[[1, 0]]]
+    np.testing.assert_array_equal(rows, np.array(expected).astype(np.float16))
+    assert store.load()[0].tolist() == [3, 4, 5, 7, 9, 10, 11] and store.load_whole()[1].shape == (7, 16)
+    assert store.files() == [1, 2, 3] and store.footages() == {1, 2, 3}
+    many = np.arange(100, 100 + MOST_LATEST)
+    store.append(1, many, halves(len(many)), alive)
+    assert np.load(store.path(1))["id"].tolist() == [*ids.tolist(), *many.tolist()]
+    assert [path.name for path in sorted(store.folder.iterdir())] == ["1.npy", "2.npy", "3.npy"]
+
+
+def test_whoever_died_while_they_joined_changed_nothing(store: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = np.arange(1000)
+    store.append(1, [5, 10], halves(2, 7), alive)
+    ids, rows = store.read(1)
+
+    def dies(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_drop_file", dies)
+    with pytest.raises(KeyboardInterrupt):
+        store.add(1, [], np.empty((0, 2, 16)), alive)
+    monkeypatch.undo()
+    assert (store.folder / "1.latest.npy").exists() and np.load(store.path(1))["id"].tolist() == [3, 5, 9, 10]
+    assert store.load([1])[0].tolist() == ids.tolist()
+    np.testing.assert_array_equal(store.load([1])[1], rows)
+
+
+def test_a_first_few_are_the_footage_s_file(store: Embeddings) -> None:
+    store.append(8, [80], halves(1), np.array([80]))
+    assert store.path(8).exists() and not (store.folder / "8.latest.npy").exists()
+
+
+@pytest.mark.parametrize("what", ["remove", "drop", "write"])
+def test_those_who_came_last_leave_no_bytes_either(store: Embeddings, what: str) -> None:
+    store.append(1, [10, 11], halves(2, 7), np.arange(20))
+    row = halves(2, 7)[0].astype(np.float16).tobytes()
+    with (store.folder / "1.latest.npy").open("rb") as latest:
+        assert row in everything(store.folder)
+        if what == "remove":
+            assert store.remove([10, 3], [1]) == 2 and store.read(1)[0].tolist() == [5, 9, 11]
+        elif what == "drop":
+            store.drop(1)
+            assert store.files() == [2, 3]
+        else:
+            store.write(1, [3], halves(1, 1))
+            assert store.read(1)[0].tolist() == [3]
+        assert row not in everything(store.folder) and not any(latest.read())
+
+
+def test_damage_of_the_small_file_is_told_and_costs_the_few(
+    store: Embeddings, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.append(1, [10], halves(1, 7), np.arange(20))
+    path = store.folder / "1.latest.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert store.read(1)[0].tolist() == [3, 5, 9] and store.check(1) is None
+    assert "1.latest.npy is damaged" in caplog.text
+    assert store.remove([5], [1]) == 1 and not path.exists()
+    assert store.check(1) is not None and store.read(1)[0].tolist() == [3, 9]
