@@ -17,7 +17,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -33,9 +33,14 @@ from reid.progress import Progress, unheard
 
 log = logging.getLogger("sightline")
 
-_FORMAT = 1  # of the folder. One of another format is built again
+_FORMAT = 2  # of the folder. One of another format is built again
 _PIECE = 32  # crops a decoding thread takes at once
 _AHEAD = 4  # pieces a thread that may wait to be written: what bounds the memory (200 MB at 256 × 128 px, 16 threads)
+
+
+def no_pairs() -> NDArray[np.int64]:
+    """(0, 2)."""
+    return np.zeros((0, 2), np.int64)
 
 
 class DatasetError(ValueError):
@@ -60,6 +65,7 @@ class TrackletSource:
     fingerprint: str  # changes when anything in them does, and so tells a stale dataset
     pictures: int | None = None  # how many there are, for progress. None: unknown
     cannot_link: NDArray[np.int64] | None = None  # (P, 2) ids. None: those that overlap in time in one camera
+    must_link: NDArray[np.int64] = field(default_factory=no_pairs)  # (Q, 2) ids that a person said are one
 
     @classmethod
     def of_files(cls, tracklets: Sequence[Tracklet]) -> Self:
@@ -98,6 +104,8 @@ class TrackletDataset:
     cannot_link: NDArray[np.int64]  # (P, 2) numbers a < b of tracklets that show different people
     camera_names: tuple[str, ...]  # C, sorted
     left_out: int = 0  # pictures that could not be read, as the folder's `left-out.txt` lists them
+    must_link: NDArray[np.int64] = field(default_factory=no_pairs)
+    """(Q, 2) numbers a < b of tracklets of which a person said that they show one."""
 
     def __len__(self) -> int:
         """T."""
@@ -141,8 +149,8 @@ class TrackletDataset:
     def as_images(self, seed: int = 0) -> TrackletDataset:
         """The same crops with every crop its own tracklet, numbered at random: how SSL takes image sets.
 
-        What is known of tracklets does not carry over: `cannot_link` is empty. `source_tracklet` still names the
-        tracklet that a crop is from.
+        What is known of tracklets does not carry over: `cannot_link` and `must_link` are empty. `source_tracklet`
+        still names the tracklet that a crop is from.
         """
         rows = np.random.default_rng([seed, len(self.time)]).permutation(len(self.time))
         return replace(
@@ -151,7 +159,8 @@ class TrackletDataset:
             length=np.ones(len(rows), np.int64),
             tracklet_camera=self.camera[rows],
             source_tracklet=self.source_tracklet[self.tracklet[rows]],
-            cannot_link=np.zeros((0, 2), np.int64),
+            cannot_link=no_pairs(),
+            must_link=no_pairs(),
         )
 
     @classmethod
@@ -339,6 +348,7 @@ def _write_arrays(
         tracklet_camera=camera,
         source_tracklet=identifier,
         cannot_link=pairs,
+        must_link=_numbered(source.must_link, identifier),
     )
     log.info("%s crops of %s tracklets and %s cameras are ready", f"{len(time):,}", f"{len(start):,}", len(names))
     return {"crops": len(time), "tracklets": len(start), "cameras": names, "left_out": left_out}

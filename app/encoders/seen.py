@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.record import Site
 from app.record.embeddings import Embeddings
-from app.record.rows import lookup
+from app.record.rows import lookup, pairs_said
 from reid.merging import Seen
 from reid.normalised import normalised
 
@@ -21,13 +21,9 @@ def seen_tracklets(site: Site, store: Embeddings) -> Seen:
     first, last = site.first_and_last_boxes(ids)
 
     def pairs(listed: NDArray[np.int64]) -> NDArray[np.int64]:
-        listed = listed.reshape(-1, 2)
         return lookup(ids, listed[np.isin(listed, ids).all(1)])[0]
 
-    said = {
-        kind: np.array([(c.a, c.b) for c in site.corrections() if c.kind == kind], np.int64)
-        for kind in ("join", "split")
-    }
+    corrections = site.corrections()
     return Seen(
         ids=ids,
         camera=table.cameras[at],
@@ -37,6 +33,6 @@ def seen_tracklets(site: Site, store: Embeddings) -> Seen:
         last_box=last,
         embedding=normalised(rows),
         cannot_link=pairs(site.cannot_link()),
-        must_link=pairs(said["join"]),
-        apart=pairs(said["split"]),
+        must_link=pairs(pairs_said(corrections, "join")),
+        apart=pairs(pairs_said(corrections, "split")),
     )

@@ -42,7 +42,7 @@ from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_p
 from app.record import Site
 from app.record.leases import LEARNING
 from app.record.private_files import wipe
-from app.record.rows import AuditEntry, ModelRecord, TrackletTable
+from app.record.rows import AuditEntry, ModelRecord, TrackletTable, pairs_said
 from deploy.encoder import OpenEncoder, WeightsEncoder
 from reid.whole_file import sweep
 
@@ -392,8 +392,10 @@ def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
 
     table = site.tracklet_table()
     camera = dict(zip(table.ids.tolist(), (table.names[c] for c in table.cameras)))
-    pairs = site.cannot_link()
-    pairs = pairs[np.isin(pairs, learn).all(1)]
+    corrections = site.corrections()
+    apart = np.concatenate([site.cannot_link(), pairs_said(corrections, "split")])
+    linked = pairs_said(corrections, "join")
+    apart, linked = (pairs[np.isin(pairs, learn).all(1)] for pairs in (apart, linked))
 
     def tracklets() -> Iterator[Tracklet]:
         for number in learn:
@@ -408,5 +410,5 @@ def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
                 if pictures:
                     yield Tracklet(number, camera[number], np.array(times), pictures)
 
-    named = hashlib.sha256(json.dumps([learn, pairs.tolist(), most]).encode()).hexdigest()
-    return TrackletSource(tracklets(), named, cannot_link=pairs)
+    named = hashlib.sha256(json.dumps([learn, apart.tolist(), linked.tolist(), most]).encode()).hexdigest()
+    return TrackletSource(tracklets(), named, cannot_link=apart, must_link=linked)

@@ -7,7 +7,7 @@ ids do not depend on which camera was faster.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from operator import add
 from pathlib import Path
@@ -252,6 +252,11 @@ class Correction:
     kind: str
     a: int
     b: int
+
+
+def pairs_said(corrections: Iterable[Correction], kind: str) -> NDArray[np.int64]:
+    """(P, 2) ids of the tracklets that corrections of one kind name."""
+    return np.array([(said.a, said.b) for said in corrections if said.kind == kind], np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True, slots=True)

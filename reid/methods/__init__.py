@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -44,11 +44,14 @@ class Tracklets:
     """(P, 2) int64: tracklets seen apart in the same frames, so of different people."""
     image_time: Tensor | None = None
     """(I,) float64 s, comparable within a camera; NaN where nobody knows."""
+    must_link: Tensor = field(default_factory=lambda: torch.empty((0, 2), dtype=torch.int64))
+    """(Q, 2) int64: tracklets of which a person said that they show one."""
 
     def __post_init__(self) -> None:
         if not len(self.camera) or int(self.camera.min()) < 0 or int(self.camera.max()) >= self.cameras:
             raise ValueError(f"tracklets: cameras must be 0 … {self.cameras - 1}, and there must be a tracklet")
-        for name, rows in (("image_tracklet", self.image_tracklet), ("cannot_link", self.cannot_link)):
+        for name in ("image_tracklet", "cannot_link", "must_link"):
+            rows = getattr(self, name)
             if rows.numel() and not 0 <= int(rows.min()) <= int(rows.max()) < len(self.camera):
                 raise ValueError(f"tracklets: {name} names a tracklet outside 0 … {len(self.camera) - 1}")
 

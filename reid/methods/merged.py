@@ -64,8 +64,9 @@ class Merged(LearningMethod):
         """Joins tracklets by `reid.merging`. An identity of several is a class, with their mean as its centre."""
         images = normalised(encode().embedding.float()).cpu().numpy()
         rows, start, end = self.summed_up(images)
-        camera, apart = self.tracklets.camera.cpu().numpy(), self.tracklets.cannot_link.cpu().numpy()
-        seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart)
+        camera = self.tracklets.camera.cpu().numpy()
+        apart, linked = self.tracklets.cannot_link.cpu().numpy(), self.tracklets.must_link.cpu().numpy()
+        seen = Seen(np.arange(len(rows)), camera, start, end, rows, cannot_link=apart, must_link=linked)
         rules = MergeRules(certainty=self.config.certainty, within=WITHIN)
         within, identities = merge_tracklets(seen, rules, shared_clock=self.config.shared_clock)
         _, label, size = np.unique(identities.labels, return_inverse=True, return_counts=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reid.methods import Batch, LearningMethod, Recipe, Tracklets
-from reid.tracklets import TrackletDataset
+from reid.tracklets import TrackletDataset, no_pairs
 from reid.training.samplers import Sampler
 
 AHEAD = 3  # batches that are read while the device works
@@ -39,6 +39,7 @@ def unlabelled(dataset: TrackletDataset, numbers: NDArray[np.int64]) -> Tracklet
         torch.from_numpy(image_tracklet),
         torch.from_numpy(dataset.cannot_link),
         torch.from_numpy(image_time),
+        torch.from_numpy(dataset.must_link),
     )
 
 
@@ -97,7 +98,8 @@ class Batches:
             length=length,
             tracklet_camera=np.zeros(len(length), np.int64),
             source_tracklet=np.arange(len(length)),
-            cannot_link=np.zeros((0, 2), np.int64),
+            cannot_link=no_pairs(),
+            must_link=no_pairs(),
         )
         return Sampler.by_tracklet(identities, min(batch, len(length)), frames, seed=seed)
 

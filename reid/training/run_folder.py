@@ -116,7 +116,8 @@ def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def digest(dataset: TrackletDataset) -> str:
     """Changes with the tracklets, their crops' number, size and times."""
     total = hashlib.sha256(str((dataset.crops.shape, dataset.camera_names)).encode())
-    for part in (dataset.time, dataset.start, dataset.length, dataset.tracklet_camera, dataset.cannot_link):
+    pairs = (dataset.cannot_link, dataset.must_link)
+    for part in (dataset.time, dataset.start, dataset.length, dataset.tracklet_camera, *pairs):
         total.update(np.ascontiguousarray(part).tobytes())
     return total.hexdigest()[:16]
 

@@ -20,17 +20,19 @@ from app.adapt import command
 from app.encoders.brought import bring
 from app.encoders.versions import find, folder_of, merge_rules, open_model, serving, store_of, use, weights_of
 from app.errors import SiteError
-from app.learning.adapt import PRIOR, AdaptReport, adapt
+from app.learning.adapt import PRIOR, AdaptReport, adapt, source_of
 from app.learning.plan import _probe as probe
 from app.record import Site
 from app.record.forget import forget
 from app.record.leases import LEARNING
+from app.record.rows import Correction
 from app.record.verify import damage
 from deploy.models import shipped
 from deploy.preprocessing import Told
 from reid.encoder import Encoder, load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from reid.merging import MergeRules
+from reid.tracklets import TrackletDataset
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
 from tests.app.stops import CHEAPLY, STAGES, adapt_until, killed_at
@@ -356,6 +358,21 @@ def erased_at(monkeypatch: pytest.MonkeyPatch, path: Path, moment: str) -> list[
 
     before(*MOMENTS[moment])
     return gone
+
+
+def test_what_a_person_said_is_learned_from(small: Path, tmp_path: Path) -> None:
+    with Site.open_to_write(small) as site:
+        one, two, three, four, unknown = site.tracklet_table().ids[:5].tolist()
+        said = [Correction("join", one, two), Correction("split", three, four), Correction("join", one, unknown)]
+        site.correct([*said, Correction("unsure", one, three)], "me", 1.0)
+        beside = site.cannot_link()
+        learn = [number for number in site.tracklet_table().ids.tolist() if number != unknown]
+        dataset = TrackletDataset.build(tmp_path / "crops", source_of(site, learn, 8), 64, 32)
+    linked = np.sort(dataset.source_tracklet[dataset.must_link], axis=1)
+    assert linked.tolist() == [sorted((one, two))]
+    apart = {tuple(pair) for pair in np.sort(dataset.source_tracklet[dataset.cannot_link], axis=1).tolist()}
+    expected = {tuple(sorted(pair)) for pair in beside.tolist() if unknown not in pair}
+    assert apart == expected | {tuple(sorted((three, four)))}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,17 @@ def test_clocks_of_cameras_are_only_compared_where_they_are_one() -> None:
     _, start, end = method.summed_up(np.ones((len(method.tracklets.image_tracklet), WIDTH), np.float32))
     assert (end - start == EACH - 1).all()
     assert np.ptp(np.r_[start, end]) < APART / 1000  # years, so cameras never meet
+
+
+def test_what_a_person_said_decides_over_looks() -> None:
+    of, features, person = crowd()
+    apart = torch.tensor([[0, 1], [0, 2]])  # pieces of one person
+    together = torch.tensor([[3, 200]])  # of two
+    assert person[0] == person[1] == person[2] and person[3] != person[200]
+    method = Merged(replace(of, cannot_link=apart, must_link=together), WIDTH, MergedConfig(), 10, seed=0)
+    method.start_epoch(0, lambda: Bank(features))
+    label = method.label
+    assert label[0] not in (label[1], label[2]) and label[3] == label[200] >= 0
 
 
 def test_learns() -> None:
