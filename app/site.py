@@ -210,10 +210,15 @@ def _print_live(report: SiteReport) -> None:
 def _live(state: LiveRecord) -> str:
     if state.away:
         return f"away since {_moment(state.away_since)}: {state.away}"
-    return (
+    told = (
         f"live since {_moment(state.since)}, {state.rate:.1f} of {state.offered:.1f} frames a second, "
         f"{state.skipped:,} skipped, {state.width} x {state.height}, {state.decoder}"
     )
+    if state.ahead is not None:
+        told += f", its clock {abs(state.ahead):.2f} s {'ahead' if state.ahead >= 0 else 'behind'}"
+    if state.drift is not None:
+        told += f", its stamps {abs(state.drift):.1f} s a day {'fast' if state.drift >= 0 else 'slow'}"
+    return told
 
 
 def _moment(time: float | None) -> str:

@@ -20,6 +20,7 @@ from app.footage.live_camera import LiveEvent, LiveFrame, LiveState
 from app.footage.outage import Why
 from app.footage.shrunk import shrunk
 from app.record import Site
+from app.record.camera_clocks import ClockRecord, keep_clock
 from app.record.live_cameras import LiveRecord
 from app.record.live_pictures import LivePicture, write_live_picture
 from app.record.outages import begin_outage, note_outage
@@ -88,6 +89,8 @@ class Feed:
         self._thread = threading.Thread(target=self._hear, name="camera", daemon=True)
         self._pictured = float("-inf")
         self._rates = _Rates()
+        self._clock: ClockRecord | None = None  # that was kept last…
+        self._connection = -1  # …and on which connection
 
     def begin(self) -> None:
         """Connects, in a thread of its own."""
@@ -147,6 +150,16 @@ class Feed:
             decoder="" if shape is None else f"{shape.codec}, {shape.hardware or 'processor'}",
             unrecorded=state.unrecorded or "",
         )
+
+    def keep_clock(self, now: float) -> None:
+        """Keeps what its own clock says now, where that is due. Raises StorageError where the disk takes nothing."""
+        state = self.watched.source.state
+        if state.outage is not None or state.ahead is None:  # what it told before it went counts no more
+            return
+        record = ClockRecord(self.watch.camera, now, state.ahead, state.drift)
+        if record.is_due(self._clock if state.connections == self._connection else None):
+            keep_clock(self._site.database, record)
+            self._clock, self._connection = record, state.connections
 
     def _hear(self) -> None:
         """What the camera's thread does: it passes frames on, and notes when the camera is away."""

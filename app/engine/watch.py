@@ -171,6 +171,8 @@ class _Followed:
         now = time.time()
         try:
             put_live_cameras(self._site.database, [feed.record(now) for feed in self.feeds.values()])
+            for feed in self.feeds.values():
+                feed.keep_clock(now)
         except StorageError as error:  # it goes untold
             log.warning("%s", error)
 

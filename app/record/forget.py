@@ -13,6 +13,7 @@ import numpy as np
 from app.asking import Progress, unheard
 from app.errors import Busy, SiteError
 from app.record import Site
+from app.record.camera_clocks import drop_clocks_before
 from app.record.leases import of_camera as lease_of_camera
 from app.record.model_files import BROUGHT
 from app.record.rows import AuditEntry, FootageRecord
@@ -94,6 +95,8 @@ def forget(
         details |= {} if of_camera is None else {"of camera": of_camera}
         entry = AuditEntry(time.time(), who, "forget", details)
         erased = site.erase(sorted(leaving), entry, anew=anew, progress=progress)
+        if before is not None:
+            drop_clocks_before(site.database, before, of_camera)
     return Forgotten(
         segments=len(leaving),
         tracklets=len(gone),

@@ -24,6 +24,7 @@ from app.record.rows import AuditEntry
 from app.record.schema import (
     api_keys,
     areas,
+    camera_clocks,
     cameras,
     cannot_link,
     case_items,
@@ -63,6 +64,7 @@ _NAMING = (  # columns that name rows of another table
     (areas.c.camera_id, cameras),
     (outages.c.camera_id, cameras),
     (live_cameras.c.id, cameras),
+    (camera_clocks.c.camera_id, cameras),
     (case_items.c.case_id, cases),
     (api_keys.c.user_id, users),
 )

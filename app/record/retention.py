@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from app.asking import Progress, unheard
 from app.record import Site
+from app.record.camera_clocks import drop_clocks_before
 from app.record.forget import forget
 from app.record.job_logs import JobLogs
 from app.record.jobs import drop_jobs_before, open_jobs
@@ -48,6 +49,7 @@ def retain(site: Site, *, who: str, now: float, progress: Progress = unheard) ->
             done.tracklets[camera] = erased.tracklets
             done.found += erased.found
             done.left += [sentence for sentence in erased.left if sentence not in done.left]
+        drop_clocks_before(site.database, before, camera)  # also where it saw nobody
     progress("cameras", len(limits), len(limits))
     uploads = Uploads(site.path)
     for film in site.footage():

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
-FORMAT = "9"  # Alembic's name of the newest format, see `migrations`
+FORMAT = "10"  # Alembic's name of the newest format, see `migrations`
 
 # SQLite's strict tables know four types. PostgreSQL's INTEGER would be too short for ids.
 Whole = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
@@ -123,6 +123,15 @@ live_cameras = _table(  # how cameras that are followed do. Their watcher writes
     _whole("height"),
     _text("decoder"),
     _text("unrecorded"),  # why its film isn't recorded, empty where it is or need not be
+)
+camera_clocks = _table(  # what live cameras' own clocks said beside this machine's
+    "camera_clocks",
+    Column("id", Whole, primary_key=True, autoincrement=False),
+    _of("camera_id", "cameras"),
+    _real("time"),  # by this machine's clock
+    _real("ahead"),  # s by which the camera's was ahead
+    Column("drift", Real),  # s a day by which its stamps ran fast
+    Index("camera_clocks_by_camera", "camera_id", "time"),
 )
 remarks = _table(  # what ingest told beside errors: of a footage, or of a folder that it looked through
     "remarks",

@@ -19,10 +19,11 @@ from app.footage.camera_address import CameraAddress
 from app.footage.onvif import Profile
 from app.footage.ws_discovery import Device
 from app.record import Site
+from app.record.camera_clocks import clocks_of
 from app.record.live_cameras import LiveRecord, live_cameras_of
 from app.record.outages import outages_of
 from app.terminal import alone
-from tests.app.footage.rtsp_server import RtspServer, film_of
+from tests.app.footage.rtsp_server import Behaviour, RtspServer, film_of
 from tests.app.scenes import ROOT
 from tests.app.typed import Typed
 
@@ -30,7 +31,7 @@ from tests.app.typed import Typed
 def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path, typed: Typed) -> None:
     site, config = tmp_path / "site", tmp_path / "site" / "site.toml"
     site.mkdir()
-    with RtspServer(film_of(tmp_path / "film.mp4")) as server:
+    with RtspServer(film_of(tmp_path / "film.mp4"), Behaviour(clock_ahead=-3.0)) as server:
         gone = "rtsp://127.0.0.1:9/x"
         config.write_text(
             f'[cameras.hall]\nurl = "{server.url("me:secret")}"\nrecord = "1h"\n[cameras.attic]\nurl = "{gone}"\n'
@@ -43,7 +44,7 @@ def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path, typed: Type
         with Site.open(site) as opened:
             while time.monotonic() < limit:
                 states = live_cameras_of(opened.database, time.time())
-                if "hall" in states and states["hall"].rate:
+                if "hall" in states and states["hall"].rate and clocks_of(opened.database, "hall"):
                     break
                 time.sleep(0.2)
         meanwhile = json.loads(typed(alone(app.site.command), "--site", site, "--json").stdout)
@@ -58,12 +59,15 @@ def test_a_camera_is_watched_until_it_is_told_to_end(tmp_path: Path, typed: Type
     live = {camera["camera"]: camera["live"] for camera in meanwhile["cameras"]}
     assert live["hall"]["frames"] > 0 and (live["hall"]["width"], live["hall"]["away"]) == (160, "")
     assert live["hall"]["decoder"].startswith("h264") and meanwhile["unwatched"] == []
-    assert "hall: live since" in shown and "attic: away since" in shown and "secret" not in shown
+    assert "hall: live since" in shown and "s behind" in shown
+    assert "attic: away since" in shown and "secret" not in shown
     assert (site / "recordings").stat().st_mode & 0o077 == 0
     assert json.loads(typed(alone(app.site.command), "--site", site, "--json").stdout)["unwatched"] == ["hall", "attic"]
     with Site.open_to_write(site) as opened:
         (record,) = opened.footage("hall")
         assert record.status == "done" and record.frames == report["hall"]["frames"]
+        (clock,) = clocks_of(opened.database, "hall")
+        assert clock.ahead == pytest.approx(-3.0, abs=0.3) and clocks_of(opened.database, "attic") == []
         assert any("refuses connections" in outage.reason for outage in outages_of(opened.database, "attic"))
 
 

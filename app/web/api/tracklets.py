@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
+from app.record.camera_clocks import clocks_ahead
 from app.record.rows import AuditEntry, Correction
 from app.record.users import Role
 from app.web.api.rows import MOST_ROWS, Narrowed, Number
@@ -27,6 +28,8 @@ class Tracklet(BaseModel):
     end: float
     is_sighting: bool
     identity: int | None
+    camera_start: float | None
+    """`start` by a live camera's own clock, null where it told none then."""
 
 
 class Tracklets(BaseModel):
@@ -63,17 +66,19 @@ def list_tracklets(
     if wish.end is not None:
         kept &= table.start < wish.end
     rows = np.flatnonzero(kept)[: limit + 1]
-    identities = here.identities_of(table.ids[rows])
+    ids = table.ids[rows]
+    identities, ahead = here.identities_of(ids), clocks_ahead(site.database, ids.tolist())
     tracklets = [
         Tracklet(
-            id=int(table.ids[row]),
+            id=number,
             camera=table.names[table.cameras[row]],
             start=float(table.start[row]),
             end=float(table.end[row]),
             is_sighting=bool(table.is_sighting[row]),
             identity=None if identity < 0 else int(identity),
+            camera_start=float(table.start[row]) + ahead[number] if number in ahead else None,
         )
-        for row, identity in zip(rows.tolist(), identities.tolist())
+        for row, number, identity in zip(rows.tolist(), ids.tolist(), identities.tolist())
     ]
     further = len(rows) > limit
     return Tracklets(tracklets=tracklets[:limit], next=tracklets[limit].id if further else None)

@@ -13,6 +13,7 @@ from app.areas import AreaKind
 from app.movement.activity import DAY, Hour, activity, days_of
 from app.movement.heat import heat
 from app.record.areas import areas_of, masks_in_force
+from app.record.camera_clocks import clocks_of
 from app.record.camera_list import tracklet_times
 from app.record.camera_summaries import camera_summaries, unwatched
 from app.record.outages import outages_of
@@ -29,6 +30,7 @@ from app.web.visit import Visit, visit
 
 TRACKLETS = 24  # on a page
 OUTAGES = 20  # likewise, the latest
+CLOCKS = 12  # notes of its own clock, the latest: two hours, where nothing happens
 WIDTH = 1000  # of a drawing, in units of its own
 _NO_PICTURE = 9 / 16  # height against width, where footage is gone
 _WHY = (  # of boxes that are in no tracklet, by their name in `BoxCounts`
@@ -118,6 +120,7 @@ def camera(
         now=time.time(),
         shown_live=live_picture(site, camera) is not None,
         outages=outages_of(site.database, camera, most=OUTAGES),
+        clocks=clocks_of(site.database, camera, most=CLOCKS),
         may_draw=here.session.role >= Role.OPERATOR,
     )
 

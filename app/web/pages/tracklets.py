@@ -10,7 +10,9 @@ from fastapi import Form, Path, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from app.encoders.embed import spread
+from app.record.camera_clocks import clocks_ahead
 from app.record.films import film_of
+from app.record.live_cameras import IN_STEP
 from app.record.rows import AuditEntry
 from app.record.users import Role
 from app.web.errors import Refused
@@ -41,10 +43,12 @@ def tracklet(request: Request, number: TrackletId) -> Response:
             continue
     identity = int(here.identities_of(np.array([number]))[0])
     there = film_of(here.site.footage_record(piece.footage_id), piece.start) is not None
+    ahead = clocks_ahead(here.site.database, [number]).get(number, 0.0)
     return page(
         request,
         "tracklet.html",
         piece=piece,
+        ahead=ahead if abs(ahead) > IN_STEP else None,
         pictures=pictures,
         identity=identity,
         has_footage=there,

@@ -25,6 +25,8 @@ from app.footage.live_camera import LiveEvent, LiveFrame, LiveState
 from app.footage.outage import Outage, Why
 from app.record import Site
 from app.record.areas import areas_of, draw_area, masks_in_force
+from app.record.camera_clocks import ClockRecord, clocks_of, keep_clock
+from app.record.database import Database
 from app.record.intake import Intake
 from app.record.leases import of_camera
 from app.record.live_cameras import LiveRecord, live_cameras_of
@@ -295,6 +297,45 @@ def test_how_cameras_do_is_written_while_they_are_followed(empty: Path, monkeypa
     (shown,) = [picture for picture in pictures[-1:] if picture is not None]
     assert (shown.width, shown.height) == SIZE and shown.jpeg.startswith(b"\xff\xd8")
     assert not list((empty / FOLDER).iterdir())
+
+
+def test_what_a_cameras_own_clock_says_is_kept(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.watch.TELL", 0.1)
+
+    def shown(index: int) -> None:
+        if index == 30:
+            hall.state = replace(hall.state, ahead=2.6)  # it wavers
+        elif index == 60:
+            hall.state = replace(hall.state, ahead=-1.0, drift=3.0)
+        elif index == 90:
+            hall.state = replace(hall.state, connections=2)
+
+    hall, away, untold = Played("hall", shown=shown), Played("away"), Played("untold")
+    away.state = replace(away.state, outage=Outage(START, None, Why.REFUSED, "It refuses."))
+    untold.state = replace(untold.state, ahead=None)
+    before = time.time()
+    run(empty, {"hall": hall, "away": away, "untold": untold})
+    with Site.open_to_write(empty) as site:
+        kept = clocks_of(site.database, "hall")
+        assert [(record.ahead, record.drift) for record in kept] == [(-1.0, 3.0), (-1.0, 3.0), (2.5, None)]
+        assert all(before <= record.time <= time.time() for record in kept)
+        assert clocks_of(site.database, "away") == clocks_of(site.database, "untold") == []
+
+
+def test_a_clock_that_the_disk_did_not_take_is_kept_later(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.engine.watch.TELL", 0.1)
+    tries: list[ClockRecord] = []
+
+    def full_at_first(database: Database, record: ClockRecord) -> None:
+        tries.append(record)
+        if len(tries) == 1:
+            raise StorageError("The disk is full.")
+        keep_clock(database, record)
+
+    monkeypatch.setattr("app.engine.feed.keep_clock", full_at_first)
+    run(empty, {"hall": Played("hall")})
+    with Site.open_to_write(empty) as site:
+        assert len(tries) == 2 and clocks_of(site.database, "hall") == tries[1:]
 
 
 def test_cameras_come_and_go_and_change_while_others_go_on(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,10 +38,10 @@ from tests.app.records import on_postgres, run_sql
 from tests.app.scenes import dump, segment
 
 NEW = ("checksum", "hash", "session", "weights_sha256", "checkpoint_crc32")  # columns of format 5
-# Tables of formats 6 to 9, those first that name others.
+# Tables of formats 6 to 10, those first that name others.
 LATER = (
     *("remarks", "api_keys", "users", "settings", "searches", "jobs", "case_items", "cases", "areas", "outages"),
-    "live_cameras",
+    *("live_cameras", "camera_clocks"),
 )
 OLD = Path(__file__).parent / "format_3"
 

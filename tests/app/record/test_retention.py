@@ -8,6 +8,8 @@ import pytest
 
 from app.engine.ingest import ingest
 from app.record import Site
+from app.record.camera_clocks import ClockRecord, clocks_of, keep_clock
+from app.record.forget import forget
 from app.record.job_logs import JobLogs
 from app.record.jobs import Status, ask, begin_next, end, latest_jobs
 from app.record.retention import DAY, JOBS_KEPT, retain, tidy
@@ -44,6 +46,27 @@ def test_a_camera_forgets_what_is_too_old(path: Path, who: People) -> None:
         assert list(damage(site)) == []
     everything = bytes_of(path)
     assert len(secret) > 8 and not any(picture in everything for picture in secret)
+
+
+def test_what_a_cameras_clock_said_leaves_too(path: Path) -> None:
+    with Site.open_to_write(path) as site:
+        for camera in ("camera0", "camera1", "camera2"):
+            for days in (1.0, 3.5, 9.0):
+                keep_clock(site.database, ClockRecord(camera, START + days * DAY, 2.0, None))
+
+        def kept(camera: str) -> list[float]:
+            return [(record.time - START) / DAY for record in clocks_of(site.database, camera)]
+
+        keep(site, camera1=7.0)
+        assert retain(site, who="nightly", now=START + 10 * DAY).tracklets
+        assert kept("camera1") == [9.0, 3.5]
+        retain(site, who="nightly", now=START + 11 * DAY)  # when nobody's time was over
+        assert kept("camera1") == [9.0] and kept("camera0") == [9.0, 3.5, 1.0]
+        forget(site, who="me", before=START + 2 * DAY, of_camera="camera0")
+        assert kept("camera0") == [9.0, 3.5] and kept("camera2") == [9.0, 3.5, 1.0]
+        forget(site, who="me", before=START + 4 * DAY)
+        assert kept("camera0") == kept("camera1") == kept("camera2") == [9.0]
+        assert list(damage(site)) == []
 
 
 def uploaded(site: Site, film: Path, camera: str, *, made: float | None = None) -> str:

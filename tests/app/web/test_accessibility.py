@@ -15,6 +15,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.record import Site, searches
+from app.record.camera_clocks import ClockRecord, keep_clock
 from app.record.cases import Cases
 from app.record.jobs import ask, cancel
 from app.record.live_cameras import LiveRecord, put_live_cameras
@@ -61,6 +62,7 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             now = time.time()
             state = {"rate": 1.0, "offered": 5.0, "ahead": 2.0, "drift": 1.0, "latest": now}
             put_live_cameras(site.database, [LiveRecord("camera0", now + 3600, now, width=64, height=128, **state)])
+            keep_clock(site.database, ClockRecord("camera0", now, 2.0, 1.0))
             picture = site.crop_jpeg(site.crops(first)[0])
             write_live_picture(path, "camera0", LivePicture(picture, 64, 128, now))
             searches.save(site.database, "coat", first, SearchFilters(), alert_from=0.7, who="root")

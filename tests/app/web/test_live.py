@@ -13,13 +13,14 @@ import pytest
 from app.engine.crops import as_jpeg
 from app.footage import Camera
 from app.record import Site
+from app.record.camera_clocks import ClockRecord, keep_clock
 from app.record.live_cameras import LiveRecord, drop_live_camera, put_live_cameras
 from app.record.live_pictures import LivePicture, write_live_picture
 from app.record.users import Role, Users
 from app.web.access import Access
 from app.web.application import make_application
 from app.web.live_views import LiveViews
-from tests.app.records import site_in
+from tests.app.records import run_sql, site_in
 from tests.app.sites import figure_site
 from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
 
@@ -129,3 +130,34 @@ def test_metrics_tell_of_each_live_camera(live: Served) -> None:
     assert told['sightline_camera_outages{camera="camera0"}'] == "1.0"
     assert 0 <= float(told['sightline_camera_last_frame_age_seconds{camera="camera0"}']) < 60
     assert 'sightline_camera_clock_ahead_seconds{camera="camera1"}' not in told
+
+
+def test_a_tracklet_is_told_by_the_cameras_own_clock_where_that_is_another(live: Served) -> None:
+    user = live.user("guard")
+    piece = live.site.segments("camera0")[0]
+    run_sql(live.site.path, "UPDATE footage SET start_source = 'camera'")
+
+    def by_camera() -> tuple[str, float | None]:
+        page = " ".join(user.get(f"/tracklets/{piece.id}").text.split())
+        (listed,) = user.get("/api/v1/tracklets", params={"from_id": piece.id, "limit": 1}).json()["tracklets"]
+        assert listed["start"] == piece.start
+        return page.partition("By the camera's own clock</dt><dd>")[2].partition("</dd>")[0], listed["camera_start"]
+
+    assert by_camera() == ("", None)
+    keep_clock(live.site.database, ClockRecord("camera0", piece.start - 60, 0.8, None))
+    assert by_camera() == ("", pytest.approx(piece.start + 0.8))
+    keep_clock(live.site.database, ClockRecord("camera0", piece.start - 30, -3600.5, None))
+    shown, start = by_camera()
+    assert "13:29:59" in shown and "3600.5 s behind" in shown and start == pytest.approx(piece.start - 3600.5)
+
+
+def test_a_cameras_page_shows_what_its_clock_said_also_when_nobody_follows_it(live: Served) -> None:
+    drop_live_camera(live.site.database, "camera0")
+    root, now = live.user("root"), time.time()
+    assert "Its own clock" not in root.get("/cameras/camera0").text
+    keep_clock(live.site.database, ClockRecord("camera0", now - 600, 2.5, None))
+    keep_clock(live.site.database, ClockRecord("camera0", now, -0.25, -1.5))
+    shown = " ".join(root.get("/cameras/camera0").text.split()).partition("Its own clock")[2]
+    assert "0.25 s behind</td><td>1.5 s slow" in shown
+    assert "2.50 s ahead</td><td>not measured yet" in shown
+    assert "Its own clock" not in root.get("/cameras/camera1").text
