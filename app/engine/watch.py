@@ -22,6 +22,7 @@ from app.encoders.live import LiveEmbedder
 from app.encoders.versions import with_base
 from app.engine.feed import CameraWatch, Feed, Watched
 from app.engine.following import looking, settings_of, tracker_of
+from app.engine.free_memory import give_back
 from app.engine.newest import Newest
 from app.engine.stretch import Followed, LiveStretches
 from app.errors import Busy, StorageError
@@ -41,6 +42,7 @@ LOOK = 0.1  # s for which is waited for a frame, before what is due is committed
 AGAIN = 5.0  # s after which a disk that took nothing is tried again
 CHANGES = 2.0  # s between two looks at which cameras are wanted, and at those that another process took in
 TELL = 5.0  # s between two notes of how cameras do
+TIDY = 60.0  # s between two times that free memory is given back
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ def watch(
             followed.begin_wanted()
             if cameras and not followed.feeds and followed.busy:
                 raise Busy(next(iter(followed.busy.values())))
-            due = time.monotonic() + CHANGES
+            due, tidy = time.monotonic() + CHANGES, time.monotonic() + TIDY
             for batch in _detected(followed.newest, detector, stop):
                 for frame, people in batch:
                     feed = followed.feeds.get(frame.camera)
@@ -95,6 +97,9 @@ def watch(
                     due = time.monotonic() + CHANGES
                     followed.change(changed(), stop)
                 followed.tell()
+                if time.monotonic() >= tidy:
+                    tidy = time.monotonic() + TIDY
+                    give_back()
                 report.seconds = round(time.monotonic() - began, 1)
                 report.cameras = [feed.watch for feed in followed.feeds.values()]
                 report.busy = list(followed.busy.values())
