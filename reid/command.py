@@ -53,7 +53,7 @@ OPTIONAL = dict.fromkeys(
         "trackeval",
     ),
     "",
-) | {"psycopg": "postgres", "numba": "world"}
+) | {"psycopg": "postgres", "numba": "world", "boto3": "store", "botocore": "store", "obstore": "store"}
 
 
 def group(help: str) -> typer.Typer:

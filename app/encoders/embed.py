@@ -91,11 +91,8 @@ def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes
     """Ids and JPEG crops from the site's shards. Damaged crops are left out."""
     for number in ids:
         crops = site.crops(int(number))
-        jpegs = []
-        for k in spread(len(crops)) if crops else ():
-            with suppress(ValueError):  # `app.site --verify` tells of them
-                jpegs.append(site.crop_jpeg(crops[k]))
-        yield int(number), jpegs
+        chosen = [crops[k] for k in spread(len(crops))] if crops else []
+        yield int(number), [jpeg for jpeg in site.crop_jpegs(chosen) if jpeg is not None]  # `--verify` tells of others
 
 
 def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], halves: NDArray[np.float32]) -> None:

@@ -12,7 +12,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -403,9 +402,9 @@ def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
             crops = [crops[k] for k in spread(len(crops), most)] if crops else []
             if crops:
                 times, pictures = [], []
-                for crop in crops:
-                    with suppress(ValueError):  # erased just now, or damaged, of which `app.site --verify` tells
-                        pictures.append(site.crop_jpeg(crop))
+                for crop, jpeg in zip(crops, site.crop_jpegs(crops)):
+                    if jpeg is not None:  # else erased just now, or damaged, of which `app.site --verify` tells
+                        pictures.append(jpeg)
                         times.append(crop.time)
                 if pictures:
                     yield Tracklet(number, camera[number], np.array(times), pictures)

@@ -13,7 +13,6 @@ import shutil
 import sqlite3
 import threading
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,9 +26,10 @@ from sqlalchemy.pool import NullPool
 
 from app.errors import SiteError, StorageError, no_more
 from app.record import leases
-from app.record.schema import FORMAT, metadata
+from app.record.places import FOLDER, STORE, Places, read_places
+from app.record.schema import FORMAT, metadata, settings
 
-FILE, STORE = "site.db", "store.toml"
+FILE = "site.db"
 OLD_LOCK = "lock"  # of formats 1 to 3: one writer held it for the whole of a run
 _APPLICATION = 0x51_67_68_74  # marks a SQLite file as ours
 _WAIT = 60.0  # s that a write waits for others' transactions, which are short
@@ -39,6 +39,10 @@ _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "se
 CONFIG = "site.toml"  # may be in a site's folder before there is a site: it names live cameras
 _OF_OLDER_FORMATS = (OLD_LOCK, "adapt/held-back.json", "index")  # what format 4 keeps in the record, or not at all
 
+PLACE = "place of the pictures"  # a setting: a URL, or FOLDER. MOVED where the record itself is elsewhere by now
+MOVED = "moved"
+_WHERE = select(settings.c.value).where(settings.c.name == PLACE)
+
 Values = dict[str, Any]
 AnyRow = Row[*tuple[Any, ...]]
 AnyResult = CursorResult[*tuple[Any, ...]]
@@ -47,9 +51,10 @@ AnyResult = CursorResult[*tuple[Any, ...]]
 class Database:
     """A connection that several threads may share."""
 
-    def __init__(self, folder: Path, engine: sqlalchemy.Engine) -> None:
-        self.folder = folder
-        self._engine = engine
+    def __init__(self, folder: Path, places: Places, *, write: bool) -> None:
+        self.folder, self.places = folder, places
+        self.moving = False  # whether it may be used though it is on its way to another place
+        self._engine = engine = _engine(folder, places.url, write)
         self._connection: Connection = engine.connect()
         self._mutex = threading.RLock()
         self.postgres = engine.dialect.name == "postgresql"
@@ -60,18 +65,23 @@ class Database:
     # --- opening
 
     @classmethod
-    def open(cls, folder: Path, *, write: bool = False) -> Self:
-        """Opens an existing record to read, or also to write. Raises SiteError where there is none, or it can't."""
-        url = _postgres(folder)
-        if url is None and not (folder / FILE).is_file():
+    def open(cls, folder: Path, *, write: bool = False, moving: bool = False) -> Self:
+        """Opens an existing record to read, or also to write. Raises SiteError where there is none, or it can't.
+
+        moving: also where a move of the site was interrupted.
+        """
+        places = read_places(folder)
+        if places.record == FOLDER and not (folder / FILE).is_file():
             raise SiteError(
                 f"There is no site at {folder} (no {FILE} in it): make one with `python -m app.ingest VIDEOS "
                 f"--site {folder}`, or name another with --site."
             )
-        with _opening_errors(folder, "written" if write else "read"):
-            database = cls(folder, _engine(folder, url, write))
+        with _opening_errors(folder, places, "written" if write else "read"):
+            database = cls(folder, places, write=write)
+            database.moving = moving
             try:
                 database._prepare(write, new=False)
+                database.check_places()
             except BaseException:
                 database.close()
                 raise
@@ -86,19 +96,35 @@ class Database:
         there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
         if there - {CONFIG} and not there & set(ours):
             raise SiteError(f"{folder} holds other files and is no site: name a new folder with --site.")
-        with _opening_errors(folder, "written"):
-            url = _postgres(folder)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures of people: for the owner's eyes only
-            if url is None:
-                with suppress(FileExistsError):  # SQLite's locks end where their process closes the file: see `looking`
-                    os.close(os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            database = cls(folder, _engine(folder, url, True))
+        places = read_places(folder)
+        with _opening_errors(folder, places, "written"):
+            database = cls._at(folder, places)
             try:
                 database._prepare(True, new=True)
+                database.check_places()
             except BaseException:  # whatever it is, Ctrl-C too: the connection is given back
                 database.close()
                 raise
         return database
+
+    @classmethod
+    def at(cls, folder: Path, places: Places) -> Self:
+        """What stands at a place where a site's record may come to be, to write. Nothing is made there or checked."""
+        with _opening_errors(folder, places, "written"):
+            database = cls._at(folder, places)
+            database.moving = True
+            if not database.postgres:
+                for pragma in _PRAGMAS:
+                    database.run(f"PRAGMA {pragma}")
+        return database
+
+    @classmethod
+    def _at(cls, folder: Path, places: Places) -> Self:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pictures of people: for the owner's eyes only
+        if places.record == FOLDER:
+            with suppress(FileExistsError):  # SQLite's locks end where their process closes the file: see `looking`
+                os.close(os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        return cls(folder, places, write=True)
 
     def _prepare(self, write: bool, *, new: bool) -> None:
         """Checks that the record is ours and of this format. Makes or upgrades it where it may be written."""
@@ -139,15 +165,50 @@ class Database:
             with self._transaction():
                 stored = self._format()  # another process may just have done it
                 if stored is None:
-                    metadata.create_all(self._connection)
-                    migrations.stamp(self._connection, FORMAT)
-                    if not self.postgres:
-                        self.run(f"PRAGMA application_id = {_APPLICATION}")
-                        self.run(f"PRAGMA user_version = {FORMAT}")
+                    self._make_tables()
                 elif stored != FORMAT:
                     if not self.has("alembic_version"):
                         migrations.stamp(self._connection, stored)
                     migrations.upgrade(self._connection, self.folder)
+
+    def _make_tables(self) -> None:
+        from app.record import migrations
+
+        metadata.create_all(self._connection)
+        migrations.stamp(self._connection, FORMAT)
+        if not self.postgres:
+            self.run(f"PRAGMA application_id = {_APPLICATION}")
+            self.run(f"PRAGMA user_version = {FORMAT}")
+
+    def make_anew(self) -> None:
+        """Drops all tables of a record and makes them again, empty, in the caller's transaction."""
+        self.drop()
+        self._make_tables()
+
+    def drop(self) -> None:
+        """Drops all tables of a record, in the caller's transaction."""
+        metadata.drop_all(self._connection)
+        self.run("DROP TABLE IF EXISTS alembic_version")
+
+    def is_begun(self) -> bool:
+        """Whether there is a record. Raises SiteError where there are tables of another program."""
+        return self._format() is not None
+
+    def check_places(self) -> None:
+        """Raises SiteError where the record says that it, or the site's pictures, are at another place by now."""
+        if self.moving:
+            return
+        try:
+            row = self.first(_WHERE)
+            if row is None or self.json(row.value, "settings") == self.places.store:
+                return
+        except (SiteError, exc.ProgrammingError):  # a damaged record is not told of here
+            return
+        raise SiteError(
+            f"The site at {self.folder} was moved, or is being moved, away from where its {STORE} says: give that "
+            f"`python -m app.site move` again, or take {STORE} from where it was given, then start again what runs "
+            "here."
+        )
 
     def _format(self) -> str | None:
         """The record's format. None where nothing is in it. Raises SiteError where it is not ours."""
@@ -199,6 +260,7 @@ class Database:
         beside each other. So what is read inside may be outdated by such.
         """
         with self._storing(), self._transaction(alone):
+            self.check_places()
             yield
 
     @contextmanager
@@ -391,23 +453,6 @@ def _others_write(folder: Path) -> str:
     )
 
 
-def _postgres(folder: Path) -> URL | None:
-    """The PostgreSQL that `store.toml` names. None where there is no such file."""
-    path = folder / STORE
-    if not path.is_file():
-        return None
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-        url = sqlalchemy.make_url(settings["record"])
-        if set(settings) != {"record"} or url.drivername not in ("postgresql", "postgres"):
-            raise ValueError
-    except (OSError, ValueError, KeyError, TypeError, exc.ArgumentError) as error:
-        raise SiteError(
-            f'{path} must say where the record is, and nothing else: record = "postgresql://USER@HOST/DATABASE".'
-        ) from error
-    return url.set(drivername="postgresql+psycopg")
-
-
 def _engine(folder: Path, url: URL | None, write: bool) -> sqlalchemy.Engine:
     options: dict[str, Any] = {"poolclass": NullPool, "isolation_level": "AUTOCOMMIT"}  # transactions are begun by hand
     if url is not None:
@@ -444,7 +489,7 @@ def _connect(folder: Path, write: bool) -> sqlite3.Connection:
 
 
 @contextmanager
-def _opening_errors(folder: Path, what: str) -> Iterator[None]:
+def _opening_errors(folder: Path, places: Places, what: str) -> Iterator[None]:
     """What stands in the way of opening, as a sentence."""
     try:
         yield
@@ -457,7 +502,7 @@ def _opening_errors(folder: Path, what: str) -> Iterator[None]:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         advice = (
             "check the disk and its permissions, or name another folder with --site."
-            if _postgres(folder) is None
+            if places.record == FOLDER
             else f"check the server and what {folder / STORE} says."
         )
         raise SiteError(f"The site at {folder} can't be {what} ({reason}): {advice}") from error

@@ -29,7 +29,9 @@ from app.record.checksums import crc32, insert_rows, is_sound, update_row
 from app.record.database import FILE as DATABASE
 from app.record.database import Database, Values
 from app.record.embeddings import Embeddings
-from app.record.looking import bytes_left, patterns_in
+from app.record.looking import patterns_in
+from app.record.pictures import pictures_of
+from app.record.places import shown
 from app.record.private_files import wipe
 from app.record.rows import AuditEntry
 from app.record.schema import (
@@ -45,7 +47,7 @@ from app.record.schema import (
     segments,
     splits,
 )
-from app.record.shards import crop_folder, overwrite, shard_path, shards_of
+from app.record.shards import Shard
 
 log = logging.getLogger("sightline")
 
@@ -271,19 +273,19 @@ def _finish(
     gone = np.unique(np.array([row.tracklet_id for row in pending_ranges], np.int64))
     films = {row.footage_id: row.camera_id for row in pending_ranges}
     ranges = {
-        shard: [(row.offset, row.length) for row in rows]
+        Shard(*shard): [(row.offset, row.length) for row in rows]
         for shard, rows in groupby(pending_ranges, key=lambda row: (row.camera_id, row.footage_id, row.shard))
     }
     anew = {row[0] for row in database.all(select(footage.c.id).where(footage.c.status == "new"))}
     try:
         done = 0
-        for (camera, film, shard), lying in ranges.items():
-            overwrite(crop_folder(folder, camera), film, shard, lying)
+        pictures = pictures_of(database)
+        for shard, lying in ranges.items():
+            pictures.overwrite(shard, lying)
             done += len(lying)
             progress("pictures erased", done, len(pending_ranges))
         for film in films.keys() & anew:
-            for path in shards_of(crop_folder(folder, films[film]), film):
-                wipe(path)
+            pictures.remove(Shard(films[film], film, number) for number in pictures.sizes(films[film], film))
         for store in _stores(folder):
             erased.embeddings += store.remove(gone, films)
         for run in _adaptations(folder, gone):
@@ -294,6 +296,7 @@ def _finish(
     for number in range(_LOOKS):
         time.sleep(_BETWEEN if number else 0)
         erased.left = database.forget_deleted(anew=number > 0 or again)
+        erased.left += pictures.unreached() + _left_by_moves(database)
         _look(database, folder, erased, gone, films, ranges, packed)
         if not erased.found:
             break
@@ -311,8 +314,8 @@ def _look(
     folder: Path,
     erased: Erased,
     gone: NDArray[np.int64],
-    films: Collection[int],
-    ranges: Mapping[tuple[int, int, int], list[tuple[int, int]]],
+    films: Mapping[int, int],
+    ranges: Mapping[Shard, list[tuple[int, int]]],
     packed: Collection[bytes],
 ) -> None:
     """Looks at all places that had something of who is gone. It reads what they had, and the record's file once."""
@@ -327,12 +330,13 @@ def _look(
     if rows:
         found.append(f"the record has {rows:,} rows of theirs")
     try:
-        paths = {shard_path(crop_folder(folder, camera), film, k): lying for (camera, film, k), lying in ranges.items()}
-        paths = {path: lying for path, lying in paths.items() if path.exists()}
-        looked.append(f"{len(paths):,} shards of crops")
-        for path, lying in paths.items():
-            if count := bytes_left(path, lying):
-                found.append(f"{path} has {count:,} bytes of their crops")
+        pictures = pictures_of(database)
+        there = {film: pictures.sizes(camera, film) for film, camera in films.items()}
+        shards = {shard: lying for shard, lying in ranges.items() if shard.number in there[shard.footage]}
+        looked.append(f"{len(shards):,} shards of crops")
+        for shard, lying in shards.items():
+            if count := pictures.bytes_left(shard, lying):
+                found.append(f"{pictures.where(shard)} has {count:,} bytes of their crops")
         stored = [(store, film) for store in _stores(folder) for film in films if store.path(film).exists()]
         looked.append(f"{len(stored):,} files of embeddings")
         for store, film in stored:
@@ -345,12 +349,21 @@ def _look(
             files = [folder / name for name in (DATABASE, f"{DATABASE}-wal")]
             looked.append(f"{DATABASE} and its log for the boxes of {len(packed):,} pieces")
             for path in files:
-                there = patterns_in(path, packed)
-                if count := len(there - _of_others(database, there)):
+                begun = patterns_in(path, packed)
+                if count := len(begun - _of_others(database, begun)):
                     found.append(f"{path} has boxes of {count:,} pieces of theirs")
     except OSError as error:
         found.append(f"{error.filename or folder} can't be read ({error.strerror}), so nobody knows what it has")
     erased.looked, erased.found = looked, found
+
+
+def _left_by_moves(database: Database) -> list[str]:
+    """A sentence for each place that a move of the site left as it was."""
+    return [
+        f"{shown(place)} still has what the site's {'record' if part == 'record' else 'pictures'} had when they were "
+        f"moved: `python -m app.site move {database.folder} --remove-left` removes it"
+        for part, place in database.places.left.items()
+    ]
 
 
 def _of_others(database: Database, packed: set[bytes]) -> set[bytes]:

@@ -19,9 +19,10 @@ from app.errors import StorageError, no_more
 from app.record import erasure
 from app.record.checksums import crc32, insert_rows, update_row
 from app.record.database import Database
+from app.record.pictures import Writer, pictures_of
 from app.record.rows import AuditEntry, Boxes, Chunk, FootageRecord, segment_id
 from app.record.schema import cameras, cannot_link, crops, footage, remarks, segments
-from app.record.shards import ShardRange, ShardWriter, crop_folder
+from app.record.shards import ShardRange
 from app.remarks import Remark
 from reid.foreign import readable
 
@@ -88,7 +89,7 @@ class Intake:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database, self._folder = database, folder
-        self._writers: dict[int, ShardWriter] = {}
+        self._writers: dict[int, Writer] = {}
 
     def close(self) -> None:
         """Closes the shards that are open for writing."""
@@ -400,11 +401,11 @@ class Intake:
         ]
         insert_rows(self._database, remarks, rows)
 
-    def _writer(self, record: FootageRecord) -> ShardWriter:
+    def _writer(self, record: FootageRecord) -> Writer:
         if record.id not in self._writers:
             now = read_one_footage(self._database, record.id)
-            folder = crop_folder(self._folder, record.camera_id)
-            self._writers[record.id] = ShardWriter(folder, record.id, now.shard, now.shard_bytes)
+            writing = pictures_of(self._database).writer
+            self._writers[record.id] = writing(record.camera_id, record.id, now.shard, now.shard_bytes)
         return self._writers[record.id]
 
 

@@ -20,6 +20,7 @@ from app.record.checksums import COLUMN, checksum, crc32, is_sound, update_row
 from app.record.database import Database
 from app.record.embeddings import Embeddings
 from app.record.erasure import remove_rows
+from app.record.pictures import pictures_of
 from app.record.rows import AuditEntry
 from app.record.schema import (
     api_keys,
@@ -42,7 +43,7 @@ from app.record.schema import (
     splits,
     users,
 )
-from app.record.shards import overwrite, shard_path
+from app.record.shards import Shard
 from app.record.site import Site
 from app.record.verify import BACKUP, NUMBER, Damage, beyond_the_database, unnamed
 
@@ -177,19 +178,20 @@ def _of_shards(site: Site) -> list[str]:
     for row in site.database.all(select(footage).order_by(footage.c.id)):
         if not is_sound(footage, row._mapping):
             continue
-        folder = site.crop_folder(row.camera_id)
-        path = shard_path(folder, row.id, row.shard)
-        size = path.stat().st_size if path.exists() else 0
+        pictures = pictures_of(site.database)
+        size = pictures.sizes(row.camera_id, row.id).get(row.shard, 0)
         if size < row.shard_bytes:
             with site.database.transaction():
                 update_row(site.database, footage, row.id, {"shard_bytes": size})
-            done.append(f"{path}: {row.shard_bytes - size:,} bytes of it are lost")
+            last = pictures.where(Shard(row.camera_id, row.id, row.shard))
+            done.append(f"{last}: {row.shard_bytes - size:,} bytes of it are lost")
         for shard in range(row.shard + 1):
             ranges = [(start, end - start) for start, end in unnamed(site, row.id, shard)]
             if ranges:
-                overwrite(folder, row.id, shard, ranges)
+                place = Shard(row.camera_id, row.id, shard)
+                pictures.overwrite(place, ranges)
                 count = sum(length for _, length in ranges)
-                done.append(f"{shard_path(folder, row.id, shard)}: {count:,} bytes that no row names were overwritten")
+                done.append(f"{pictures.where(place)}: {count:,} bytes that no row names were overwritten")
     return done
 
 

@@ -2,7 +2,7 @@
 
 Every footage has shards of its own, so cameras never wait for each other. What one footage left can be removed by
 removing files. The record (SQLite) says how many bytes of a shard count. Anything behind that was written by a process
-that died before it could commit. It is cut off before the next write.
+that died before it could commit. It is cut off before the next write. `app.record.pictures` is the way to them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from app.record.private_files import make_folder
 
 SHARD_BYTES = 256 * 2**20  # a new shard is begun when one is larger
+
+
+class Shard(NamedTuple):
+    """Which shard of a site one is."""
+
+    camera: int
+    footage: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,10 @@ class ShardRange:
     offset: int
     length: int
     crc32: int
+
+    def holds(self, data: bytes) -> bool:
+        """Whether bytes are those of the crop."""
+        return len(data) == self.length and zlib.crc32(data) == self.crc32
 
 
 class ShardWriter:
@@ -110,7 +123,7 @@ def read_crop(folder: Path, footage: int, shard_range: ShardRange) -> bytes:
             data = file.read(shard_range.length)
     except OSError as error:
         raise ValueError(f"{path} can't be read ({error.strerror})") from error
-    if len(data) != shard_range.length or zlib.crc32(data) != shard_range.crc32:
+    if not shard_range.holds(data):
         raise ValueError(f"{path}: the crop at byte {shard_range.offset} is damaged")
     return data
 

@@ -28,6 +28,7 @@ from app.record.database import Database
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
 from app.record.live_pictures import remove_live_pictures
 from app.record.model_files import weights_digest
+from app.record.pictures import pictures_of
 from app.record.private_files import make_private
 from app.record.recordings import cut_from_recordings
 from app.record.rows import (
@@ -58,7 +59,7 @@ from app.record.schema import (
     segments,
     splits,
 )
-from app.record.shards import ShardRange, crop_folder, read_crop
+from app.record.shards import Shard, ShardRange
 from app.remarks import Remark, StartSource, starts_by, summed
 from trackers.segments import SEARCHABLE, Kind
 
@@ -344,11 +345,20 @@ class Site:
 
     def crop_jpeg(self, crop: CropRecord) -> bytes:
         """The JPEG bytes of a crop. Raises ValueError where they are missing or damaged."""
-        return read_crop(self.crop_folder(crop.camera_id), crop.footage_id, crop.shard_range)
+        return pictures_of(self.database).crop(_shard(crop), crop.shard_range)
 
-    def crop_folder(self, camera_id: int) -> Path:
-        """Where the shards of a camera are."""
-        return crop_folder(self.path, camera_id)
+    def crop_jpegs(self, crops: Sequence[CropRecord]) -> list[bytes | None]:
+        """The JPEG bytes of many crops, None of those that are missing or damaged. A shard's are read at once."""
+        jpegs: list[bytes | None] = [None] * len(crops)
+        by_shard: dict[Shard, list[int]] = {}
+        for k, crop in enumerate(crops):
+            by_shard.setdefault(_shard(crop), []).append(k)
+        for shard, numbers in by_shard.items():
+            ranges = [crops[k].shard_range for k in numbers]
+            read = pictures_of(self.database).read(shard, [(each.offset, each.length) for each in ranges])
+            for k, shard_range, data in zip(numbers, ranges, read or ()):
+                jpegs[k] = data if shard_range.holds(data) else None
+        return jpegs
 
     def cannot_link(self) -> NDArray[np.int64]:
         """`(N, 2)` ids of tracklets that show different people."""
@@ -392,6 +402,7 @@ class Site:
 
     def searched_state(self) -> SearchedState:
         """What a search finds things in, without reading it."""
+        self.database.check_places()
         pieces = self.database.first(select(*_SUMS, func.sum(segments.c.footage_id)).where(_IS_SEARCHABLE))
         merging = self.database.first(select(func.max(merges.c.id)))
         serving = self.database.all(select(models.c.name, models.c.checksum).where(models.c.serving == 1))
@@ -659,6 +670,10 @@ class Site:
         erased = erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
         erased.recordings = recordings
         return erased
+
+
+def _shard(crop: CropRecord) -> Shard:
+    return Shard(crop.camera_id, crop.footage_id, crop.shard_range.shard)
 
 
 def _camera_id(name: str) -> ColumnElement[int]:

@@ -6,13 +6,12 @@ trusted: no row, no header and no length.
 
 from __future__ import annotations
 
-import os
 import zlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from app.record.checksums import crc32, is_sound, pages
 from app.record.database import Database
 from app.record.embeddings import Embeddings
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
+from app.record.pictures import pictures_of
 from app.record.rows import Boxes, lookup
 from app.record.schema import (
     api_keys,
@@ -55,7 +55,7 @@ from app.record.schema import (
     splits,
     users,
 )
-from app.record.shards import shard_path
+from app.record.shards import Shard
 from app.record.site import Site
 from trackers.segments import SEARCHABLE, Kind
 
@@ -86,7 +86,6 @@ _ADVICE = {  # of damaged rows, by table
     users: f"{DROPPED}, then add the user again",
     api_keys: f"{DROPPED}, then make it again",
 }
-_OPEN = 64  # shards at once
 _PIECE = 2**20  # bytes read at once
 
 
@@ -264,73 +263,32 @@ def _named(site: Site, segment: int) -> str:
 # --- pieces of tracks and their crops
 
 
-class _Shards:
-    """Shards that are open for reading, and of which bytes rows name."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._files = ExitStack()
-        self._open: dict[tuple[int, int, int], int | None] = {}
-        self.named: dict[tuple[int, int, int], array[int]] = {}
-
-    def read(self, shard: tuple[int, int, int], offset: int, length: int) -> bytes | None:
-        """Bytes of a shard, fewer where it is shorter. None where it can't be read."""
-        if shard not in self._open:
-            if len(self._open) >= _OPEN:
-                self.close()
-            try:
-                file = os.open(self.path(shard), os.O_RDONLY)
-                self._files.callback(os.close, file)
-                self._open[shard] = file
-            except OSError:
-                self._open[shard] = None
-        handle = self._open[shard]
-        try:
-            size = 0 if handle is None else os.fstat(handle).st_size
-            return None if handle is None else os.pread(handle, max(0, min(length, size - offset)), offset)
-        except OSError:
-            return None
-
-    def path(self, shard: tuple[int, int, int]) -> Path:
-        """Where a shard is."""
-        camera, film, number = shard
-        return shard_path(self._site.crop_folder(camera), film, number)
-
-    def close(self) -> None:
-        """Closes all."""
-        self._files.close()
-        self._open.clear()
+_Named = dict[Shard, "array[int]"]  # from where to where rows name bytes, in turn
 
 
 def _of_segments(site: Site) -> Iterator[Damage]:
     names = {row[0]: row[1] for row in site.database.all(select(cameras.c.id, cameras.c.name))}
-    with closing(_Shards(site)) as shards:
-        for rows in pages(segments, lambda page: site.database.all(page.with_only_columns(segments.c.id))):
-            first, last = rows[0].id, rows[-1].id
-            if _of_some_segments(site, names, first, last, shards):
-                yield from _lasting(partial(_afresh, site, names, first, last))
-        for record in _rows(site.database, footage, select(footage)):
-            if is_sound(footage, record._mapping):
-                yield from _of_footage(site, record, shards.named)
+    named: _Named = {}
+    for rows in pages(segments, lambda page: site.database.all(page.with_only_columns(segments.c.id))):
+        first, last = rows[0].id, rows[-1].id
+        if _of_some_segments(site, names, first, last, named):
+            yield from _lasting(partial(_of_some_segments, site, names, first, last, {}))
+    for record in _rows(site.database, footage, select(footage)):
+        if is_sound(footage, record._mapping):
+            yield from _of_footage(site, record, named)
 
 
-def _afresh(site: Site, names: dict[int, str], first: int, last: int) -> list[Damage]:
-    """With files opened anew, as one may have been replaced."""
-    with closing(_Shards(site)) as shards:
-        return _of_some_segments(site, names, first, last, shards)
-
-
-def _of_some_segments(site: Site, names: dict[int, str], first: int, last: int, shards: _Shards) -> list[Damage]:
-    """What is wrong with the pieces of tracks from an id to another."""
+def _of_some_segments(site: Site, names: dict[int, str], first: int, last: int, named: _Named) -> list[Damage]:
+    """What is wrong with the pieces of tracks from an id to another. Adds to which bytes are named."""
     pictures: dict[int, list[Any]] = {}
     rows = _rows(site.database, segments, select(segments).where(segments.c.id.between(first, last)))
     page = select(crops).where(crops.c.tracklet_id.between(first, last)).order_by(crops.c.tracklet_id, crops.c.number)
     for crop in _rows(site.database, crops, page):
         pictures.setdefault(crop.tracklet_id, []).append(crop)
-    return [each for row in rows for each in _of_segment(row, names, pictures.get(row.id, []), shards)]
+    return [each for row in rows for each in _of_segment(site, row, names, pictures.get(row.id, []), named)]
 
 
-def _of_segment(row: Any, names: dict[int, str], pictures: list[Any], shards: _Shards) -> list[Damage]:
+def _of_segment(site: Site, row: Any, names: dict[int, str], pictures: list[Any], named: _Named) -> list[Damage]:
     name = f"{row.kind} {row.number} of camera {names.get(row.camera_id, row.camera_id)}"
     lost = (f"{DROPPED}, or {FROM_FOOTAGE}", segments, (row.id,))
     sound, found = is_sound(segments, row._mapping), []
@@ -344,33 +302,48 @@ def _of_segment(row: Any, names: dict[int, str], pictures: list[Any], shards: _S
         found.append(Damage(f"{name} has {len(pictures)} crops", *lost))
     if not sound and not found:
         found.append(Damage(f"{name}: its row is damaged", *lost))
+    read = _read(site, row, [crop for crop in pictures if is_sound(crops, crop._mapping)])
     for crop in pictures:
         what = f"{name}: crop {crop.number}"
         gone = (DROPPED, crops, (crop.tracklet_id, crop.number))
-        if not is_sound(crops, crop._mapping):
+        if crop.number not in read:
             found.append(Damage(f"{what} has a damaged row", *gone))
             continue
-        shard = row.camera_id, row.footage_id, crop.shard
-        data = shards.read(shard, crop.offset, crop.length)
+        shard = Shard(row.camera_id, row.footage_id, crop.shard)
+        data = read[crop.number]
+        place = f"byte {crop.offset} of {pictures_of(site.database).where(shard)}"
         if data is None or len(data) < crop.length:
-            found.append(Damage(f"{what} is missing (byte {crop.offset} of {shards.path(shard)})", *gone))
+            found.append(Damage(f"{what} is missing ({place})", *gone))
             continue
-        shards.named.setdefault(shard, array("q")).extend((crop.offset, crop.offset + crop.length))
+        named.setdefault(shard, array("q")).extend((crop.offset, crop.offset + crop.length))
         if zlib.crc32(data) != crop.crc32:
-            found.append(Damage(f"{what} is damaged (byte {crop.offset} of {shards.path(shard)})", *gone))
+            found.append(Damage(f"{what} is damaged ({place})", *gone))
         elif not (data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")):
             found.append(Damage(f"{what} is no JPEG", *gone))
     return found
 
 
-def _of_footage(site: Site, row: Any, named: Mapping[tuple[int, int, int], array[int]]) -> Iterator[Damage]:
+def _read(site: Site, row: Any, pictures: list[Any]) -> dict[int, bytes | None]:
+    """What a segment's rows of crops name, by their numbers. None where a shard can't be read."""
+    read: dict[int, bytes | None] = {}
+    for number, group in groupby(pictures, key=lambda crop: crop.shard):  # by time, and so by shard
+        some = list(group)
+        shard = Shard(row.camera_id, row.footage_id, number)
+        data = pictures_of(site.database).read(shard, [(crop.offset, crop.length) for crop in some])
+        read |= zip((crop.number for crop in some), data or [None] * len(some))
+    return read
+
+
+def _of_footage(site: Site, row: Any, named: _Named) -> Iterator[Damage]:
     """Whether shards are as long as they must be, and hold nothing but what rows name."""
+    pictures = pictures_of(site.database)
+    sizes = pictures.sizes(row.camera_id, row.id)
 
     def too_short() -> list[Damage]:
         now = site.footage_record(row.id)
-        path = shard_path(site.crop_folder(now.camera_id), now.id, now.shard)
-        size = path.stat().st_size if path.exists() else 0
-        what = f"{path} holds {size:,} bytes of {now.shard_bytes:,} that were committed"
+        size = pictures.sizes(now.camera_id, now.id).get(now.shard, 0)
+        place = pictures.where(Shard(now.camera_id, now.id, now.shard))
+        what = f"{place} holds {size:,} bytes of {now.shard_bytes:,} that were committed"
         lost = f"`python -m app.site --repair` drops what is lost, or {FROM_FOOTAGE}"
         return [Damage(what, lost)] if size < now.shard_bytes else []
 
@@ -386,8 +359,8 @@ def _of_footage(site: Site, row: Any, named: Mapping[tuple[int, int, int], array
     yield from _lasting(too_short)
     yield from _lasting(wrong_checkpoint)
     for shard in range(row.shard + 1):
-        bounds = np.array(named.get((row.camera_id, row.id, shard), ()), np.int64).reshape(-1, 2)
-        if next(_unnamed(site, row, shard, bounds), None):
+        bounds = np.array(named.get(Shard(row.camera_id, row.id, shard), ()), np.int64).reshape(-1, 2)
+        if next(_unnamed(site, row, shard, sizes.get(shard, 0), bounds), None):
             yield from _lasting(partial(_of_unnamed, site, row.id, shard))
 
 
@@ -397,8 +370,8 @@ def _of_unnamed(site: Site, film: int, shard: int) -> list[Damage]:
     if not ranges or erasure.pending(site.database):  # somebody is at it
         return []
     count = sum(end - start for start, end in ranges)
-    path = shard_path(site.crop_folder(site.footage_record(film).camera_id), film, shard)
-    return [Damage(f"{path} holds {count:,} bytes that no row names", "`python -m app.site --repair` overwrites them")]
+    place = pictures_of(site.database).where(Shard(site.footage_record(film).camera_id, film, shard))
+    return [Damage(f"{place} holds {count:,} bytes that no row names", "`python -m app.site --repair` overwrites them")]
 
 
 def unnamed(site: Site, film: int, shard: int) -> list[tuple[int, int]]:
@@ -407,30 +380,25 @@ def unnamed(site: Site, film: int, shard: int) -> list[tuple[int, int]]:
     mine = select(crops.c.offset, crops.c.offset + crops.c.length).join_from(crops, segments)
     mine = mine.where(segments.c.footage_id == film, crops.c.shard == shard)
     bounds = np.array([tuple(each) for each in site.database.all(mine)], np.int64).reshape(-1, 2)
-    return list(_unnamed(site, row, shard, bounds))
+    size = pictures_of(site.database).sizes(row.camera_id, row.id).get(shard, 0)
+    return list(_unnamed(site, row, shard, size, bounds))
 
 
-def _unnamed(site: Site, row: Any, shard: int, bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """row: of the footage. bounds: `(n, 2)` from where to where rows name its bytes."""
-    path = shard_path(site.crop_folder(row.camera_id), row.id, shard)
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        size = os.fstat(file).st_size
-        size = min(size, row.shard_bytes) if shard == row.shard else size
-        bounds = bounds[np.argsort(bounds[:, 0], kind="stable")]
-        free = np.maximum.accumulate(np.r_[0, bounds[:, 1]])
-        until = np.r_[bounds[:, 0], size]
-        for k in np.flatnonzero(free < np.minimum(until, size)).tolist():
-            start, end = int(free[k]), int(min(until[k], size))
-            for piece in range(start, end, _PIECE):
-                data = os.pread(file, min(_PIECE, end - piece), piece)
+def _unnamed(site: Site, row: Any, shard: int, size: int, bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """row: of the footage. size: of the shard. bounds: `(n, 2)` from where to where rows name its bytes."""
+    size = min(size, row.shard_bytes) if shard == row.shard else size
+    bounds = bounds[np.argsort(bounds[:, 0], kind="stable")]
+    free = np.maximum.accumulate(np.r_[0, bounds[:, 1]])
+    until = np.r_[bounds[:, 0], size]
+    for k in np.flatnonzero(free < np.minimum(until, size)).tolist():
+        start, end = int(free[k]), int(min(until[k], size))
+        for piece in range(start, end, _PIECE):
+            read = pictures_of(site.database).read(
+                Shard(row.camera_id, row.id, shard), [(piece, min(_PIECE, end - piece))]
+            )
+            for data in read or ():
                 if data.count(0) < len(data):
                     yield piece, piece + len(data)
-    finally:
-        os.close(file)
 
 
 # --- what derives from them

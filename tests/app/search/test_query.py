@@ -15,6 +15,7 @@ import app.query
 from app.errors import SiteError
 from app.record import Site
 from app.record.rows import AuditEntry
+from app.record.shards import crop_folder
 from app.search.merging import merge
 from app.search.query import query, view
 from app.search.searcher import FALSE_ALARMS, Searcher, Wish
@@ -179,7 +180,7 @@ def test_a_damaged_crop_stops_no_search(path: Path) -> None:
     with Site.open_to_write(path) as site:
         tracklet = int(site.tracklet_table().ids[7])
         crop = site.crops(tracklet)[0]
-        shard = site.crop_folder(crop.camera_id) / f"{crop.footage_id}-000.shard"
+        shard = crop_folder(site.path, crop.camera_id) / f"{crop.footage_id}-000.shard"
         with shard.open("r+b") as file:
             file.seek(crop.shard_range.offset + 9)
             file.write(b"\0\0\0\0")
