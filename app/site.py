@@ -1,4 +1,4 @@
-"""What is in a site, and whether all of it is sound."""
+"""What is in a site, whether all of it is sound, and where it is."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from app.record.camera_summaries import camera_summaries, unwatched
 from app.record.database import FILE
 from app.record.live_cameras import LiveRecord, out_of_step
 from app.record.outages import OutageRecord, outages_of
+from app.record.places import FOLDER
 from app.record.rows import BoxCounts, CameraSummary
 from app.record.verify import damage
 from app.remarks import Remark
+from app.site_places import create_command, move_command
 from app.terminal import (
     SITE,
     JsonOption,
     SiteOption,
     errors,
+    group,
     output,
     print_boxes,
     print_errors,
@@ -59,6 +62,7 @@ class SiteReport:
     repaired: list[str] = field(default_factory=list)  # what --repair did
     outages: list[OutageRecord] = field(default_factory=list)  # of live cameras, the latest first
     unwatched: list[str] = field(default_factory=list)  # live cameras that nobody follows just now
+    places: str = ""  # where the record and the pictures are, if elsewhere than in the folder
 
 
 def describe(site: Site, *, verify: bool = False) -> SiteReport:
@@ -79,6 +83,9 @@ def _counted(site: Site) -> SiteReport:
     cameras = camera_summaries(site)
     sizes = dict(_files(site.path))
     crop_bytes = sum(size for path, size in sizes.items() if path.is_relative_to(site.path / "crops"))
+    places = site.database.places
+    if places.store != FOLDER:
+        crop_bytes = sum(c.crop_bytes for c in cameras)
     detectors = {
         f"{s['detector']} {s['sha256'] or ''}".strip() for f in site.footage() if (s := f.settings) is not None
     }
@@ -96,6 +103,7 @@ def _counted(site: Site) -> SiteReport:
         remarks=site.remarks(),
         outages=outages_of(site.database),
         unwatched=unwatched(site),
+        places="" if (places.record, places.store) == (FOLDER, FOLDER) else str(places),
         models=sorted(p.name for p in (site.path / "models").glob("*") if p.is_dir()),
     )
 
@@ -109,7 +117,15 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
                 yield path, status.st_size
 
 
+commands = group("Show what a site holds, make one whose record or pictures are elsewhere, or move them.")
+commands.info.no_args_is_help = False
+commands.command("create")(create_command)
+commands.command("move")(move_command)
+
+
+@commands.callback(invoke_without_command=True)
 def command(
+    context: typer.Context,
     site: SiteOption = SITE,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read and check every row and file; exit 1 if any is damaged.")
@@ -119,7 +135,9 @@ def command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a site holds."""
+    """Show what a site holds. With a command after it, make one that is elsewhere than in its folder, or move it."""
+    if context.invoked_subcommand is not None:
+        return
     repaired = []
     if mend:
         from app.encoders.repair import repair  # it brings the encoder, which nobody else here waits for
@@ -183,6 +201,8 @@ def _print(report: SiteReport) -> None:
         f"{report.bytes / 1e6:.1f} MB on disk ({report.crop_bytes / 1e6:.1f} crops, {report.database_bytes / 1e6:.1f} "
         "record)"
     )
+    if report.places:
+        output.print(f"elsewhere than in its folder: {visible(report.places)}")
     for detector in report.detectors:
         output.print(f"detector {detector}")
     output.print(f"models: {', '.join(report.models) or 'none yet'}")
@@ -228,4 +248,4 @@ def _moment(time: float | None) -> str:
 if __name__ == "__main__":
     from app.terminal import run
 
-    run(command)
+    run(commands)

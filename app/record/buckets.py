@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -126,7 +126,7 @@ class Bucket:
         """The keys below a folder, and the bytes of each."""
         with self._told("read"):
             pages = obstore.list(self._store, prefix or None, chunk_size=_LISTED)
-            return {cast(str, found["path"]): cast(int, found["size"]) for page in pages for found in page}
+            return {found["path"]: found["size"] for page in pages for found in page}
 
     # --- old versions
 

@@ -19,6 +19,8 @@ from app.record.shards import (
     shards_of,
 )
 
+OWNER = "owner"  # the file that says whose pictures these are. A site's own folder has none
+
 
 class FolderPictures:
     """`Pictures` below a folder, which may be a site's own."""
@@ -79,6 +81,19 @@ class FolderPictures:
         """As `Pictures.remove`."""
         for shard in shards:
             wipe(self._path(shard))
+
+    def owner(self) -> str:
+        """As `Pictures.owner`."""
+        path = self._folder / OWNER
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def own(self, owner: str) -> None:
+        """As `Pictures.own`."""
+        if owner:
+            make_folder(self._folder)
+            write_private(self._folder / OWNER, owner.encode())
+        else:
+            (self._folder / OWNER).unlink(missing_ok=True)
 
     def unreached(self) -> list[str]:
         """As `Pictures.unreached`. Of file systems that keep copies no program knows."""

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from app.record.buckets import Bucket
 from app.record.shards import Shard, ShardRange
 
+_OWNER = "owner"  # the object that says whose pictures these are
+
 
 class ObjectPictures:
     """`Pictures` in a bucket."""
@@ -75,6 +77,17 @@ class ObjectPictures:
         """Removes shards of a footage behind a place, and old versions of those that are gone already."""
         there = self._with_old(_folder(camera, footage))
         self.remove(each for each in there if each.number > shard or (each.number == shard and not size))
+
+    def owner(self) -> str:
+        """As `Pictures.owner`."""
+        return (self.bucket.get(_OWNER) or b"").decode(errors="replace")
+
+    def own(self, owner: str) -> None:
+        """As `Pictures.own`."""
+        if owner:
+            self.bucket.put(_OWNER, owner.encode())
+        else:
+            self.bucket.remove([_OWNER])
 
     def unreached(self) -> list[str]:
         """As `Pictures.unreached`."""

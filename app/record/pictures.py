@@ -68,6 +68,12 @@ class Pictures(Protocol):
     def remove(self, shards: Iterable[Shard]) -> None:
         """Removes shards, and their bytes. Those that are gone are passed over."""
 
+    def owner(self) -> str:
+        """What `own` wrote, empty where it never did."""
+
+    def own(self, owner: str) -> None:
+        """Writes down whose pictures these are, so that no other site comes to the same place. Empty: nobody's."""
+
     def unreached(self) -> list[str]:
         """Where old bytes may be that can't be reached from here, a sentence each."""
 

@@ -65,6 +65,9 @@ def read_places(folder: Path) -> Places:
 
 def write_places(folder: Path, places: Places) -> None:
     """Writes `store.toml`, whole or not at all. Raises SiteError where it can't be written."""
+    if places == Places():
+        (folder / STORE).unlink(missing_ok=True)
+        return
     parts = {"record": places.record, "store": places.store}
     lines = [f"{name} = {json.dumps(place)}\n" for name, place in parts.items()]
     if places.left:
@@ -77,7 +80,7 @@ def record_at(text: str) -> str:
     """A place for a record, as somebody gave it. Raises SiteError where it is none, or has a password."""
     try:
         _check(record=text)
-        password = text != FOLDER and sqlalchemy.make_url(text).password is not None
+        password = text != FOLDER and bool(sqlalchemy.make_url(text).password)
     except (ValueError, TypeError) as error:
         raise SiteError(f"A record is in the folder, or at {RECORD_LIKE}: give such a URL.") from error
     if password:

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, repeat
 from pathlib import Path
 from typing import Any
 
@@ -330,7 +330,7 @@ def _read(site: Site, row: Any, pictures: list[Any]) -> dict[int, bytes | None]:
         some = list(group)
         shard = Shard(row.camera_id, row.footage_id, number)
         data = pictures_of(site.database).read(shard, [(crop.offset, crop.length) for crop in some])
-        read |= zip((crop.number for crop in some), data or [None] * len(some))
+        read |= zip((crop.number for crop in some), repeat(None) if data is None else data)
     return read
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import sqlalchemy
 
-from app.record.database import STORE
+from app.record.places import FOLDER, STORE, read_places
 from app.record.schema import metadata
 
 _server: list[str] = []  # the PostgreSQL's URL, while tests run on it
@@ -34,12 +34,17 @@ def site_in(folder: Path, name: str = "site") -> Path:
         if site.exists() and any(site.iterdir()):
             return site  # made otherwise, on purpose
         site.mkdir(parents=True, exist_ok=True)
-        schema = f"site_{os.getpid()}_{next(_number)}"
-        with psycopg.connect(_server[0], autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {schema}")
-        url = sqlalchemy.make_url(_server[0]).update_query_dict({"options": f"-csearch_path={schema}"})
-        (site / STORE).write_text(f'record = "{url.render_as_string(hide_password=False)}"\n', encoding="utf-8")
+        (site / STORE).write_text(f'record = "{new_schema(_server[0])}"\n', encoding="utf-8")
     return site
+
+
+def new_schema(server: str) -> str:
+    """The URL of a new schema of a PostgreSQL."""
+    schema = f"site_{os.getpid()}_{next(_number)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    url = sqlalchemy.make_url(server).update_query_dict({"options": f"-csearch_path={schema}"})
+    return url.render_as_string(hide_password=False)
 
 
 def copy_of(site: Path, folder: Path, name: str = "site") -> Path:
@@ -69,7 +74,7 @@ def run_sql(site: Path, statement: str) -> list[tuple]:
     """What a statement gives, past all that the program would check."""
     engine = sqlalchemy.create_engine(
         f"sqlite:///{site / 'site.db'}"
-        if not (site / STORE).exists()
+        if read_places(site).record == FOLDER
         else _url(site).set(drivername="postgresql+psycopg"),
         poolclass=sqlalchemy.pool.NullPool,
     )
@@ -90,7 +95,7 @@ def rows_of(site: Path) -> dict[str, list[dict[str, object]]]:
 
 
 def _url(site: Path) -> sqlalchemy.URL:
-    return sqlalchemy.make_url((site / STORE).read_text(encoding="utf-8").split('"')[1])
+    return sqlalchemy.make_url(read_places(site).record)
 
 
 def _schema(site: Path) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.exc import DBAPIError
 
-from app.record.database import FILE, STORE
+from app.record.database import FILE
+from app.record.places import STORE
 from tests.app.records import rows_of, run_sql
 from tests.clips import Clip, render_clip, render_sequence
 from trackers.segments import Cut, Kind, Segment

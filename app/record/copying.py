@@ -1,0 +1,108 @@
+"""A site's rows and pictures are copied to another place, and what arrived is compared with what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Table, insert, select
+
+from app.asking import Progress, unheard
+from app.errors import SiteError, StorageError
+from app.record.checksums import COLUMN, insert_rows, is_sound, pages
+from app.record.database import Database
+from app.record.pictures import Pictures
+from app.record.schema import audit, cameras, footage, metadata
+from app.record.shards import Shard
+
+VERIFY = "`python -m app.site --verify` tells what to do"
+
+
+def copy_rows(old: Database, new: Database, progress: Progress = unheard) -> int:
+    """Makes a record anew, with all rows of another, in transactions of both. Returns how many there are.
+
+    Raises SiteError where a row is damaged, or did not arrive as it was sent.
+    """
+    new.make_anew()
+    count = 0
+    for table in metadata.sorted_tables:
+        for rows in _pages(old, table):
+            if COLUMN in table.columns and not all(is_sound(table, row) for row in rows):
+                raise SiteError(f"The site at {old.folder} has damaged rows of {table.name}, and stays: {VERIFY}.")
+            if COLUMN in table.columns:
+                insert_rows(new, table, [dict(row) for row in rows])
+            else:
+                new.execute(insert(table), rows)
+            count += len(rows)
+            progress("rows copied", count)
+    for table in metadata.sorted_tables:
+        if not all(sent == came for sent, came in zip(_in_order(old, table), _in_order(new, table), strict=True)):
+            raise StorageError(f"Rows of {table.name} did not arrive at the new place as they were sent: try again.")
+        progress("rows compared", count)
+    return count
+
+
+def _pages(database: Database, table: Table) -> Iterator[list[dict[str, Any]]]:
+    for rows in pages(table, database.all):
+        if rows:
+            yield [dict(row._mapping) for row in rows]
+
+
+def _in_order(database: Database, table: Table) -> Iterator[list[tuple[Any, ...]]]:
+    """All rows, some at once. Those of a table without a key come as a whole, sorted."""
+    for rows in pages(table, database.all):
+        plain = [tuple(row) for row in rows]
+        yield plain if table.primary_key.columns else sorted(plain, key=repr)
+
+
+def is_older_copy(new: Database, old: Database) -> bool:
+    """Whether a record is empty, or has nothing but what another one had before: its audit is how that one's begins.
+
+    So it is what a move left, or did not finish.
+    """
+    if not new.is_begun():
+        return True
+    last = new.first(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1))
+    if last is None:
+        return new.first(select(cameras.c.id).limit(1)) is None
+    same = old.first(select(audit.c.hash).where(audit.c.id == last.id))
+    return same is not None and same.hash == last.hash
+
+
+def first_hash(database: Database) -> str:
+    """The hash of the audit's first row, by which a store knows whose pictures it has. Empty where there is none."""
+    row = database.first(select(audit.c.hash).order_by(audit.c.id).limit(1))
+    return "" if row is None else str(row.hash)
+
+
+def copy_pictures(database: Database, old: Pictures, new: Pictures, progress: Progress = unheard) -> tuple[int, int]:
+    """Makes a place hold just the shards that a record names, byte by byte those of another place.
+
+    What is there already, and the same, is not written again. Returns how many shards there are, and their bytes.
+    Raises SiteError where one is shorter than the record says, StorageError where it did not arrive as it was sent.
+    """
+    sent: set[Shard] = set()
+    total = 0
+    for row in database.all(select(footage).order_by(footage.c.id)):
+        lengths = {number: size for number, size in old.sizes(row.camera_id, row.id).items() if number < row.shard}
+        if row.shard_bytes:
+            lengths[row.shard] = row.shard_bytes
+        there = new.sizes(row.camera_id, row.id)
+        for number, length in lengths.items():
+            shard = Shard(row.camera_id, row.id, number)
+            data = (old.read(shard, [(0, length)]) or [b""])[0]
+            if len(data) < length:
+                raise SiteError(f"{old.where(shard)} has {len(data):,} bytes of {length:,}: {VERIFY}.")
+            if there.get(number) != length or not _holds(new, shard, data):
+                new.put(shard, data)
+                if not _holds(new, shard, data):
+                    raise StorageError(f"{new.where(shard)} is not what was sent: run the same command again.")
+            sent.add(shard)
+            total += length
+            progress("bytes of pictures copied", total)
+    new.remove(shard for shard in new.all_shards() if shard not in sent)
+    return len(sent), total
+
+
+def _holds(pictures: Pictures, shard: Shard, data: bytes) -> bool:
+    return pictures.read(shard, [(0, len(data) + 1)]) == [data]
