@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.engine.tracking import FootageTracker
 from app.errors import SiteError, StorageError
 from app.footage import Camera, Resume
-from app.record import Site, erasure
+from app.record import Site, erasure, folder_pictures
 from app.record.checkpoint import unpack
 from app.record.embeddings import Embeddings
 from app.record.rows import AuditEntry, Correction, segment_id
@@ -258,7 +258,7 @@ def test_who_opens_next_ends_what_a_dead_process_began(
     (run / erasure.PLAN).write_text(json.dumps({"learn": [a, b]}))
     jpeg = site.crop_jpeg(site.crops(a)[0])
     target: dict[str, tuple[Any, str]] = {
-        "overwrite": (erasure, "overwrite"),
+        "overwrite": (folder_pictures, "overwrite"),
         "wipe": (erasure, "wipe"),
         "Embeddings.remove": (Embeddings, "remove"),
         "forget_deleted": (site.database, "forget_deleted"),
