@@ -51,7 +51,7 @@ class SiteReport:
     tracklets: int
     crops: int
     cannot_link: int  # pairs of tracklets known to be different people
-    bytes: int  # on disk, of which:
+    bytes: int  # on disk or in a store, of which:
     database_bytes: int
     crop_bytes: int
     detectors: list[str]  # name and SHA-256 of every detector whose boxes are in the site
@@ -84,8 +84,7 @@ def _counted(site: Site) -> SiteReport:
     sizes = dict(_files(site.path))
     crop_bytes = sum(size for path, size in sizes.items() if path.is_relative_to(site.path / "crops"))
     places = site.database.places
-    if places.store != FOLDER:
-        crop_bytes = sum(c.crop_bytes for c in cameras)
+    elsewhere = 0 if places.store == FOLDER else sum(c.crop_bytes for c in cameras)
     detectors = {
         f"{s['detector']} {s['sha256'] or ''}".strip() for f in site.footage() if (s := f.settings) is not None
     }
@@ -96,9 +95,9 @@ def _counted(site: Site) -> SiteReport:
         tracklets=sum(c.tracklets for c in cameras),
         crops=sum(c.crops for c in cameras),
         cannot_link=len(site.cannot_link()),
-        bytes=sum(sizes.values()),
+        bytes=sum(sizes.values()) + elsewhere,
         database_bytes=sum(size for path, size in sizes.items() if path.name.startswith(FILE)),
-        crop_bytes=crop_bytes,
+        crop_bytes=crop_bytes + elsewhere,
         detectors=sorted(detectors),
         remarks=site.remarks(),
         outages=outages_of(site.database),

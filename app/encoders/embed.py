@@ -20,6 +20,7 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.embeddings import Embeddings, pool
 from app.record.leases import ERASING
+from app.record.pictures import jpegs_of
 from deploy.encoder import OnnxError, OpenEncoder
 from reid.pictures import decode_crops
 
@@ -92,7 +93,8 @@ def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes
     for number in ids:
         crops = site.crops(int(number))
         chosen = [crops[k] for k in spread(len(crops))] if crops else []
-        yield int(number), [jpeg for jpeg in site.crop_jpegs(chosen) if jpeg is not None]  # `--verify` tells of others
+        jpegs = jpegs_of(site.database, chosen)  # `app.site --verify` tells of those that are None
+        yield int(number), [jpeg for jpeg in jpegs if jpeg is not None]
 
 
 def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], halves: NDArray[np.float32]) -> None:

@@ -40,6 +40,7 @@ from app.errors import SiteError
 from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_plan
 from app.record import Site
 from app.record.leases import LEARNING
+from app.record.pictures import jpegs_of
 from app.record.private_files import wipe
 from app.record.rows import AuditEntry, ModelRecord, TrackletTable, pairs_said
 from deploy.encoder import OpenEncoder, WeightsEncoder
@@ -402,7 +403,7 @@ def source_of(site: Site, learn: list[int], most: int) -> TrackletSource:
             crops = [crops[k] for k in spread(len(crops), most)] if crops else []
             if crops:
                 times, pictures = [], []
-                for crop, jpeg in zip(crops, site.crop_jpegs(crops)):
+                for crop, jpeg in zip(crops, jpegs_of(site.database, crops)):
                     if jpeg is not None:  # else erased just now, or damaged, of which `app.site --verify` tells
                         pictures.append(jpeg)
                         times.append(crop.time)

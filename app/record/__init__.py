@@ -13,7 +13,9 @@ jobs         work that was asked for, with `job_logs`, `nightly` and `settings`
 uploads      files that come piece by piece
 retention    what is too old leaves
 verify       whether every row and every crop is sound
-shards       crops on disk
+places       where the record and the pictures are: `store.toml`
+pictures     crops, in a folder (`folder_pictures`, `shards`) or in an object store (`object_pictures`, `buckets`)
+move         a site goes to other places and back, with `copying`
 embeddings   vectors on disk, derived
 private_files   files for their owner's eyes only
 """

@@ -27,6 +27,7 @@ _RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
 _CLIENT: Any = {"connect_timeout": "10s", "timeout": "5min"}
 _AT_ONCE = 1000  # versions that S3 removes at once
 _LISTED = 1000  # objects in a list's page
+_GAP = 2**18  # bytes between ranges that are rather read than asked for apart
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist")
 _S3_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 
@@ -43,7 +44,6 @@ class Bucket:
         parts = urlsplit(url)
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
         self._s3: Any = None
-        self._refused = ""  # why S3 does not tell of old versions
         try:
             self._store = (
                 self._s3_store()
@@ -104,6 +104,12 @@ class Bucket:
 
         Those that lie near each other come in one request.
         """
+        begin = min((offset for offset, _ in ranges), default=0)
+        length = max((offset + length for offset, length in ranges), default=0) - begin
+        if 0 < length <= sum(length for _, length in ranges) + _GAP:
+            data = self.get_range(key, begin, length)
+            if data is not None:
+                return [data[offset - begin : offset - begin + length] for offset, length in ranges]
         try:
             with self._told("read"):
                 size = obstore.head(self._store, key)["size"]  # the library breaks down at ranges beyond the end
@@ -115,8 +121,8 @@ class Bucket:
                     read = obstore.get_ranges(
                         self._store, key, starts=[starts[k] for k in wanted], lengths=[lengths[k] for k in wanted]
                     )
-                    for k, data in zip(wanted, read, strict=True):
-                        found[k] = bytes(data)
+                    for k, piece in zip(wanted, read, strict=True):
+                        found[k] = bytes(piece)
                 return found
         except FileNotFoundError:
             self.sizes(key)  # where the bucket is gone, this tells, and the request before does not
@@ -136,25 +142,24 @@ class Bucket:
             versions = self._versions(key)
             if versions is None:
                 self._delete(key)
-            else:
-                self._remove_versions(key, [number for number, _, _ in versions])
+            elif refused := self._remove_versions(key, [version["VersionId"] for version in versions]):
+                raise StorageError(f"{self.url}/{key} can't be removed ({refused}): see to the bucket's locks.")
 
     def remove_old(self, key: str) -> None:
-        """Removes what a bucket keeps of what an object was before."""
+        """Removes what an object was before. Who looks afterwards finds what the bucket does not let go."""
         versions = self._versions(key) or []
-        self._remove_versions(key, [number for number, newest, _ in versions if not newest])
+        self._remove_versions(key, [version["VersionId"] for version in versions if not version["IsLatest"]])
 
     def bytes_of_old(self, key: str) -> int:
         """How many bytes old versions of an object have, as far as that can be asked."""
-        return sum(size for _, newest, size in self._versions(key) or [] if not newest)
+        return sum(version.get("Size", 0) for version in self._versions(key) or [] if not version["IsLatest"])
 
     def keys_with_versions(self, prefix: str) -> set[str]:
         """The keys below a folder, those with old versions alone included."""
-        keys = set(self.sizes(prefix))
-        with self._asking():
-            for page in self._pages(f"{prefix}/"):
-                keys |= {self._key(version["Key"]) for version in page}
-        return keys
+        versions = self._listed(f"{prefix}/")
+        if isinstance(versions, str):
+            return set(self.sizes(prefix))
+        return {self._key(version["Key"]) for version in versions}
 
     def unreached(self) -> list[str]:
         """A sentence for old versions that can't be reached."""
@@ -163,47 +168,44 @@ class Bucket:
                 f"{self.url} may keep what was overwritten: its administrator sees to it that versions and soft "
                 "deletion are off"
             ]
-        with self._asking():
-            next(self._pages("none/"), None)
-        if self._refused:
-            return [f"{self.url} does not tell whether it keeps what was overwritten ({self._refused})"]
+        refused = self._listed("none/")
+        if isinstance(refused, str):
+            return [f"{self.url} does not tell whether it keeps what was overwritten ({refused})"]
         return []
 
-    def _versions(self, key: str) -> list[tuple[str, bool, int]] | None:
-        """The number, whether it is the newest, and the bytes of each version. None where S3 does not tell."""
+    def _versions(self, key: str) -> list[Any] | None:
+        """All versions of an object, and marks of its removals. None where nobody tells."""
+        listed = self._listed(key)
+        return None if isinstance(listed, str) else [version for version in listed if self._key(version["Key"]) == key]
+
+    def _listed(self, prefix: str) -> list[Any] | str:
+        """Versions, and marks of removals, whose keys begin so. Where nobody tells, why that is."""
         if self._s3 is None:
-            return None
-        found = []
-        with self._asking():
-            for page in self._pages(key):
-                found += [(v["VersionId"], v["IsLatest"], v.get("Size", 0)) for v in page if self._key(v["Key"]) == key]
-        return None if self._refused else found
-
-    def _pages(self, prefix: str) -> Iterator[list[Any]]:
-        """Versions, and marks of removals, whose keys begin so."""
-        if self._s3 is not None:
-            pages = self._s3.get_paginator("list_object_versions")
-            for page in pages.paginate(Bucket=self._bucket, Prefix=self._full(prefix)):
-                yield page.get("Versions", []) + page.get("DeleteMarkers", [])
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Around questions for versions, which a store may not know, or not allow."""
-        self._refused = ""
+            return "only S3 is asked"
         try:
-            yield
-        except ClientError as error:
+            return [version for page in self._pages(prefix) for version in page]
+        except ClientError as error:  # a store that does not know the question, or does not allow it
             if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
                 raise self._lost("read", error) from error
-            self._refused = _words(error)
+            return _words(error)
         except BotoCoreError as error:
             raise self._lost("read", error) from error
 
-    def _remove_versions(self, key: str, numbers: list[str]) -> None:
+    def _pages(self, prefix: str) -> Iterator[list[Any]]:
+        pages = self._s3.get_paginator("list_object_versions")
+        for page in pages.paginate(Bucket=self._bucket, Prefix=self._full(prefix)):
+            yield page.get("Versions", []) + page.get("DeleteMarkers", [])
+
+    def _remove_versions(self, key: str, numbers: list[str]) -> str:
+        """Returns why some stay, empty where all leave."""
+        refused = ""
         with self._told("written"):
             for start in range(0, len(numbers), _AT_ONCE):
                 objects = [{"Key": self._full(key), "VersionId": n} for n in numbers[start : start + _AT_ONCE]]
-                self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+                answer = self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True})
+                for error in answer.get("Errors", []):
+                    refused = error.get("Message") or error.get("Code") or "no reason given"
+        return refused
 
     def _delete(self, key: str) -> None:
         try:
@@ -240,6 +242,8 @@ class Bucket:
 def _words(error: Exception) -> str:
     """Why, in a few words: of an address only what stands before its query, where keys may be."""
     text = str(error)
+    if isinstance(error, ClientError):
+        text = error.response.get("Error", {}).get("Message") or text
     message = _S3_MESSAGE.search(text)
     words = message[1] if message else text.partition("\n")[0].partition("<?xml")[0]
     return re.sub(r"\?\S+", "", words).strip(" :.")[:300]

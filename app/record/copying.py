@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import Table, insert, select
@@ -11,7 +13,7 @@ from app.asking import Progress, unheard
 from app.errors import SiteError, StorageError
 from app.record.checksums import COLUMN, insert_rows, is_sound, pages
 from app.record.database import Database
-from app.record.pictures import Pictures
+from app.record.pictures import Pictures, lost_bytes
 from app.record.schema import audit, cameras, footage, metadata
 from app.record.shards import Shard
 
@@ -36,7 +38,7 @@ def copy_rows(old: Database, new: Database, progress: Progress = unheard) -> int
             count += len(rows)
             progress("rows copied", count)
     for table in metadata.sorted_tables:
-        if not all(sent == came for sent, came in zip(_in_order(old, table), _in_order(new, table), strict=True)):
+        if any(sent != came for sent, came in zip_longest(_in_order(old, table), _in_order(new, table))):
             raise StorageError(f"Rows of {table.name} did not arrive at the new place as they were sent: try again.")
         progress("rows compared", count)
     return count
@@ -75,33 +77,50 @@ def first_hash(database: Database) -> str:
     return "" if row is None else str(row.hash)
 
 
-def copy_pictures(database: Database, old: Pictures, new: Pictures, progress: Progress = unheard) -> tuple[int, int]:
-    """Makes a place hold just the shards that a record names, byte by byte those of another place.
+@dataclass(slots=True)
+class CopiedPictures:
+    """Which shards are at the new place."""
 
-    What is there already, and the same, is not written again. Returns how many shards there are, and their bytes.
-    Raises SiteError where one is shorter than the record says, StorageError where it did not arrive as it was sent.
+    ends: dict[int, tuple[int, int]] = field(default_factory=dict)  # footage → where its shards ended then
+    sizes: dict[Shard, int] = field(default_factory=dict)  # in bytes
+
+
+def copy_pictures(
+    database: Database, old: Pictures, new: Pictures, copied: CopiedPictures, progress: Progress = unheard
+) -> None:
+    """Brings shards that a record names to another place, byte by byte. Adds them to what was copied before.
+
+    What is there already, and the same, is not written again. Raises SiteError where a shard is shorter than the record
+    says, StorageError where one did not arrive as it was sent.
     """
-    sent: set[Shard] = set()
-    total = 0
+    total = sum(copied.sizes.values())
     for row in database.all(select(footage).order_by(footage.c.id)):
-        lengths = {number: size for number, size in old.sizes(row.camera_id, row.id).items() if number < row.shard}
-        if row.shard_bytes:
-            lengths[row.shard] = row.shard_bytes
-        there = new.sizes(row.camera_id, row.id)
-        for number, length in lengths.items():
+        if copied.ends.get(row.id) == (row.shard, row.shard_bytes):
+            continue
+        if lost := lost_bytes(database, row):
+            last = old.where(Shard(row.camera_id, row.id, row.shard))
+            raise SiteError(f"{last} lacks {lost:,} of {row.shard_bytes:,} bytes: {VERIFY}.")
+        sizes, there = (pictures.sizes(row.camera_id, row.id) for pictures in (old, new))
+        for number, size in sizes.items():
+            length = row.shard_bytes if number == row.shard else size
+            if number > row.shard or not length:
+                continue  # of a writer that died
             shard = Shard(row.camera_id, row.id, number)
-            data = (old.read(shard, [(0, length)]) or [b""])[0]
-            if len(data) < length:
-                raise SiteError(f"{old.where(shard)} has {len(data):,} bytes of {length:,}: {VERIFY}.")
+            (data,) = old.read(shard, [(0, length)]) or (b"",)
             if there.get(number) != length or not _holds(new, shard, data):
+                new.remove([shard])  # what is there may show who was erased since
                 new.put(shard, data)
                 if not _holds(new, shard, data):
                     raise StorageError(f"{new.where(shard)} is not what was sent: run the same command again.")
-            sent.add(shard)
+            copied.sizes[shard] = length
             total += length
             progress("bytes of pictures copied", total)
-    new.remove(shard for shard in new.all_shards() if shard not in sent)
-    return len(sent), total
+        copied.ends[row.id] = row.shard, row.shard_bytes
+
+
+def remove_others(pictures: Pictures, copied: CopiedPictures) -> None:
+    """Removes what an earlier copy left of who was erased since."""
+    pictures.remove(shard for shard in pictures.all_shards() if shard not in copied.sizes)
 
 
 def _holds(pictures: Pictures, shard: Shard, data: bytes) -> bool:

@@ -113,9 +113,13 @@ class Database:
         with _opening_errors(folder, places, "written"):
             database = cls._at(folder, places)
             database.moving = True
-            if not database.postgres:
-                for pragma in _PRAGMAS:
+            try:
+                database._introduce()
+                for pragma in () if database.postgres else _PRAGMAS:
                     database.run(f"PRAGMA {pragma}")
+            except BaseException:
+                database.close()
+                raise
         return database
 
     @classmethod
@@ -128,9 +132,7 @@ class Database:
 
     def _prepare(self, write: bool, *, new: bool) -> None:
         """Checks that the record is ours and of this format. Makes or upgrades it where it may be written."""
-        if self.postgres:
-            self.run(f"SET lock_timeout = '{_WAIT:.0f}s'")
-            self.run("SELECT set_config('application_name', %s, false)", leases.program())
+        self._introduce()
         stored = self._format()
         if stored is None and not new:
             raise SiteError(f"The site at {self.folder} was never begun (its record is empty): ingest into it again.")
@@ -154,6 +156,12 @@ class Database:
                 _remove(self.folder / name)
         elif self.postgres and not write:
             self.run("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+    def _introduce(self) -> None:
+        """Tells a server how long this waits for others, and as whom it is shown to them."""
+        if self.postgres:
+            self.run(f"SET lock_timeout = '{_WAIT:.0f}s'")
+            self.run("SELECT set_config('application_name', %s, false)", leases.program())
 
     def _make(self) -> None:
         """Makes the tables, or brings those of an older format up to date. One process at a time does so."""
@@ -202,7 +210,7 @@ class Database:
             row = self.first(_WHERE)
             if row is None or self.json(row.value, "settings") == self.places.store:
                 return
-        except (SiteError, exc.ProgrammingError):  # a damaged record is not told of here
+        except (SiteError, exc.SQLAlchemyError):  # of damage others tell
             return
         raise SiteError(
             f"The site at {self.folder} was moved, or is being moved, away from where its {STORE} says: give that "

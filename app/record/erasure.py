@@ -360,8 +360,8 @@ def _look(
 def _left_by_moves(database: Database) -> list[str]:
     """A sentence for each place that a move of the site left as it was."""
     return [
-        f"{shown(place)} still has what the site's {'record' if part == 'record' else 'pictures'} had when they were "
-        f"moved: `python -m app.site move {database.folder} --remove-left` removes it"
+        f"a move left the site's {'record' if part == 'record' else 'pictures'}, as they were then, at {shown(place)}: "
+        f"`python -m app.site move {database.folder} --remove-left` removes them"
         for part, place in database.places.left.items()
     ]
 

@@ -25,6 +25,8 @@ OWNER = "owner"  # the file that says whose pictures these are. A site's own fol
 class FolderPictures:
     """`Pictures` below a folder, which may be a site's own."""
 
+    at_once = 1
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
@@ -59,8 +61,9 @@ class FolderPictures:
         """As `Pictures.all_shards`."""
         found = []
         for path in sorted((self._folder / "crops").glob("*/*-*.shard")):
-            footage, _, number = path.stem.rpartition("-")
-            found.append(Shard(int(path.parent.name), int(footage), int(number)))
+            numbers = (path.parent.name, *path.stem.split("-"))
+            if len(numbers) == len(Shard._fields) and all(number.isdecimal() for number in numbers):
+                found.append(Shard(*map(int, numbers)))
         return found
 
     def put(self, shard: Shard, data: bytes) -> None:

@@ -43,6 +43,7 @@ LEARNING = Lease("learning", "adapting or adding a model")
 MERGING = Lease("merging", "merging")
 ERASING = Lease("erasing", "erasing or writing derived files", wait=600.0)  # held for moments, by `erase` for seconds
 JOBS = Lease("jobs", "running jobs")
+ALERTING = Lease("alerting", "looking for who is seen again")  # of servers one has it, as long as it runs
 NAMING = Lease("naming", "changing site.toml", wait=10.0)  # held for moments
 MAKING = Lease("making", "making the site or bringing it up to date", wait=60.0)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
@@ -20,8 +21,8 @@ from app.asking import Progress, unheard
 from app.errors import Busy, SiteError, no_more
 from app.record import erasure, leases
 from app.record.audit import add_entry
-from app.record.copying import copy_pictures, copy_rows, first_hash, is_older_copy
-from app.record.database import FILE, MOVED, PLACE, Database
+from app.record.copying import CopiedPictures, copy_pictures, copy_rows, first_hash, is_older_copy, remove_others
+from app.record.database import CONFIG, FILE, MOVED, PLACE, Database
 from app.record.pictures import Pictures, pictures_at
 from app.record.places import FOLDER, STORE, Places, read_places, shown, write_places
 from app.record.private_files import wipe
@@ -31,7 +32,7 @@ from app.record.settings import put_setting
 
 STAYS = ("models", "embeddings", "live pictures", "recordings", "uploads", "logs of jobs", "site.toml")
 """What of a site is in its folder, wherever its record and its pictures are. Other machines need it there too."""
-_LEASES = (leases.LEARNING, leases.MERGING, leases.ERASING, leases.JOBS, leases.NAMING)
+_LEASES = (leases.LEARNING, leases.MERGING, leases.ERASING, leases.JOBS, leases.ALERTING, leases.NAMING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def create(folder: Path, places: Places, *, who: str) -> Moved:
     if (named and read_places(folder) != places) or (not named and (folder / FILE).exists()):
         raise SiteError(f"There is a site at {folder} already: `python -m app.site move {folder} --to …` moves it.")
     if not named:
+        if folder.is_dir() and {path.name for path in folder.iterdir()} - {CONFIG}:
+            raise SiteError(f"{folder} holds other files: name a new folder.")
         if places.record != FOLDER:
             with Database.at(folder, places) as database:
                 if database.is_begun():
@@ -62,7 +65,13 @@ def create(folder: Path, places: Places, *, who: str) -> Moved:
                     )
         _check_owner(folder, places, "")
         write_places(folder, places)
-    with Database.create(folder) as database:
+    try:
+        made = Database.create(folder)
+    except SiteError:
+        if not named:
+            (folder / STORE).unlink(missing_ok=True)
+        raise
+    with made as database:
         with database.transaction():
             if not first_hash(database):
                 add_entry(database, AuditEntry(time.time(), who, "create", _told(places)))
@@ -86,6 +95,7 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
                 f"`python -m app.site move {folder} --remove-left` first."
             )
     if not parts:
+        Database.open(folder).close()  # which tells where there is none
         return _moved(folder, places)
     with ExitStack() as open_things:
         old = open_things.enter_context(Database.open(folder, write=True, moving=True))
@@ -101,15 +111,16 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
             new = open_things.enter_context(Database.at(folder, to))
             if not is_older_copy(new, old):
                 raise SiteError(f"There is another site at {shown(to.record)}: name another database or schema.")
-        count = shards = size = 0
+        count, copied = 0, CopiedPictures()
+        copy = partial(copy_pictures, old, pictures_at(folder, places.store), pictures_at(folder, to.store), copied)
         if "store" in parts:
-            ours, theirs = pictures_at(folder, places.store), pictures_at(folder, to.store)
             _check_owner(folder, to, first_hash(old))
             _own(folder, to, first_hash(old))
-            copy_pictures(old, ours, theirs, progress)
+            copy(progress)
+            remove_others(pictures_at(folder, to.store), copied)
         with old.transaction():
-            if "store" in parts:  # what came meanwhile
-                shards, size = copy_pictures(old, ours, theirs, progress)
+            if "store" in parts:
+                copy(progress)  # what came meanwhile
             if "record" in parts:
                 with new.transaction():
                     count = copy_rows(old, new, progress)
@@ -119,7 +130,7 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
         left |= {part: getattr(places, part) for part in parts}
         to = replace(to, left=left)
         write_places(folder, to)
-    return replace(_moved(folder, to), rows=count, shards=shards, bytes=size)
+    return replace(_moved(folder, to), rows=count, shards=len(copied.sizes), bytes=sum(copied.sizes.values()))
 
 
 def remove_left(folder: Path, *, who: str, progress: Progress = unheard) -> Moved:
@@ -145,7 +156,7 @@ def _take_leases(database: Database, taken: ExitStack) -> None:
         try:
             taken.enter_context(database.lease(replace(lease, wait=0.0)))
         except Busy as error:
-            raise Busy(f"{error} A site moves while nobody works at it.") from error
+            raise Busy(f"{error} A site moves while nobody works at it: end app.serve and app.watch, too.") from error
 
 
 def _check_owner(folder: Path, places: Places, owner: str) -> None:

@@ -18,6 +18,8 @@ _OWNER = "owner"  # the object that says whose pictures these are
 class ObjectPictures:
     """`Pictures` in a bucket."""
 
+    at_once = 16
+
     def __init__(self, url: str) -> None:
         self.bucket = Bucket(url)
 
@@ -52,14 +54,15 @@ class ObjectPictures:
         self.bucket.put(_key(shard), data)
 
     def overwrite(self, shard: Shard, ranges: Sequence[tuple[int, int]]) -> None:
-        """As `Pictures.overwrite`. The object is written anew, and what it was before is removed."""
-        before = self.bucket.get(_key(shard))
-        if before is None:
-            return
+        """As `Pictures.overwrite`. The object is written anew, or leaves. What it was before is removed."""
+        before = self.bucket.get(_key(shard)) or b""
         data = bytearray(before)
         for offset, length in ranges:
             end = min(offset + length, len(data))
             data[offset:end] = bytes(max(0, end - offset))
+        if not any(data):
+            self.bucket.remove([_key(shard)])
+            return
         if data != before:
             self.bucket.put(_key(shard), bytes(data))
         self.bucket.remove_old(_key(shard))  # also where one who died in between had written it
@@ -108,7 +111,8 @@ class ObjectWriter:
     def __init__(self, pictures: ObjectPictures, camera: int, footage: int, shard: int, size: int) -> None:
         self._pictures, self._camera, self._footage = pictures, camera, footage
         self.shard, self.size = shard, size
-        pictures.remove_behind(camera, footage, shard, size)
+        self._is_clean = False  # whether nothing lies behind that place
+        self.rewind(shard, size)
 
     def append(self, crops: Iterable[bytes]) -> list[ShardRange]:
         """As `Writer.append`."""
@@ -119,14 +123,17 @@ class ObjectWriter:
             shard_ranges.append(ShardRange(number, len(data), len(crop), zlib.crc32(crop)))
             data += crop
         if data:
+            if not self._is_clean:  # what failed before may be there all the same
+                self.rewind(self.shard, self.size)
+            self._is_clean = False
             self._pictures.put(Shard(self._camera, self._footage, number), bytes(data))
-            self.shard, self.size = number, len(data)
+            self.shard, self.size, self._is_clean = number, len(data), True
         return shard_ranges
 
     def rewind(self, shard: int, size: int) -> None:
         """As `Writer.rewind`."""
         self._pictures.remove_behind(self._camera, self._footage, shard, size)
-        self.shard, self.size = shard, size
+        self.shard, self.size, self._is_clean = shard, size, True
 
     def close(self) -> None:
         """As `Writer.close`. Nothing is open."""

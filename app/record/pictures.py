@@ -7,17 +7,22 @@ store each commit's crops are a shard of their own, an object that is never appe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import select
 
 from app.record.folder_pictures import FolderPictures
 from app.record.places import FOLDER
+from app.record.schema import crops, segments
 from app.record.shards import Shard, ShardRange
 
 if TYPE_CHECKING:
     from app.record.database import Database
+    from app.record.rows import CropRecord
 
 Ranges = Sequence[tuple[int, int]]  # offsets and lengths, in bytes
 
@@ -39,7 +44,9 @@ class Writer(Protocol):
 
 
 class Pictures(Protocol):
-    """Shards of a site. Who can't reach them at all raises OSError or StorageError."""
+    """Shards of a site. All raise OSError or StorageError where the place can't be reached."""
+
+    at_once: int  # shards that are worth reading at once, as each takes its time to answer
 
     def writer(self, camera: int, footage: int, shard: int, size: int) -> Writer:
         """Goes on at a place, where the record says that the last commit ended. What lies behind it is removed."""
@@ -57,10 +64,10 @@ class Pictures(Protocol):
         """Every shard that is there."""
 
     def put(self, shard: Shard, data: bytes) -> None:
-        """Writes a whole shard, in place of what is there, and makes it durable."""
+        """Writes a whole shard where there is none, and makes it durable."""
 
     def overwrite(self, shard: Shard, ranges: Ranges) -> None:
-        """Puts zeros in the place of bytes, durably. Nothing is done to a shard that is gone."""
+        """Puts zeros in the place of bytes, durably. A shard without others may leave. One that is gone stays so."""
 
     def bytes_left(self, shard: Shard, ranges: Ranges) -> int:
         """Bytes other than zero in ranges, read from where they lie, and those of old versions of the shard."""
@@ -84,6 +91,42 @@ class Pictures(Protocol):
 def pictures_of(database: Database) -> Pictures:
     """The pictures of a site whose record this is. Raises SiteError where nobody can have them."""
     return pictures_at(database.folder, database.places.store)
+
+
+def jpegs_of(database: Database, records: Sequence[CropRecord]) -> list[bytes | None]:
+    """The JPEG bytes of many crops, None of those that are missing or damaged. Those of a shard are read at once."""
+    jpegs: list[bytes | None] = [None] * len(records)
+    by_shard: dict[Shard, list[int]] = {}
+    for k, record in enumerate(records):
+        by_shard.setdefault(record.shard, []).append(k)
+    pictures = pictures_of(database)
+
+    def fill(shard: Shard) -> None:
+        ranges = [records[k].shard_range for k in by_shard[shard]]
+        read = pictures.read(shard, [(each.offset, each.length) for each in ranges])
+        for k, shard_range, data in zip(by_shard[shard], ranges, read or ()):
+            jpegs[k] = data if shard_range.holds(data) else None
+
+    if pictures.at_once == 1 or len(by_shard) < 2:
+        for shard in by_shard:
+            fill(shard)
+    else:
+        with ThreadPoolExecutor(min(pictures.at_once, len(by_shard))) as threads:
+            list(threads.map(fill, by_shard))  # raises what one of them raised
+    return jpegs
+
+
+def lost_bytes(database: Database, film: Any) -> int:
+    """How many bytes of a footage's last shard are lost. film: its row, or record.
+
+    One that is gone, and in which no row names a crop, was erased as a whole.
+    """
+    size = pictures_of(database).sizes(film.camera_id, film.id).get(film.shard)
+    named = select(crops.c.number).join_from(crops, segments)
+    named = named.where(segments.c.footage_id == film.id, crops.c.shard == film.shard).limit(1)
+    if size is None and database.first(named) is None:
+        return 0
+    return max(0, film.shard_bytes - (size or 0))
 
 
 @lru_cache(64)  # connecting takes a while, and a search asks a hundred times

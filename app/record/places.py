@@ -95,7 +95,7 @@ def store_at(text: str) -> str:
         _check(store=text)
     except ValueError as error:
         raise SiteError(
-            f"Pictures are in the folder, or at {STORE_LIKE}, gs://BUCKET/PREFIX, az://ACCOUNT/CONTAINER/PREFIX or "
+            f"Pictures are in the folder, or at {STORE_LIKE}, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or "
             "file:///FOLDER: give such a URL, without credentials."
         ) from error
     return text
@@ -120,5 +120,5 @@ def _check(record: str = FOLDER, store: str = FOLDER) -> None:
         names = [parts.netloc, *parts.path.strip("/").split("/")]
         if parts.scheme not in _SCHEMES or parts.query or parts.fragment or "@" in parts.netloc or ".." in names:
             raise ValueError("no store")
-        if bool(parts.netloc) == (parts.scheme == "file") or (parts.scheme in ("az", "file") and not names[1]):
+        if bool(parts.netloc) == (parts.scheme == "file") or (parts.scheme == "file" and not names[1]):
             raise ValueError("no bucket, container or folder")

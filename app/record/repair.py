@@ -20,7 +20,7 @@ from app.record.checksums import COLUMN, checksum, crc32, is_sound, update_row
 from app.record.database import Database
 from app.record.embeddings import Embeddings
 from app.record.erasure import remove_rows
-from app.record.pictures import pictures_of
+from app.record.pictures import lost_bytes, pictures_of
 from app.record.rows import AuditEntry
 from app.record.schema import (
     api_keys,
@@ -179,12 +179,11 @@ def _of_shards(site: Site) -> list[str]:
         if not is_sound(footage, row._mapping):
             continue
         pictures = pictures_of(site.database)
-        size = pictures.sizes(row.camera_id, row.id).get(row.shard, 0)
-        if size < row.shard_bytes:
+        if lost := lost_bytes(site.database, row):
             with site.database.transaction():
-                update_row(site.database, footage, row.id, {"shard_bytes": size})
+                update_row(site.database, footage, row.id, {"shard_bytes": row.shard_bytes - lost})
             last = pictures.where(Shard(row.camera_id, row.id, row.shard))
-            done.append(f"{last}: {row.shard_bytes - size:,} bytes of it are lost")
+            done.append(f"{last}: {lost:,} bytes of it are lost")
         for shard in range(row.shard + 1):
             ranges = [(start, end - start) for start, end in unnamed(site, row.id, shard)]
             if ranges:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.record.live_cameras import LiveRecord
-from app.record.shards import ShardRange
+from app.record.shards import Shard, ShardRange
 from app.remarks import Remark, Starts, StartSource
 from trackers.segments import Segment
 
@@ -177,6 +177,11 @@ class CropRecord:
     camera_id: int
     footage_id: int
     shard_range: ShardRange
+
+    @property
+    def shard(self) -> Shard:
+        """The shard that it lies in."""
+        return Shard(self.camera_id, self.footage_id, self.shard_range.shard)
 
 
 @dataclass(frozen=True, eq=False)

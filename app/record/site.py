@@ -59,7 +59,7 @@ from app.record.schema import (
     segments,
     splits,
 )
-from app.record.shards import Shard, ShardRange
+from app.record.shards import ShardRange
 from app.remarks import Remark, StartSource, starts_by, summed
 from trackers.segments import SEARCHABLE, Kind
 
@@ -345,20 +345,7 @@ class Site:
 
     def crop_jpeg(self, crop: CropRecord) -> bytes:
         """The JPEG bytes of a crop. Raises ValueError where they are missing or damaged."""
-        return pictures_of(self.database).crop(_shard(crop), crop.shard_range)
-
-    def crop_jpegs(self, crops: Sequence[CropRecord]) -> list[bytes | None]:
-        """The JPEG bytes of many crops, None of those that are missing or damaged. A shard's are read at once."""
-        jpegs: list[bytes | None] = [None] * len(crops)
-        by_shard: dict[Shard, list[int]] = {}
-        for k, crop in enumerate(crops):
-            by_shard.setdefault(_shard(crop), []).append(k)
-        for shard, numbers in by_shard.items():
-            ranges = [crops[k].shard_range for k in numbers]
-            read = pictures_of(self.database).read(shard, [(each.offset, each.length) for each in ranges])
-            for k, shard_range, data in zip(numbers, ranges, read or ()):
-                jpegs[k] = data if shard_range.holds(data) else None
-        return jpegs
+        return pictures_of(self.database).crop(crop.shard, crop.shard_range)
 
     def cannot_link(self) -> NDArray[np.int64]:
         """`(N, 2)` ids of tracklets that show different people."""
@@ -670,10 +657,6 @@ class Site:
         erased = erasure.erase(self.database, self.path, ids, entry, also=also, progress=progress)
         erased.recordings = recordings
         return erased
-
-
-def _shard(crop: CropRecord) -> Shard:
-    return Shard(crop.camera_id, crop.footage_id, crop.shard_range.shard)
 
 
 def _camera_id(name: str) -> ColumnElement[int]:

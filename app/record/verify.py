@@ -26,7 +26,7 @@ from app.record.checksums import crc32, is_sound, pages
 from app.record.database import Database
 from app.record.embeddings import Embeddings
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
-from app.record.pictures import pictures_of
+from app.record.pictures import lost_bytes, pictures_of
 from app.record.rows import Boxes, lookup
 from app.record.schema import (
     api_keys,
@@ -341,11 +341,11 @@ def _of_footage(site: Site, row: Any, named: _Named) -> Iterator[Damage]:
 
     def too_short() -> list[Damage]:
         now = site.footage_record(row.id)
-        size = pictures.sizes(now.camera_id, now.id).get(now.shard, 0)
+        if not (lost := lost_bytes(site.database, now)):
+            return []
         place = pictures.where(Shard(now.camera_id, now.id, now.shard))
-        what = f"{place} holds {size:,} bytes of {now.shard_bytes:,} that were committed"
-        lost = f"`python -m app.site --repair` drops what is lost, or {FROM_FOOTAGE}"
-        return [Damage(what, lost)] if size < now.shard_bytes else []
+        what = f"{place} holds {now.shard_bytes - lost:,} bytes of {now.shard_bytes:,} that were committed"
+        return [Damage(what, f"`python -m app.site --repair` drops what is lost, or {FROM_FOOTAGE}")]
 
     def wrong_checkpoint() -> list[Damage]:
         now = site.database.first(select(footage).where(footage.c.id == row.id))

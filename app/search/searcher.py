@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +16,7 @@ from app.encoders import embed
 from app.encoders.versions import calibration_of, open_model, serving, store_of
 from app.errors import SiteError
 from app.record import Site
+from app.record.pictures import jpegs_of
 from app.record.rows import AuditEntry, lookup
 from app.search.gallery import gallery_of
 from app.search.index import FaissIndex
@@ -236,15 +236,17 @@ class Searcher:
     ) -> list[Match]:
         trajectories, identities = np.full((2, len(ids)), -1) if self.merging is None else self.merging.of(ids)
         matches, stored = [], self.site.crops_of(ids.tolist())
+        shown = {
+            tracklet: [crops[c] for c in embed.spread(len(crops), CROPS)] for tracklet, crops in stored.items() if crops
+        }
+        jpegs = iter(jpegs_of(self.site.database, [crop for crops in shown.values() for crop in crops]))
+        pictures = {  # `app.site --verify` tells of those that are None
+            tracklet: [jpeg for _, jpeg in zip(crops, jpegs) if jpeg is not None] for tracklet, crops in shown.items()
+        }
         for k, row in enumerate(self.table.at(ids).tolist()):
             tracklet = int(ids[k])
-            crops = stored[tracklet]
-            if not crops:  # erased since this was made ready
+            if tracklet not in pictures:  # erased since this was made ready
                 continue
-            pictures = []
-            for crop in (crops[c] for c in embed.spread(len(crops), CROPS)):
-                with suppress(ValueError):  # `app.site --verify` tells of damage
-                    pictures.append(self.site.crop_jpeg(crop))
             matches.append(
                 Match(
                     tracklet=tracklet,
@@ -256,7 +258,7 @@ class Searcher:
                     probability=float(probability[k]),
                     trajectory=None if trajectories[k] < 0 else int(trajectories[k]),
                     identity=None if identities[k] < 0 else int(identities[k]),
-                    crops=pictures,
+                    crops=pictures[tracklet],
                 )
             )
         return matches

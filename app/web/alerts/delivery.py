@@ -22,7 +22,7 @@ from app.asking import in_session
 from app.errors import Busy, SiteError
 from app.record import Site, searches
 from app.record.alert_settings import MQTT, WEBHOOK, AlertSettings, read_alert_settings
-from app.record.leases import Lease
+from app.record.leases import ALERTING
 from app.record.rows import AuditEntry
 from app.search.alerts import Alert, Rights, Watcher, still_to, waiting
 from app.search.warm import WarmSearcher
@@ -31,7 +31,6 @@ from app.web.alerts.webhook import NotTaken, post
 
 log = logging.getLogger("sightline")
 
-ALERTING = Lease("alerting", "looking for who is seen again")
 POLL = 3.0  # s between two questions whether the site changed
 REST = 5.0  # times as long as a look took, until the next
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # s until a place that took nothing is tried again

@@ -18,14 +18,14 @@ from app.record.buckets import Bucket
 from app.record.database import Database
 from app.record.forget import forget
 from app.record.move import create, move, remove_left
-from app.record.pictures import pictures_of
+from app.record.pictures import jpegs_of, pictures_of
 from app.record.places import Places
 from app.record.rows import Chunk
 from app.record.shards import Shard
 from app.record.verify import damage
 from tests.app.record.test_erasure import ENTRY, death
 from tests.app.record.test_move import objects, pictures, sound
-from tests.app.record.test_object_pictures import stored
+from tests.app.record.test_object_pictures import erased_from_the_store, stored
 from tests.app.record.test_site import begun, chunk, filled, footage
 from tests.app.records import new_schema
 from tests.app.scenes import ROOT, dump, segment
@@ -126,10 +126,6 @@ def test_a_record_that_takes_nothing_leaves_no_object(
     assert sound(path)
 
 
-def erased_from_the_store(s3: Any, bucket: str, jpegs: list[bytes]) -> bool:
-    return not any(jpeg in data for data in stored(s3, bucket) for jpeg in jpegs)
-
-
 @pytest.mark.parametrize("stage", ["no death", "Bucket.put", "Bucket.remove_old", "forget_deleted", "_look"])
 def test_what_is_erased_leaves_no_byte_and_no_old_version_whoever_dies_when(
     path: Path, tmp_path: Path, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch, stage: str
@@ -158,6 +154,22 @@ def test_what_is_erased_leaves_no_byte_and_no_old_version_whoever_dies_when(
     assert erased_from_the_store(s3, bucket, gone) and sound(path)
 
 
+def test_an_object_that_shows_nobody_any_more_leaves(path: Path, s3: Any, bucket: str, tmp_path: Path) -> None:
+    with Site.open_to_write(path) as site:
+        filled(site, tmp_path)
+        forget(site, who="test", tracklets=site.searchable_table().ids.tolist())
+    assert objects(s3, bucket) == 1 and sound(path)  # whose they are
+    with Site.open_to_write(path) as site:
+        assert repair(site, who="test") == []
+        record = begun(site, footage(tmp_path, "more.mp4", camera="yard"))
+        site.intake.commit(record, chunk(segment(record.first_segment, track=record.first_track)), done=True)
+    before = pictures(path)
+    for places in (Places(), Places(store=f"s3://{bucket}/site")):
+        move(path, places, who="test")
+        remove_left(path, who="test")
+        assert pictures(path) == before and sound(path)
+
+
 @pytest.mark.parametrize("bucket", ["versioned"], indirect=True)
 def test_an_old_version_that_stays_is_found(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasure, "_BETWEEN", 0.0)
@@ -169,6 +181,16 @@ def test_an_old_version_that_stays_is_found(path: Path, tmp_path: Path, monkeypa
             assert "crops/1/1/000000.shard has" in sentence and "bytes of their crops" in sentence
     with Site.open_to_write(path) as again:
         assert erasure.pending(again.database) == set() and list(damage(again)) == []
+
+
+def test_crops_of_many_shards_are_read_at_once_and_those_that_are_lost_are_none(path: Path) -> None:
+    who = figure_site(path, people=2, cameras=3)
+    with Site.open_to_write(path) as site:
+        crops = [crop for tracklet in who for crop in site.crops(tracklet)]
+        assert jpegs_of(site.database, crops) == [site.crop_jpeg(crop) for crop in crops]
+        assert jpegs_of(site.database, []) == []
+        pictures_of(site.database).remove([crops[0].shard])
+        assert [jpeg is None for jpeg in jpegs_of(site.database, crops)] == [c.shard == crops[0].shard for c in crops]
 
 
 def cut(data: bytes) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,20 @@ import pytest
 
 from app.errors import Busy, SiteError
 from app.record import Site
+from app.record.audit import add_entry
+from app.record.database import Database
 from app.record.forget import forget
-from app.record.leases import MERGING, of_camera
+from app.record.leases import ALERTING, MERGING, of_camera
 from app.record.move import create, move, remove_left
 from app.record.places import STORE, Places, read_places, record_at, store_at, write_places
+from app.record.rows import AuditEntry
 from app.record.verify import damage
+from app.site import commands
+from tests.app.record.test_object_pictures import erased_from_the_store
 from tests.app.records import new_schema
 from tests.app.scenes import ROOT, dump
 from tests.app.sites import People, figure_site
+from tests.app.typed import Typed
 
 FOLDER = Places()
 KILLED = """
@@ -44,7 +52,7 @@ app.record.move.move(site, places, who="test")
 """
 STEPS = [  # where a move is killed: a function, and which call of it
     ("app.record.move.add_entry", 1),
-    ("app.record.copying._holds", 1),
+    ("app.record.copying._holds", 2),
     ("app.record.copying._in_order", 5),
     ("app.record.move.put_setting", 1),
     ("app.record.move.put_setting", 2),
@@ -165,10 +173,81 @@ def test_who_has_it_open_neither_writes_nor_searches_at_the_old_place(
 
 def test_nothing_moves_while_somebody_works_at_it(site: tuple[Path, People], away: Places) -> None:
     path, _ = site
-    for lease in (MERGING, of_camera("camera1")):
+    for lease in (MERGING, ALERTING, of_camera("camera1")):
         with Site.open_to_write(path) as other, other.lease(lease), pytest.raises(Busy, match="nobody works at it"):
             move(path, away, who="test")
     assert read_places(path) == FOLDER and actions(path) == []
+
+
+@pytest.mark.parametrize("step", ["_remove_record", "_remove_pictures", "write_places"])
+@pytest.mark.parametrize("bucket", ["versioned"], indirect=True)
+def test_what_was_left_is_removed_also_after_a_death(
+    site: tuple[Path, People], away: Places, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path, _ = site
+    before = rows(path), pictures(path)
+    for to in (away, FOLDER):
+        move(path, to, who="test")
+        with monkeypatch.context() as patched:
+            patched.setattr(f"app.record.move.{step}", death)
+            with pytest.raises(KeyboardInterrupt):
+                remove_left(path, who="test")
+        remove_left(path, who="test")
+        assert (rows(path), pictures(path)) == before and sound(path)
+    assert objects(s3, bucket) == 0
+
+
+def test_an_old_place_that_was_written_to_since_stays(site: tuple[Path, People], away: Places) -> None:
+    path, _ = site
+    move(path, away, who="test")
+    with Database.at(path, Places()) as old, old.transaction():
+        add_entry(old, AuditEntry(time.time(), "somebody", "view", {}))
+    with pytest.raises(SiteError, match="folder has been written to since the site moved away: it stays"):
+        remove_left(path, who="test")
+    with pytest.raises(SiteError, match="There is another site at folder"):
+        move(path, FOLDER, who="test")
+    assert sound(path)
+
+
+def test_who_is_erased_between_two_tries_is_not_left_at_the_new_place(
+    site: tuple[Path, People], away: Places, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, who = site
+    with monkeypatch.context() as patched:
+        patched.setattr("app.record.move.copy_rows", death)
+        with pytest.raises(KeyboardInterrupt):
+            move(path, away, who="test")
+    gone = pictures(path)[min(who)]
+    assert not erased_from_the_store(s3, bucket, gone)
+    with Site.open_to_write(path) as opened:
+        forget(opened, who="test", tracklets=[min(who)])
+    move(path, away, who="test")
+    assert erased_from_the_store(s3, bucket, gone) and sound(path) and min(who) not in pictures(path)
+
+
+def death(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_commands_say_where_a_site_is(
+    site: tuple[Path, People], away: Places, typed: Typed, tmp_path: Path
+) -> None:
+    path, _ = site
+    done = typed(commands, "move", path, "--to", away.store)
+    assert done.returncode == 0 and f"its pictures at {away.store}." in done.stdout
+    assert "2 shards of pictures" in done.stdout and "--remove-left` removes them" in done.stdout
+    assert "In its folder stay models, embeddings" in done.stdout
+    shown = typed(commands, "--site", path, "--json")
+    assert json.loads(shown.stdout)["places"] == f"record: folder, pictures: {away.store}"
+    assert json.loads(shown.stdout)["crop_bytes"] > 0 and typed(commands, "--site", path, "--verify").returncode == 0
+    back = json.loads(typed(commands, "move", path, "--to", "folder", "--json").stdout)
+    assert (back["record"], back["store"], back["left"]) == ("folder", "folder", {"store": away.store})
+    assert typed(commands, "move", path, "--remove-left").returncode == 0
+    nowhere = ["move", tmp_path / "nowhere", "--to", "folder"]
+    for words in (["move", path], ["move", path, "--to", "x", "--remove-left"], ["create", tmp_path / "new"], nowhere):
+        assert typed(commands, *words).returncode == 2
+    made = typed(commands, "create", tmp_path / "new", "--record", away.record, "--store", f"{away.store}/new")
+    assert made.returncode == 0 and "No other machine has these yet." in made.stdout
 
 
 def test_an_erasure_tells_what_a_move_left(site: tuple[Path, People], away: Places) -> None:
@@ -176,7 +255,8 @@ def test_an_erasure_tells_what_a_move_left(site: tuple[Path, People], away: Plac
     move(path, away, who="test")
     with Site.open_to_write(path) as moved:
         left = forget(moved, who="test", tracklets=[min(who)]).left
-    assert [sentence.partition(" still has ")[0] for sentence in left[-2:]] == ["folder", "folder"]
+    moved_from = [sentence for sentence in left if sentence.startswith("a move left the site's ")]
+    assert len(moved_from) == 2 and all(" at folder: `python -m app.site move " in each for each in moved_from)
     assert sound(path) and min(who) not in pictures(path)
     with pytest.raises(SiteError, match="still has what an earlier move left"):
         move(path, Places(record=away.record, store=f"{away.store}/other"), who="test")
@@ -221,7 +301,7 @@ def test_what_is_no_place_for_a_record_is_told(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["s3://", "s3://key:secret@bucket/x", "s3://b/x?y=1", "s3://b/../c", "http://b/x", "/tmp", "az://account"]
+    "text", ["s3://", "s3://key:secret@bucket/x", "s3://b/x?y=1", "s3://b/../c", "http://b/x", "/tmp", "file:///"]
 )
 def test_what_is_no_place_for_pictures_is_told(text: str) -> None:
     with pytest.raises(SiteError, match="give such a URL, without credentials") as raised:

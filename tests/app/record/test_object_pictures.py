@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,11 @@ def stored(s3: Any, bucket: str) -> list[bytes]:
         for version in listed.get("Versions", [])
     ]
     return objects + [b"" for _ in listed.get("DeleteMarkers", [])]
+
+
+def erased_from_the_store(s3: Any, bucket: str, jpegs: list[bytes]) -> bool:
+    """Whether no version of any object has one of them."""
+    return not any(jpeg in data for data in stored(s3, bucket) for jpeg in jpegs)
 
 
 def test_each_commit_is_an_object_whose_crops_come_back(pictures: ObjectPictures, s3: Any, bucket: str) -> None:
@@ -75,6 +81,9 @@ def test_zeros_take_the_place_of_what_is_erased_and_old_versions_leave(
     assert pictures.crop(shard, first) == CROPS[0]
     with pytest.raises(ValueError, match=r"/000000\.shard: the crop at byte 10 is damaged"):
         pictures.crop(shard, second)
+    pictures.put(Shard(1, 7, 1), CROPS[0])
+    pictures.overwrite(Shard(1, 7, 1), [(0, 10)])  # of which nothing is left
+    assert pictures.sizes(1, 7) == {0: sum(map(len, CROPS))} and len(stored(s3, bucket)) == 1
     pictures.remove([shard, Shard(1, 7, 9)])
     assert stored(s3, bucket) == [] and pictures.bytes_left(shard, lying) == 0
     pictures.overwrite(shard, lying)
@@ -112,7 +121,7 @@ def test_a_store_that_does_not_answer_for_versions_is_told(
 ) -> None:
     from botocore.exceptions import ClientError
 
-    def refused(*_: object, **__: object) -> None:
+    def refused(*_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "ListObjectVersions")
 
     monkeypatch.setattr(pictures.bucket, "_pages", refused)
@@ -134,6 +143,51 @@ def test_without_credentials_it_is_told_where_they_belong(s3: Any, monkeypatch: 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(SiteError, match=r"The store s3://bucket/x needs credentials: set AWS_ACCESS_KEY_ID and"):
         ObjectPictures("s3://bucket/x")
+
+
+def test_credentials_may_stand_in_the_usual_files(
+    s3: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    (tmp_path / "credentials").write_text("[other]\naws_access_key_id = tests\naws_secret_access_key = tests\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    pictures = ObjectPictures(f"s3://{bucket}")
+    pictures.put(Shard(1, 1, 0), b"1")
+    assert stored(s3, bucket) == [b"1"] and pictures.all_shards() == [Shard(1, 1, 0)]
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(SiteError, match=r"can't be opened \(The config profile \(nobody\) could not be found"):
+        ObjectPictures(f"s3://{bucket}")
+
+
+def test_after_a_write_of_which_nobody_knows_nothing_of_it_stays(
+    pictures: ObjectPictures, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, put = pictures.writer(1, 7, 0, 0), pictures.bucket.put
+    writer.append(CROPS[:1])
+
+    def lost(key: str, data: bytes) -> None:
+        put(key, data)
+        raise StorageError("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pictures.bucket, "put", lost)
+        with pytest.raises(StorageError, match="no answer"):
+            writer.append(CROPS[1:2])
+    assert (writer.shard, writer.size) == (0, 10)
+    (crop,) = writer.append(CROPS[2:3])
+    assert pictures.crop(Shard(1, 7, 1), crop) == CROPS[2] and stored(s3, bucket) == [CROPS[0], CROPS[2]]
+
+
+def test_what_a_bucket_does_not_let_go_is_told(
+    pictures: ObjectPictures, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures.put(Shard(1, 7, 0), CROPS[0])
+    locked = {"Errors": [{"Code": "AccessDenied", "Message": "Access Denied because object protected by object lock."}]}
+    monkeypatch.setattr(pictures.bucket._s3, "delete_objects", lambda **_: locked)
+    with pytest.raises(StorageError, match=r"0000\.shard can't be removed \(Access Denied because object protected"):
+        pictures.remove([Shard(1, 7, 0)])
 
 
 def test_a_server_that_is_not_there_is_told_without_keys(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

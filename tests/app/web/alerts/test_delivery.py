@@ -14,11 +14,12 @@ import pytest
 from app.record import Site, searches
 from app.record.alert_settings import WEBHOOK, AlertSettings, write_alert_settings
 from app.record.forget import forget
+from app.record.leases import ALERTING
 from app.record.searches import SearchFilters
 from app.search.alerts import waiting
 from app.search.warm import WarmSearcher
 from app.web.alerts import delivery as module
-from app.web.alerts.delivery import ALERTING, FIRST_PAUSE, MOST_REFUSALS, Alerting
+from app.web.alerts.delivery import FIRST_PAUSE, MOST_REFUSALS, Alerting
 from app.web.alerts.webhook import NotTaken
 from tests.app.sites import People, figure_site
 from tests.app.web.conftest import Clock
