@@ -135,8 +135,12 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a site holds. With a command after it, make one that is elsewhere than in its folder, or move it."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        show(site, verify=verify, mend=mend, as_json=as_json)
+
+
+def show(site: Path, *, verify: bool = False, mend: bool = False, as_json: bool = False) -> None:
+    """Shows what a site holds. Raises typer.Exit, with 1 if anything is damaged."""
     repaired = []
     if mend:
         from app.encoders.repair import repair  # it brings the encoder, which nobody else here waits for

@@ -16,6 +16,7 @@ import typer
 
 from app.asking import this_user
 from app.engine.discovery import Answering, answering
+from app.engine.free_memory import keep_together
 from app.engine.named_cameras import NamedCameras
 from app.engine.watch import WatchReport, watch
 from app.errors import SiteConfigError
@@ -67,6 +68,7 @@ def command(
         found = answering(user, None if user is None else secret_of("Password"))
         _print_found(found, as_json=as_json)
         return
+    keep_together()
     named = NamedCameras(site, site / SITE_TOML if config is None else config)
     if not named.watched:
         raise SiteConfigError(

@@ -98,7 +98,7 @@ def ingest_here(world: World, site: Path) -> dict[str, CameraReport]:
 def printed(site: Path, capsys: pytest.CaptureFixture[str], *, verify: bool = False) -> tuple[int, str]:
     """The exit code of `python -m app.site` and what it prints."""
     with pytest.raises(typer.Exit) as ended:
-        app.site.command(site, verify)
+        app.site.show(site, verify=verify)
     return ended.value.exit_code, capsys.readouterr().out
 
 
