@@ -27,6 +27,7 @@ PROBED = 2**20  # bytes at most, to learn size and codec. More would only delay 
 PROBED_FOR = 0.5  # s, likewise
 # What decodes in hardware, the best first. Each needs a driver beside the library, so trying is the only way to know.
 HARDWARE = ("cuda", "vaapi", "videotoolbox", "qsv")
+LATER = 1.0  # s that libav waits longer than the relay before it, which knows better what happened
 _MICRO = 1_000_000
 
 
@@ -77,6 +78,7 @@ def open_camera(
 
 
 def _rtsp(relay: RtspRelay, waiting: float, hardware: bool) -> OpenedCamera:
+    waiting += LATER
     options = {
         "rtsp_transport": "tcp",
         "allowed_media_types": "video",

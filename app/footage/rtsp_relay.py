@@ -15,7 +15,6 @@ import secrets
 import select
 import socket
 import threading
-import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -97,10 +96,11 @@ class RtspRelay:
             pass  # libav never came
 
     def _awaited(self) -> tuple[bytes, socket.socket]:
-        """The connection of libav, with its first request. Who does not know the secret is sent away."""
-        end = time.monotonic() + self._seconds
+        """The connection of libav, with its first request. Who does not know the secret is sent away.
+
+        It waits without end: on a busy machine libav comes late, and where it does not come somebody calls `close`.
+        """
         while True:
-            self._listening.settimeout(max(0.1, end - time.monotonic()))
             libav, _ = self._listening.accept()
             try:
                 libav.settimeout(self._seconds)

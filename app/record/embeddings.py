@@ -146,9 +146,10 @@ class Embeddings:
 
     def changed(self, footage: int) -> int:
         """When what is stored of a footage last changed, ns since 1970. Raises OSError where nothing is."""
+        changed = self.path(footage).stat().st_mtime_ns
         with suppress(FileNotFoundError):
-            return self._latest(footage).stat().st_mtime_ns
-        return self.path(footage).stat().st_mtime_ns
+            changed = max(changed, self._latest(footage).stat().st_mtime_ns)
+        return changed
 
     def path(self, footage: int) -> Path:
         """Where a footage's file is."""
