@@ -48,10 +48,13 @@ def corrections_of(site: Site, truth: Path, count: int, seed: int) -> list[Corre
     who = np.array([person.get(number, -1) for number in seen.ids.tolist()])
     identity = merging.of(seen.ids)[1]
     made: list[Correction] = []
+    told: set[frozenset[int]] = set()
     for at in np.random.default_rng(seed).permutation(np.flatnonzero(known)).tolist():
         for other in _looked_at(seen.embedding, seen.camera, known, at):
             same, joined = who[at] == who[other], identity[at] == identity[other]
-            if same != joined and len(made) < count:
+            pair = frozenset((at, other))
+            if same != joined and len(made) < count and pair not in told:
+                told.add(pair)
                 made.append(Correction("join" if same else "split", int(seen.ids[at]), int(seen.ids[other])))
     return made
 

@@ -34,6 +34,7 @@ def test_only_what_merging_had_wrong_is_corrected(tmp_path: Path) -> None:
             same = person[said.a] == person[said.b]
             assert said.kind == ("join" if same else "split")
             assert (identity[said.a] == identity[said.b]) == (not same)
+        assert len({frozenset((said.a, said.b)) for said in made}) == len(made)
         few = corrections_of(site, truth, 2, 0)
         assert few == made[:2] and corrections_of(site, truth, 0, 0) == []
         merge(site, who="test", corrections=made)
