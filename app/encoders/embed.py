@@ -97,13 +97,19 @@ def read_crops(site: Site, ids: Iterable[int]) -> Iterator[tuple[int, list[bytes
         yield int(number), [jpeg for jpeg in jpegs if jpeg is not None]
 
 
-def keep(site: Site, store: Embeddings, footage: int, ids: NDArray[np.int64], halves: NDArray[np.float32]) -> None:
-    """Adds to what is stored of a footage: tracklets `(n,)` and halves `(n, 2, D)`.
+def keep(
+    site: Site,
+    add: Callable[[int, NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]], None],
+    footage: int,
+    ids: NDArray[np.int64],
+    halves: NDArray[np.float32],
+) -> None:
+    """Adds to what is stored of a footage: tracklets `(n,)` and halves `(n, 2, D)`. add: `add` or `append` of a store.
 
     Tracklets that are erased are left out, also of what was stored: while this writes, nobody else writes or erases.
     """
     with site.lease(ERASING):
-        store.add(footage, ids, halves, site.searchable_of(footage))
+        add(footage, ids, halves, site.searchable_of(footage))
 
 
 def update(
@@ -134,7 +140,7 @@ def update(
             rows.append(row)
             progress("tracklets embedded", done + len(rows), total)
         done, embedded = done + len(new), embedded + len(rows)
-        keep(site, store, footage, *stacked(rows))
+        keep(site, store.add, footage, *stacked(rows))
     return embedded
 
 
@@ -211,6 +217,6 @@ class Embedder:
                 flush()
                 rows = sorted(rows_of_footage.pop(item, []), key=lambda row: row[0])
                 if rows:
-                    keep(self._site, self._store, item, *stacked(rows))
+                    keep(self._site, self._store.add, item, *stacked(rows))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that calls close
             self._error = error

@@ -10,11 +10,10 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from app.encoders.embed import embed, spread, stacked
+from app.encoders.embed import embed, keep, spread, stacked
 from app.encoders.versions import calibrate, open_model, serving, store_of
 from app.errors import SiteError
 from app.record import Site
-from app.record.leases import ERASING
 from deploy.encoder import OpenEncoder
 
 log = logging.getLogger("sightline")
@@ -87,5 +86,4 @@ class LiveEmbedder:
         for footage, tracklets in by_footage.items():
             rows = sorted(embed(tracklets, encoder), key=lambda row: row[0])
             if rows:
-                with self._site.lease(ERASING):
-                    store_of(self._site, model).append(footage, *stacked(rows), self._site.searchable_of(footage))
+                keep(self._site, store_of(self._site, model).append, footage, *stacked(rows))

@@ -54,9 +54,10 @@ class Embeddings:
 
     def check(self, footage: int) -> NDArray[np.int64] | None:
         """The ids `(n,)` of a footage's tracklets, None where its file is missing, or one of its files is damaged."""
-        latest, records = self._trusted(self._latest(footage), _records), self._sound(footage)
-        whole = latest is not None or not self._latest(footage).exists()
-        return records["id"].copy() if records is not None and whole else None
+        latest, stored = self._both(footage)
+        if stored is None or (latest is None and self._latest(footage).exists()):
+            return None
+        return (stored if latest is None else _joined(stored, latest))["id"].copy()
 
     def files(self) -> list[int]:
         """Footages that have a file, sound or not."""
@@ -181,10 +182,14 @@ class Embeddings:
 
     def _sound(self, footage: int) -> NDArray[np.void] | None:
         """A footage's records, None where its file is missing or damaged."""
+        latest, stored = self._both(footage)
+        return stored if stored is None or latest is None else _joined(stored, latest)
+
+    def _both(self, footage: int) -> tuple[NDArray[np.void] | None, NDArray[np.void] | None]:
+        """The records that came last, and those before. None where a file is missing or damaged."""
         # In this order. Else those that join the others meanwhile would be in neither.
         latest = self._trusted(self._latest(footage), _records)
-        stored = self._trusted(self.path(footage), _records)
-        return stored if stored is None or latest is None else _joined(stored, latest)
+        return latest, self._trusted(self.path(footage), _records)
 
     @staticmethod
     def _trusted(path: Path, read: Callable[[BinaryIO], T]) -> T | None:

@@ -438,7 +438,11 @@ def _of_some_embeddings(site: Site, store: Embeddings, film: int) -> list[Damage
     path, ids = store.path(film), store.check(film)
     if ids is None:
         made_anew = "`python -m app.site --repair` makes it again, as the next query does"
-        return [Damage(f"{path} is damaged", made_anew)] if path.exists() else []
+        return (
+            [Damage(f"{path}, or the small file of its latest beside it, is damaged", made_anew)]
+            if path.exists()
+            else []
+        )
     erased = ids[~np.isin(ids, site.searchable_of(film))]
     if not len(erased) or erasure.pending(site.database):  # somebody is at it
         return []

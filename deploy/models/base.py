@@ -1,4 +1,4 @@
-"""Makes the encoders in the box: `python -m deploy.models.base --out RUN [--recipe cpu|crowd|large|full] [--install]`.
+"""Makes the encoders in the box: `python -m deploy.models.base --out RUN [--recipe cpu|large|full] [--install]`.
 
 It renders people (`sample_videos.world.shots`). It trains a light encoder on their free labels from random weights. It
 writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN. Recipe `large` makes `large.…`, a wider network
@@ -71,8 +71,6 @@ class Recipe:
 
 RECIPES = {
     "cpu": Recipe(people=1600, held_out=64, styles=6, shots=4, epochs=11, people_a_batch=24),
-    # Six times as many people as `cpu`, a third of their crops. It shows twice as many crops in all.
-    "crowd": Recipe(people=9664, held_out=64, styles=4, shots=2, epochs=11, people_a_batch=24),
     "large": Recipe(
         people=2400, held_out=64, styles=6, shots=4, epochs=6, people_a_batch=24, model=LARGE, encoder=WIDE
     ),
@@ -501,8 +499,7 @@ def render(folder: Path, recipe: Recipe, seed: int, workers: int, progress: Prog
 def command(
     out: Annotated[Path, typer.Option(help="Folder of the run: crops, checkpoint, log, results.")],
     recipe: Annotated[
-        Literal["cpu", "crowd", "large", "full"],
-        typer.Option(help="cpu: an hour on one core; crowd: 150 minutes; large: an hour on two; full: a GPU."),
+        Literal["cpu", "large", "full"], typer.Option(help="cpu: an hour on one core; large: on two; full: a GPU.")
     ] = "cpu",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render; default: all cores.", min=1)] = os.cpu_count()

@@ -140,14 +140,14 @@ def test_what_is_kept_adds_to_what_others_wrote_and_leaves_out_who_was_erased(pa
         footage = int(site.tracklet_table().footage[0])
         a, b, c = site.searchable_of(footage)[:3]
         halves = np.eye(4, dtype=np.float32)[:, None].repeat(2, 1)
-        keep(site, store, footage, np.array([b]), halves[:1])
+        keep(site, store.add, footage, np.array([b]), halves[:1])
         site.erase([int(c)], AuditEntry(1.0, "me", "forget", {}))
-        keep(site, store, footage, np.array([c, a]), halves[1:3])  # c was embedded before it was erased
+        keep(site, store.add, footage, np.array([c, a]), halves[1:3])  # c was embedded before it was erased
         ids, rows = store.read(footage)
         assert ids.tolist() == [a, b]
         assert np.array_equal(rows, halves[[2, 0]])
         site.erase([int(a), int(b)], AuditEntry(1.0, "me", "forget", {}))
-        keep(site, store, footage, np.array([a]), halves[:1])
+        keep(site, store.add, footage, np.array([a]), halves[:1])
         assert store.footages() == set()
 
 

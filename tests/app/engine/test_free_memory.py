@@ -13,8 +13,9 @@ import pytest
 from app.engine.free_memory import give_back
 from deploy.probe import own_memory
 
+pytestmark = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="of glibc alone")
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="of glibc alone")
+
 def test_what_was_freed_is_given_back() -> None:
     held = [np.ones(12_500) for _ in range(1000)]  # 100 kB each: too small to be given back one by one
     last = held[-1]  # in use, behind what is free
@@ -25,7 +26,6 @@ def test_what_was_freed_is_given_back() -> None:
     assert last.sum() == 12_500
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="of glibc alone")
 def test_threads_share_their_memory() -> None:
     """In a process of its own, as it can't be undone: glibc names the arenas that there are."""
     script = """
