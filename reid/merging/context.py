@@ -4,7 +4,8 @@ There are two steps, both without labels. First, what a camera does to everybody
 difference of its mean from that of all cameras. Then k-reciprocal neighbours describe each tracklet (Zhong et al., CVPR
 2017, Eq. 7 with the averaging of §3.4). Who resembles the same others is alike, whatever the light. The paper compares
 such encodings by the Jaccard distance. Their cosine orders pairs as well and is a dot product. So the similarities of
-groups are sums of rows, and clustering needs no matrix of all pairs.
+groups are sums of rows, and clustering needs no matrix of all pairs. Among few tracklets neighbours tell little, and
+count less (`company`).
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from reid.camera_shift import without_camera
+from reid.merging.company import NEIGHBOURS, SHARE, company
 from reid.merging.seen import Probability
 from reid.normalised import normalised
 from reid.rerank import Reranking, encodings
 
-NEIGHBOURS = 12  # k1
-SHARE = 1 / 40  # of all tracklets, that k1 is at most: among few, everybody would be everybody's neighbour
-LOOKS = 0.5  # λ, the embedding's own share of the similarity
+LOOKS = 0.5  # λ, the embedding's own share of the similarity in full company. Among few it is up to 1
 WIDTH = 512  # of the neighbours' part. More tracklets are projected to it at random, with noise of 1 / √WIDTH
 SHARPNESS = 20.0  # log-odds a unit of similarity
 
@@ -34,7 +34,7 @@ def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray
 
     Returns:
         (T, D + W) rows of length 1, W at most WIDTH. Their dot product is λ of the embeddings' cosine and 1 − λ of that
-        of their neighbourhoods.
+        of their neighbourhoods. λ is LOOKS in full company, and 1 where there is nobody else.
     """
     count = len(rows)
     shifted = without_camera(rows, camera)
@@ -47,7 +47,8 @@ def contextual(rows: NDArray[np.floating], camera: NDArray[np.int64]) -> NDArray
         around = around @ np.random.default_rng(0).standard_normal((count, WIDTH), np.float32)
     else:
         around = around.toarray()
-    return np.concatenate([np.sqrt(LOOKS) * shifted, np.sqrt(1 - LOOKS) * normalised(around)], 1, dtype=np.float32)
+    told = (1 - LOOKS) * company(count)
+    return np.concatenate([np.sqrt(1 - told) * shifted, np.sqrt(told) * normalised(around)], 1, dtype=np.float32)
 
 
 def probability(middle: float) -> Probability:

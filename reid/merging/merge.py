@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.merging.company import among
 from reid.merging.context import contextual, probability
 from reid.merging.identities import Identities, identities
 from reid.merging.seen import MergeRules, Seen
@@ -46,6 +47,7 @@ def merge_tracklets(
         seen = replace(seen, start=seen.start + APART * seen.camera, end=seen.end + APART * seen.camera)
     around = replace(in_context(seen) if around is None else around, start=seen.start, end=seen.end)
     looked_at = seen if method == "utal" else around
+    rules = among(rules, seen.camera)
     within = trajectories(looked_at, rules, probability(rules.within), method, previous[0])
     return within, identities(around, within, rules, probability(rules.across), previous[1])
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.merging.company import among
 from reid.merging.context import contextual, probability
 from reid.merging.seen import MergeRules, Seen
 from reid.merging.trajectories import trajectories
@@ -32,7 +33,7 @@ def same_share(before: Seen, after: Seen, rules: MergeRules) -> MergeRules:
         The same with another `across`, or as they were where too few pairs are alike.
     """
     old, new = _similarities(before, rules), _similarities(after, rules)
-    alike = old > rules.across
+    alike = old > among(rules, before.camera).across
     if alike.sum() < FEWEST or not len(new):
         return rules
     moved = np.quantile(new, 1 - alike.mean()) - np.quantile(old, 1 - alike.mean())
@@ -42,6 +43,7 @@ def same_share(before: Seen, after: Seen, rules: MergeRules) -> MergeRules:
 def _similarities(seen: Seen, rules: MergeRules) -> NDArray[np.float32]:
     """(P,) mean similarities of trajectories of two cameras each."""
     around = replace(seen, embedding=contextual(seen.embedding, seen.camera))
+    rules = among(rules, seen.camera)
     label = trajectories(around, rules, probability(rules.within))
     names, trajectory = np.unique(label, return_inverse=True)
     total = np.zeros((len(names), around.embedding.shape[1]), np.float32)

@@ -109,7 +109,7 @@ class MergeRules:
     certainty: float = 0.5
     """Posterior probability, 0…1, above which two groups are joined."""
     within: float = 0.86
-    """Similarity (of `contextual` rows) at which looks are undecided within a camera. Chosen where people are known."""
+    """Similarity (of `contextual` rows) at which looks are undecided within a camera, in full company (`company`)."""
     across: float = 0.55
     """The same across cameras. Of an encoder that has adapted it is another one: see `same_share`."""
     neighbours: int = 30

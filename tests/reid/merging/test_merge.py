@@ -11,6 +11,7 @@ import numpy as np
 
 from reid.evaluate import evaluate_clustering
 from reid.merging import Seen, contextual, identities, merge_tracklets, probability, trajectories
+from reid.merging.company import among
 from tests.reid.merging.sites import RULES, site, unit
 
 
@@ -18,9 +19,10 @@ def test_both_steps_judge_by_company() -> None:
     simulated = site(40, width=14)
     trajectory, people = merge_tracklets(simulated.seen, RULES)
     around = replace(simulated.seen, embedding=contextual(simulated.seen.embedding, simulated.seen.camera))
-    expected = trajectories(around, RULES, probability(RULES.within))
+    rules = among(RULES, around.camera)
+    expected = trajectories(around, rules, probability(rules.within))
     assert (trajectory == expected).all()
-    assert (people.labels == identities(around, expected, RULES, probability(RULES.across)).labels).all()
+    assert (people.labels == identities(around, expected, rules, probability(rules.across)).labels).all()
     scores = evaluate_clustering(simulated.person, people.labels)
     assert scores.precision > 0.9 and scores.recall > 0.7
 
