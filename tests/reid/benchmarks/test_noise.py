@@ -83,7 +83,7 @@ def test_the_seed_and_the_shares_decide(benchmark: Benchmark) -> None:
 
 
 def test_what_has_no_noise_is_told(benchmark: Benchmark) -> None:
-    with pytest.raises(BenchmarkError, match=r"shares of 0 … 1, not 0.0 and 1.5"):
+    with pytest.raises(BenchmarkError, match=r"shares of 0 … 1 and numbers from 0 on, not 1.5-mislabelled"):
         noisy(benchmark, Noise(mislabelled=1.5))
     unlabelled = Benchmark("nobody's", "raw-tracklets", TrackletSource((), "nothing"))
     with pytest.raises(BenchmarkError, match="nobody's has no identities"):
@@ -96,3 +96,33 @@ def test_a_single_picture_cannot_be_broken() -> None:
     )
     wrong = noisy(Benchmark("two", "raw-tracklets", part.source, truth=Truth(part.labels)), Noise(duplicated=1.0))
     assert sorted(pictures(wrong)) == [["x.jpg"], ["y.jpg"], ["z.jpg"]]
+
+
+def shown(benchmark: Benchmark) -> Counter[tuple[int, int]]:
+    return Counter(zip(labels(benchmark).people.tolist(), labels(benchmark).cameras.tolist()))
+
+
+def test_strangers_are_seen_by_one_camera(benchmark: Benchmark) -> None:
+    fewer = noisy(benchmark, Noise(strangers=0.25))
+    cameras = Counter(person for person, _ in shown(fewer))
+    assert len(cameras) == PEOPLE
+    assert sorted(cameras.values()) == [1] * (PEOPLE // 4) + [2] * (PEOPLE - PEOPLE // 4)
+    assert len({camera for person, camera in shown(fewer) if cameras[person] == 1}) == 2  # not all in the same
+
+
+def test_a_quiet_camera_sees_few(benchmark: Benchmark) -> None:
+    count = Counter(camera for _, camera in shown(noisy(benchmark, Noise(quiet=0.9))))
+    assert count == {0: PEOPLE // 10, 1: PEOPLE}
+
+
+def test_few_cameras_and_few_tracklets(benchmark: Benchmark) -> None:
+    fewer = noisy(benchmark, Noise(cameras=1, tracklets=7))
+    assert len(fewer.train.tracklets) == 7 and {camera for _, camera in shown(fewer)} == {0}
+    assert set(chain(*pictures(fewer))) < set(chain(*pictures(benchmark)))
+    assert len({noisy(benchmark, Noise(tracklets=7), seed).train.fingerprint for seed in (0, 1)}) == 2
+
+
+@pytest.mark.parametrize("noise", [Noise(quiet=1.5), Noise(strangers=-0.1), Noise(cameras=-1), Noise(tracklets=-5)])
+def test_impossible_noise_is_refused(benchmark: Benchmark, noise: Noise) -> None:
+    with pytest.raises(BenchmarkError, match="noise is shares of 0 … 1 and numbers from 0 on"):
+        noisy(benchmark, noise)
