@@ -118,6 +118,22 @@ def test_live_cameras_that_feed_a_site_while_one_is_killed(tmp_path: Path) -> No
     assert report["lost"] == report["doubled"] == report["left_over"] == 0
 
 
+def test_what_a_camera_costs_and_what_many_need(tmp_path: Path) -> None:
+    films = Path(sample_videos.__path__[0]) / "films"
+    (tmp_path / "videos").mkdir()
+    cut_film(films / "hall.mp4", tmp_path / "videos" / "hall.mp4")
+    file = tmp_path / "costs.json"
+    report = said("camera_costs", tmp_path / "videos", "--out", file)
+    assert report["camera_hours"] == pytest.approx(60 / 15 / 3600, rel=0.05)
+    costs = report["costs"]
+    assert costs["frames"] == pytest.approx(15 * 3600, rel=0.05)
+    assert costs["vectors"] >= costs["tracklets"] > 0 and costs["vector_bytes"] == 2056
+    assert all(costs[name] > 0 for name in ("commits", "rows", "pictures_mib", "objects"))
+    assert report["starting_cpu_seconds"] > 0
+    told = said("scale", "--costs", file, "--filtered-ms", 15, "--unfiltered-ms", 40, "--rows", 10**6, "--cameras", 10)
+    assert [of["cameras"] for of in told["needs"]] == [10] and len(told["full_from"]) == 5
+
+
 def cut_film(film: Path, to: Path) -> None:
     """The first 60 frames of a sample film, up to its second keyframe, and its date of creation."""
     with av.open(str(film)) as source, av.open(str(to), "w") as output:
