@@ -79,8 +79,8 @@ def _say(moved: Moved, as_json: bool) -> None:
     output.print(f"The record of {moved.site} is at {visible(moved.record)}, its pictures at {visible(moved.store)}.")
     if moved.rows or moved.shards:
         output.print(
-            f"{moved.rows:,} rows and {moved.shards:,} shards of pictures ({moved.bytes / 1e6:.1f} MB) were copied and "
-            "compared."
+            f"{moved.rows:,} rows, {moved.embeddings:,} embeddings and {moved.shards:,} shards of pictures "
+            f"({moved.bytes / 1e6:.1f} MB) were copied and compared."
         )
     for part, place in moved.left.items():
         output.print(

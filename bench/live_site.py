@@ -42,7 +42,7 @@ import typer
 
 from app.footage.site_toml import SITE_TOML
 from app.record import Site
-from app.record.embeddings import Embeddings
+from app.record.embeddings import embedded_models, embeddings_of
 from app.record.outages import outages_of
 from app.record.verify import damage
 from app.terminal import JsonOption, errors, print_json
@@ -364,8 +364,8 @@ def _struck(blows: list[Blow]) -> Struck:
 
 def _still_embedded(site: Site, erased: list[int]) -> int:
     left = set()
-    for folder in (site.path / "embeddings").glob("*"):
-        store = Embeddings(folder)
+    for model in embedded_models(site.database):
+        store = embeddings_of(site.database, model)
         for footage in store.files():
             ids = store.check(footage)
             left |= set() if ids is None else set(ids.tolist()) & set(erased)

@@ -4,9 +4,11 @@ The gallery is drawn so that it looks like an encoder's. Directions have a falli
 are about 0.7 alike, those of different people 0.2. There are twenty tracklets a person, over 24 cameras and 30 days.
 The gallery is written as a site has it, a file per camera and day. Queries are new views of these people, one at a
 time. A filtered one looks in 3 cameras on 3 days. What the record needs to turn a filter into ids is not in the times.
-The peer is NumPy with float32 rows in memory, in the same run.
+The peer is NumPy with float32 rows in memory, in the same run. With `--postgres` the same gallery is searched in
+PostgreSQL, too.
 
     python -m bench.search --rows 200000 --dimensions 512 --queries 200
+    python -m bench.search --rows 1000000 --queries 100 --postgres
 """
 
 from __future__ import annotations
@@ -17,19 +19,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import faiss
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from app.record.embeddings import Embeddings
+from app.record.folder_embeddings import FolderEmbeddings
 from app.search.index import FaissIndex
 from app.terminal import JsonOption, print_json
 from bench.measuring import MIB, Machine, peak_memory, reset_peak_memory
 from bench.terminal import run, say
 from reid.normalised import normalised
+
+if TYPE_CHECKING:
+    from bench.search_postgres import Stored
 
 CAMERAS, DAYS = 24, 30
 CHOSEN = 3  # cameras, and days, of a filter
@@ -85,6 +90,18 @@ class SearchReport:
     open_peak_mib: float  # of the process, while it opens the index
     search_peak_mib: float
     embeddings_mib: float  # on disk
+    postgres: PostgresReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresReport:
+    """The same in PostgreSQL."""
+
+    stored: Stored
+    unfiltered: Latency
+    unfiltered_agrees: float  # share of NumPy's best that was found
+    filtered: Latency
+    filtered_agrees: float
 
 
 class Crowd:
@@ -117,7 +134,7 @@ def bounds_of_footage(rows: int) -> NDArray[np.int64]:
     return np.linspace(0, rows, CAMERAS * DAYS + 1).astype(np.int64)
 
 
-def write(store: Embeddings, crowd: Crowd, people: int, rows: int, rng: np.random.Generator) -> Ids:
+def write(store: FolderEmbeddings, crowd: Crowd, people: int, rows: int, rng: np.random.Generator) -> Ids:
     """Writes a site's embeddings. Returns `(rows,)` who each shows."""
     person = rng.integers(0, people, rows)
     for footage, (start, stop) in enumerate(pairwise(bounds_of_footage(rows))):
@@ -180,11 +197,40 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def measure(folder: Path, rows: int, dimensions: int, queries: int) -> SearchReport:
+def in_postgres(
+    folder: Path,
+    rows: NDArray[np.float16],
+    vectors: Rows,
+    filters: list[Ids],
+    best: tuple[list[Ids], list[Ids]],
+) -> PostgresReport:
+    """Searches in PostgreSQL. best: the true answers of each query, without its filter and with it."""
+    from bench.search_postgres import server, stored  # of whose packages the others need none
+
+    footage = np.repeat(np.arange(CAMERAS * DAYS), np.diff(bounds_of_footage(len(rows))))
+    cameras, days = footage % CAMERAS, footage // CAMERAS
+    with server(folder) as url, stored(folder / "site", url, rows, cameras, days) as (index, ids, what):
+        row = {number: k for k, number in enumerate(ids.tolist())}
+
+        def search(query: int, among: Ids | None) -> Ids:
+            return index.search(vectors[query : query + 1], TOP, among).ids[0]
+
+        found = [
+            answer_all(lambda q: search(q, None), len(vectors)),
+            answer_all(lambda q: search(q, ids[filters[q]]), len(vectors)),
+        ]
+        agree = [
+            recall([np.array([row[number] for number in answer.tolist()]) for answer in answers], truth)
+            for (answers, _), truth in zip(found, best, strict=True)
+        ]
+    return PostgresReport(what, found[0][1], agree[0], found[1][1], agree[1])
+
+
+def measure(folder: Path, rows: int, dimensions: int, queries: int, *, postgres: bool = False) -> SearchReport:
     """Writes a gallery into `folder` and searches in it."""
     rng = np.random.default_rng([1, rows, dimensions])
     people = max(rows // TRACKLETS, 1)
-    crowd, store = Crowd(people, dimensions), Embeddings(folder / "bench")
+    crowd, store = Crowd(people, dimensions), FolderEmbeddings(folder / "bench")
     person = write(store, crowd, people, rows, rng)
     vectors = crowd.views(rng.integers(0, people, queries))
     filters = draw_filters(rows, queries, rng)
@@ -208,6 +254,9 @@ def measure(folder: Path, rows: int, dimensions: int, queries: int) -> SearchRep
         lambda q: filters[q][best_rows(in_memory[filters[q]] @ vectors[q])], queries
     )
     same_person, different_people = similarities(person, stored)
+    on_disk = size(folder)
+    best = (numpy_exact, numpy_filtered)
+    beside = in_postgres(folder / "postgres", stored, vectors, filters, best) if postgres else None
     return SearchReport(
         rows=rows,
         dimensions=dimensions,
@@ -226,7 +275,8 @@ def measure(folder: Path, rows: int, dimensions: int, queries: int) -> SearchRep
         open_seconds=open_seconds,
         open_peak_mib=open_peak / MIB,
         search_peak_mib=search_peak / MIB,
-        embeddings_mib=size(folder) / MIB,
+        embeddings_mib=on_disk / MIB,
+        postgres=beside,
     )
 
 
@@ -248,6 +298,18 @@ def _print(report: SearchReport) -> None:
         agreement = "" if agrees is None else f"  agrees with numpy {agrees:.4f}"
         say(f"  {name:28}{latency.p50_ms:8.2f}{latency.p99_ms:8.2f}{agreement}")
     say(f"  open {report.open_seconds:.1f} s; embeddings on disk {report.embeddings_mib:.0f} MiB")
+    if (beside := report.postgres) is not None:
+        what = beside.stored
+        say(f"  {what.server}, {what.partitions} partitions, {what.candidates} candidates of each")
+        for name, latency, agrees in (
+            ("unfiltered, HNSW", beside.unfiltered, beside.unfiltered_agrees),
+            (filtered, beside.filtered, beside.filtered_agrees),
+        ):
+            say(f"  {name:28}{latency.p50_ms:8.2f}{latency.p99_ms:8.2f}  agrees with numpy {agrees:.4f}")
+        say(
+            f"  written in {what.write_seconds:.0f} s, indexed in {what.index_seconds:.0f} s; vectors "
+            f"{what.vectors_mib:.0f} MiB, indexes {what.index_mib:.0f} MiB"
+        )
     say(f"  peak memory of the process, MiB: open {report.open_peak_mib:.0f}, search {report.search_peak_mib:.0f}")
 
 
@@ -255,11 +317,12 @@ def command(
     rows: Annotated[int, typer.Option(help="Tracklets in the gallery.", min=CAMERAS * DAYS)] = 200_000,
     dimensions: Annotated[int, typer.Option(help="Of an embedding.", min=1)] = 512,
     queries: Annotated[int, typer.Option(help="How many, one at a time.", min=1)] = 200,
+    postgres: Annotated[bool, typer.Option(help="Search in PostgreSQL with pgvector, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure search in a large gallery, beside NumPy."""
+    """Measure search in a large gallery, beside NumPy and PostgreSQL."""
     with tempfile.TemporaryDirectory() as folder:
-        report = measure(Path(folder), rows, dimensions, queries)
+        report = measure(Path(folder), rows, dimensions, queries, postgres=postgres)
     if as_json:
         print_json(report)
     else:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from app.asking import Progress, unheard
 from app.errors import SiteError
 from app.record import Site
-from app.record.embeddings import Embeddings, pool
+from app.record.embeddings import Embeddings
+from app.record.halves import pool
 from app.record.leases import ERASING
 from app.record.pictures import jpegs_of
 from deploy.encoder import OnnxError, OpenEncoder
@@ -125,7 +126,7 @@ def update(
     Those of whose crops none can be read are not. footages: those that are looked at, None for all.
     """
     table, nobody = site.searchable_table(footages), np.empty(0, np.int64)
-    stored_ids = {footage: store.read(footage)[0] for footage in store.footages(footages)}
+    stored_ids = {footage: _stored(store, footage) for footage in store.footages(footages)}
     wanted = {int(footage): table.ids[table.footage == footage] for footage in np.unique(table.footage)}
     missing = {footage: np.setdiff1d(ids, stored_ids.get(footage, nobody)) for footage, ids in wanted.items()}
     total, done, embedded = sum(map(len, missing.values())), 0, 0
@@ -142,6 +143,12 @@ def update(
         done, embedded = done + len(new), embedded + len(rows)
         keep(site, store.add, footage, *stacked(rows))
     return embedded
+
+
+def _stored(store: Embeddings, footage: int) -> NDArray[np.int64]:
+    """Ids `(n,)` of what a store has of a footage. None where it is damaged."""
+    ids = store.check(footage)
+    return np.empty(0, np.int64) if ids is None else ids
 
 
 def stacked(rows: list[tuple[int, NDArray[np.float32]]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -21,7 +21,7 @@ from app.asking import Progress
 from app.encoders.embed import read_crops, spread
 from app.errors import SiteError
 from app.record import Site
-from app.record.embeddings import pool
+from app.record.halves import pool
 from deploy.encoder import OnnxEncoder, OnnxError
 from deploy.foreign import ForeignEncoder, convert
 from deploy.preprocessing import Input, Preprocessing, Scale, Told

@@ -17,9 +17,8 @@ from app.asking import Progress, unheard
 from app.encoders import embed
 from app.errors import SiteError
 from app.record import Site, model_files
-from app.record.embeddings import Embeddings
+from app.record.embeddings import Embeddings, embedded_models, embeddings_of
 from app.record.leases import ERASING
-from app.record.private_files import wipe
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
 from deploy.models import BASE, LARGE, shipped
@@ -92,7 +91,7 @@ def has_weights(site: Site, name: str) -> bool:
 
 def store_of(site: Site, name: str) -> Embeddings:
     """The embeddings that a version made."""
-    return Embeddings(site.path / "embeddings" / name)
+    return embeddings_of(site.database, name)
 
 
 def find(site: Site, name: str) -> ModelRecord:
@@ -275,9 +274,9 @@ def deploy_model(
 def _let_go(site: Site, kept: Collection[str]) -> None:
     """Removes embeddings of versions that neither serve nor did just before. Who lets one serve again, embeds anew."""
     with site.lease(ERASING), site.writing():
-        for store in sorted((site.path / "embeddings").glob("*")):
-            if store.name not in kept:
-                wipe(store)
+        for name in embedded_models(site.database):
+            if name not in kept:
+                store_of(site, name).remove_all()
 
 
 def next_name(site: Site) -> str:

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -55,7 +55,7 @@ class Database:
         self.folder, self.places = folder, places
         self.moving = False  # whether it may be used though it is on its way to another place
         self._engine = engine = _engine(folder, places.url, write)
-        self._connection: Connection = engine.connect()
+        self.connection: Connection = engine.connect()
         self._mutex = threading.RLock()
         self.postgres = engine.dialect.name == "postgresql"
         self.leases: leases.Leases = (
@@ -176,14 +176,16 @@ class Database:
                     self._make_tables()
                 elif stored != FORMAT:
                     if not self.has("alembic_version"):
-                        migrations.stamp(self._connection, stored)
-                    migrations.upgrade(self._connection, self.folder)
+                        migrations.stamp(self.connection, stored)
+                    migrations.upgrade(self.connection, self.folder)
 
     def _make_tables(self) -> None:
-        from app.record import migrations
+        from app.record import migrations, vectors
 
-        metadata.create_all(self._connection)
-        migrations.stamp(self._connection, FORMAT)
+        metadata.create_all(self.connection)
+        if self.postgres:
+            vectors.create(self.connection)
+        migrations.stamp(self.connection, FORMAT)
         if not self.postgres:
             self.run(f"PRAGMA application_id = {_APPLICATION}")
             self.run(f"PRAGMA user_version = {FORMAT}")
@@ -195,7 +197,11 @@ class Database:
 
     def drop(self) -> None:
         """Drops all tables of a record, in the caller's transaction."""
-        metadata.drop_all(self._connection)
+        from app.record import vectors
+
+        metadata.drop_all(self.connection)
+        if self.postgres:
+            vectors.drop(self.connection)
         self.run("DROP TABLE IF EXISTS alembic_version")
 
     def is_begun(self) -> bool:
@@ -234,18 +240,18 @@ class Database:
 
     def has(self, table: str) -> bool:
         """Whether there is such a table."""
-        return sqlalchemy.inspect(self._connection).has_table(table)
+        return sqlalchemy.inspect(self.connection).has_table(table)
 
     def differences(self) -> list[str]:
         """What of the tables is not as the schema says."""
         from app.record import migrations
 
         with self._sound():
-            return migrations.differences(self._connection)
+            return migrations.differences(self.connection)
 
     def close(self) -> None:
         """Gives the connection back."""
-        self._connection.close()
+        self.connection.close()
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -293,23 +299,23 @@ class Database:
     def execute(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> AnyResult:
         """Runs a statement that writes, once, or for each of many rows."""
         with self._sound():
-            return self._connection.execute(statement, values)
+            return self.connection.execute(statement, values)
 
     def all(self, statement: Executable, **values: Any) -> Sequence[AnyRow]:
         """All rows. Nothing stays open behind it, so no reader holds anybody up."""
         with self._sound():
-            return self._connection.execute(statement, values).fetchall()
+            return self.connection.execute(statement, values).fetchall()
 
     def columns(self, statement: Executable) -> list[tuple[Any, ...]]:
         """All rows of numbers and texts by column, in half the time. Nothing where there is no row."""
         with self._sound():
-            result = self._connection.execute(statement)
+            result = self.connection.execute(statement)
             return list(zip(*result.cursor.fetchall())) if result.cursor is not None else []
 
     def first(self, statement: Executable, **values: Any) -> AnyRow | None:
         """The first row, or None."""
         with self._sound():
-            return self._connection.execute(statement, values).fetchone()
+            return self.connection.execute(statement, values).fetchone()
 
     def ids(self, wanted: Select[Any]) -> NDArray[np.int64]:
         """The first column `(n,)` of all rows."""
@@ -343,8 +349,34 @@ class Database:
     def run(self, sql: str, *values: Any) -> Sequence[AnyRow]:
         """Runs what only one of the dialects knows. Returns its rows, where it has any."""
         with self._sound():
-            result = self._connection.exec_driver_sql(sql, values)
+            result = self.connection.exec_driver_sql(sql, values)
             return result.fetchall() if result.returns_rows else []
+
+    def copy_in(self, statement: str, pieces: Iterable[bytes]) -> None:
+        """Runs PostgreSQL's COPY from this process, in the caller's transaction."""
+        with self._copying(statement) as copy:
+            for piece in pieces:
+                copy.write(piece)
+
+    def copy_out(self, statement: str) -> bytearray:
+        """What PostgreSQL's COPY to this process gives."""
+        with self._copying(statement) as copy:
+            data = bytearray()
+            for piece in copy:
+                data += piece
+        return data
+
+    @contextmanager
+    def _copying(self, statement: str) -> Iterator[Any]:
+        driver = self.connection.connection.driver_connection
+        assert driver is not None
+        with self._mutex:
+            try:
+                with driver.cursor().copy(statement) as copy:
+                    yield copy
+            except self._engine.dialect.loaded_dbapi.Error as error:
+                words = " ".join(str(error).split()).rstrip(".")
+                raise (self._out_of_reach(words) if driver.closed else no_more(self.folder, words)) from error
 
     def _ask(self, sql: str, *values: Any) -> Any:
         rows = self.run(sql, *values)
@@ -424,10 +456,13 @@ class Database:
 
     def _rewrite(self) -> list[str]:
         """PostgreSQL keeps deleted rows in its files until a table is written anew, and in its log."""
+        from app.record import vectors
+
         left = []
         with self._storing():
             for table in metadata.sorted_tables:
                 self.run(f"VACUUM (FULL) {table.name}")
+            vectors.Vectors(self).rewrite()
             try:
                 self.run("SELECT pg_switch_wal()")
                 for _ in range(2):  # the second one removes what the first one still needed

@@ -28,7 +28,7 @@ from app.record.checkpoint import UNREADABLE, without_tracks
 from app.record.checksums import crc32, insert_rows, is_sound, update_row
 from app.record.database import FILE as DATABASE
 from app.record.database import Database, Values
-from app.record.embeddings import Embeddings
+from app.record.embeddings import Embeddings, embedded_models, embeddings_of
 from app.record.looking import patterns_in
 from app.record.pictures import pictures_of
 from app.record.places import shown
@@ -48,6 +48,7 @@ from app.record.schema import (
     splits,
 )
 from app.record.shards import Shard
+from app.record.vectors import DRAWN, Vectors
 
 log = logging.getLogger("sightline")
 
@@ -204,7 +205,7 @@ def _move_to_notes(database: Database, ids: list[int], leaving: _Leaving, erased
             update_row(database, cameras, camera_id, highest)
     erased.open_tracks += _drop_from_checkpoints(database, leaving.tracks)
     insert_rows(database, erasures, leaving.notes)
-    remove_rows(database, ids)
+    erased.embeddings += remove_rows(database, ids)
     erased.crops += leaving.crops
     erased.crop_bytes += leaving.crop_bytes
     erased.boxes += leaving.boxes
@@ -238,14 +239,32 @@ def _drop_from_checkpoints(database: Database, tracks: dict[int, set[int]]) -> i
     return dropped
 
 
-def remove_rows(database: Database, ids: list[int]) -> None:
-    """Removes all rows of segments, in the caller's transaction."""
+def remove_rows(database: Database, ids: list[int]) -> int:
+    """Removes all rows of segments, in the caller's transaction. Returns how many embeddings of theirs were rows."""
+    embeddings = _remove_vectors(database, ids) if database.postgres else 0
     for table in (cannot_link, corrections):
         for column in (table.c.a, table.c.b):
             database.execute(delete(table).where(column.in_(ids)))
     for table in (members, splits, crops, case_items, searches):
         database.execute(delete(table).where(table.c.tracklet_id.in_(ids)))
     database.execute(delete(segments).where(_is_in(ids)))
+    return embeddings
+
+
+def _remove_vectors(database: Database, ids: list[int]) -> int:
+    """Removes vectors of segments. Who shared an identity with one has something of theirs, and is drawn anew."""
+    vectors = Vectors(database)
+    met, mate = members.alias(), members.alias()
+    mates = (
+        select(mate.c.tracklet_id)
+        .distinct()
+        .join_from(met, mate, (mate.c.merge_id == met.c.merge_id) & (mate.c.identity == met.c.identity))
+    )
+    drawn_to = database.ids(mates.where(met.c.tracklet_id.in_(ids))).tolist()
+    for space in vectors.spaces():
+        if space.kind == DRAWN:
+            vectors.remove(drawn_to, space)
+    return vectors.remove(ids)
 
 
 def _finish(
@@ -286,7 +305,7 @@ def _finish(
             progress("pictures erased", done, len(pending_ranges))
         for film in films.keys() & anew:
             pictures.remove(Shard(films[film], film, number) for number in pictures.sizes(films[film], film))
-        for store in _stores(folder):
+        for store in _stores(database):
             erased.embeddings += store.remove(gone, films)
         for run in _adaptations(folder, gone):
             wipe(run)
@@ -326,6 +345,7 @@ def _look(
         for column in _NAMING:
             row = database.first(select(func.count()).where(column.in_(some)))
             rows += 0 if row is None else row[0]
+        rows += Vectors(database).count(some) if database.postgres else 0
     looked.append("the record's rows" + " (the server's files are out of reach)" * database.postgres)
     if rows:
         found.append(f"the record has {rows:,} rows of theirs")
@@ -337,12 +357,13 @@ def _look(
         for shard, lying in shards.items():
             if count := pictures.bytes_left(shard, lying):
                 found.append(f"{pictures.where(shard)} has {count:,} bytes of their crops")
-        stored = [(store, film) for store in _stores(folder) for film in films if store.path(film).exists()]
-        looked.append(f"{len(stored):,} files of embeddings")
+        stores = [] if database.postgres else _stores(database)  # there they are rows
+        stored = [(store, film) for store in stores for film in films.keys() & set(store.files())]
+        looked += [] if database.postgres else [f"{len(stored):,} files of embeddings"]
         for store, film in stored:
             ids = store.check(film)
             if ids is not None and (count := int(np.isin(ids, gone).sum())):
-                found.append(f"{store.path(film)} has {count:,} embeddings of theirs")
+                found.append(f"{store.where(film)} has {count:,} embeddings of theirs")
         looked.append("adaptations under way")
         found += [f"{run} learns from them" for run in _adaptations(folder, gone)]
         if not database.postgres and packed:
@@ -374,9 +395,9 @@ def _of_others(database: Database, packed: set[bytes]) -> set[bytes]:
     return {row[0] for row in database.all(select(begin).where(begin.in_(packed)))}
 
 
-def _stores(folder: Path) -> list[Embeddings]:
+def _stores(database: Database) -> list[Embeddings]:
     """Embeddings of each model."""
-    return [Embeddings(path) for path in sorted((folder / "embeddings").glob("*"))]
+    return [embeddings_of(database, model) for model in embedded_models(database)]
 
 
 def _adaptations(folder: Path, gone: NDArray[np.int64]) -> list[Path]:

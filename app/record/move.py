@@ -23,6 +23,7 @@ from app.record import erasure, leases
 from app.record.audit import add_entry
 from app.record.copying import CopiedPictures, copy_pictures, copy_rows, first_hash, is_older_copy, remove_others
 from app.record.database import CONFIG, FILE, MOVED, PLACE, Database
+from app.record.embeddings import copy_embeddings, files_of
 from app.record.pictures import Pictures, pictures_at
 from app.record.places import FOLDER, STORE, Places, read_places, shown, write_places
 from app.record.private_files import wipe
@@ -30,7 +31,7 @@ from app.record.rows import AuditEntry
 from app.record.schema import cameras
 from app.record.settings import put_setting
 
-STAYS = ("models", "embeddings", "live pictures", "recordings", "uploads", "logs of jobs", "site.toml")
+STAYS = ("models", "live pictures", "recordings", "uploads", "logs of jobs", "site.toml")
 """What of a site is in its folder, wherever its record and its pictures are. Other machines need it there too."""
 _LEASES = (leases.LEARNING, leases.MERGING, leases.ERASING, leases.JOBS, leases.ALERTING, leases.NAMING)
 
@@ -43,6 +44,7 @@ class Moved:
     record: str
     store: str
     rows: int = 0
+    embeddings: int = 0
     shards: int = 0
     bytes: int = 0  # of pictures
     left: Mapping[str, str] = field(default_factory=dict)  # `record` or `store` → where it still is, too
@@ -111,7 +113,7 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
             new = open_things.enter_context(Database.at(folder, to))
             if not is_older_copy(new, old):
                 raise SiteError(f"There is another site at {shown(to.record)}: name another database or schema.")
-        count, copied = 0, CopiedPictures()
+        count, embeddings, copied = 0, 0, CopiedPictures()
         copy = partial(copy_pictures, old, pictures_at(folder, places.store), pictures_at(folder, to.store), copied)
         if "store" in parts:
             _check_owner(folder, to, first_hash(old))
@@ -125,12 +127,14 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
                 with new.transaction():
                     count = copy_rows(old, new, progress)
                     put_setting(new, PLACE, to.store)
+                embeddings = copy_embeddings(old, new, progress)
             put_setting(old, PLACE, MOVED if "record" in parts else to.store)
         left = {part: place for part, place in places.left.items() if part not in parts}
         left |= {part: getattr(places, part) for part in parts}
         to = replace(to, left=left)
         write_places(folder, to)
-    return replace(_moved(folder, to), rows=count, shards=len(copied.sizes), bytes=sum(copied.sizes.values()))
+    counts = {"rows": count, "embeddings": embeddings, "shards": len(copied.sizes)}
+    return replace(_moved(folder, to), **counts, bytes=sum(copied.sizes.values()))
 
 
 def remove_left(folder: Path, *, who: str, progress: Progress = unheard) -> Moved:
@@ -186,6 +190,8 @@ def _remove_record(folder: Path, place: str, now: Database) -> None:
     try:
         for name in (f"{FILE}-wal", f"{FILE}-shm", FILE):
             wipe(folder / name)
+        for store in files_of(folder):
+            store.remove_all()
     except OSError as error:
         raise no_more(folder, error.strerror or str(error)) from error
 

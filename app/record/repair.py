@@ -18,7 +18,7 @@ from app.record import leases
 from app.record.audit import add_entry
 from app.record.checksums import COLUMN, checksum, crc32, is_sound, update_row
 from app.record.database import Database
-from app.record.embeddings import Embeddings
+from app.record.embeddings import embedded_models, embeddings_of
 from app.record.erasure import remove_rows
 from app.record.pictures import lost_bytes, pictures_of
 from app.record.rows import AuditEntry
@@ -197,14 +197,14 @@ def _of_shards(site: Site) -> list[str]:
 def _of_embeddings(site: Site) -> list[str]:
     """Removes embeddings that are damaged or of nobody. They derive from crops, and come back."""
     done = []
-    for folder in sorted((site.path / "embeddings").glob("*")):
-        store = Embeddings(folder)
+    for model in embedded_models(site.database):
+        store = embeddings_of(site.database, model)
         for film in store.files():
             ids = store.check(film)
             if ids is None:
                 store.drop(film)
-                done.append(f"{store.path(film)}: it was damaged and is removed")
+                done.append(f"{store.where(film)} was damaged and is removed")
             elif len(gone := ids[~np.isin(ids, site.searchable_of(film))]):
                 store.remove(gone)
-                done.append(f"{store.path(film)}: {len(gone)} embeddings of no tracklet were removed")
+                done.append(f"{store.where(film)} had {len(gone)} embeddings of no tracklet, which were removed")
     return done

@@ -25,6 +25,7 @@ from app.record.audit import add_entry, entries, head
 from app.record.camera_list import hours
 from app.record.checksums import insert_rows, update_row
 from app.record.database import Database
+from app.record.embeddings import take_over_files
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
 from app.record.live_pictures import remove_live_pictures
 from app.record.model_files import weights_digest
@@ -132,6 +133,7 @@ class Site:
     def _finished(self) -> Self:
         try:
             make_private(self.path.resolve())
+            take_over_files(self.database)
             self.left_to_erase = erasure.finish_what_was_left(self.database, self.path)
         except BaseException:  # whatever it is, Ctrl-C too: the connection is given back
             self.close()

@@ -24,7 +24,7 @@ from app.record import erasure
 from app.record.audit import hash_of
 from app.record.checksums import crc32, is_sound, pages
 from app.record.database import Database
-from app.record.embeddings import Embeddings
+from app.record.embeddings import Embeddings, embedded_models, embeddings_of
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
 from app.record.pictures import lost_bytes, pictures_of
 from app.record.rows import Boxes, lookup
@@ -428,25 +428,23 @@ def _of_file(path: Path, known: str, advice: str) -> list[Damage]:
 
 
 def _of_embeddings(site: Site) -> Iterator[Damage]:
-    for folder in sorted((site.path / "embeddings").glob("*")):
-        store = Embeddings(folder)
+    for model in embedded_models(site.database):
+        store = embeddings_of(site.database, model)
         for film in store.files():
             yield from _lasting(partial(_of_some_embeddings, site, store, film))
 
 
 def _of_some_embeddings(site: Site, store: Embeddings, film: int) -> list[Damage]:
-    path, ids = store.path(film), store.check(film)
+    place, ids = store.where(film), store.check(film)
     if ids is None:
         made_anew = "`python -m app.site --repair` makes it again, as the next query does"
-        return (
-            [Damage(f"{path}, or the small file of its latest beside it, is damaged", made_anew)]
-            if path.exists()
-            else []
-        )
+        return [Damage(f"{place} is damaged", made_anew)] if film in store.files() else []
     erased = ids[~np.isin(ids, site.searchable_of(film))]
     if not len(erased) or erasure.pending(site.database):  # somebody is at it
         return []
-    return [Damage(f"{path} has {len(erased)} embeddings of no tracklet", "`python -m app.site --repair` removes them")]
+    return [
+        Damage(f"{place} has {len(erased)} embeddings of no tracklet", "`python -m app.site --repair` removes them")
+    ]
 
 
 def audit_damage(site: Site) -> Damage | None:

@@ -1,7 +1,8 @@
 """Search in the embeddings of a site's tracklets: exact, by FAISS, over the rows that a filter leaves.
 
-The embeddings' files are the source. All rows are held in memory as float16, 1 KiB each at 512 dimensions. There are
-no approximate codes. An exact search in 200,000 rows takes some 15 ms, a third of what embedding a still takes.
+All rows are held in memory as float16, 1 KiB each at 512 dimensions. There are no approximate codes. An exact search in
+200,000 rows takes some 15 ms, a third of what embedding a still takes. Where a site's record is a PostgreSQL, that
+searches instead: see `app.search.postgres_index`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import faiss
 import numpy as np
@@ -35,18 +37,49 @@ class Matches:
     similarities: NDArray[np.float32]  # (Q, K), cosine
 
 
+class Index(Protocol):
+    """What a search asks. What it answers depends on its rows alone, not on how they came."""
+
+    ids: NDArray[np.int64]  # (n,) ascending
+    width: int  # numbers of an embedding, D
+
+    def changed(
+        self, leaving: NDArray[np.int64], coming: NDArray[np.int64], rows: NDArray[np.floating]
+    ) -> Index | None:
+        """The index without the ids `leaving`, and with those `coming`, ascending, and their rows `(n, D)`.
+
+        An id that comes may be here already. None where another process has made all rows anew.
+        """
+
+    def embeddings(self, ids: ArrayLike) -> NDArray[np.float32]:
+        """The rows `(n, D)` of ids that are here, zeros of those that left since. Raises KeyError where one was not."""
+
+    def search(self, queries: ArrayLike, k: int, among: ArrayLike | None = None, *, without: ArrayLike = ()) -> Matches:
+        """The k most similar to each of `(Q, D)` L2-normalised queries.
+
+        among: only these ids, where they are given. Unknown ids in it are ignored. No match is missed then. without:
+        not these, which are few. Raises ValueError on queries of another width or that aren't finite, and on k below 1.
+        """
+
+
+def checked_queries(index: Index, queries: ArrayLike, k: int) -> NDArray[np.float32]:
+    """Queries `(Q, D)` as they are compared. Raises ValueError."""
+    rows, width = np.ascontiguousarray(queries, np.float32), index.width
+    if rows.ndim != 2 or (len(index.ids) and rows.shape[1] != width) or not np.isfinite(rows).all():
+        raise ValueError(f"queries are (Q, {width if len(index.ids) else 'D'}) finite numbers, not {rows.shape}")
+    if k < 1:
+        raise ValueError(f"k is how many are wanted, at least 1: {k}")
+    return rows
+
+
 class FaissIndex:
     """An index in this process. What it answers depends on its rows alone, not on how they came."""
 
     def __init__(self, ids: NDArray[np.int64], rows: NDArray[np.floating]) -> None:
         """Ids `(n,)`, ascending, and L2-normalised rows `(n, D)`, held as float16."""
         self.ids = ids  # (n,)
+        self.width = int(rows.shape[1])
         self._blocks = [_Block(ids, rows)]
-
-    @property
-    def width(self) -> int:
-        """Numbers of an embedding, D."""
-        return int(self._blocks[0].rows.shape[1])
 
     def changed(self, leaving: NDArray[np.int64], coming: NDArray[np.int64], rows: NDArray[np.floating]) -> FaissIndex:
         """The index without the ids `leaving`, and with those `coming`, ascending, and their rows `(n, D)`.
@@ -80,20 +113,12 @@ class FaissIndex:
             found[there] = block.rows[row[there]]
         return found
 
-    def search(self, queries: ArrayLike, k: int, among: ArrayLike | None = None) -> Matches:
-        """The k most similar to each of `(Q, D)` L2-normalised queries.
-
-        among: only these ids, where they are given. Unknown ids in it are ignored. No match is missed. Raises
-        ValueError on queries of another width or that aren't finite, and on k below 1.
-        """
-        width = self.width
-        rows = np.ascontiguousarray(queries, np.float32)
-        if rows.ndim != 2 or (len(self.ids) and rows.shape[1] != width) or not np.isfinite(rows).all():
-            raise ValueError(f"queries are (Q, {width if len(self.ids) else 'D'}) finite numbers, not {rows.shape}")
-        if k < 1:
-            raise ValueError(f"k is how many are wanted, at least 1: {k}")
+    def search(self, queries: ArrayLike, k: int, among: ArrayLike | None = None, *, without: ArrayLike = ()) -> Matches:
+        """See `Index`. No match is missed, with a filter or without."""
+        rows = checked_queries(self, queries, k)
         wanted = None if among is None else np.asarray(among, np.int64)
-        found = [block.search(rows, k, wanted) for block in self._blocks if len(block.ids)]
+        unwanted = np.asarray(without, np.int64)
+        found = [block.search(rows, k, wanted, unwanted) for block in self._blocks if len(block.ids)]
         if len(found) == 1:
             return found[0]
         ids = np.concatenate([matches.ids for matches in found] or [np.empty((len(rows), 0), np.int64)], 1)
@@ -135,9 +160,13 @@ class _Block:
         block.there[row[there]] = False
         return block
 
-    def search(self, rows: NDArray[np.float32], k: int, among: NDArray[np.int64] | None) -> Matches:
+    def search(
+        self, rows: NDArray[np.float32], k: int, among: NDArray[np.int64] | None, without: NDArray[np.int64]
+    ) -> Matches:
         """The k most similar to each of `(Q, D)` queries."""
         mask = self.there  # as it is now: somebody may be erased meanwhile
+        if len(without):
+            mask = mask & self.without(without).there
         if among is not None:
             row, wanted = lookup(self.ids, among)
             chosen = np.zeros(len(self.ids), bool)

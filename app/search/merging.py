@@ -17,6 +17,7 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.leases import MERGING
 from app.record.rows import AuditEntry, Correction, Merging
+from app.search.indexes import build_indexes
 from reid.merging import MergeError, in_context, merge_tracklets
 
 KEPT = 5  # mergings that can be undone
@@ -100,6 +101,7 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
         site.add_merging(merging_now, entry, keep=KEPT)
     calibration = calibrate(site, model, afresh=changed, around=around)  # it learns from identities, too
     site.set_calibration(model.name, calibration.to_json())
+    build_indexes(site, model.name, progress)
     return MergeReport(
         tracklets=len(seen.ids),
         trajectories=len(np.unique(within)),

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from app.encoders import embed
 from app.encoders.versions import calibration_of, open_model, serving, store_of
-from app.record.embeddings import whole
+from app.record.halves import whole
 from app.record.rows import SearchedState, TrackletTable, lookup
-from app.search.gallery import drawn_together
-from app.search.index import FaissIndex
+from app.search.index import Index
+from app.search.indexes import SHARE, redrawn
 from app.search.searcher import Searcher
 from reid.camera_shift import without_shift
 
-SHARE = 1 / 16  # of the rows that were read at once, which may leave or come until all are read again
 MOST_FOOTAGES = 1000  # that may have changed at once
 
 
@@ -48,8 +47,13 @@ def renewed(earlier: Searcher, state: SearchedState) -> Searcher | None:
     searcher.table = _joined(_rows(earlier.table, ~np.isin(earlier.table.ids, leaving)), came)
     ids, embedded = _embedded(earlier, came)
     own = without_shift(embedded, came.cameras[came.at(ids)], earlier.shift, np.float16)
-    searcher.own = earlier.own.changed(leaving, ids, own)
-    searcher.index = searcher.own if earlier.index is earlier.own else _drawn(searcher, earlier, leaving, ids, own)
+    if (changed_own := earlier.own.changed(leaving, ids, own)) is None:
+        return None
+    searcher.own = changed_own
+    ranking = searcher.own if earlier.index is earlier.own else _drawn(searcher, earlier, leaving, ids, own)
+    if ranking is None:
+        return None
+    searcher.index = ranking
     searcher.embedded = np.isin(searcher.table.ids, searcher.index.ids)
     return searcher
 
@@ -72,16 +76,12 @@ def _drawn(
     leaving: NDArray[np.int64],
     coming: NDArray[np.int64],
     own: NDArray[np.float16],
-) -> FaissIndex:
+) -> Index | None:
     """The index of rows that are drawn to their identity. Whoever shares one with who leaves or comes is drawn anew."""
     merging = searcher.merging
     if merging is None or not len(leaving) + len(coming):
         return earlier.index.changed(leaving, coming, own)
-    met = merging.of(np.concatenate([leaving, coming]))[1]
-    ids = np.union1d(merging.ids[np.isin(merging.identities, met[met >= 0])], coming)
-    ids = ids[lookup(searcher.own.ids, ids)[1]]
-    rows = drawn_together(searcher.own.embeddings(ids), merging.of(ids)[1])
-    return earlier.index.changed(leaving, ids, rows)
+    return earlier.index.changed(leaving, *redrawn(searcher.own, merging, np.concatenate([leaving, coming])))
 
 
 def _in(first: TrackletTable, second: TrackletTable) -> NDArray[np.bool_]:

@@ -18,8 +18,7 @@ from app.errors import SiteError
 from app.record import Site
 from app.record.pictures import jpegs_of
 from app.record.rows import AuditEntry, lookup
-from app.search.gallery import gallery_of
-from app.search.index import FaissIndex
+from app.search.indexes import indexes_of
 from app.search.matches import CROPS, Finding, Match, percent
 from reid.normalised import normalised
 from reid.rerank import Reranked, Reranking
@@ -86,10 +85,8 @@ class Searcher:
         self.model = serving(site)
         self.encoder = open_model(site, self.model)
         self.table = site.searchable_table()
-        gallery = gallery_of(site, self.model.name, self.table)
-        self.shift = gallery.shift
-        self.index = FaissIndex(gallery.ids, gallery.drawn)
-        self.own = self.index if gallery.own is gallery.drawn else FaissIndex(gallery.ids, gallery.own)
+        indexes = indexes_of(site, self.model.name, self.table)
+        self.index, self.own, self.shift = indexes.ranking, indexes.own, indexes.shift
         self.calibration = calibration_of(self.model)
         self.embedded = np.isin(self.table.ids, self.index.ids)  # (T,) of the table
         self.merging = site.merging()
@@ -121,10 +118,8 @@ class Searcher:
         camera of the site.
         """
         asked_at = time.time()
-        allowed = self._allowed(wish)
-        if without is not None:
-            allowed &= ~np.isin(self.table.ids, without)
-        answers = [self._answer(query, wish, allowed, own) for query in people]
+        allowed, unwanted = self._allowed(wish), np.empty(0, np.int64) if without is None else without
+        answers = [self._answer(query, wish, allowed, unwanted, own) for query in people]
         details: dict[str, Any] = {
             "still": still,
             "model": self.model.name,
@@ -162,21 +157,28 @@ class Searcher:
         order = order[probability[order] >= least]
         return ids[order], probability[order]
 
-    def _answer(self, query: NDArray[np.float32], wish: Wish, allowed: NDArray[np.bool_], own: str | None) -> Answer:
-        """The tracklets nearest to one embedding `(D,)` among those allowed `(T,)`."""
-        gallery = int(allowed.sum())
+    def _answer(
+        self,
+        query: NDArray[np.float32],
+        wish: Wish,
+        allowed: NDArray[np.bool_],
+        without: NDArray[np.int64],
+        own: str | None,
+    ) -> Answer:
+        """The tracklets nearest to one embedding `(D,)` among those allowed `(T,)`, but for some."""
+        gallery = int((allowed & ~np.isin(self.table.ids, without)).sum())
         if not gallery:
             return Answer(None, False, Finding.UNSEEN, "Not seen here: no tracklet is left to search among.", 0)
-        among = None if gallery == int(self.embedded.sum()) else self.table.ids[allowed]
+        among = None if np.array_equal(allowed, self.embedded) else self.table.ids[allowed]
         near = min(max(wish.top, NEAR), gallery)
-        ids = self.index.search(query[None], near, among).ids[0]
+        ids = self.index.search(query[None], near, among, without=without).ids[0]
         if wish.expand:
             joining = ids[:FEW][self._probability(ids[:FEW], self._similarity(query, ids[:FEW]), own) >= SURE]
             if len(joining):
                 wider = normalised(query + self.index.embeddings(joining).mean(0))
-                ids = self.index.search(wider[None], near, among).ids[0]
+                ids = self.index.search(wider[None], near, among, without=without).ids[0]
         # The verdict is about the nearest of all, however many are shown and in whatever order.
-        best = self.own.search(query[None], 1, among)
+        best = self.own.search(query[None], 1, among, without=without)
         seen = self.calibration.is_seen(float(best.similarities[0, 0]), gallery, FALSE_ALARMS)
         candidates = np.union1d(ids[:NEAR], best.ids[0])
         probability = float(self._probability(candidates, self._similarity(query, candidates), own).max())

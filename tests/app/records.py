@@ -10,6 +10,10 @@ from pathlib import Path
 import psycopg
 import sqlalchemy
 
+from app.asking import unheard
+from app.record import vectors
+from app.record.database import Database
+from app.record.embeddings import copy_embeddings
 from app.record.places import FOLDER, STORE, read_places
 from app.record.schema import metadata
 
@@ -67,6 +71,10 @@ def copy_of(site: Path, folder: Path, name: str = "site") -> Path:
                     f"SELECT setval(pg_get_serial_sequence('{new}.{table.name}', 'id'), "
                     f"coalesce((SELECT max(id) FROM {new}.{table.name}), 0) + 1, false)"
                 )
+    with Database.open(site) as source, Database.at(copy, read_places(copy)) as target:
+        with target.transaction():
+            vectors.create(target.connection)
+        copy_embeddings(source, target, unheard)
     return copy
 
 

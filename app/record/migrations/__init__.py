@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from app.record.schema import metadata
+from app.record.vectors import is_ours
 
 if TYPE_CHECKING:  # only who makes or upgrades a record waits for its import
     from alembic.config import Config
@@ -43,10 +44,16 @@ def differences(connection: Connection) -> list[str]:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    changes = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+    options = {"compare_type": True, "include_name": _is_of_both}
+    changes = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     flat = [change[0] if isinstance(change, list) else change for change in changes]
     # SQLite never lets a row's own number be missing, said or not.
     return [_said(change) for change in flat if change[0] != "modify_nullable" or change[3] != "id"]
+
+
+def _is_of_both(name: str | None, kind: str, _: Any) -> bool:
+    """PostgreSQL's vectors are no part of the schema, which both dialects have."""
+    return kind != "table" or name is None or not is_ours(name)
 
 
 def _said(change: tuple[Any, ...]) -> str:

@@ -13,7 +13,7 @@ from app.encoders.embed import CROPS, Embedder, keep, spread, update
 from app.encoders.versions import open_model, serving, store_of
 from app.errors import SiteError
 from app.record import Site
-from app.record.embeddings import Embeddings
+from app.record.folder_embeddings import FolderEmbeddings
 from app.record.rows import AuditEntry
 from reid.normalised import normalised
 from tests.app.records import site_in
@@ -68,7 +68,7 @@ def test_a_tracklet_without_a_sound_crop_is_left_out() -> None:
 
 def test_update_does_what_is_missing_and_no_more(path: Path, tmp_path: Path) -> None:
     with Site.open(path) as site:
-        store, encoder, told = Embeddings(tmp_path / "e"), Counting(), []
+        store, encoder, told = FolderEmbeddings(tmp_path / "e"), Counting(), []
         count = update(site, store, lambda: encoder, lambda _, done, total=None: told.append((done, total)))
         ids, halves = store.load()
         assert count == len(ids) == len(site.tracklet_table())
@@ -94,7 +94,7 @@ def test_update_counts_none_whose_crops_cannot_be_read(
 ) -> None:
     monkeypatch.setattr(embed, "read_crops", lambda _, ids: [(int(number), [b"no picture"]) for number in ids])
     with Site.open(path) as site:
-        store = Embeddings(tmp_path / "e")
+        store = FolderEmbeddings(tmp_path / "e")
         assert update(site, store, Counting) == 0
         assert len(store.load()[0]) == 0
 
@@ -102,7 +102,7 @@ def test_update_counts_none_whose_crops_cannot_be_read(
 def test_beside_ingest_the_same_as_afterwards(path: Path, tmp_path: Path) -> None:
     with Site.open(path) as site:
         table = site.tracklet_table()
-        store, later = Embeddings(tmp_path / "beside"), Embeddings(tmp_path / "later")
+        store, later = FolderEmbeddings(tmp_path / "beside"), FolderEmbeddings(tmp_path / "later")
         embedder = Embedder(site, store, Counting)
         for number, footage in zip(table.ids.tolist(), table.footage.tolist()):
             embedder.take(footage, number, [site.crop_jpeg(crop) for crop in site.crops(number)])
@@ -119,7 +119,7 @@ def test_an_error_of_the_thread_is_raised_where_it_is_closed(path: Path, tmp_pat
         raise RuntimeError("no model")
 
     with Site.open(path) as site:
-        embedder = Embedder(site, Embeddings(tmp_path), broken)
+        embedder = Embedder(site, FolderEmbeddings(tmp_path), broken)
         for number in range(200):  # more than may wait: a dead thread must not block
             embedder.take(1, number, [b""])
         with pytest.raises(RuntimeError, match="no model"):
@@ -128,15 +128,15 @@ def test_an_error_of_the_thread_is_raised_where_it_is_closed(path: Path, tmp_pat
 
 def test_abandoning_does_not_wait(path: Path, tmp_path: Path) -> None:
     with Site.open(path) as site:
-        embedder = Embedder(site, Embeddings(tmp_path), Counting)
+        embedder = Embedder(site, FolderEmbeddings(tmp_path), Counting)
         embedder.take(1, 1, [b""])
         embedder.abandon()
-    assert Embeddings(tmp_path).footages() == set()
+    assert FolderEmbeddings(tmp_path).footages() == set()
 
 
 def test_what_is_kept_adds_to_what_others_wrote_and_leaves_out_who_was_erased(path: Path, tmp_path: Path) -> None:
     with Site.open_to_write(path) as site:
-        store = Embeddings(tmp_path / "e")
+        store = FolderEmbeddings(tmp_path / "e")
         footage = int(site.tracklet_table().footage[0])
         a, b, c = site.searchable_of(footage)[:3]
         halves = np.eye(4, dtype=np.float32)[:, None].repeat(2, 1)
@@ -169,7 +169,7 @@ def test_no_embedding_that_is_no_number_is_stored(path: Path, tmp_path: Path) ->
             return rows
 
     with Site.open(path) as site:
-        store = Embeddings(tmp_path / "e")
+        store = FolderEmbeddings(tmp_path / "e")
         with pytest.raises(SiteError, match="The serving model makes embeddings that are no numbers"):
             update(site, store, Broken)
         assert not store.footages()

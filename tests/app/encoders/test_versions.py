@@ -10,6 +10,7 @@ import pytest
 
 from app.encoders.versions import BASE, bring_up_to_date, calibrate, folder_of, serving, use, with_base
 from app.record import Site
+from app.record.embeddings import embedded_models
 from app.record.verify import damage
 from app.search.merging import merge
 from tests.app.records import copy_of, site_in
@@ -84,7 +85,7 @@ def test_embeddings_stay_of_who_serves_and_of_who_did_before(merged: Path, tmp_p
             as_another(site, name)
 
         def stored() -> set[str]:
-            return {store.name for store in (site.path / "embeddings").glob("*")}
+            return set(embedded_models(site.database))
 
         assert stored() == {BASE}
         assert use(site, "v1", who="me").embedded == 48 and stored() == {BASE, "v1"}

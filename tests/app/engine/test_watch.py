@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.areas import Area, AreaKind
-from app.encoders.versions import calibrate
+from app.encoders.versions import BASE, calibrate, store_of
 from app.engine import stretch
 from app.engine.feed import LiveSource, Watched
 from app.engine.watch import WatchReport, watch
@@ -139,8 +139,7 @@ def test_a_live_camera_gives_the_people_it_shows(empty: Path) -> None:
             assert (record.status, record.start_source) == ("done", "camera")
             assert record.name == "live 2026-11-20T14.30.00.000000Z"
         ids = site.searchable_table().ids
-        embedded = np.concatenate([np.load(f)["id"] for f in (empty / "embeddings" / "base").glob("*.npy")])
-        assert sorted(embedded.tolist()) == sorted(ids.tolist())
+        assert store_of(site, BASE).load()[0].tolist() == sorted(ids.tolist())
         assert list(damage(site)) == []
 
 

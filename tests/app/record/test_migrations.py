@@ -24,7 +24,8 @@ from app.encoders.versions import BASE, ONNX, WEIGHTS, in_the_box
 from app.errors import SiteError
 from app.record import Site
 from app.record.database import FILE
-from app.record.embeddings import Embeddings
+from app.record.embeddings import embeddings_of
+from app.record.folder_embeddings import FolderEmbeddings
 from app.record.forget import forget
 from app.record.migrations import stamp, upgrade
 from app.record.rows import AuditEntry
@@ -103,7 +104,7 @@ def test_format_4_is_taken_over_on_either_record(site: Site, tmp_path: Path) -> 
     site.intake.commit(open_film, chunk(segment(number, start=900.0), checkpoint=b"go on here"), done=False)
     site.add_merging(merging(ids, [1, 1, 2], [1, 1, 2]), MERGED, keep=5)
     site.note(AuditEntry(9.0, "me", "query", {}))
-    store = Embeddings(site.path / "embeddings" / "base")
+    store = FolderEmbeddings(site.path / "embeddings" / "base")
     store.write(1, ids, np.random.default_rng(0).random((3, 2, 8)) + 0.1)
     site.close()
     store.path(1).write_bytes(store.path(1).read_bytes()[:-4])
@@ -116,13 +117,17 @@ def test_format_4_is_taken_over_on_either_record(site: Site, tmp_path: Path) -> 
     for name, table in metadata.tables.items():
         for column in [column.name for column in table.columns if column.name in NEW and name not in LATER]:
             run_sql(site.path, f"ALTER TABLE {name} DROP COLUMN {column}")
+    if on_postgres():
+        for table in ("vectors", "vector_spaces", "vectors_left"):
+            run_sql(site.path, f"DROP TABLE {table}")
     run_sql(site.path, "UPDATE alembic_version SET version_num = '4'")
     if not on_postgres():
         run_sql(site.path, "PRAGMA user_version = 4")
     with Site.open_to_write(site.path) as again:
         assert list(damage(again)) == []
         assert again.intake.checkpoint(open_film.id) == b"go on here"
-        assert store.read(1)[0].tolist() == ids and again.audit_head()
+        assert embeddings_of(again.database, "base").read(1)[0].tolist() == ids and again.audit_head()
+        assert store.path(1).exists() != on_postgres()  # where it went into the record
     assert dump(site.path, without=lambda table, column: column in NEW) == before  # those tables are there again
 
 
@@ -201,5 +206,5 @@ def test_the_newest_format_is_alembics_head() -> None:
 def test_what_is_newest_is_left_as_it_is(tmp_path: Path) -> None:
     with Site.create(tmp_path / "site") as site:
         with site.database.transaction():
-            upgrade(site.database._connection, site.path)
+            upgrade(site.database.connection, site.path)
         assert list(damage(site)) == []

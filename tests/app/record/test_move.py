@@ -236,7 +236,7 @@ def test_the_commands_say_where_a_site_is(
     done = typed(commands, "move", path, "--to", away.store)
     assert done.returncode == 0 and f"its pictures at {away.store}." in done.stdout
     assert "2 shards of pictures" in done.stdout and "--remove-left` removes them" in done.stdout
-    assert "In its folder stay models, embeddings" in done.stdout
+    assert "In its folder stay models, live" in done.stdout
     shown = typed(commands, "--site", path, "--json")
     assert json.loads(shown.stdout)["places"] == f"record: folder, pictures: {away.store}"
     assert json.loads(shown.stdout)["crop_bytes"] > 0 and typed(commands, "--site", path, "--verify").returncode == 0

@@ -21,14 +21,15 @@ from app.record import Site
 from app.record.audit import hash_of
 from app.record.checkpoint import State, pack
 from app.record.database import FILE
-from app.record.embeddings import Embeddings
+from app.record.embeddings import embeddings_of
+from app.record.folder_embeddings import FolderEmbeddings
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
 from app.record.repair import repair
 from app.record.rows import AuditEntry, Correction
 from app.record.verify import damage
 from app.site import describe
 from tests.app.record.test_site import MERGED, begun, chunk, footage, merging, model
-from tests.app.records import copy_of, run_sql, site_in
+from tests.app.records import copy_of, on_postgres, run_sql, site_in
 from tests.app.scenes import bytes_of, segment
 from trackers import make_tracker
 from trackers.segments import Kind
@@ -68,7 +69,7 @@ def whole(record: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for film in (done, open_film):
             mine = site.searchable_of(film.id)
             rows = np.random.default_rng(film.id).random((len(mine), 2, 8)) + 0.1
-            Embeddings(path / "embeddings" / "base").write(film.id, mine, rows)
+            embeddings_of(site.database, "base").write(film.id, mine, rows)
         for k in range(5):
             site.note(AuditEntry(float(k), "me", "query", {"results": [k]}))
         assert list(damage(site)) == []
@@ -252,22 +253,27 @@ def test_a_lost_shard_takes_its_tracklets_along(copy: Path) -> None:
         done = repair(site, who="me")
         assert sum("no crop of it was left" in sentence for sentence in done) == 3
         assert len(site.tracklet_table()) == 1 and list(damage(site)) == []
-        assert Embeddings(copy / "embeddings" / "base").load()[0].tolist() == site.tracklet_table().ids.tolist()
+        assert embeddings_of(site.database, "base").load()[0].tolist() == site.tracklet_table().ids.tolist()
 
 
 def test_bytes_and_embeddings_of_nobody_are_told_and_removed(copy: Path) -> None:
     with Site.open_to_write(copy) as site:
         a, b, *_ = site.tracklet_table().ids.tolist()
-        store = Embeddings(copy / "embeddings" / "base")
-        vectors, shard = store.path(1).read_bytes(), (copy / "crops" / "1" / "1-000.shard").read_bytes()
+        store = FolderEmbeddings(copy / "embeddings" / "base")
+        vectors = b"" if on_postgres() else store.path(1).read_bytes()
+        shard = (copy / "crops" / "1" / "1-000.shard").read_bytes()
         jpeg = site.crop_jpeg(site.crops(a)[0])
         site.erase([a], AuditEntry(1.0, "me", "forget", {}))
-        store.path(1).write_bytes(vectors)  # as a fault, or a copy of the folder, could bring them back
+        if on_postgres():  # as a fault, or a copy of the folder, could bring them back
+            columns = f"space, day, {a}, footage_id, vector"
+            run_sql(copy, f"INSERT INTO vectors SELECT {columns} FROM vectors WHERE tracklet_id = {b}")
+        else:
+            store.path(1).write_bytes(vectors)
         (copy / "crops" / "1" / "1-000.shard").write_bytes(shard)
         told = list(damage(site))
         assert [sentence.partition(": ")[0].rpartition("/")[2] for sentence in told] == [
             f"1-000.shard holds {sum(c.shard_range.length for c in site.crops(b)):,} bytes that no row names",
-            "1.npy has 1 embeddings of no tracklet",
+            f"{embeddings_of(site.database, 'base').where(1).rpartition('/')[2]} has 1 embeddings of no tracklet",
         ]
         repair(site, who="me")
         assert list(damage(site)) == [] and jpeg not in bytes_of(copy)

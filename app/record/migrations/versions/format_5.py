@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, inspect, se
 
 from app.record.audit import hash_of
 from app.record.checksums import COLUMN, checksum, crc32, pages
-from app.record.embeddings import Embeddings
+from app.record.folder_embeddings import FolderEmbeddings
 from app.record.model_files import weights_digest
 from app.record.schema import audit, footage, metadata, models
 
@@ -44,7 +44,7 @@ def upgrade() -> None:
         before = hash_of(row._mapping, before)
         connection.execute(update(audit).where(audit.c.id == row.id).values(hash=before))
     for store in sorted((folder / "embeddings").glob("*")):
-        Embeddings(store).seal()
+        FolderEmbeddings(store).seal()
     if not postgres:
         op.execute("PRAGMA user_version = 5")
 

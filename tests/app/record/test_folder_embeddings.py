@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from app.errors import SiteError
-from app.record.embeddings import MOST_LATEST, Embeddings, pool, whole
+from app.record.folder_embeddings import MOST_LATEST, FolderEmbeddings
+from app.record.halves import pool, whole
 from app.record.private_files import wipe
 from reid.normalised import normalised
 from reid.whole_file import whole_file
@@ -24,9 +25,9 @@ def halves(count: int, seed: int = 0, width: int = 16) -> np.ndarray:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Embeddings:
+def store(tmp_path: Path) -> FolderEmbeddings:
     """Footage 1 has tracklets 3, 5 and 9. Footage 2 has 4 and 7. Footage 3 has none."""
-    embeddings = Embeddings(tmp_path / "site" / "embeddings" / "base")
+    embeddings = FolderEmbeddings(tmp_path / "site" / "embeddings" / "base")
     embeddings.write(1, [9, 3, 5], halves(3, 1))
     embeddings.write(2, [4, 7], halves(2, 2))
     embeddings.write(3, [], np.empty((0, 2, 16), np.float32))
@@ -37,7 +38,7 @@ def everything(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def test_what_is_written_is_read_back_by_id(store: Embeddings) -> None:
+def test_what_is_written_is_read_back_by_id(store: FolderEmbeddings) -> None:
     ids, rows = store.read(1)
     assert ids.tolist() == [3, 5, 9]
     np.testing.assert_array_equal(rows, halves(3, 1)[[1, 2, 0]].astype(np.float16))
@@ -53,13 +54,13 @@ def test_what_is_written_is_read_back_by_id(store: Embeddings) -> None:
 
 
 def test_rows_are_normalised_and_a_row_of_zeros_stays(tmp_path: Path) -> None:
-    store = Embeddings(tmp_path)
+    store = FolderEmbeddings(tmp_path)
     store.write(1, [1], np.stack([[[3.0, 4.0], [0.0, 0.0]]]))
     np.testing.assert_allclose(store.read(1)[1], [[[0.6, 0.8], [0, 0]]], atol=1e-3)
 
 
 @pytest.mark.parametrize("what", ["remove", "drop"])
-def test_what_leaves_is_overwritten_before_its_file_is_unlinked(store: Embeddings, what: str) -> None:
+def test_what_leaves_is_overwritten_before_its_file_is_unlinked(store: FolderEmbeddings, what: str) -> None:
     with store.path(1).open("rb") as stored:
         if what == "remove":
             assert store.remove([3], [1, 7]) == 1
@@ -71,13 +72,13 @@ def test_what_leaves_is_overwritten_before_its_file_is_unlinked(store: Embedding
 
 
 def test_who_reads_while_a_file_is_replaced_reads_the_new_one(
-    store: Embeddings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: FolderEmbeddings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     read = np.fromfile
 
     def slow(*arguments: object) -> np.ndarray:
         monkeypatch.undo()
-        Embeddings(store.folder).remove([3])  # as another process
+        FolderEmbeddings(store.folder).remove([3])  # as another process
         return read(*arguments)
 
     monkeypatch.setattr(np, "fromfile", slow)
@@ -86,7 +87,7 @@ def test_who_reads_while_a_file_is_replaced_reads_the_new_one(
 
 
 def test_nothing_is_there_before_the_first_file(tmp_path: Path) -> None:
-    store = Embeddings(tmp_path / "none")
+    store = FolderEmbeddings(tmp_path / "none")
     assert store.footages() == set() and store.remove([1]) == 0
     store.drop(1)
     for ids, rows in (store.load(), store.read(1)):
@@ -95,12 +96,12 @@ def test_nothing_is_there_before_the_first_file(tmp_path: Path) -> None:
     assert not store.folder.exists()
 
 
-def test_only_the_owner_can_read(store: Embeddings) -> None:
+def test_only_the_owner_can_read(store: FolderEmbeddings) -> None:
     for path in (store.folder.parent.parent, *store.folder.parent.parent.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_removed_tracklets_leave_no_bytes(store: Embeddings) -> None:
+def test_removed_tracklets_leave_no_bytes(store: FolderEmbeddings) -> None:
     ids, rows = store.load()
     leaving = rows[np.isin(ids, [5, 4, 7])].reshape(-1, 16)
     assert all(row.tobytes() in everything(store.folder) for row in leaving)
@@ -114,14 +115,14 @@ def test_removed_tracklets_leave_no_bytes(store: Embeddings) -> None:
     assert store.remove([5]) == 0
 
 
-def test_a_dropped_footage_is_not_embedded(store: Embeddings) -> None:
+def test_a_dropped_footage_is_not_embedded(store: FolderEmbeddings) -> None:
     store.drop(1)
     assert store.footages() == {2, 3} and store.load()[0].tolist() == [4, 7]
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "longer", "header", "huge", "other", "nan"])
 def test_a_damaged_file_is_missing_until_it_is_written_again(
-    store: Embeddings, damage: str, caplog: pytest.LogCaptureFixture
+    store: FolderEmbeddings, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = store.folder / "1.npy"
     data = path.read_bytes()
@@ -146,14 +147,14 @@ def test_a_damaged_file_is_missing_until_it_is_written_again(
     assert path.read_bytes() == data
 
 
-def test_removing_takes_damaged_files_along(store: Embeddings) -> None:
+def test_removing_takes_damaged_files_along(store: FolderEmbeddings) -> None:
     path = store.folder / "1.npy"
     path.write_bytes(path.read_bytes()[:-1])
     assert store.remove([9]) == 0
     assert not path.exists()
 
 
-def test_a_write_that_fails_changes_nothing(store: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_changes_nothing(store: FolderEmbeddings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything(store.folder)
 
     def full(_: int) -> None:
@@ -167,7 +168,7 @@ def test_a_write_that_fails_changes_nothing(store: Embeddings, monkeypatch: pyte
 
 
 def test_who_reads_while_another_erases_finds_the_old_or_the_new(
-    store: Embeddings, caplog: pytest.LogCaptureFixture
+    store: FolderEmbeddings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Somebody has a file open while it is replaced and overwritten, then while it is removed."""
     ids, there = store.read(1)[0].tolist(), store.path(1)
@@ -188,7 +189,7 @@ def test_who_reads_while_another_erases_finds_the_old_or_the_new(
     assert not caplog.records
 
 
-def test_what_a_dead_writer_left_is_removed_but_not_a_living_ones(store: Embeddings) -> None:
+def test_what_a_dead_writer_left_is_removed_but_not_a_living_ones(store: FolderEmbeddings) -> None:
     left = store.folder / "1.npy.abc.part"
     left.write_bytes(b"of a process that died")
     with whole_file(store.folder / "8.npy", private=True) as part, part.open("wb") as file:
@@ -199,7 +200,7 @@ def test_what_a_dead_writer_left_is_removed_but_not_a_living_ones(store: Embeddi
     assert (store.folder / "8.npy").read_bytes() == b"under way"
 
 
-def test_bad_input_is_refused(store: Embeddings) -> None:
+def test_bad_input_is_refused(store: FolderEmbeddings) -> None:
     with pytest.raises(ValueError, match="one for each"):
         store.write(1, [1, 2], halves(3))
     with pytest.raises(ValueError, match="finite"):
@@ -219,18 +220,18 @@ def test_pooling_is_the_mean_of_each_half() -> None:
 
 
 def test_a_file_that_grows_while_all_are_read_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Embeddings(tmp_path)
+    store = FolderEmbeddings(tmp_path)
     halves = np.eye(6, 4, dtype=np.float32)[:, None].repeat(2, 1) + 0.1
     store.write(1, [1, 2], halves[:2])
     store.write(2, [3], halves[2:3])
-    kept = Embeddings.read
+    kept = FolderEmbeddings.read
 
-    def read(self: Embeddings, footage: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self: FolderEmbeddings, footage: int) -> tuple[np.ndarray, np.ndarray]:
         if footage == 2:
             store.write(2, [3, 4, 5], halves[2:5])
         return kept(self, footage)
 
-    monkeypatch.setattr(Embeddings, "read", read)
+    monkeypatch.setattr(FolderEmbeddings, "read", read)
     ids, rows = store.load()
     assert ids.tolist() == [1, 2, 3, 4, 5]
     monkeypatch.undo()
@@ -238,23 +239,23 @@ def test_a_file_that_grows_while_all_are_read_is_read_whole(tmp_path: Path, monk
 
 
 def test_nobody_reads_a_file_that_is_being_overwritten(
-    store: Embeddings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: FolderEmbeddings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     overwritten: list[Path] = []
 
     def reading(path: Path) -> None:
         overwritten.append(path)
-        assert len(Embeddings(store.folder).read(1)[0]) == 0  # as another process
+        assert len(FolderEmbeddings(store.folder).read(1)[0]) == 0  # as another process
         wipe(path)
 
-    monkeypatch.setattr("app.record.embeddings.wipe", reading)
+    monkeypatch.setattr("app.record.folder_embeddings.wipe", reading)
     store.drop(1)
     assert len(overwritten) == 1 and not overwritten[0].exists()
     assert caplog.text == ""
 
 
 def test_adding_little_takes_over_what_is_there_in_little_memory(tmp_path: Path) -> None:
-    store, rows = Embeddings(tmp_path), halves(8000, width=256)
+    store, rows = FolderEmbeddings(tmp_path), halves(8000, width=256)
     ids = np.arange(0, 16000, 2)
     store.write(1, ids, rows)
     before = store.read(1)[1]
@@ -275,14 +276,14 @@ def test_adding_little_takes_over_what_is_there_in_little_memory(tmp_path: Path)
     assert not store.path(1).exists()
 
 
-def test_a_few_go_to_a_small_file_until_they_are_many(store: Embeddings) -> None:
+def test_a_few_go_to_a_small_file_until_they_are_many(store: FolderEmbeddings) -> None:
     alive = np.arange(1000)
     untouched, before = store.path(1).stat().st_mtime_ns, store.read(1)[1]
     store.append(1, [11, 10], halves(2, 7), alive)
     store.append(1, [5, 12], halves(2, 8), np.setdiff1d(alive, [12]))  # 5 is embedded anew, 12 was erased meanwhile
     assert store.path(1).stat().st_mtime_ns == untouched < store.changed(1)
     ids, rows = store.read(1)
-    checked = Embeddings(store.folder).check(1)
+    checked = FolderEmbeddings(store.folder).check(1)
     assert ids.tolist() == [3, 5, 9, 10, 11] and checked is not None and checked.tolist() == ids.tolist()
     expected = [before[0], halves(2, 8)[0], before[2], *halves(2, 7)[[1, 0]]]
     np.testing.assert_array_equal(rows, np.array(expected).astype(np.float16))
@@ -294,7 +295,9 @@ def test_a_few_go_to_a_small_file_until_they_are_many(store: Embeddings) -> None
     assert [path.name for path in sorted(store.folder.iterdir())] == ["1.npy", "2.npy", "3.npy"]
 
 
-def test_whoever_died_while_they_joined_changed_nothing(store: Embeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_died_while_they_joined_changed_nothing(
+    store: FolderEmbeddings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alive = np.arange(1000)
     store.append(1, [5, 10], halves(2, 7), alive)
     ids, rows = store.read(1)
@@ -311,13 +314,13 @@ def test_whoever_died_while_they_joined_changed_nothing(store: Embeddings, monke
     np.testing.assert_array_equal(store.load([1])[1], rows)
 
 
-def test_a_first_few_are_the_footage_s_file(store: Embeddings) -> None:
+def test_a_first_few_are_the_footage_s_file(store: FolderEmbeddings) -> None:
     store.append(8, [80], halves(1), np.array([80]))
     assert store.path(8).exists() and not (store.folder / "8.latest.npy").exists()
 
 
 @pytest.mark.parametrize("what", ["remove", "drop", "write"])
-def test_those_who_came_last_leave_no_bytes_either(store: Embeddings, what: str) -> None:
+def test_those_who_came_last_leave_no_bytes_either(store: FolderEmbeddings, what: str) -> None:
     store.append(1, [10, 11], halves(2, 7), np.arange(20))
     row = halves(2, 7)[0].astype(np.float16).tobytes()
     with (store.folder / "1.latest.npy").open("rb") as latest:
@@ -334,7 +337,7 @@ def test_those_who_came_last_leave_no_bytes_either(store: Embeddings, what: str)
 
 
 def test_damage_of_the_small_file_is_told_and_costs_the_few(
-    store: Embeddings, caplog: pytest.LogCaptureFixture
+    store: FolderEmbeddings, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.append(1, [10], halves(1, 7), np.arange(20))
     path = store.folder / "1.latest.npy"
