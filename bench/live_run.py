@@ -24,6 +24,7 @@ import numpy as np
 from app.encoders.versions import serving, store_of
 from app.errors import SiteError
 from app.record import Site
+from app.record.folder_embeddings import FolderEmbeddings
 from app.record.outages import outages_of
 from bench.measuring import MIB
 from bench.processes import ProcessError, cpu_seconds, descendants, remote_ports, resident_memory
@@ -122,6 +123,7 @@ class FoundLog:
         with suppress(SiteError):  # no version serves yet
             model = serving(self._site).name
             store = store_of(self._site, model)
+            assert isinstance(store, FolderEmbeddings)  # its site is in a folder
             for footage in store.files():
                 with suppress(OSError):
                     changed = store.changed(footage)

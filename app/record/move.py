@@ -133,8 +133,9 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
         left |= {part: getattr(places, part) for part in parts}
         to = replace(to, left=left)
         write_places(folder, to)
-    counts = {"rows": count, "embeddings": embeddings, "shards": len(copied.sizes)}
-    return replace(_moved(folder, to), **counts, bytes=sum(copied.sizes.values()))
+    sizes = copied.sizes
+    moved = _moved(folder, to)
+    return replace(moved, rows=count, embeddings=embeddings, shards=len(sizes), bytes=sum(sizes.values()))
 
 
 def remove_left(folder: Path, *, who: str, progress: Progress = unheard) -> Moved:

@@ -152,7 +152,7 @@ class Vectors:
         """All spaces, or those of a model."""
         columns = "id, model, kind, width, merging, made_of, shift, changed"
         rows = self._run(f"SELECT {columns} FROM vector_spaces ORDER BY id")
-        spaces = [Space(*row[:6], bytes(row[6]), row[7]) for row in rows]
+        spaces = [Space(*row[:6], shift=bytes(row[6]), changed=row[7]) for row in rows]
         return [space for space in spaces if model in (None, space.model)]
 
     def space(self, model: str, kind: str) -> Space | None:
@@ -213,8 +213,8 @@ class Vectors:
     def begins(self, ids: Ids) -> tuple[NDArray[np.bool_], Ids, Ids]:
         """Which tracklets `(n,)` the record has, the days on which they begin, and their footage."""
         some = "" if len(ids) > _AT_ONCE else f" WHERE id = ANY('{_array(ids)}')"
-        columns = f'id, footage_id, floor("start" / {DAY})::bigint'
-        data = self._database.copy_out(f"COPY (SELECT {columns} FROM segments{some}) TO STDOUT (FORMAT BINARY)")
+        named = f'id, footage_id, floor("start" / {DAY})::bigint'
+        data = self._database.copy_out(f"COPY (SELECT {named} FROM segments{some}) TO STDOUT (FORMAT BINARY)")
         records = _unpacked(data, [("fields", ">i2"), *((name, _INTEGER) for name in ("id", "footage", "day"))])
         columns = [records[name]["value"].astype(np.int64) for name in ("id", "footage", "day")]
         order = np.argsort(columns[0], kind="stable")

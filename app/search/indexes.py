@@ -98,7 +98,7 @@ def _own(site: Site, model: str, table: TrackletTable) -> tuple[Index, CameraShi
             order = np.argsort(coming)
             coming, embedded = coming[order], whole(stored[order].reshape(-1, 2, space.width))
             rows = without_shift(embedded, table.cameras[table.at(coming)], shift, np.float16)
-            return index.changed(leaving, coming, rows) or index, shift
+            return _unless_made_anew(index.changed(leaving, coming, rows)), shift
     gallery = gallery_of(site, model, table)
     with site.database.transaction(alone=False):
         made = {"made_of": len(gallery.ids), "shift": _packed(gallery.shift)}
@@ -117,7 +117,7 @@ def _drawn(site: Site, own: PostgresIndex, merging: Merging) -> Index:
         apart = np.setxor1d(own.ids, index.ids)  # who came or left, and who had something of one who was erased
         if not len(apart):
             return index
-        return index.changed(np.setdiff1d(index.ids, own.ids), *redrawn(own, merging, apart)) or index
+        return _unless_made_anew(index.changed(np.setdiff1d(index.ids, own.ids), *redrawn(own, merging, apart)))
     ids, rows = vectors.read(own.space)
     order = np.argsort(ids)
     ids, rows = ids[order], rows[order]
@@ -126,6 +126,12 @@ def _drawn(site: Site, own: PostgresIndex, merging: Merging) -> Index:
         space = vectors.make(own.space.model, DRAWN, own.width, made_of=len(ids), **made)
         vectors.write(space, ids, drawn)
     return PostgresIndex(site.database, space)
+
+
+def _unless_made_anew(index: PostgresIndex | None) -> PostgresIndex:
+    """Nobody else makes rows anew meanwhile: that is what the lease is for."""
+    assert index is not None
+    return index
 
 
 def _packed(shift: CameraShift) -> bytes:
