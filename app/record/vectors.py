@@ -152,7 +152,7 @@ class Vectors:
         """All spaces, or those of a model."""
         columns = "id, model, kind, width, merging, made_of, shift, changed"
         rows = self._run(f"SELECT {columns} FROM vector_spaces ORDER BY id")
-        spaces = [Space(*row[:6], shift=bytes(row[6]), changed=row[7]) for row in rows]
+        spaces = [Space(**{**row._mapping, "shift": bytes(row.shift)}) for row in rows]
         return [space for space in spaces if model in (None, space.model)]
 
     def space(self, model: str, kind: str) -> Space | None:
