@@ -160,6 +160,10 @@ def test_it_is_not_taken_over_while_an_older_program_writes(old: Path) -> None:
 
 def test_work_goes_on_in_it(old: Path) -> None:
     with Site.open_to_write(old) as site:
+        before = site.merging()
+        assert before is not None and merge(site, who="me").changed  # joins were not so sure then
+        now = site.merging()
+        assert now is not None and len(np.unique(now.identities)) > len(np.unique(before.identities))
         assert not merge(site, who="me").changed
         tracklet = site.segments()[0].id
         assert query(site, tracklet, Wish(), who="me")[0].people[0].matches
