@@ -60,7 +60,7 @@ def without_embedding(video: Path, model: str) -> Run:
 
 def another_encoder(video: Path, model: str, encoder: Path) -> Run:
     """The same with another encoder in the place of the site's."""
-    import app.engine.ingest
+    import app.engine.executor
     from app.record import Site
     from app.record.rows import ModelRecord
     from deploy.encoder import OpenEncoder, open_encoder
@@ -68,7 +68,7 @@ def another_encoder(video: Path, model: str, encoder: Path) -> Run:
     def open_another(site: Site, model: ModelRecord, *, threads: int | None = None) -> OpenEncoder:
         return open_encoder(encoder, threads=threads)
 
-    app.engine.ingest.open_model = open_another
+    app.engine.executor.open_model = open_another
     return sightline(video, model)
 
 

@@ -164,10 +164,18 @@ class Embedder:
     What it had not written when ingest was stopped, `update` does later.
     """
 
-    def __init__(self, site: Site, store: Embeddings, open_encoder: Callable[[], OpenEncoder]) -> None:
-        """`open_encoder` is called in the thread: what it imports and loads does not hold up detection."""
-        self._site = site
-        self._store = store
+    def __init__(
+        self,
+        write: Callable[[int, NDArray[np.int64], NDArray[np.float32]], None],
+        open_encoder: Callable[[], OpenEncoder],
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            write: Takes a footage's id, and ids `(n,)` and halves `(n, 2, D)` of its tracklets, as `keep` does.
+            open_encoder: Called in the thread: what it imports and loads does not hold up detection.
+        """
+        self._write = write
         self._open = open_encoder
         self._queue: queue.Queue[tuple[int, int, Sequence[bytes]] | int | None] = queue.Queue(_WAITING)
         self._error: BaseException | None = None
@@ -224,6 +232,6 @@ class Embedder:
                 flush()
                 rows = sorted(rows_of_footage.pop(item, []), key=lambda row: row[0])
                 if rows:
-                    keep(self._site, self._store.add, item, *stacked(rows))
+                    self._write(item, *stacked(rows))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that calls close
             self._error = error

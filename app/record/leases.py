@@ -34,9 +34,10 @@ class Lease:
     wait: float = 0.0  # s that one may have to wait for it, 0 for long work, which is refused at once
 
 
-def of_camera(camera: str) -> Lease:
-    """To take in footage of a camera."""
-    return Lease(f"footage-{hashlib.blake2b(camera.encode(), digest_size=8).hexdigest()}", f"ingesting {camera}")
+def of_camera(camera: str, wait: float = 0.0) -> Lease:
+    """To take in footage of a camera. wait: seconds for those whose holder may just be dying."""
+    name = f"footage-{hashlib.blake2b(camera.encode(), digest_size=8).hexdigest()}"
+    return Lease(name, f"ingesting {camera}", wait)
 
 
 LEARNING = Lease("learning", "adapting or adding a model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_beside_ingest_the_same_as_afterwards(path: Path, tmp_path: Path) -> Non
     with Site.open(path) as site:
         table = site.tracklet_table()
         store, later = FolderEmbeddings(tmp_path / "beside"), FolderEmbeddings(tmp_path / "later")
-        embedder = Embedder(site, store, Counting)
+        embedder = Embedder(partial(keep, site, store.add), Counting)
         for number, footage in zip(table.ids.tolist(), table.footage.tolist()):
             embedder.take(footage, number, [site.crop_jpeg(crop) for crop in site.crops(number)])
         for footage in np.unique(table.footage).tolist():
@@ -119,7 +120,7 @@ def test_an_error_of_the_thread_is_raised_where_it_is_closed(path: Path, tmp_pat
         raise RuntimeError("no model")
 
     with Site.open(path) as site:
-        embedder = Embedder(site, FolderEmbeddings(tmp_path), broken)
+        embedder = Embedder(partial(keep, site, FolderEmbeddings(tmp_path).add), broken)
         for number in range(200):  # more than may wait: a dead thread must not block
             embedder.take(1, number, [b""])
         with pytest.raises(RuntimeError, match="no model"):
@@ -128,7 +129,7 @@ def test_an_error_of_the_thread_is_raised_where_it_is_closed(path: Path, tmp_pat
 
 def test_abandoning_does_not_wait(path: Path, tmp_path: Path) -> None:
     with Site.open(path) as site:
-        embedder = Embedder(site, FolderEmbeddings(tmp_path), Counting)
+        embedder = Embedder(partial(keep, site, FolderEmbeddings(tmp_path).add), Counting)
         embedder.take(1, 1, [b""])
         embedder.abandon()
     assert FolderEmbeddings(tmp_path).footages() == set()

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import app.engine.camera_jobs
 import app.engine.ingest
 import app.engine.tracking
 import app.ingest
@@ -749,15 +750,15 @@ def test_which_camera_is_slower_does_not_matter(
     slow: int,
     chunk: int,
 ) -> None:
-    decode = app.engine.ingest._decode
+    decode = app.engine.camera_jobs.decode
 
-    def slowly(site: Site, jobs: list[Any], *arguments: Any) -> Any:
-        for item in decode(site, jobs, *arguments):
-            if jobs[0].camera.name == f"camera{slow}":
+    def slowly(site: Site, of_camera: Any, *arguments: Any) -> Any:
+        for item in decode(site, of_camera, *arguments):
+            if of_camera.camera.name == f"camera{slow}":
                 time.sleep(0.002)
             yield item
 
-    monkeypatch.setattr(app.engine.ingest, "_decode", slowly)
+    monkeypatch.setattr(app.engine.camera_jobs, "decode", slowly)
     monkeypatch.setattr(app.engine.ingest, "CHUNK", chunk)
     here(busy, site_in(tmp_path))
     assert dump(site_in(tmp_path)) == together[0]
