@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.asking import this_user
+from app.engine.executor import Executor, ThisProcess
 from app.engine.following import Thinning
 from app.engine.ingest import IngestReport, ingest
+from app.errors import SiteError
 from app.footage import site_config, survey
 from app.footage.plan import Plan, plan
 from app.record.rows import BoxCounts
@@ -95,6 +99,14 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="An encoder for a new site to serve with, as `models add` takes it."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Work on all machines of a Ray cluster: auto for the one of this machine, or HOST:PORT of its head. "
+            "See docs/scale.md.",
+        ),
+    ] = None,
     draw: Annotated[
         Path | None, typer.Option(help="Also write each camera's video with boxes and track ids here.")
     ] = None,
@@ -112,7 +124,7 @@ def command(
         return
     if draw is not None:
         check_folder(draw)
-    with Bars(errors) as progress:
+    with Bars(errors) as progress, _executor(cluster, download, device, person_class) as executor:
         report = ingest(
             videos,
             site,
@@ -127,6 +139,7 @@ def command(
             pattern=cameras,
             replace=replace,
             encoder=encoder,
+            executor=executor,
             who=this_user(),
             progress=progress,
         )
@@ -138,6 +151,24 @@ def command(
         _print(report)
     failed = report.encoder_problem is not None or any(camera.errors for camera in report.cameras)
     raise typer.Exit(1 if failed else 0)
+
+
+@contextmanager
+def _executor(cluster: str | None, download: bool, device: str | None, person_class: str | None) -> Iterator[Executor]:
+    """Where the work is done. Raises SiteError where there is no such cluster, or no Ray."""
+    if cluster is None:
+        yield ThisProcess()
+        return
+    try:
+        from app.engine.cluster import connected
+        from app.engine.cluster_ingest import ClusterExecutor
+        from app.engine.cluster_models import Loading
+    except ModuleNotFoundError as error:
+        raise SiteError(
+            "--cluster needs Ray, which is not installed: pip install '.[cluster]' in the checkout of Sightline."
+        ) from error
+    with connected(cluster) as machines:
+        yield ClusterExecutor(machines, Loading(download, device, person_class))
 
 
 def _print(report: IngestReport) -> None:

@@ -99,10 +99,7 @@ def follow(
         if done:
             embedder.finish(job.record.id)
 
-    sources = [
-        lambda of_camera=of_camera: decode(site, of_camera, following, frame_counter)  # type: ignore[misc]
-        for of_camera in cameras
-    ]
+    sources = [lambda of_camera=of_camera: decode(site, of_camera, following, frame_counter) for of_camera in cameras]
     with closing(detections(sources, detector)) as stream:
         for item, people in stream:
             of_camera, job = by_footage[item.footage]

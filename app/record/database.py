@@ -34,6 +34,8 @@ OLD_LOCK = "lock"  # of formats 1 to 3: one writer held it for the whole of a ru
 _APPLICATION = 0x51_67_68_74  # marks a SQLite file as ours
 _WAIT = 60.0  # s that a write waits for others' transactions, which are short
 _READERS_WAIT = 10.0  # s that erasing waits for programs that read the record
+# s, s, tries: within a minute a server knows that a machine is gone. By itself it keeps its leases for two hours.
+_KEEPALIVES = {"tcp_keepalives_idle": 20, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
 _TRY = 0.1  # s of these at once, in which nobody else can write
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
 CONFIG = "site.toml"  # may be in a site's folder before there is a site: it names live cameras
@@ -161,6 +163,8 @@ class Database:
         """Tells a server how long this waits for others, and as whom it is shown to them."""
         if self.postgres:
             self.run(f"SET lock_timeout = '{_WAIT:.0f}s'")
+            for name, value in _KEEPALIVES.items():
+                self.run(f"SET {name} = {value}")
             self.run("SELECT set_config('application_name', %s, false)", leases.program())
 
     def _make(self) -> None:

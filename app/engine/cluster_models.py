@@ -1,0 +1,189 @@
+"""Detectors and encoders as a cluster's actors: one of each a GPU, or a machine where there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine.cluster import Cluster, answer
+from app.engine.cluster_site import ClusterSite
+from app.engine.ray_runtime import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy, ray
+from deploy.detectors import Detector, DetectorError, Frame
+from deploy.detectors.load import load_detector
+from deploy.encoder import OnnxEncoder
+from trackers.detections import Detections
+
+CALLS = 8  # of several tasks at once
+OF_A_GPU = 0.5  # that a detector takes, and an encoder
+_RESTARTED = {"max_restarts": -1, "max_task_retries": -1}  # after any death, elsewhere where its machine is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How detectors are loaded, as for `load_detector`."""
+
+    download: bool
+    device: str | None
+    person_class: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedDetector:
+    """A detector that is loaded on several machines, and must be the same on all."""
+
+    name: str
+    sha256: str | None
+    loading: Loading
+
+    def load(self, threads: int | None = None) -> Detector:
+        """Loads it here. Raises DetectorError where it can't be had, or is another."""
+        detector = load_detector(
+            located(self.name),
+            threads=threads,
+            **dataclasses.asdict(self.loading),
+        )
+        if detector.sha256 != self.sha256:
+            raise DetectorError(
+                f"The detector {self.name} of {os.uname().nodename} is another file than where the command was given: "
+                "bring the same to all machines."
+            )
+        return detector
+
+
+def located(name: str) -> str:
+    """A detector's name that means the same wherever a process was started."""
+    if name.startswith("mot:"):
+        return f"mot:{Path(name.removeprefix('mot:')).absolute()}"
+    return str(Path(name).absolute()) if Path(name).is_file() else name
+
+
+class DetectorActor:
+    """Runs a detector for several tasks at once.
+
+    The first call loads it, and is told what stands in the way.
+    """
+
+    def __init__(self, wanted: WantedDetector, threads: int) -> None:
+        self._wanted, self._threads, self._lock = wanted, threads, threading.Lock()
+        self._detector: Detector | None = None
+
+    def batch(self) -> tuple[int, int]:
+        """How many frames a call are best, and how many calls at once."""
+        detector = self._loaded()
+        return detector.batch, detector.calls
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """As `Detector.detect`."""
+        return self._loaded().detect(frames)
+
+    def _loaded(self) -> Detector:
+        with self._lock:
+            if self._detector is None:
+                self._detector = self._wanted.load(self._threads)
+            return self._detector
+
+
+class EncoderActor:
+    """Runs a version's encoder for several tasks at once.
+
+    Each call says where the file is: what Ray keeps for an actor's start may be lost before it starts again.
+    """
+
+    def __init__(self, model: str, threads: int, *, cuda: bool) -> None:
+        self._open = partial(OnnxEncoder, cuda=cuda, threads=threads)
+        self._model, self._lock = model, threading.Lock()
+        self._encoder: OnnxEncoder | None = None
+
+    def size(self, site: ClusterSite) -> tuple[int, int]:
+        """Height and width of crops, px."""
+        return self._opened(site).size
+
+    def embed(self, site: ClusterSite, crops: NDArray[np.uint8], batch: int) -> NDArray[np.float32]:
+        """As `OpenEncoder.embed`."""
+        return self._opened(site).embed(crops, batch=batch)
+
+    def _opened(self, site: ClusterSite) -> OnnxEncoder:
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self._open(site.onnx(self._model))
+            return self._encoder
+
+
+class PlacedDetector:
+    """A detector that an actor runs. As `Detector`."""
+
+    def __init__(self, wanted: WantedDetector, actor: Any) -> None:
+        self.name, self.sha256, self._actor = wanted.name, wanted.sha256, actor
+        self.batch, self.calls = answer(actor.batch.remote())
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """As `Detector.detect`."""
+        people: list[Detections] = answer(self._actor.detect.remote(frames))
+        return people
+
+
+class PlacedEncoder:
+    """An encoder that an actor runs. As `OpenEncoder`."""
+
+    def __init__(self, site: ClusterSite, actor: Any) -> None:
+        self._site, self._actor = site, actor
+        self.size: tuple[int, int] = answer(actor.size.remote(site))
+
+    def embed(self, crops: NDArray[np.uint8], *, batch: int = 32) -> NDArray[np.float32]:
+        """As `OpenEncoder.embed`."""
+        rows: NDArray[np.float32] = answer(self._actor.embed.remote(self._site, crops, batch))
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A detector and an encoder that are near each other."""
+
+    node: str | None  # the machine that they were placed on, None where Ray chose one for its GPU
+    detector: Any  # None where each task reads detections from a file
+    encoder: Any
+
+
+def place_models(cluster: Cluster, model: str, wanted: WantedDetector | None) -> list[Placed]:
+    """A pair of actors a GPU, or a machine where the cluster has no GPUs.
+
+    model: the version that embeds. wanted: None where detections are read from a file.
+    """
+    machines = cluster.machines()
+    gpus = sum(int(machine.gpus) for machine in machines)
+    if gpus:
+        threads = max(1, min(machine.cpus for machine in machines if machine.gpus))
+        return [_placed(model, wanted, threads, None) for _ in range(gpus)]
+    return [_placed(model, wanted, machine.cpus, machine.node) for machine in machines if machine.cpus]
+
+
+def _placed(model: str, wanted: WantedDetector | None, threads: int, node: str | None) -> Placed:
+    """A pair on a machine, or with `node` None on the same GPU."""
+    where: Any
+    if node is None:
+        where = PlacementGroupSchedulingStrategy(ray.util.placement_group([{"GPU": 1}]))
+    else:
+        where = NodeAffinitySchedulingStrategy(node, soft=True)
+
+    def actor(kind: type, *arguments: Any, **options: Any) -> Any:
+        share = {"num_cpus": 0, "num_gpus": 0 if node is not None else OF_A_GPU}
+        placing: Any = ray.remote(kind).options(max_concurrency=CALLS, scheduling_strategy=where, **share, **_RESTARTED)
+        return placing.remote(*arguments, **options)
+
+    detector = None if wanted is None else actor(DetectorActor, wanted, threads)
+    return Placed(node, detector, actor(EncoderActor, model, threads, cuda=node is None))
+
+
+def nearest(placed: Sequence[Placed], number: int) -> Placed:
+    """The pair on this machine, else one by a number, so that all are asked."""
+    here = ray.get_runtime_context().get_node_id()
+    return next((pair for pair in placed if pair.node == here), placed[number % len(placed)])
