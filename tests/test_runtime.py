@@ -53,6 +53,14 @@ def test_the_small_list_is_part_of_the_whole_one() -> None:
     assert beside <= names(project["dependencies"]) and beside & set(ABSENT)
 
 
+def test_a_cluster_needs_its_extras() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    lines = (ROOT / "deploy" / "cluster.txt").read_text("utf-8").splitlines()
+    assert names([line for line in lines if line[0] not in "#-"]) == names(
+        [library for name in ("cluster", "postgres", "store") for library in extras[name]]
+    )
+
+
 def test_what_does_not_learn_runs_without_torch(tmp_path: Path) -> None:
     site = tmp_path / "site"
     figure_site(site, people=3, cameras=2)

@@ -122,7 +122,14 @@ def test_what_is_copied_is_there_and_is_sent() -> None:
     assert not sent(ROOT / "app" / "__pycache__" / "serve.cpython-311.pyc")
 
 
-@pytest.mark.parametrize(("name", "listed"), [("libraries", "runtime.txt"), ("learning-libraries", "learning.txt")])
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("libraries", "runtime.txt"),
+        ("learning-libraries", "learning.txt"),
+        ("cluster-libraries", "cluster.txt"),
+    ],
+)
 def test_pip_reads_lists_that_the_stage_has(name: str, listed: str) -> None:
     (line,) = [words for words in stages()[name].said("RUN") if "pip install" in words]
     files = re.findall(r"-[cr] (\S+)", line)
@@ -133,14 +140,21 @@ def test_pip_reads_lists_that_the_stage_has(name: str, listed: str) -> None:
         assert f"deploy/{nested}" in there
 
 
-@pytest.mark.parametrize("name", ["serve", "learning"])
+@pytest.mark.parametrize("name", ["serve", "learning", "cluster", "cluster-gpu"])
 def test_nobody_of_power_runs_the_program(name: str) -> None:
     assert said(name, "USER") == ["10001:10001"]
     assert list(stages())[-1] == "serve"  # what is built where no target is named
     assert json.loads(said(name, "ENTRYPOINT")[-1]) == ["python", "-m"]
     command, *options = json.loads(said(name, "CMD")[-1])
     assert {option for option in options if option.startswith("--")} <= options_of(command)
-    assert not re.search(r"password|token|secret", " ".join(said(name, "ENV") + said(name, "ARG")), re.IGNORECASE)
+    variables = " ".join(said(name, "ENV") + said(name, "ARG"))
+    # That Ray asks for a token is no token.
+    assert not re.search(r"password|token|secret", variables.replace("RAY_AUTH_MODE=token", ""), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", ["cluster", "cluster-gpu"])
+def test_ray_reports_nothing_and_is_never_open(name: str) -> None:
+    assert {"RAY_USAGE_STATS_ENABLED=0", "RAY_AUTH_MODE=token"} <= set(" ".join(said(name, "ENV")).split())
 
 
 def test_the_image_serves_and_tells_that_it_does(tmp_path: Path) -> None:
