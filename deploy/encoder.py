@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.onnx_runtime import onnxruntime
+from deploy.onnx_runtime import find_cuda, onnxruntime
 from deploy.probe import ProbeError, probe
 from reid.normalised import normalised
 from reid.pictures import MEAN, SPREAD
@@ -48,6 +48,8 @@ class OnnxEncoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or _threads()
         providers = ["CUDAExecutionProvider"] * cuda + ["CPUExecutionProvider"]
+        if cuda:
+            find_cuda()
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=providers)
         except Exception as error:  # onnxruntime has no type of its own

@@ -11,3 +11,9 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as onnxruntime
+
+
+def find_cuda() -> None:
+    """Loads CUDA and cuDNN from where pip put them, so that a session on a GPU finds them."""
+    if hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()

@@ -64,7 +64,7 @@ from deploy.detectors.picture import (
     place,
     write_picture,
 )
-from deploy.onnx_runtime import onnxruntime
+from deploy.onnx_runtime import find_cuda, onnxruntime
 from trackers.detections import Detections
 
 log = logging.getLogger("sightline")
@@ -380,8 +380,7 @@ def open_session(data: bytes, path: Path, device: str | None) -> tuple[onnxrunti
     )
     providers: list[Any] = ["CPUExecutionProvider"]
     if try_cuda:
-        if hasattr(onnxruntime, "preload_dlls"):
-            onnxruntime.preload_dlls()  # finds CUDA and cuDNN where pip put them
+        find_cuda()
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": int(number or 0)}))
     try:
         session = onnxruntime.InferenceSession(data, options, providers=providers)

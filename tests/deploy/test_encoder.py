@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from deploy.encoder import OnnxError, open_encoder
+from deploy.encoder import OnnxEncoder, OnnxError, open_encoder
 from deploy.models import __path__ as models
+from deploy.onnx_runtime import onnxruntime
 from reid.normalised import normalised
 
 BASE = Path(models[0]) / "base.onnx"
@@ -110,3 +111,13 @@ def test_rows_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     encoder = open_encoder(path, imagenet=False)
     with pytest.raises(OnnxError, match=r"m\.onnx answers \(2, 3\) to 2 crops, or what is no number"):
         encoder.embed(np.zeros((2, 8, 4, 3), np.uint8))
+
+
+def test_a_gpu_is_looked_for_where_pip_put_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch loads them for whoever has it. A cluster's encoder has a process without torch."""
+    loaded: list[None] = []
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: loaded.append(None), raising=False)
+    OnnxEncoder(BASE)
+    assert not loaded
+    OnnxEncoder(BASE, cuda=True)
+    assert len(loaded) == 1
