@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from app.record import Site, searches
+from app.record.rows import Correction
 from app.record.searches import SearchFilters
 from app.record.users import Role, Users
 from app.record.verify import damage
@@ -26,7 +28,8 @@ def merged(tmp_path: Path) -> Iterator[Served]:
     who = figure_site(path, people=4, cameras=3)
     clock = Clock()
     with Site.open_to_write(path) as site:
-        merge(site, who="test")
+        first = [tracklet for tracklet, person in sorted(who.items()) if person == who[min(who)]]
+        merge(site, who="test", corrections=[Correction("join", *pair) for pair in pairwise(first)])
         users = Users(site.database)
         users.add("root", PASSWORD, Role.ADMIN, None, who="test")
         users.add("guard", PASSWORD, Role.VIEWER, ["camera1"], who="test")
