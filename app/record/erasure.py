@@ -261,10 +261,9 @@ def _remove_vectors(database: Database, ids: list[int]) -> int:
         .join_from(met, mate, (mate.c.merge_id == met.c.merge_id) & (mate.c.identity == met.c.identity))
     )
     drawn_to = database.ids(mates.where(met.c.tracklet_id.in_(ids))).tolist()
-    for space in vectors.spaces():
-        if space.kind == DRAWN:
-            vectors.remove(drawn_to, space)
-    return vectors.remove(ids)
+    spaces = vectors.spaces()
+    vectors.remove(drawn_to, [space for space in spaces if space.kind == DRAWN])
+    return vectors.remove(ids, spaces)
 
 
 def _finish(

@@ -51,11 +51,11 @@ class TableEmbeddings:
     def add(self, footage: int, ids: ArrayLike, halves: ArrayLike, alive: NDArray[np.int64]) -> None:
         """Adds to what is stored of a footage: tracklet ids `(n,)` and halves `(n, 2, D)`. Only those `alive` stay."""
         with self._database.transaction():
-            stored = self.check(footage)
-            numbers = np.asarray(ids, np.int64)
-            leaving = np.empty(0, np.int64) if stored is None else stored[~np.isin(stored, alive)]
-            self._vectors.remove(np.union1d(leaving, numbers).tolist(), self._space())
-            self._add(footage, ids, halves)
+            numbers, rows = np.asarray(ids, np.int64), np.asarray(halves)
+            if (stored := self.check(footage)) is not None:
+                self._remove(stored[np.isin(stored, numbers) | ~np.isin(stored, alive)])
+            there = np.isin(numbers, alive)
+            self._add(footage, numbers[there], rows[there])
 
     append = add  # a few or many: a row is written either way
 
@@ -88,10 +88,8 @@ class TableEmbeddings:
 
     def remove(self, ids: Collection[int] | NDArray[np.int64], footages: Iterable[int] | None = None) -> int:
         """Takes tracklets out. Returns how many there were. May be repeated. `forget_deleted` removes their bytes."""
-        if (space := self._space()) is None:
-            return 0
         with self._database.transaction():
-            return self._vectors.remove(sorted(map(int, ids)), space)
+            return self._remove(sorted(map(int, ids)))
 
     def drop(self, footage: int) -> None:
         """A footage is no longer embedded."""
@@ -113,7 +111,12 @@ class TableEmbeddings:
 
     def _drop(self, footage: int) -> None:
         if (stored := self.check(footage)) is not None:
-            self._vectors.remove(stored.tolist(), self._space())
+            self._remove(stored)
+
+    def _remove(self, ids: Iterable[int]) -> int:
+        """From this model's space alone."""
+        space = self._space()
+        return 0 if space is None else self._vectors.remove([int(number) for number in ids], [space])
 
     def _add(self, footage: int, ids: ArrayLike, halves: ArrayLike) -> None:
         numbers, rows = as_stored(footage, ids, halves)

@@ -263,17 +263,17 @@ class Vectors:
         rows = self._run("SELECT DISTINCT footage_id FROM vectors WHERE space = %s ORDER BY 1", space.id)
         return [row[0] for row in rows]
 
-    def remove(self, ids: list[int], space: Space | None = None) -> int:
-        """Removes vectors of tracklets from a space, or from all. Returns how many of a model's own making there were.
+    def remove(self, ids: list[int], spaces: list[Space]) -> int:
+        """Removes vectors of tracklets from some spaces. Returns how many of a model's own making there were.
 
         Their bytes stay until `rewrite`.
         """
-        halves = [space.id for space in self.spaces() if space.kind == HALVES]
-        where = "" if space is None else f"space = {space.id} AND "
+        halves = [space.id for space in spaces if space.kind == HALVES]
         rows = self._run(
-            f"WITH gone AS (DELETE FROM vectors WHERE {where}tracklet_id = ANY(%s) RETURNING tableoid, space), "
-            "noted AS (INSERT INTO vectors_left SELECT DISTINCT tableoid::regclass::text FROM gone "
-            "ON CONFLICT DO NOTHING) SELECT space, count(*) FROM gone GROUP BY space",
+            "WITH gone AS (DELETE FROM vectors WHERE space = ANY(%s) AND tracklet_id = ANY(%s) "
+            "RETURNING tableoid, space), noted AS (INSERT INTO vectors_left SELECT DISTINCT tableoid::regclass::text "
+            "FROM gone ON CONFLICT DO NOTHING) SELECT space, count(*) FROM gone GROUP BY space",
+            [space.id for space in spaces],
             ids,
         )
         for number, count in rows:

@@ -44,7 +44,7 @@ class PostgresIndex:
             at = np.searchsorted(coming, there)
             differs, came = np.ones((2, len(coming)), bool)
             differs[at], came[at] = (stored != new[at]).any(1), False
-            self._vectors.remove(np.union1d(leaving, coming[differs]).tolist(), self.space)
+            self._vectors.remove(np.union1d(leaving, coming[differs]).tolist(), [self.space])
             self._vectors.write(self.space, coming[differs], new[differs])
             self._vectors.note_changes(self.space.id, int(came.sum()))
         changed = copy.copy(self)

@@ -12,6 +12,7 @@ from app.encoders.repair import repair
 from app.encoders.versions import BASE, ONNX, WEIGHTS, calibration_of, folder_of, serving, store_of
 from app.learning.adapt import source_of
 from app.record import Site
+from app.record.folder_embeddings import FolderEmbeddings
 from app.record.shards import crop_folder
 from app.record.verify import damage
 from app.report.contact_sheet import contact_sheet
@@ -55,17 +56,22 @@ def test_the_command_repairs_and_the_site_is_sound(path: Path, who: People, type
     with Site.open_to_write(path) as site:
         spoil_crop(site, first, 1)
         store, folder = store_of(site, BASE), folder_of(site, BASE)
-        store.path(2).write_bytes(store.path(2).read_bytes()[:-1])
+        damages = 5
+        if isinstance(store, FolderEmbeddings):
+            damages = 6
+            store.path(2).write_bytes(store.path(2).read_bytes()[:-1])
+        else:
+            store.drop(2)  # a server's pages are its own matter, so rows are there or not
         (folder / ONNX).write_bytes(b"not a model")
         (folder / WEIGHTS).unlink()
     run_sql(path, f"UPDATE segments SET boxes = substr(boxes, 3) WHERE id = {second}")
     run_sql(path, "UPDATE models SET calibration = '{' WHERE name = 'base'")
     told = typed(command, "--site", path, "--verify", "--json")
-    assert told.returncode == 1 and len(json.loads(told.stdout)["damage"]) == 6
+    assert told.returncode == 1 and len(json.loads(told.stdout)["damage"]) == damages
     done = typed(command, "--site", path, "--repair", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["damage"] == [] and report["tracklets"] == len(who) - 1 and len(report["repaired"]) >= 6
+    assert report["damage"] == [] and report["tracklets"] == len(who) - 1 and len(report["repaired"]) >= damages
     with Site.open_to_write(path) as site:
         assert list(damage(site)) == [] and calibration_of(serving(site))
         np.testing.assert_array_equal(store_of(site, BASE).load()[0], site.tracklet_table().ids)

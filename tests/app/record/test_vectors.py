@@ -209,3 +209,18 @@ def test_indexes_are_made_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
         site.path, "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema() AND indexname ~ 'hnsw'"
     )
     assert found == [(DAYS,)]
+
+
+def test_what_one_model_writes_takes_nothing_from_another(site: Site) -> None:
+    base, other = (embeddings_of(site.database, name) for name in (BASE, "v1"))
+    ids, halves = base.load()
+    footage = base.files()[0]
+    mine, rows = base.read(footage)
+    other.add(footage, mine, rows, ids)  # the first that it ever has
+    other.add(footage, mine[:1], rows[:1], mine[1:])
+    assert other.load()[0].tolist() == mine[1:].tolist()
+    other.drop(footage)
+    assert other.files() == []
+    still, same = base.load()
+    np.testing.assert_array_equal(still, ids)
+    np.testing.assert_array_equal(same, halves)
