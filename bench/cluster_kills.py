@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,8 +103,8 @@ def taken_in_through_kills(
             struck_sites.commands += 1
             if struck_sites.kills < each:
                 frames = chance.randrange(FRAMES)
-                victims = servers.kinds()[kind]
-                struck_sites.kills += bool(struck(command, site, frames, lambda: victims(command)))  # noqa: B023
+                victims = partial(servers.kinds()[kind], command)
+                struck_sites.kills += bool(struck(command, site, frames, victims))
             code, _, told = ended(command)
             servers.again()
             if code == 0:

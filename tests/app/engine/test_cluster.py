@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_killed_tasks_and_actors_begin_again(
 ) -> None:
     process = begun(cluster, world, site := elsewhere("killed"))
     killed = [
-        struck(process, site, frames, lambda name=name: cluster.those(name))  # type: ignore[misc]
+        struck(process, site, frames, partial(cluster.those, name))
         for frames, name in ((20, "ray::take_in"), (150, "ray::EncoderActor"), (300, "ray::take_in"))
     ]
     code, _, told = ended(process)
