@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app.movement.flow import Interval
+from app.on_cluster import ClusterOption, spread_over
 from app.record import Site
 from app.report.accuracy import Pooling, TrackingReport, evaluate_reid, evaluate_tracking
 from app.report.flow_accuracy import evaluate_flow
@@ -115,11 +116,12 @@ def site_command(
         Path, typer.Option(help="A folder with <camera>/gt/gt.txt; people numbered alike in all cameras.")
     ],
     site: SiteOption = SITE,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """How well a site's trajectories, identities and queries fit true people."""
-    with Site.open(site) as opened:
-        scores = evaluate_site(opened, truth)
+    with Site.open(site) as opened, spread_over(cluster) as spread:
+        scores = evaluate_site(opened, truth, spread)
     if as_json:
         print_json(scores)
         return

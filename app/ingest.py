@@ -14,9 +14,9 @@ from app.asking import this_user
 from app.engine.executor import Executor, ThisProcess
 from app.engine.following import Thinning
 from app.engine.ingest import IngestReport, ingest
-from app.errors import SiteError
 from app.footage import site_config, survey
 from app.footage.plan import Plan, plan
+from app.on_cluster import ClusterOption, ray_wanted
 from app.record.rows import BoxCounts
 from app.report.draw import check_folder, draw_cameras
 from app.terminal import (
@@ -99,14 +99,7 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="An encoder for a new site to serve with, as `models add` takes it."),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Work on all machines of a Ray cluster: auto for the one of this machine, or HOST:PORT of its head. "
-            "See docs/scale.md.",
-        ),
-    ] = None,
+    cluster: ClusterOption = None,
     draw: Annotated[
         Path | None, typer.Option(help="Also write each camera's video with boxes and track ids here.")
     ] = None,
@@ -159,14 +152,10 @@ def _executor(cluster: str | None, download: bool, device: str | None, person_cl
     if cluster is None:
         yield ThisProcess()
         return
-    try:
+    with ray_wanted():
         from app.engine.cluster import connected
         from app.engine.cluster_ingest import ClusterExecutor
         from app.engine.cluster_models import Loading
-    except ModuleNotFoundError as error:
-        raise SiteError(
-            "--cluster needs Ray, which is not installed: pip install '.[cluster]' in the checkout of Sightline."
-        ) from error
     with connected(cluster) as machines:
         yield ClusterExecutor(machines, Loading(download, device, person_class))
 

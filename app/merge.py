@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.asking import this_user
+from app.on_cluster import ClusterOption, spread_over
 from app.record import Site
 from app.record.rows import Correction
 from app.search.merging import merge, undo
@@ -30,6 +31,7 @@ def command(
     unsure: Annotated[
         tuple[int, int] | None, typer.Option(help="Nobody knows of two tracklets: takes back what was said.")
     ] = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Join tracklets into trajectories within a camera and identities across cameras. Nothing is destroyed."""
@@ -45,7 +47,8 @@ def command(
             else:
                 output.print("The latest merging is undone; " + ("the one before holds." if holds else "none is left."))
             return
-        report = merge(opened, who=this_user(), method=method, corrections=said, progress=progress)
+        with spread_over(cluster) as spread:
+            report = merge(opened, who=this_user(), method=method, corrections=said, spread=spread, progress=progress)
     if as_json:
         print_json(report)
         return

@@ -9,7 +9,7 @@ scored. The gallery of MARS holds the queries too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -21,9 +21,11 @@ from torch.nn import functional
 
 from reid.association import Metric, similarity_of
 from reid.rerank import Reranked, Reranking
+from reid.spread import Here, Spread
 
 JUNK = -1  # Market-1501's person of boxes that show nobody well: left out of every ranking
 CELLS = 2**21  # affinities at once, of about 20 bytes each
+QUERIES = 2**10  # of a task
 BINS = 4096  # of affinities, a query, at most
 DRAWS = 100  # of single-shot galleries
 
@@ -58,6 +60,10 @@ class Embeddings:
         """Those of `kept` (N,)."""
         return Embeddings(self.rows[torch.from_numpy(kept)], self.people[kept], self.cameras[kept])
 
+    def part(self, rows: slice) -> Embeddings:
+        """Those of some rows."""
+        return Embeddings(self.rows[rows], self.people[rows], self.cameras[rows])
+
 
 def pool_tracklets(
     rows: Tensor, tracklet: Tensor, count: int, pooling: Literal["mean", "max"] = "mean", *, normalised: bool = True
@@ -89,6 +95,7 @@ def evaluate_retrieval(
     rerank: Reranking | None = None,
     metric: Metric = "cosine",
     chunk: int | None = None,
+    spread: Spread | None = None,
 ) -> RetrievalScores:
     """Scores of `query` against `gallery`, on the device of the embeddings.
 
@@ -103,6 +110,7 @@ def evaluate_retrieval(
         rerank: Settings of re-ranking. None: by `metric`.
         metric: euclidean is for rows of any length. By cosine they are of length 1.
         chunk: Queries at a time, by default as bounded memory allows.
+        spread: Where queries are ranked by cosine, QUERIES or so a task. None: in this process.
 
     Returns:
         The scores.
@@ -111,28 +119,69 @@ def evaluate_retrieval(
         EvaluationError: No query has anything to find.
     """
     gallery = gallery.where(gallery.people != JUNK)
-    device = query.rows.device
+    chunk = chunk or max(1, CELLS // max(1, len(gallery.people)))
     if rerank is not None:
         reranked = Reranked(query.rows.float().cpu().numpy(), gallery.rows.float().cpu().numpy(), rerank)
 
         def affinity(part: slice) -> Tensor:
-            return torch.from_numpy(reranked(part)).to(device)
+            return torch.from_numpy(reranked(part)).to(query.rows.device)
+
+        found = [_found(query, gallery, affinity, chunk, single_shot)]
     elif metric == "euclidean":
         minus_distance = similarity_of(query.rows, gallery.rows, metric)
-
-        def affinity(part: slice) -> Tensor:
-            return minus_distance(part, slice(None))
+        found = [_found(query, gallery, lambda part: minus_distance(part, slice(None)), chunk, single_shot)]
     else:
+        spread = spread or Here()
+        whole = spread.shared(1, lambda _: gallery)
+        step = chunk * max(1, QUERIES // chunk)
+        some = (query.part(slice(first, first + step)) for first in range(0, len(query.people), step))
+        found = list(spread.each(_found_by_cosine, ((part, whole[0], chunk, single_shot) for part in some)))
+    precisions = [each for part in found for each in part[0]]
+    firsts = [each for part in found for each in part[1]]
+    penalties = [each for part in found for each in part[2]]
+    count = sum(part[3] for part in found)
+    if single_shot:
+        penalties = precisions  # of one match, both are 1 / its rank
+    if not count:
+        raise EvaluationError("no query shows a person who is in another camera of the gallery")
+    average, best, penalty = (torch.cat(parts).double() for parts in (precisions, firsts, penalties))
+    rank1, rank5, rank10, rank20 = (float((best <= k).double().mean()) for k in (1, 5, 10, 20))
+    return RetrievalScores(
+        mAP=float(average.mean()),
+        rank1=rank1,
+        rank5=rank5,
+        rank10=rank10,
+        rank20=rank20,
+        mINP=float(penalty.mean()),
+        queries=count,
+        gallery=len(gallery.people),
+    )
 
-        def affinity(part: slice) -> Tensor:
-            return query.rows[part].float() @ gallery.rows.float().T
 
+Parts = tuple[list[Tensor], list[Tensor], list[Tensor], int]
+"""Average precision, rank of the best match and inverse negative penalty of queries, and how many have a match."""
+
+
+def _found_by_cosine(query: Embeddings, gallery: Embeddings, chunk: int, single_shot: bool) -> Parts:
+    """What queries find: a task. Arguments are those of `evaluate_retrieval`."""
+    rows = gallery.rows.float()
+    return _found(query, gallery, lambda part: query.rows[part].float() @ rows.T, chunk, single_shot)
+
+
+def _found(
+    query: Embeddings,
+    gallery: Embeddings,
+    affinity: Callable[[slice], Tensor],
+    chunk: int,
+    single_shot: bool,
+) -> Parts:
+    """What queries find. affinity: of some queries to the gallery (q, G)."""
+    device = query.rows.device
     who, where = (torch.from_numpy(np.asarray(x, np.int64)).to(device) for x in (query.people, query.cameras))
     people, cameras = (torch.from_numpy(np.asarray(x, np.int64)).to(device) for x in (gallery.people, gallery.cameras))
     by_person = people.argsort(stable=True)
     first, last = (torch.searchsorted(people[by_person], who, side=side) for side in ("left", "right"))
     precisions, firsts, penalties, count = [], [], [], 0
-    chunk = chunk or max(1, CELLS // max(1, len(people)))
     for start in range(0, len(who), chunk):
         part = slice(start, min(start + chunk, len(who)))
         matches_of = (last - first)[part]  # all of each query's person
@@ -160,22 +209,7 @@ def evaluate_retrieval(
         precisions.append((sums / matches).cpu())
         firsts.append(rank[ends - matches].cpu())
         penalties.append((matches / rank[ends - 1].double()).cpu())
-    if single_shot:
-        penalties = precisions  # of one match, both are 1 / its rank
-    if not count:
-        raise EvaluationError("no query shows a person who is in another camera of the gallery")
-    average, best, penalty = (torch.cat(parts).double() for parts in (precisions, firsts, penalties))
-    rank1, rank5, rank10, rank20 = (float((best <= k).double().mean()) for k in (1, 5, 10, 20))
-    return RetrievalScores(
-        mAP=float(average.mean()),
-        rank1=rank1,
-        rank5=rank5,
-        rank10=rank10,
-        rank20=rank20,
-        mINP=float(penalty.mean()),
-        queries=count,
-        gallery=len(people),
-    )
+    return precisions, firsts, penalties, count
 
 
 def mean_scores(scores: Sequence[RetrievalScores]) -> RetrievalScores:

@@ -1,90 +1,127 @@
-"""The nearest of many rows, in NumPy and bounded memory. `reid.association` is its counterpart in torch."""
+"""The nearest of many rows, in NumPy and bounded memory. `reid.association` is its counterpart in torch.
+
+Rows are compared by two blocks of them at once, in both directions. Two blocks are a task (`reid.spread`).
+"""
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.normalised import normalised
+from reid.spread import Here, Spread
 
 CELLS = 2**22  # entries of one block of anything
+BLOCK = 2**14  # rows of a block: a task is worth sending, and 2 × 768 × 4 × BLOCK bytes are 100 MB
+TILE = 2**12  # rows of a block that are multiplied at once: the product is 64 MB
+_FIRST_LOOK = 2**8  # columns whose best bound the others, at least
 
 Rows = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 
-def nearest_rows(queries: Rows, gallery: Rows, k: int, *, same: bool = False) -> Integers:
-    """Pairs each row of queries with the k nearest in the gallery, by cosine.
+class Nearest:
+    """The best columns that N rows have been offered, the best first. Equal ones are in the order of their offer."""
+
+    def __init__(self, count: int, most: int) -> None:
+        """most: K, kept of each row."""
+        self.column = np.full((count, most), -1, np.int32)  # −1: no more was offered
+        self.similarity = np.full((count, most), -np.inf, np.float32)
+
+    def offer(self, similarity: Rows, first: int, first_column: int) -> None:
+        """Offers rows from `first` on consecutive columns. An entry of −inf is none.
+
+        Args:
+            similarity: (n, m).
+            first: The row that the similarity's first is.
+            first_column: The column that the similarity's first is. All offered before were smaller.
+        """
+        most = self.column.shape[1]
+        if not similarity.size or not most:
+            return
+        rows = slice(first, first + len(similarity))
+        least = self.similarity[rows, -1]
+        if not np.isfinite(least).all() and similarity.shape[1] >= most:
+            some = similarity[:, : max(_FIRST_LOOK, 4 * most)]
+            least = np.maximum(least, np.partition(some, some.shape[1] - most, axis=1)[:, -most])
+        entry = np.flatnonzero(np.ascontiguousarray(similarity >= least[:, None]))
+        row, column = np.divmod(entry, similarity.shape[1])
+        value = similarity[row, column]
+        real = value > -np.inf
+        row, column, value = row[real], column[real], value[real]
+        count = np.bincount(row, minlength=len(similarity))
+        if not len(row):
+            return
+        place = np.arange(len(row)) - (count.cumsum() - count)[row]
+        columns = np.full((len(similarity), int(count.max())), -1, np.int32)
+        values = np.full(columns.shape, -np.inf, np.float32)
+        columns[row, place], values[row, place] = column + first_column, value
+        self.take(rows, columns, values)
+
+    def take(self, rows: slice, column: NDArray[np.int32], similarity: Rows) -> None:
+        """Takes the best of some rows from further columns (n, m). All taken before were smaller."""
+        if not column.size or not self.column.size:
+            return
+        both = np.concatenate([self.similarity[rows], similarity], axis=1)
+        best = np.argsort(-both, axis=1, kind="stable")[:, : self.column.shape[1]]
+        self.similarity[rows] = np.take_along_axis(both, best, 1)
+        self.column[rows] = np.take_along_axis(np.concatenate([self.column[rows], column], axis=1), best, 1)
+
+
+def tiles(a: Rows, b: Rows | None) -> Iterator[tuple[int, int, Rows]]:
+    """Products of rows a (N, D) and b (M, D), or of a and itself, in pieces: first row, first column, (n, m).
+
+    Of a and itself those above the diagonal are left to be transposed. Rows and columns rise.
+    """
+    other = a if b is None else b
+    for row in range(0, len(a), TILE):
+        for column in range(0 if b is not None else row, len(other), TILE):
+            yield row, column, a[row : row + TILE] @ other[column : column + TILE].T
+
+
+def nearest_of_all(rows: Rows, most: int, spread: Spread | None = None) -> tuple[NDArray[np.int32], Rows]:
+    """Each row's nearest by dot product, itself among them.
 
     Args:
-        queries: (N, D) of any length.
-        gallery: (M, D) of any length.
-        k: How many. All there are, where there are fewer.
-        same: Both are the same rows, of which none is its own neighbour.
+        rows: (N, D).
+        most: K, at most N.
+        spread: Where the work is done.
 
     Returns:
-        (P, 2) row of queries and row of gallery. A query's nearest comes first.
+        (N, K) the nearest, the nearest first, and (N,) the smallest product with any row.
     """
-    queries, gallery = normalised(queries), normalised(gallery)
-    k = min(k, len(gallery) - same)
-    if k < 1 or not len(queries):
-        return np.zeros((0, 2), np.int64)
-    step = max(1, CELLS // len(gallery))
-    pairs = []
-    for first in range(0, len(queries), step):
-        similarity = queries[first : first + step] @ gallery.T
-        row = np.arange(len(similarity))
-        if same:
-            similarity[row, first + row] = -np.inf
-        column = best_columns(similarity, k)
-        pairs.append(np.stack([np.repeat(first + row, k), column.ravel()], 1))
-    return np.concatenate(pairs)
+    spread = spread or Here()
+    nearest, least = Nearest(len(rows), most), np.full(len(rows), np.inf, np.float32)
+    starts = range(0, len(rows), BLOCK)
+    blocks = spread.shared(len(starts), lambda k: rows[starts[k] : starts[k] + BLOCK])
+    pairs = list(combinations_with_replacement(range(len(starts)), 2))
+    arguments = ((blocks[a], None if a == b else blocks[b], starts[a], starts[b], min(most, BLOCK)) for a, b in pairs)
+    for pair, results in zip(pairs, spread.each(_nearest_of_two, arguments)):
+        for block, (column, similarity, smallest) in zip(pair, results):
+            part = slice(starts[block], starts[block] + len(column))
+            nearest.take(part, column, similarity)
+            least[part] = np.minimum(least[part], smallest)
+    return nearest.column, least
 
 
-def mutual_pairs(rows: Rows, camera: Integers) -> Integers:
-    """(P, 2) rows (N, D) of two cameras each that are each other's nearest by cosine.
-
-    Only these two cameras count for a pair.
-    """
-    order = np.argsort(camera, kind="stable")
-    rows = normalised(rows[order])
-    edges = np.append(np.unique(camera[order], return_index=True)[1], len(camera)).tolist()
-    cameras = [slice(begin, end) for begin, end in pairwise(edges)]
-    pairs = [np.zeros((0, 2), np.int64)]
-    for first, second in combinations(cameras, 2):
-        there, back = _nearest_each_way(rows[first], rows[second])
-        row = np.flatnonzero(back[there] == np.arange(len(there)))
-        pairs.append(np.stack([order[first][row], order[second][there[row]]], 1))
-    return np.sort(np.concatenate(pairs), axis=1)
+_Found = tuple[NDArray[np.int32], Rows, Rows]  # (n, K) columns and similarities, (n,) the smallest similarity
 
 
-def _nearest_each_way(first: Rows, second: Rows) -> tuple[Integers, Integers]:
-    """For each row of (N, D) the nearest of (M, D), and the other way round. All have length 1."""
-    there, back = np.empty(len(first), np.int64), np.zeros(len(second), np.int64)
-    best = np.full(len(second), -np.inf, np.float32)
-    step = max(1, CELLS // len(second))
-    for begin in range(0, len(first), step):
-        similarity = first[begin : begin + step] @ second.T
-        there[begin : begin + step] = similarity.argmax(1)
-        row = similarity.argmax(0)
-        value = similarity[row, np.arange(len(second))]
-        better = value > best
-        back[better], best[better] = begin + row[better], value[better]
-    return there, back
+def _nearest_of_two(a: Rows, b: Rows | None, first_a: int, first_b: int, most: int) -> list[_Found]:
+    """What rows of two blocks, or of one block with itself, have in each other."""
+    sides = [a] if b is None else [a, b]
+    nearest = [Nearest(len(side), most) for side in sides]
+    least = [np.full(len(side), np.inf, np.float32) for side in sides]
 
+    def look(side: int, similarity: Rows, row: int, column: int) -> None:
+        nearest[side].offer(similarity, row, column)
+        part = slice(row, row + len(similarity))
+        least[side][part] = np.minimum(least[side][part], similarity.min(1))
 
-def best_columns(similarity: Rows, k: int) -> Integers:
-    """(N, k) int64 the columns of the k largest entries of each row of (N, M).
-
-    The largest comes first. k is at most M.
-    """
-    if k < 1:
-        return np.zeros((len(similarity), 0), np.int64)
-    if k == similarity.shape[1]:
-        column = np.broadcast_to(np.arange(k), similarity.shape)
-    else:
-        column = np.argpartition(similarity, -k, axis=1)[:, -k:]
-    value = np.take_along_axis(similarity, column, 1)
-    return np.take_along_axis(column, np.argsort(-value, axis=1, kind="stable"), 1)
+    for row, column, similarity in tiles(a, b):
+        look(0, similarity, row, first_b + column)
+        if b is not None or row != column:
+            look(-1, similarity.T, column, first_a + row)
+    return [(found.column, found.similarity, smallest) for found, smallest in zip(nearest, least)]

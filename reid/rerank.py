@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from reid.neighbours import CELLS, best_columns
+from reid.neighbours import CELLS, nearest_of_all
+from reid.spread import Spread
 
 Rows = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -56,17 +57,18 @@ class Reranked:
         return affinity
 
 
-def encodings(rows: Rows, settings: Reranking) -> Sparse:
+def encodings(rows: Rows, settings: Reranking, spread: Spread | None = None) -> Sparse:
     """(N, N) each of N rows (N, D) of length 1 as weights of its k-reciprocal neighbours.
 
-    The weights of a row sum to 1.
+    The weights of a row sum to 1. spread: where neighbours are looked for.
     """
-    return _encodings(rows, settings)[0]
+    return _encodings(rows, settings, spread)[0]
 
 
-def _encodings(rows: Rows, settings: Reranking) -> tuple[Sparse, Rows]:
+def _encodings(rows: Rows, settings: Reranking, spread: Spread | None = None) -> tuple[Sparse, Rows]:
     """And (N,) the largest squared distance of each row."""
-    nearest, largest = _neighbours(rows, min(settings.k1 + 1, len(rows)))
+    nearest, least = nearest_of_all(rows, min(settings.k1 + 1, len(rows)), spread)
+    largest = (2 - 2 * least).clip(min=1e-12)
     encoding = _encode(rows, nearest, largest, settings.k1)
     return _averaged(encoding, nearest[:, : max(1, settings.k2)]), largest
 
@@ -131,19 +133,7 @@ def _distance(cosine: Rows, largest: Rows) -> Rows:
     return ((2 - 2 * cosine).clip(min=0) / largest).astype(np.float32, copy=False)
 
 
-def _neighbours(rows: Rows, k: int) -> tuple[Integers, Rows]:
-    """(N, k) the nearest rows, the nearest first, and (N,) the largest squared distance."""
-    nearest = np.empty((len(rows), k), np.int64)
-    largest = np.empty(len(rows), np.float32)
-    step = max(1, CELLS // len(rows))
-    for first in range(0, len(rows), step):
-        cosine = rows[first : first + step] @ rows.T
-        nearest[first : first + step] = best_columns(cosine, k)
-        largest[first : first + step] = 2 - 2 * cosine.min(1)
-    return nearest, largest.clip(min=1e-12)
-
-
-def _mutual(nearest: Integers) -> NDArray[np.bool_]:
+def _mutual(nearest: NDArray[np.integer]) -> NDArray[np.bool_]:
     """(N, k) whether each of a row's neighbours has the row among its own (Eq. 3)."""
     mutual = np.empty(nearest.shape, bool)
     for own in _parts(nearest, nearest.shape[1] ** 2):
@@ -151,14 +141,14 @@ def _mutual(nearest: Integers) -> NDArray[np.bool_]:
     return mutual
 
 
-def _parts(nearest: Integers, cost: int) -> Iterator[Integers]:
+def _parts(nearest: NDArray[np.integer], cost: int) -> Iterator[Integers]:
     """The numbers of rows that `cost` so much each, CELLS or so at once."""
     step = max(1, CELLS // cost)
     for first in range(0, len(nearest), step):
         yield np.arange(first, min(first + step, len(nearest)))
 
 
-def _encode(rows: Rows, nearest: Integers, largest: Rows, k1: int) -> Sparse:
+def _encode(rows: Rows, nearest: NDArray[np.integer], largest: Rows, k1: int) -> Sparse:
     """Each row as weights of its k-reciprocal neighbours R* (Eq. 5 and 7), which sum to 1."""
     count, k = nearest.shape
     half = nearest[:, : min(k, round(k1 / 2) + 1)]
@@ -186,7 +176,7 @@ def _encode(rows: Rows, nearest: Integers, largest: Rows, k1: int) -> Sparse:
     return Sparse.of(key, weight / total[row], count, count)
 
 
-def _averaged(encoding: Sparse, nearest: Integers) -> Sparse:
+def _averaged(encoding: Sparse, nearest: NDArray[np.integer]) -> Sparse:
     """Each row's encoding as the mean of its nearest rows' (§3.4)."""
     count, k2 = nearest.shape
     keys, values = [], []

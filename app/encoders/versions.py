@@ -29,6 +29,7 @@ from reid.whole_file import sweep, whole_file
 
 if TYPE_CHECKING:  # it brings SciPy, which a search does without
     from reid.merging import MergeRules, Seen
+    from reid.spread import Spread
 
 STRANGERS = ("strangers", "strangers_gallery", "source_tail")  # fields of a calibration
 ONNX, WEIGHTS, digest = model_files.ONNX, model_files.WEIGHTS, model_files.digest
@@ -153,11 +154,19 @@ def open_model(site: Site, model: ModelRecord, *, threads: int | None = None) ->
         raise SiteError(str(error)) from error
 
 
-def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True, around: Seen | None = None) -> Calibration:
+def calibrate(
+    site: Site,
+    model: ModelRecord,
+    *,
+    afresh: bool = True,
+    around: Seen | None = None,
+    spread: Spread | None = None,
+) -> Calibration:
     """Similarity → probability, learned from the embeddings that this version has made of the site's tracklets.
 
     afresh: the distribution of strangers, too, which takes a merging. Else it stays as it is, where it is known.
     around: the site's tracklets as `reid.merging.in_context` describes them, where a merging has just done so.
+    spread: where look-alikes are looked for, None for this process.
     """
     table = site.tracklet_table()
     ids, halves = store_of(site, model.name).load()
@@ -169,7 +178,7 @@ def calibrate(site: Site, model: ModelRecord, *, afresh: bool = True, around: Se
     known = {} if afresh or model.calibration is None else model.calibration
     if merge is not None and len(merge.ids):
         identity = merge.of(ids)[1]
-        sure = None if known.get("strangers") else _surely_one(site, model, ids, identity, around)
+        sure = None if known.get("strangers") else _surely_one(site, model, ids, identity, around, spread)
     # As a search compares them: see `app.search.gallery`.
     rows = without_camera(halves.reshape(2 * len(halves), halves.shape[2]), np.repeat(cameras, 2))
     fresh = None if model.name == BASE else ~np.isin(ids, learned_from(site))
@@ -185,6 +194,7 @@ def _surely_one(
     ids: NDArray[np.int64],
     identity: NDArray[np.int64],
     around: Seen | None,
+    spread: Spread | None,
 ) -> NDArray[np.int64]:
     """(T,) identities of tracklets as a merging finds them that is nearly certain. Who is in none is alone.
 
@@ -197,7 +207,7 @@ def _surely_one(
     if not len(seen):
         return identity
     try:
-        labels = merge_tracklets(seen, SURE, around=around)[1].labels
+        labels = merge_tracklets(seen, SURE, around=around, spread=spread)[1].labels
     except MergeError:
         return identity
     at, there = lookup(seen.ids, ids)

@@ -22,6 +22,7 @@ from trackers.segments import Kind
 
 if TYPE_CHECKING:
     from reid.evaluate import ClusteringScores, RetrievalScores
+    from reid.spread import Spread
 
 GAP = 1000  # frames between two cameras' rows, where all are one sequence
 NOBODY = -2  # instead of a person, where a tracklet is on none. A gallery leaves out -1, which is junk.
@@ -57,8 +58,10 @@ class SiteScores:
     remarks: list[Remark]  # on the truth
 
 
-def evaluate_site(site: Site, truth: Path) -> SiteScores:
+def evaluate_site(site: Site, truth: Path, spread: Spread | None = None) -> SiteScores:
     """Compares a site with `truth/<camera>/gt/gt.txt`, where people are numbered alike in all cameras.
+
+    spread: where tracklets are searched for, None for this process.
 
     Raises:
         FootageError: there is no truth.
@@ -92,13 +95,18 @@ def evaluate_site(site: Site, truth: Path) -> SiteScores:
         trajectories=trajectories,
         identities=identities,
         idf1=idf1,
-        query=_query_scores(site, model.name, ids, person, camera_of),
+        query=_query_scores(site, model.name, ids, person, camera_of, spread),
         remarks=remarks,
     )
 
 
 def _query_scores(
-    site: Site, model: str, ids: NDArray[np.int64], person: NDArray[np.int64], camera_of: NDArray[np.int64]
+    site: Site,
+    model: str,
+    ids: NDArray[np.int64],
+    person: NDArray[np.int64],
+    camera_of: NDArray[np.int64],
+    spread: Spread | None,
 ) -> RetrievalScores | None:
     """Each tracklet that shows somebody as a query. None where no query has a match."""
     import torch
@@ -114,7 +122,7 @@ def _query_scores(
     plain = stored[lookup(stored_ids, ids[embedded])[0]].astype(np.float32)
     stills = Embeddings(torch.from_numpy(plain), people, cameras).where(people != NOBODY)
     try:
-        return evaluate_retrieval(stills, everyone)
+        return evaluate_retrieval(stills, everyone, spread=spread)
     except EvaluationError:
         return None
 

@@ -19,6 +19,7 @@ from app.record.leases import MERGING
 from app.record.rows import AuditEntry, Correction, Merging
 from app.search.indexes import build_indexes
 from reid.merging import MergeError, in_context, merge_tracklets
+from reid.spread import Spread
 
 KEPT = 5  # mergings that can be undone
 
@@ -43,18 +44,20 @@ def merge(
     who: str,
     method: str = "constrained",
     corrections: Sequence[Correction] = (),
+    spread: Spread | None = None,
     progress: Progress = unheard,
 ) -> MergeReport:
     """Joins all tracklets of the site afresh. What has not changed keeps its numbers.
 
     corrections: what a person said of pairs, kept and obeyed from now on. Nothing is destroyed: tracklets stay, and the
-    last few mergings can be undone. Raises Busy where another process merges. Raises SiteError where there is nothing
-    to merge. Raises SiteError too where corrections contradict each other or name what is no pair of tracklets.
+    last few mergings can be undone. spread: where look-alikes are looked for, None for this process. Raises Busy where
+    another process merges. Raises SiteError where there is nothing to merge. Raises SiteError too where corrections
+    contradict each other or name what is no pair of tracklets.
     """
     with site.lease(MERGING):
         if corrections:
             site.correct(corrections, who, time.time())
-        return _merged(site, who, method, progress)
+        return _merged(site, who, method, spread, progress)
 
 
 def undo(site: Site, *, who: str) -> bool:
@@ -67,7 +70,7 @@ def undo(site: Site, *, who: str) -> bool:
         return site.merging() is not None
 
 
-def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeReport:
+def _merged(site: Site, who: str, method: str, spread: Spread | None, progress: Progress) -> MergeReport:
     began = time.monotonic()
     model, before = embed_what_is_new(site, progress), site.merging()
     try:
@@ -77,8 +80,10 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
                 f"The site at {site.path} has no tracklets to merge: ingest footage with people in it first."
             )
         earlier = (None, None) if before is None else _earlier(before, seen.ids)
-        around = in_context(seen)
-        within, across = merge_tracklets(seen, merge_rules(model), method=method, previous=earlier, around=around)
+        around = in_context(seen, spread)
+        within, across = merge_tracklets(
+            seen, merge_rules(model), method=method, previous=earlier, around=around, spread=spread
+        )
     except MergeError as error:
         raise SiteError(f"{error} (`python -m app.merge --join` or `--split` says otherwise of a pair).") from error
     transits = [
@@ -99,7 +104,7 @@ def _merged(site: Site, who: str, method: str, progress: Progress) -> MergeRepor
     if changed:
         entry = AuditEntry(merging_now.made, who, "merge", {"method": method, "tracklets": len(seen.ids)})
         site.add_merging(merging_now, entry, keep=KEPT)
-    calibration = calibrate(site, model, afresh=changed, around=around)  # it learns from identities, too
+    calibration = calibrate(site, model, afresh=changed, around=around, spread=spread)  # it learns from identities, too
     site.set_calibration(model.name, calibration.to_json())
     build_indexes(site, model.name, progress)
     return MergeReport(

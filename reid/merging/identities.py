@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc
 
-from reid.merging.clustering import agglomerate, mean_similarities, sums
+from reid.merging.clustering import GroupSums, agglomerate, mean_similarities
+from reid.merging.look_alikes import look_alikes
 from reid.merging.motion import CLOCK_SLACK, Motion
 from reid.merging.seen import (
     LogOdds,
@@ -17,20 +18,20 @@ from reid.merging.seen import (
     Probability,
     Seen,
     components,
-    distinct,
     logit,
     renamed,
     tabulated,
 )
 from reid.merging.transit import NOTHING, Transits, TransitTime, Visits, learned
-from reid.neighbours import CELLS, best_columns, mutual_pairs
-from reid.normalised import normalised
+from reid.neighbours import CELLS
+from reid.spread import Spread
 
 _AWAY = 5.0  # s out of a camera's sight after which it is another visit
 _MOST_EVIDENCE = 4.0  # log-odds of a transit time, about what the sharpest density gives
 _RECIPROCITY = 5.0  # by how much the odds rise where two are each other's nearest of all that two cameras saw
 _CONFIDENT = 0.9  # posterior probability above which a match across cameras teaches transit times and shared views
 _FEWEST_SHARED = 5  # simultaneous matches from which on two views may overlap
+_CHUNK = 2**20  # pairs at once
 _CHANCE = 0.001  # that so many are simultaneous though the matches have nothing to do with time
 
 
@@ -49,6 +50,7 @@ def identities(
     rules: MergeRules,
     probability: Probability,
     previous: NDArray[np.int64] | None = None,
+    spread: Spread | None = None,
 ) -> Identities:
     """Joins trajectories to identities.
 
@@ -62,6 +64,7 @@ def identities(
         rules: When trajectories are joined.
         probability: Of one person, by similarity across cameras.
         previous: (T,) labels of an earlier run, −1 for new tracklets. Identities keep their numbers.
+        spread: Where look-alikes are looked for.
 
     Returns:
         The identities.
@@ -70,7 +73,7 @@ def identities(
         MergeError: A trajectory is of several cameras, or joins tracklets that are said to be two people.
     """
     ordered, order = seen.by_id()
-    merging = _Merging(ordered, np.asarray(trajectory, np.int64)[order], rules, tabulated(probability))
+    merging = _Merging(ordered, np.asarray(trajectory, np.int64)[order], rules, tabulated(probability), spread)
     names = np.unique(seen.camera)
     shared = merging.shared_views()
     transits, label = NOTHING, merging.unit
@@ -91,7 +94,14 @@ def identities(
 class _Merging:
     """What all passes over one set of tracklets, in the order of their ids, have in common."""
 
-    def __init__(self, seen: Seen, trajectory: NDArray[np.int64], rules: MergeRules, log_odds: LogOdds) -> None:
+    def __init__(
+        self,
+        seen: Seen,
+        trajectory: NDArray[np.int64],
+        rules: MergeRules,
+        log_odds: LogOdds,
+        spread: Spread | None,
+    ) -> None:
         self.seen, self.rules, self.log_odds = seen, rules, log_odds
         self.motion = Motion.of(seen)
         self.cameras = int(self.motion.camera.max(initial=-1)) + 1
@@ -110,12 +120,17 @@ class _Merging:
             np.minimum.at(start, self.visit, seen.start)  # NaN stays NaN
             np.maximum.at(end, self.visit, seen.end)
         self.visits = Visits(self.motion.camera[self.head], start, end)
-        self.sums = sums(seen.embedding, self.visit)
         self.size = np.bincount(self.visit, minlength=count).astype(np.float64)
-        self.pairs = self._candidates()
-        self.looks = self._looks(self.pairs)
-        unit_sums, unit_size = sums(seen.embedding, self.unit), np.bincount(self.unit).astype(np.float64)
-        self.alike = mean_similarities(unit_sums, unit_size, self.unit[self.head[self.pairs]])
+        visit_sums = GroupSums(seen.embedding, self.visit)
+        found = look_alikes(visit_sums, self.visits.camera, rules.neighbours, spread)
+        self.pairs, self.mutual = found.pairs, found.mutual
+        self.looks, self.mutual_looks = (
+            log_odds(mean_similarities(visit_sums, self.size, pairs)) for pairs in (self.pairs, self.mutual)
+        )
+        unit_size = np.bincount(self.unit).astype(np.float64)
+        self.alike = mean_similarities(
+            GroupSums(seen.embedding, self.unit), unit_size, self.unit[self.head[self.pairs]]
+        )
 
     def shared_views(self) -> NDArray[np.bool_]:
         """(C, C) which cameras' views overlap: their matches are simultaneous far more often than by chance.
@@ -123,9 +138,8 @@ class _Merging:
         Matches are mutually nearest, confident and blind to time. Take cameras that share no view. Their right matches
         are never simultaneous. Their wrong ones are as often as any pair.
         """
-        matches = mutual_pairs(self.sums, self.visits.camera)
         sure = logit(max(self.rules.certainty, _CONFIDENT))
-        matches = matches[self._looks(matches) + np.log(_RECIPROCITY) > sure]
+        matches = self.mutual[self.mutual_looks + np.log(_RECIPROCITY) > sure]
         shared = np.eye(self.cameras, dtype=bool)
         for a in range(self.cameras):
             for b in range(a + 1, self.cameras):
@@ -147,9 +161,11 @@ class _Merging:
         motion = replace(self.motion, shared=shared)
         feasible = self._feasible(shared)
         pairs, looks = self.pairs[feasible], self.looks[feasible]
-        a, b = pairs.T
-        across = self.visits.camera[a] != self.visits.camera[b]
-        evidence = np.minimum(transits.evidence(self.visits, a, b), _MOST_EVIDENCE) * across
+        evidence = np.zeros(len(pairs))
+        for part in _parts(len(pairs)):
+            a, b = pairs[part].T
+            across = self.visits.camera[a] != self.visits.camera[b]
+            evidence[part] = np.minimum(transits.evidence(self.visits, a, b), _MOST_EVIDENCE) * across
         evidence += np.log(_RECIPROCITY) * self._mutual(pairs, looks + evidence)
         least = logit(certainty)
         hopeful = looks + _MOST_EVIDENCE + np.log(_RECIPROCITY) > least
@@ -169,18 +185,25 @@ class _Merging:
 
     def _feasible(self, shared: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(P,) whether two visits may be one person's, as far as cameras without a shared view decide it."""
-        a, b = self.pairs.T
-        camera = self.visits.camera
-        return shared[camera[a], camera[b]] | ~self._at_once(a, b)
+        camera, feasible = self.visits.camera, np.empty(len(self.pairs), bool)
+        for part in _parts(len(self.pairs)):
+            a, b = self.pairs[part].T
+            feasible[part] = shared[camera[a], camera[b]] | ~self._at_once(a, b)
+        return feasible
 
     def _mutual(self, pairs: NDArray[np.int64], odds: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(P,) whether visits of two cameras are each other's best of all that time allows."""
-        a, b = pairs.T
-        camera = self.visits.camera
-        best = np.full((len(self.head), self.cameras), -np.inf)
-        np.maximum.at(best, (a, camera[b]), odds)
-        np.maximum.at(best, (b, camera[a]), odds)
-        return (camera[a] != camera[b]) & (odds == best[a, camera[b]]) & (odds == best[b, camera[a]])
+        camera, ways = self.visits.camera, (pairs.T, pairs.T[::-1])
+        mutual: NDArray[np.bool_] = camera[pairs[:, 0]] != camera[pairs[:, 1]]
+        step = max(1, CELLS // max(1, self.cameras))
+        for first in range(0, len(self.head), step):
+            best = np.full((step, self.cameras), -np.inf)
+            here = [np.flatnonzero((own >= first) & (own < first + step)) for own, _ in ways]
+            for (own, other), some in zip(ways, here):
+                np.maximum.at(best, (own[some] - first, camera[other[some]]), odds[some])
+            for (own, other), some in zip(ways, here):
+                mutual[some] &= odds[some] == best[own[some] - first, camera[other[some]]]
+        return mutual
 
     def matches(self, label: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Visits of one person right after each other in different cameras: earlier and later, both (M,)."""
@@ -195,32 +218,10 @@ class _Merging:
         start, end = self.visits.start, self.visits.end
         return np.maximum(start[a], start[b]) - np.minimum(end[a], end[b]) < -CLOCK_SLACK
 
-    def _looks(self, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(P,) log-odds of the average similarity of all tracklets of two visits."""
-        return self.log_odds(mean_similarities(self.sums, self.size, pairs))
 
-    def _candidates(self) -> NDArray[np.int64]:
-        """(P, 2) visits a < b that look alike.
-
-        They are, of each, the nearest in its own camera and the nearest in all others together.
-        """
-        pairs = [np.zeros((0, 2), np.int64)]
-        rows, camera = normalised(self.sums), self.visits.camera
-        step = max(1, CELLS // max(1, len(rows)))
-        for number in range(self.cameras):
-            inside = np.flatnonzero(camera == number)
-            within = min(self.rules.neighbours, len(inside) - 1)
-            across = min(self.rules.neighbours, len(rows) - len(inside))
-            for first in range(0, len(inside), step):
-                some = inside[first : first + step]
-                similarity = rows[some] @ rows.T
-                here = similarity[:, inside]
-                here[np.arange(len(some)), first + np.arange(len(some))] = -np.inf  # nobody is their own look-alike
-                similarity[:, inside] = -np.inf
-                nearest = [inside[best_columns(here, within)], best_columns(similarity, across)]
-                for columns in nearest:
-                    pairs.append(np.stack([np.repeat(some, columns.shape[1]), columns.ravel()], 1))
-        return distinct(np.concatenate(pairs), len(rows))
+def _parts(count: int) -> list[slice]:
+    """All of so many pairs, in parts."""
+    return [slice(first, first + _CHUNK) for first in range(0, count, _CHUNK)]
 
 
 def _stays(trajectory: NDArray[np.int64], start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.int64]:

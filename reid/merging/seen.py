@@ -18,6 +18,7 @@ Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 LogOdds = Callable[[NDArray[np.floating]], NDArray[np.float64]]
 
 _SURE = 1e-6  # no look is surer than this: the odds of any two embeddings stay finite
+_CHUNK = 2**14  # embeddings that are checked at once
 _STEPS = 4096  # of the table that stands for a calibration
 
 
@@ -57,9 +58,11 @@ class Seen:
             raise MergeError("two tracklets have the same id")
         if self.embedding.ndim != 2 or len(self.embedding) != count:
             raise MergeError(f"the embeddings have the shape {self.embedding.shape}, where {count} rows are needed")
-        length = np.linalg.norm(self.embedding, axis=1)
-        if not (np.abs(length - 1) < 1e-3).all():  # NaN fails, too
-            raise MergeError(f"{int((~(np.abs(length - 1) < 1e-3)).sum())} embeddings are not of length 1")
+        parts = (self.embedding[first : first + _CHUNK] for first in range(0, count, _CHUNK))
+        # NaN is no length of 1, either.
+        wrong = sum(int((~(np.abs(np.linalg.norm(part, axis=1) - 1) < 1e-3)).sum()) for part in parts)
+        if wrong:
+            raise MergeError(f"{wrong} embeddings are not of length 1")
         if (self.start > self.end).any():
             raise MergeError("a tracklet ends before it starts")
         for name in ("cannot_link", "must_link", "apart"):
@@ -92,6 +95,8 @@ class Seen:
     def by_id(self) -> tuple[Self, NDArray[np.int64]]:
         """The same in the order of ids, and that order (T,). So results do not depend on the order of the rows."""
         order = np.argsort(self.ids)
+        if (order[1:] > order[:-1]).all():  # as a site has them: no copy
+            return self, order
         new_row = np.empty_like(order)
         new_row[order] = np.arange(len(order))
         changes: dict[str, Any] = {}
@@ -153,10 +158,16 @@ def components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def distinct(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """(P, 2) each pair of `count` rows once, the lower row first, in rising order."""
-    low, high = np.sort(pairs, axis=1).T
-    keys = np.sort(low * count + high)  # a tenth of the time of `np.unique` along an axis
+    return pairs_of_keys(pairs.min(axis=1) * count + pairs.max(axis=1), count)
+
+
+def pairs_of_keys(keys: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(P, 2) distinct pairs of `count` rows in rising order, of keys, lower · count + higher. The keys get sorted."""
+    keys.sort()  # a tenth of the time of `np.unique` along an axis
     keys = keys[np.diff(keys, prepend=-1) > 0]
-    return np.stack([keys // max(count, 1), keys % max(count, 1)], axis=1)
+    pairs = np.empty((len(keys), 2), np.int64)
+    np.divmod(keys, max(count, 1), out=(pairs[:, 0], pairs[:, 1]))
+    return pairs
 
 
 def renamed(label: NDArray[np.int64], previous: NDArray[np.int64] | None) -> NDArray[np.int64]:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from reid.merging.clustering import agglomerate, mean_similarities, sums
+from reid.merging.clustering import GroupSums, agglomerate, mean_similarities
+from reid.merging.look_alikes import look_alikes
 from reid.merging.motion import CONTINUITY, Motion
 from reid.merging.seen import LogOdds, MergeError, MergeRules, Probability, Seen, distinct, logit, renamed, tabulated
-from reid.neighbours import nearest_rows
+from reid.spread import Spread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,7 @@ def trajectories(
     probability: Probability,
     method: str = "constrained",
     previous: NDArray[np.int64] | None = None,
+    spread: Spread | None = None,
 ) -> NDArray[np.int64]:
     """Joins tracklets of one camera to trajectories.
 
@@ -46,6 +48,7 @@ def trajectories(
             of UTAL (§4.3), which knows looks alone, neither facts nor corrections.
         previous: (T,) labels of an earlier run, −1 for new tracklets. A trajectory keeps the number of the one with
             which it shares most tracklets.
+        spread: Where look-alikes are looked for.
 
     Returns:
         (T,) int64, equal where tracklets are one person's trajectory.
@@ -57,7 +60,7 @@ def trajectories(
     if method == "utal":
         label = _as_utal(ordered)
     elif method == "constrained":
-        label = _constrained(ordered, rules, tabulated(probability))
+        label = _constrained(ordered, rules, tabulated(probability), spread)
     else:
         raise MergeError(f"there is no method {method!r}: trajectories are made by `constrained` or `utal`")
     labels = np.empty_like(label)
@@ -92,11 +95,11 @@ def joined(labels: SoftLabels, threshold: float = UTAL_AFFINITY) -> Tensor:
     return torch.from_numpy(connected_components(edges, connection="strong")[1]).long().to(row.device)
 
 
-def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np.int64]:
+def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds, spread: Spread | None) -> NDArray[np.int64]:
     motion = Motion.of(seen)
     least = logit(rules.certainty)
-    pairs = np.concatenate([look_alikes(seen, motion.camera, rules.neighbours), motion.successors(rules.neighbours)])
-    pairs = distinct(pairs, len(seen))
+    alike = look_alikes(seen.embedding, motion.camera, rules.neighbours, spread, across=False).pairs
+    pairs = distinct(np.concatenate([alike, motion.successors(rules.neighbours)]), len(seen))
     kept, worth = [pairs[:0]], [np.zeros(0)]
     for first in range(0, len(pairs), _CHUNK):
         part = pairs[first : first + _CHUNK]
@@ -115,7 +118,7 @@ def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np
         embedding=seen.embedding,
         group=linked,
         pairs=candidates,
-        similarity=mean_similarities(sums(seen.embedding, linked), size, linked[candidates]),
+        similarity=mean_similarities(GroupSums(seen.embedding, linked), size, linked[candidates]),
         evidence=np.concatenate(worth),
         cannot_link=facts,
         together=motion.together,
@@ -123,13 +126,3 @@ def _constrained(seen: Seen, rules: MergeRules, log_odds: LogOdds) -> NDArray[np
         least=least,
     )
     return np.unique(np.stack([label, motion.camera]), axis=1, return_inverse=True)[1].ravel()
-
-
-def look_alikes(seen: Seen, camera: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """(P, 2) each tracklet with the `most` of its own camera that look most like it."""
-    pairs = [np.zeros((0, 2), np.int64)]
-    for number in range(int(camera.max(initial=-1)) + 1):
-        members = np.flatnonzero(camera == number)
-        rows = seen.embedding[members]
-        pairs.append(members[nearest_rows(rows, rows, most, same=True)])
-    return np.concatenate(pairs)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,7 @@ from reid.evaluate import (
     mean_scores,
     pool_tracklets,
 )
+from reid.spread import Here
 
 
 def random_set(rng: np.random.Generator, count: int, *, coarse: bool = False) -> Embeddings:
@@ -58,6 +62,23 @@ def test_equals_a_plain_evaluation(chunk: int, coarse: bool) -> None:
     for name, value in reference(query, gallery).items():
         assert getattr(scores, name) == pytest.approx(value, abs=1e-6), name
     assert scores.gallery == (gallery.people != -1).sum()
+
+
+def test_queries_in_tasks_score_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    query, gallery = random_set(rng, 60, coarse=False), random_set(rng, 300, coarse=False)
+    at_once = evaluate_retrieval(query, gallery, chunk=4)
+    tasks: list[int] = []
+
+    class Watched(Here):
+        def each(self, task: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+            for part, *others in arguments:
+                tasks.append(len(part.people))
+                yield task(part, *others)
+
+    monkeypatch.setattr("reid.evaluate.QUERIES", 9)
+    assert evaluate_retrieval(query, gallery, chunk=4, spread=Watched()) == at_once
+    assert tasks == [8] * 7 + [4]
 
 
 def test_a_set_against_itself_never_finds_the_query() -> None:

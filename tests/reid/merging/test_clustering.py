@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid.merging.clustering import agglomerate, mean_similarities, sums
+from reid.merging.clustering import GroupSums, agglomerate, mean_similarities, sums
 from tests.reid.merging.sites import unit
 
 COUNT = 24
@@ -81,3 +81,18 @@ def test_clusters_are_those_of_a_loop(seed: int) -> None:
     for cluster in expected:
         assert set(label[list(cluster)]) == {min(cluster)}
     assert len(np.unique(label)) == len(expected)
+
+
+def test_sums_of_groups_are_kept_for_those_of_several_alone() -> None:
+    rng = np.random.default_rng(3)
+    rows, group = rng.integers(-9, 9, (40, 5)).astype(np.float32), rng.integers(0, 30, 40)
+    expected = {number: rows[group == number].sum(0) for number in np.unique(group).tolist()}
+    total, left = GroupSums(rows, group), list(expected)
+    for _ in range(20):
+        numbers = np.array(left)
+        assert np.array_equal(total[numbers], [expected[number] for number in left])
+        a, b = rng.choice(left, 2, replace=False).tolist()
+        total.join(a, b)
+        expected[a] = expected[a] + expected.pop(b)
+        left.remove(b)
+        assert np.array_equal(total.of(a), expected[a])
