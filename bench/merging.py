@@ -44,6 +44,7 @@ class MergingReport:
     dimensions: int
     describing: float  # s: neighbours of all
     joining: float  # s: within cameras and across them
+    processor: float  # s of both, of this process
     before_mib: float  # what the tracklets take, and Python
     peak_mib: float  # of this process
     trajectories: int
@@ -103,6 +104,7 @@ def measure(tracklets: int, cameras: int, dimensions: int, cluster: str | None) 
         dimensions=dimensions,
         describing=round(around.seconds, 1),
         joining=round(merged.seconds, 1),
+        processor=round(around.cpu_seconds + merged.cpu_seconds, 1),
         before_mib=round(before / MIB),
         peak_mib=round(peak_memory() / MIB),
         trajectories=len(np.unique(trajectory)),
@@ -124,12 +126,23 @@ def command(
         print_json(report)
         return
     print_table(
-        ["tracklets", "describing, s", "joining, s", "MiB before", "MiB peak", "trajectories", "identities", "digest"],
+        [
+            "tracklets",
+            "describing, s",
+            "joining, s",
+            "processor, s",
+            "MiB before",
+            "MiB peak",
+            "trajectories",
+            "identities",
+            "digest",
+        ],
         [
             [
                 f"{report.tracklets:,}",
                 f"{report.describing:.0f}",
                 f"{report.joining:.0f}",
+                f"{report.processor:.0f}",
                 f"{report.before_mib:,.0f}",
                 f"{report.peak_mib:,.0f}",
                 f"{report.trajectories:,}",
