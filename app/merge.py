@@ -39,16 +39,15 @@ def command(
     if not all(0 <= tracklet < 2**63 for pair in pairs.values() for tracklet in pair or ()):
         raise typer.BadParameter("a tracklet's id has at most 63 bits.", param_hint="--join, --split, --unsure")
     said = [Correction(kind, *pair) for kind, pair in pairs.items() if pair is not None]
-    with Site.open_to_write(site) as opened, Bars(errors) as progress:
+    with Site.open_to_write(site) as opened, spread_over(cluster) as spread, Bars(errors) as progress:
         if take_back:
-            holds = undo(opened, who=this_user())
+            holds = undo(opened, who=this_user(), spread=spread)
             if as_json:
                 print_json({"undone": True, "merged": holds})
             else:
                 output.print("The latest merging is undone; " + ("the one before holds." if holds else "none is left."))
             return
-        with spread_over(cluster) as spread:
-            report = merge(opened, who=this_user(), method=method, corrections=said, spread=spread, progress=progress)
+        report = merge(opened, who=this_user(), method=method, corrections=said, spread=spread, progress=progress)
     if as_json:
         print_json(report)
         return

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from reid.spread import Here, Spread
 
 CELLS = 2**22  # entries of one block of anything
-BLOCK = 2**14  # rows of a block: a task is worth sending, and 2 × 768 × 4 × BLOCK bytes are 100 MB
-TILE = 2**12  # rows of a block that are multiplied at once: the product is 64 MB
+BLOCK = 2**14  # rows of a block: a task is worth sending, and 768 numbers of each are 50 MB
+TILE = 2**11  # rows of a block that are multiplied at once: the product is 16 MB
 _FIRST_LOOK = 2**8  # columns whose best bound the others, at least
 
 Rows = NDArray[np.float32]

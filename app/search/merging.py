@@ -60,13 +60,16 @@ def merge(
         return _merged(site, who, method, spread, progress)
 
 
-def undo(site: Site, *, who: str) -> bool:
-    """Takes back the latest merging. Returns whether an earlier one holds now. Raises SiteError where there is none."""
+def undo(site: Site, *, who: str, spread: Spread | None = None) -> bool:
+    """Takes back the latest merging. Returns whether an earlier one holds now. Raises SiteError where there is none.
+
+    spread: where look-alikes are looked for, None for this process. The calibration learns from the earlier merging.
+    """
     with site.lease(MERGING):
         if not site.undo_merging(AuditEntry(time.time(), who, "merge undone", {})):
             raise SiteError(f"The site at {site.path} has no merging to undo.")
         model = serving(site)
-        site.set_calibration(model.name, calibrate(site, model).to_json())
+        site.set_calibration(model.name, calibrate(site, model, spread=spread).to_json())
         return site.merging() is not None
 
 
