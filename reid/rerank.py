@@ -94,7 +94,7 @@ class Sparse:
         """(N,) entries of each row."""
         return np.diff(self.starts)
 
-    def expand(self, rows: Integers) -> tuple[Integers, Integers]:
+    def expand(self, rows: NDArray[np.integer]) -> tuple[Integers, Integers]:
         """All entries of some rows, one row after the other.
 
         It gives which of `rows` each belongs to, and which entry it is.
