@@ -76,16 +76,18 @@ def _say(moved: Moved, as_json: bool) -> None:
     if as_json:
         print_json(moved)
         return
-    output.print(f"The record of {moved.site} is at {visible(moved.record)}, its pictures at {visible(moved.store)}.")
+    record, store = visible(moved.record), visible(moved.store)
+    output.print(f"The record of {moved.site} is at {record}, its pictures and models at {store}.")
     if moved.rows or moved.shards:
         output.print(
-            f"{moved.rows:,} rows, {moved.embeddings:,} embeddings and {moved.shards:,} shards of pictures "
-            f"({moved.bytes / 1e6:.1f} MB) were copied and compared."
+            f"{moved.rows:,} rows, {moved.embeddings:,} embeddings, {moved.shards:,} shards of pictures "
+            f"({moved.bytes / 1e6:.1f} MB) and {moved.models:,} files of models were copied and compared."
         )
     for part, place in moved.left.items():
+        what = "record" if part == "record" else "pictures and models"
         output.print(
-            f"The {'record' if part == 'record' else 'pictures'} as moved are still at {visible(place)}, which "
-            f"`app.forget` does not reach: `python -m app.site move {moved.site} --remove-left` removes them."
+            f"The {what} as moved are still at {visible(place)}, which `app.forget` does not reach: "
+            f"`python -m app.site move {moved.site} --remove-left` removes them."
         )
     if (moved.record, moved.store) != (FOLDER, FOLDER):
-        output.print(f"In its folder stay {', '.join(STAYS)}. No other machine has these yet.")
+        output.print(f"In its folder stay {', '.join(STAYS)}. No other machine has these.")

@@ -33,6 +33,7 @@ from app.encoders.versions import (
     folder_of,
     is_weights,
     learned_from,
+    onnx_of,
     open_model,
     serving,
     store_of,
@@ -206,7 +207,7 @@ def _taken_in(
     """A candidate in the record, with its files. What a killed run left is taken, where it was for the same."""
     folder = folder_of(site, name)
     if known is not None and told.allows(_chosen(known).preprocessing):
-        path = folder / ONNX
+        path = onnx_of(site, known)
         if path.is_file() and digest(path) == known.sha256:
             return known
     store = store_of(site, name)

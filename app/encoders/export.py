@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.encoders.embed import read_crops
-from app.encoders.versions import ONNX, digest, find, folder_of, open_model, serving
+from app.encoders.versions import digest, find, onnx_of, open_model, serving
 from app.errors import SiteError
 from app.record import Site
 from app.record.private_files import check_writable, private_file
@@ -46,7 +46,7 @@ def export_model(
     check_writable(out)
     model = serving(site) if version is None else find(site, version)
     encoder = open_model(site, model)  # checks that the file is what was deployed
-    source = folder_of(site, model.name) / ONNX
+    source = onnx_of(site, model)
     site.note(AuditEntry(time.time(), who, "export", {"of": "model", "model": model.name, "to": str(out)}))
     with private_file(out) as part:
         if variant == "fp32":

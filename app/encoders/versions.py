@@ -19,6 +19,7 @@ from app.errors import SiteError
 from app.record import Site, model_files
 from app.record.embeddings import Embeddings, embedded_models, embeddings_of
 from app.record.leases import ERASING
+from app.record.model_store import models_of
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
 from deploy.models import BASE, LARGE, shipped
@@ -37,8 +38,18 @@ BROUGHT = model_files.BROUGHT
 
 
 def folder_of(site: Site, name: str) -> Path:
-    """Where a version's files are."""
+    """Where this machine has a version's files."""
     return model_files.model_folder(site.path, name)
+
+
+def onnx_of(site: Site, model: ModelRecord) -> Path:
+    """Where this machine has a version's ONNX file. Where it is shared, it is fetched if need be."""
+    return _fetched(site, model.name, ONNX, model.sha256)
+
+
+def _fetched(site: Site, name: str, file: str, sha256: str | None) -> Path:
+    with site.writing():
+        return models_of(site.database).path(name, file, sha256)
 
 
 def in_the_box(file: str) -> Path:
@@ -60,7 +71,7 @@ def weights_of(site: Site, name: str) -> Path:
         raise SiteError(
             f"{name} was brought as an ONNX file, from which nothing can learn: start from another model with --start."
         )
-    path = folder_of(site, model.name) / WEIGHTS
+    path = _fetched(site, name, WEIGHTS, model.weights_sha256)
     if not path.is_file():
         raise SiteError(f"The weights of {name} are not at {path}: start from another model with --start.")
     return path
@@ -142,7 +153,7 @@ def with_base(site: Site) -> ModelRecord:
 
 def open_model(site: Site, model: ModelRecord, *, threads: int | None = None) -> OpenEncoder:
     """Its ONNX file, which must be the one that the record knows. threads: see `OnnxEncoder`. Raises SiteError."""
-    path = folder_of(site, model.name) / ONNX
+    path = onnx_of(site, model)
     if not path.is_file() or digest(path) != model.sha256:
         what = "is missing" if not path.is_file() else "is not the file that was deployed"
         raise SiteError(

@@ -1,7 +1,8 @@
-"""A site's rows and pictures are copied to another place, and what arrived is compared with what was sent."""
+"""A site's rows, pictures and models are copied to another place, and what arrived is compared with what was sent."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -13,9 +14,13 @@ from app.asking import Progress, unheard
 from app.errors import SiteError, StorageError
 from app.record.checksums import COLUMN, insert_rows, is_sound, pages
 from app.record.database import Database
+from app.record.model_files import ONNX, WEIGHTS, digest
+from app.record.model_store import ModelStore
 from app.record.pictures import Pictures, lost_bytes
-from app.record.schema import audit, cameras, footage, metadata
+from app.record.schema import audit, cameras, footage, metadata, models
 from app.record.shards import Shard
+
+log = logging.getLogger("sightline")
 
 VERIFY = "`python -m app.site --verify` tells what to do"
 
@@ -125,3 +130,25 @@ def remove_others(pictures: Pictures, copied: CopiedPictures) -> None:
 
 def _holds(pictures: Pictures, shard: Shard, data: bytes) -> bool:
     return pictures.read(shard, [(0, len(data) + 1)]) == [data]
+
+
+def copy_models(
+    database: Database, old: ModelStore, new: ModelStore, copied: set[tuple[str, str]], progress: Progress = unheard
+) -> None:
+    """Brings the files of all versions to another place, and compares. Adds to `copied` versions and digests.
+
+    A file that is lost or damaged stays so, which is told. Raises OSError or StorageError where one does not arrive.
+    """
+    columns = (models.c.name, models.c.sha256, models.c.weights_sha256)
+    for name, onnx, weights in database.all(select(*columns).order_by(models.c.id)):
+        for file, sha256 in ((ONNX, onnx), (WEIGHTS, weights)):
+            if sha256 is None or (name, sha256) in copied:
+                continue
+            path = old.path(name, file, sha256)
+            if not path.is_file() or digest(path) != sha256:
+                log.warning("%s is lost, and does not move: %s", old.where(name, file, sha256), VERIFY)
+                continue
+            if new.is_elsewhere:
+                new.put(name, file, sha256)
+            copied.add((name, sha256))
+            progress("files of models copied", len(copied))

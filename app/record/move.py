@@ -1,9 +1,9 @@
-"""A site is made at other places than its folder, or moves: its record and its pictures, in both directions.
+"""A site is made at other places than its folder, or moves there and back: its record, its pictures, its models.
 
-A move copies pictures while others read and write, then rows while nobody writes. It compares all that arrived. Then
-the old record says that it is one no more, and last `store.toml` names the new places. Who dies in between changes
-nothing but that: nobody writes to the site until the same command is given again. What was left stays, until somebody
-has it removed.
+Models are where pictures are. A move copies both while others read and write, then rows while nobody writes. It
+compares all that arrived. Then the old record says that it is one no more, and last `store.toml` names the new places.
+Who dies in between changes nothing but that: nobody writes to the site until the same command is given again. What was
+left stays, until somebody has it removed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
@@ -21,9 +20,18 @@ from app.asking import Progress, unheard
 from app.errors import Busy, SiteError, no_more
 from app.record import erasure, leases
 from app.record.audit import add_entry
-from app.record.copying import CopiedPictures, copy_pictures, copy_rows, first_hash, is_older_copy, remove_others
+from app.record.copying import (
+    CopiedPictures,
+    copy_models,
+    copy_pictures,
+    copy_rows,
+    first_hash,
+    is_older_copy,
+    remove_others,
+)
 from app.record.database import CONFIG, FILE, MOVED, PLACE, Database
 from app.record.embeddings import copy_embeddings, files_of
+from app.record.model_store import models_at
 from app.record.pictures import Pictures, pictures_at
 from app.record.places import FOLDER, STORE, Places, read_places, shown, write_places
 from app.record.private_files import wipe
@@ -31,7 +39,7 @@ from app.record.rows import AuditEntry
 from app.record.schema import cameras
 from app.record.settings import put_setting
 
-STAYS = ("models", "live pictures", "recordings", "uploads", "logs of jobs", "site.toml")
+STAYS = ("live pictures", "recordings", "uploads", "logs of jobs", "site.toml")
 """What of a site is in its folder, wherever its record and its pictures are. Other machines need it there too."""
 _LEASES = (leases.LEARNING, leases.MERGING, leases.ERASING, leases.JOBS, leases.ALERTING, leases.NAMING)
 
@@ -47,6 +55,7 @@ class Moved:
     embeddings: int = 0
     shards: int = 0
     bytes: int = 0  # of pictures
+    models: int = 0  # files of them
     left: Mapping[str, str] = field(default_factory=dict)  # `record` or `store` → where it still is, too
 
 
@@ -114,15 +123,23 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
             if not is_older_copy(new, old):
                 raise SiteError(f"There is another site at {shown(to.record)}: name another database or schema.")
         count, embeddings, copied = 0, 0, CopiedPictures()
-        copy = partial(copy_pictures, old, pictures_at(folder, places.store), pictures_at(folder, to.store), copied)
+        files: set[tuple[str, str]] = set()  # of models
+
+        def copy() -> None:
+            copy_pictures(old, pictures_at(folder, places.store), pictures_at(folder, to.store), copied, progress)
+            try:
+                copy_models(old, models_at(folder, places.store), models_at(folder, to.store), files, progress)
+            except OSError as error:
+                raise no_more(folder, error.strerror or str(error)) from error
+
         if "store" in parts:
             _check_owner(folder, to, first_hash(old))
             _own(folder, to, first_hash(old))
-            copy(progress)
+            copy()
             remove_others(pictures_at(folder, to.store), copied)
         with old.transaction():
             if "store" in parts:
-                copy(progress)  # what came meanwhile
+                copy()  # what came meanwhile
             if "record" in parts:
                 with new.transaction():
                     count = copy_rows(old, new, progress)
@@ -135,7 +152,9 @@ def move(folder: Path, to: Places, *, who: str, progress: Progress = unheard) ->
         write_places(folder, to)
     sizes = copied.sizes
     moved = _moved(folder, to)
-    return replace(moved, rows=count, embeddings=embeddings, shards=len(sizes), bytes=sum(sizes.values()))
+    return replace(
+        moved, rows=count, embeddings=embeddings, shards=len(sizes), bytes=sum(sizes.values()), models=len(files)
+    )
 
 
 def remove_left(folder: Path, *, who: str, progress: Progress = unheard) -> Moved:
@@ -205,6 +224,7 @@ def _remove_pictures(folder: Path, place: str, owner: str, progress: Progress) -
     for k, shard in enumerate(shards, 1):
         pictures.remove([shard])
         progress("shards removed", k, len(shards))
+    models_at(folder, place).remove_all()
     pictures.own("")
 
 

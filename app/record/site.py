@@ -28,7 +28,7 @@ from app.record.database import Database
 from app.record.embeddings import take_over_files
 from app.record.intake import FOOTAGE, Intake, read_footage, read_one_footage, start_anew
 from app.record.live_pictures import remove_live_pictures
-from app.record.model_files import weights_digest
+from app.record.model_store import models_of
 from app.record.pictures import pictures_of
 from app.record.private_files import make_private
 from app.record.recordings import cut_from_recordings
@@ -456,7 +456,7 @@ class Site:
     def add_model(self, model: ModelRecord) -> None:
         """Writes a version into the record, or writes it again. One that serves takes the place of the one before.
 
-        Its weights are there already. From now on the record knows their digest.
+        A new version's files are in the folder already. They go to where all machines have them.
         """
         values = {
             "made": model.made,
@@ -466,7 +466,10 @@ class Site:
             "summary": json.dumps(model.summary),
             "calibration": None if model.calibration is None else json.dumps(model.calibration),
         }
-        weights = {"weights_sha256": weights_digest(self.path, model.name)}
+        store, weights = models_of(self.database), {}
+        if model.status == "candidate" or self._model_id(model.name) is None:  # its files were just written
+            with self.writing():
+                weights = {"weights_sha256": store.keep(model.name)}
         with self.database.transaction():
             number = self._model_id(model.name)
             if number is None:
@@ -475,12 +478,13 @@ class Site:
                     self.database, models, [{"id": number, "name": model.name, "serving": 0} | values | weights]
                 )
             else:
-                new = weights if model.status == "candidate" else {}  # its files were just written
-                update_row(self.database, models, number, values | new)
+                update_row(self.database, models, number, values | weights)
             if model.serving:
                 for other in self.database.ids(select(models.c.id).where(models.c.serving == 1)).tolist():
                     update_row(self.database, models, other, {"serving": 0})
                 update_row(self.database, models, number, {"serving": 1, "status": "deployed"})
+        if weights:
+            store.drop_others(model.name, (model.sha256, weights["weights_sha256"]))
 
     def _model_id(self, name: str) -> int | None:
         row = self.database.first(select(models.c.id).where(models.c.name == name))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, repeat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,8 @@ from app.record.audit import hash_of
 from app.record.checksums import crc32, is_sound, pages
 from app.record.database import Database
 from app.record.embeddings import Embeddings, embedded_models, embeddings_of
-from app.record.model_files import ONNX, WEIGHTS, digest, model_folder
+from app.record.model_files import ONNX, WEIGHTS
+from app.record.model_store import ModelStore, models_of
 from app.record.pictures import lost_bytes, pictures_of
 from app.record.rows import Boxes, lookup
 from app.record.schema import (
@@ -406,25 +406,30 @@ def _unnamed(site: Site, row: Any, shard: int, size: int, bounds: NDArray[np.int
 
 def _of_models(site: Site) -> Iterator[Damage]:
     columns = (models.c.name, models.c.sha256, models.c.weights_sha256)
+    store = models_of(site.database)
     for name, onnx, weights in site.database.all(select(*columns).order_by(models.c.id)):
         other = f"`python -m app.models use` with another than {name}"
         for file, known, advice in (
             (ONNX, onnx, f"bring it back from a backup, or {other}"),
             (WEIGHTS, weights, "bring it back from a backup, or let adapt start from another model"),
         ):
-            path = model_folder(site.path, name) / file
             if known is None:
                 continue
             if name == "base":
                 advice = "`python -m app.site --repair` brings back what is shipped"
-            yield from _lasting(partial(_of_file, path, known, advice))
+            elif store.is_elsewhere:
+                advice = f"`python -m app.site --repair` on a machine that used it brings it back, or {advice}"
+            yield from _lasting(partial(_of_file, store, name, file, known, advice))
 
 
-def _of_file(path: Path, known: str, advice: str) -> list[Damage]:
+def _of_file(store: ModelStore, name: str, file: str, known: str, advice: str) -> list[Damage]:
+    where = store.where(name, file, known)
     try:
-        return [] if digest(path) == known else [Damage(f"{path} is not the file that was deployed", advice)]
+        if store.digest(name, file, known) == known:
+            return []
+        return [Damage(f"{where} is not the file that was deployed", advice)]
     except OSError as error:
-        return [Damage(f"{path} can't be read ({error.strerror})", advice)]
+        return [Damage(f"{where} can't be read ({error.strerror})", advice)]
 
 
 def _of_embeddings(site: Site) -> Iterator[Damage]:

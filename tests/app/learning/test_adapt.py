@@ -25,14 +25,19 @@ from app.learning.plan import _probe as probe
 from app.record import Site
 from app.record.forget import forget
 from app.record.leases import LEARNING
+from app.record.move import create
+from app.record.places import STORE, Places
 from app.record.rows import Correction
 from app.record.verify import damage
+from app.search.query import query
+from app.search.still import still_of
 from deploy.models import shipped
 from deploy.preprocessing import Told
 from reid.encoder import Encoder, load_encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from reid.merging import MergeRules
 from reid.tracklets import TrackletDataset
+from tests.app.records import new_schema
 from tests.app.scenes import begin, run
 from tests.app.sites import figure_site
 from tests.app.stops import CHEAPLY, STAGES, adapt_until, killed_at
@@ -122,6 +127,32 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
     assert json.loads(told["sightline.training"])["model"] == "v1"
     assert not any(str(part) in told["sightline.training"] for part in (path, path.parent.name))
     assert not any(path.joinpath("adapt").glob("v*"))  # no second copy of anybody's pictures
+
+
+def test_another_machine_searches_and_learns_with_the_new_version_by_store_toml_alone(
+    postgres: str, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.learning.adapt.LEAST_TRACKLETS", 20)
+    monkeypatch.setattr("app.learning.plan._probe", told_probe)
+    s3.create_bucket(Bucket="adapted")
+    path, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    create(path, Places(new_schema(postgres), "s3://adapted/site"), who="test")
+    who = figure_site(path, people=12, cameras=2)
+    assert learned(path, epochs=1, start="base", size=(64, 32), force=True).deployed
+    elsewhere.mkdir()
+    shutil.copy(path / STORE, elsewhere / STORE)
+    with Site.open(path) as site:
+        still = still_of(site.crop_jpeg(site.crops(min(who))[0]), Path("still.jpg"))
+    answers = []
+    for folder in (path, elsewhere):
+        with Site.open_to_write(folder) as site:
+            report, _ = query(site, still, whole=True, who="test")
+        answers.append((report.model, [(match.tracklet, match.similarity) for match in report.people[0].matches]))
+    assert answers[0] == answers[1] and answers[0][0] == "v1" and answers[0][1][0][0] == min(who)
+    figure_site(elsewhere, people=4, cameras=2, day=1)  # and embeds what came
+    with Site.open(elsewhere) as site:
+        assert len(store_of(site, "v1").load()[0]) == len(who) + 16 and list(damage(site)) == []
+    assert learned(elsewhere, epochs=1, size=(64, 32), force=True).started_from == "v1"
 
 
 def test_a_changed_file_does_not_serve(adapted: tuple[Path, Any], tmp_path: Path) -> None:

@@ -234,9 +234,9 @@ def test_the_commands_say_where_a_site_is(
 ) -> None:
     path, _ = site
     done = typed(commands, "move", path, "--to", away.store)
-    assert done.returncode == 0 and f"its pictures at {away.store}." in done.stdout
+    assert done.returncode == 0 and f"its pictures and models at {away.store}." in done.stdout
     assert "2 shards of pictures" in done.stdout and "--remove-left` removes them" in done.stdout
-    assert "In its folder stay models, live" in done.stdout
+    assert "In its folder stay live pictures" in done.stdout
     shown = typed(commands, "--site", path, "--json")
     assert json.loads(shown.stdout)["places"] == f"record: folder, pictures: {away.store}"
     assert json.loads(shown.stdout)["crop_bytes"] > 0 and typed(commands, "--site", path, "--verify").returncode == 0
@@ -247,7 +247,7 @@ def test_the_commands_say_where_a_site_is(
     for words in (["move", path], ["move", path, "--to", "x", "--remove-left"], ["create", tmp_path / "new"], nowhere):
         assert typed(commands, *words).returncode == 2
     made = typed(commands, "create", tmp_path / "new", "--record", away.record, "--store", f"{away.store}/new")
-    assert made.returncode == 0 and "No other machine has these yet." in made.stdout
+    assert made.returncode == 0 and "No other machine has these." in made.stdout
 
 
 def test_an_erasure_tells_what_a_move_left(site: tuple[Path, People], away: Places) -> None:
