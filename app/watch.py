@@ -22,6 +22,7 @@ from app.engine.watch import WatchReport, watch
 from app.errors import SiteConfigError
 from app.footage.recording import keep_only, recordings_of
 from app.footage.site_toml import SITE_TOML
+from app.on_cluster import ClusterOption, ray_wanted
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json, secret_of, table
 from deploy.detectors.load import load_detector
@@ -58,6 +59,7 @@ def command(
             "asked for, or read from stdin's first line."
         ),
     ] = None,
+    cluster: ClusterOption = None,
     until_eof: Annotated[
         bool, typer.Option("--until-eof", help="End when stdin ends. The server that starts it does so.")
     ] = False,
@@ -77,17 +79,28 @@ def command(
     if tracker is not None and tracker not in TRACKERS:
         raise typer.BadParameter(f"{tracker!r} is none of {', '.join(TRACKERS)}.", param_hint="--tracker")
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     if until_eof:
         threading.Thread(target=_end_with_stdin, args=(stop,), daemon=True).start()
     finder = load_detector(detector, device=device, site_default=named.detector, person_class=person_class)
     Site.create(site).close()
-    recordings_of(site).mkdir(mode=0o700, exist_ok=True)
     telling = _Telling(named, changes_only=until_eof)
-    report = watch(
-        site, named.watched, finder, stop, tracker=tracker, who=this_user(), told=telling, changed=named.changed
-    )
+    if cluster is None:
+        _end_with_signals(stop)
+        recordings_of(site).mkdir(mode=0o700, exist_ok=True)
+        report = watch(
+            site, named.watched, finder, stop, tracker=tracker, who=this_user(), told=telling, changed=named.changed
+        )
+    else:
+        with ray_wanted():
+            from app.engine.cluster import connected
+            from app.engine.cluster_models import Loading
+            from app.engine.cluster_watch import watch_on_cluster
+        with connected(cluster) as machines, Site.open_to_write(site) as opened:
+            _end_with_signals(stop)  # Ray has its own answer to them until here
+            loading = Loading(False, device, person_class)
+            report = watch_on_cluster(
+                machines, opened, named, finder, loading, stop, tracker=tracker, who=this_user(), told=telling
+            )
     if until_eof:
         raise typer.Exit(0)
     if as_json:
@@ -95,6 +108,12 @@ def command(
     else:
         _print(report)
     raise typer.Exit(1 if report.busy else 0)
+
+
+def _end_with_signals(stop: threading.Event) -> None:
+    """Ends at Ctrl-C and SIGTERM."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
 
 
 def _end_with_stdin(stop: threading.Event) -> None:

@@ -150,7 +150,7 @@ class Placed:
 
     node: str | None  # the machine that they were placed on, None where Ray chose one for its GPU
     detector: Any  # None where each task reads detections from a file
-    encoder: Any
+    encoder: Any  # None where nothing is embedded by it
 
 
 def place_models(cluster: Cluster, model: str, wanted: WantedDetector | None) -> list[Placed]:
@@ -158,29 +158,51 @@ def place_models(cluster: Cluster, model: str, wanted: WantedDetector | None) ->
 
     model: the version that embeds. wanted: None where detections are read from a file.
     """
+    return [
+        Placed(
+            place.node,
+            None if wanted is None else place.actor(DetectorActor, wanted, place.threads),
+            place.actor(EncoderActor, model, place.threads, cuda=place.node is None),
+        )
+        for place in _places(cluster)
+    ]
+
+
+def place_detectors(cluster: Cluster, wanted: WantedDetector) -> list[Placed]:
+    """An actor a GPU, or a machine where the cluster has no GPUs, that detects for live cameras."""
+    return [Placed(place.node, place.actor(DetectorActor, wanted, place.threads), None) for place in _places(cluster)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where actors run that are near each other."""
+
+    node: str | None  # None for a GPU
+    where: Any  # as Ray takes it
+    threads: int  # that each may have
+
+    def actor(self, kind: type, *arguments: Any, **options: Any) -> Any:
+        """Begins one there."""
+        share = {"num_cpus": 0, "num_gpus": 0 if self.node is not None else OF_A_GPU}
+        placing: Any = ray.remote(kind).options(
+            max_concurrency=CALLS, scheduling_strategy=self.where, **share, **_RESTARTED
+        )
+        return placing.remote(*arguments, **options)
+
+
+def _places(cluster: Cluster) -> list[_Place]:
+    """One a GPU, or a machine where there is none."""
     machines = cluster.machines()
     gpus = sum(int(machine.gpus) for machine in machines)
     if gpus:
         threads = max(1, min(machine.cpus for machine in machines if machine.gpus))
-        return [_placed(model, wanted, threads, None) for _ in range(gpus)]
-    return [_placed(model, wanted, machine.cpus, machine.node) for machine in machines if machine.cpus]
-
-
-def _placed(model: str, wanted: WantedDetector | None, threads: int, node: str | None) -> Placed:
-    """A pair on a machine, or with `node` None on the same GPU."""
-    where: Any
-    if node is None:
-        where = PlacementGroupSchedulingStrategy(ray.util.placement_group([{"GPU": 1}]))
-    else:
-        where = NodeAffinitySchedulingStrategy(node, soft=True)
-
-    def actor(kind: type, *arguments: Any, **options: Any) -> Any:
-        share = {"num_cpus": 0, "num_gpus": 0 if node is not None else OF_A_GPU}
-        placing: Any = ray.remote(kind).options(max_concurrency=CALLS, scheduling_strategy=where, **share, **_RESTARTED)
-        return placing.remote(*arguments, **options)
-
-    detector = None if wanted is None else actor(DetectorActor, wanted, threads)
-    return Placed(node, detector, actor(EncoderActor, model, threads, cuda=node is None))
+        groups = [ray.util.placement_group([{"GPU": 1}]) for _ in range(gpus)]
+        return [_Place(None, PlacementGroupSchedulingStrategy(group), threads) for group in groups]
+    return [
+        _Place(machine.node, NodeAffinitySchedulingStrategy(machine.node, soft=True), machine.cpus)
+        for machine in machines
+        if machine.cpus
+    ]
 
 
 def nearest(placed: Sequence[Placed], number: int) -> Placed:

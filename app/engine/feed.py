@@ -69,6 +69,7 @@ class Watched:
     camera: Camera
     source: LiveSource
     recordings: Path  # where its recordings lie, or would
+    pictured: bool = True  # whether its newest picture is kept in the site's folder
 
 
 class Feed:
@@ -168,7 +169,8 @@ class Feed:
             if isinstance(event, LiveFrame):
                 self.watch.away = ""
                 self._newest.put(event.frame)
-                self._picture(event.frame)
+                if self.watched.pictured:
+                    self._picture(event.frame)
                 continue
             self.watch.away = event.reason if event.end is None else ""
             if event.why is Why.STARTING:  # it was not there yet, and is not away

@@ -58,13 +58,22 @@ class NamedCameras:
             )
             before = self._made.get(name)
             of = (described, live)
-            made[name] = before if before is not None and before[0] == of else (of, self._watched(described, live))
+            made[name] = (
+                before
+                if before is not None and before[0] == of
+                else (of, watched_camera(described, live, recordings_of(self._site)))
+            )
         self._made, self.detector = made, settings.detector
         self.watched = [watched for _, watched in made.values()]
         self.followed = settings.followed
 
-    def _watched(self, camera: Camera, live: LiveSettings) -> Watched:
-        folder = recordings_of(self._site) / camera.name
-        recording = Recording(folder) if live.record_seconds is not None else None
-        options = LiveOptions(live.source, allowed_for(live.source), fps=live.fps, recording=recording)
-        return Watched(camera, LiveCamera(camera.name, options), folder)
+
+def watched_camera(camera: Camera, live: LiveSettings, recordings: Path, *, kept: bool = True) -> Watched:
+    """A camera that is to be watched, as it is described.
+
+    recordings: of the site. kept: whether its film and its newest picture are, where that is wanted.
+    """
+    folder = recordings / camera.name
+    recording = Recording(folder) if kept and live.record_seconds is not None else None
+    options = LiveOptions(live.source, allowed_for(live.source), fps=live.fps, recording=recording)
+    return Watched(camera, LiveCamera(camera.name, options), folder, pictured=kept)

@@ -65,6 +65,7 @@ def watch(
     who: str,
     told: Callable[[WatchReport], None] = lambda report: None,
     changed: Callable[[], Sequence[Watched] | None] = lambda: None,
+    opened: Callable[[Path], Site] = Site.create,
 ) -> WatchReport:
     """Follows live cameras until `stop` is set. Others may search, merge, learn and erase meanwhile.
 
@@ -72,11 +73,12 @@ def watch(
 
     told: gets the report some times a second, also while all cameras are away. changed: is asked every few seconds
     which cameras are wanted from now on, and says None where they are the same. Those that stay are the same objects.
+    opened: opens the site to write.
     Raises SiteError where nothing can be watched, and Busy where other processes take in all of the cameras.
     """
     began = time.monotonic()
     report = WatchReport(str(site_path))
-    with Site.create(site_path) as site:
+    with opened(site_path) as site:
         with site.writing():
             with_base(site)
         embedder = LiveEmbedder(site)
