@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import ExitStack
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +11,7 @@ from app.asking import this_user
 from app.learning.adapt import adapt
 from app.learning.methods import MethodName
 from app.learning.plan import EPOCHS
+from app.on_cluster import ClusterOption, ray_wanted
 from app.record import Site
 from app.terminal import SITE, JsonOption, SiteOption, errors, output, print_json
 from reid.progress import Bars
@@ -45,24 +47,22 @@ def command(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: CUDA where it works.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Let the new model serve whatever the gate says.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Learn the site's own appearance from its tracklets, without labels. Safe to interrupt."""
     height_width = None if size is None else _pixels(size)
-    with Site.open_to_write(site) as opened, Bars(errors) as progress:
-        report = adapt(
-            opened,
-            who=this_user(),
-            progress=progress,
-            method=method.value,
-            minutes=minutes,
-            epochs=epochs,
-            start=start,
-            size=height_width,
-            device=device,
-            force=force,
-            seed=seed,
-        )
+    wishes: dict[str, Any] = {"method": method.value, "minutes": minutes, "epochs": epochs, "start": start}
+    wishes |= {"size": height_width, "device": device, "force": force, "seed": seed}
+    with ExitStack() as closing:
+        opened = closing.enter_context(Site.open_to_write(site))
+        if cluster is None:
+            report = adapt(opened, who=this_user(), progress=closing.enter_context(Bars(errors)), **wishes)
+        else:
+            with ray_wanted():
+                from app.cluster_adapt import adapt_on_cluster
+                from app.engine.cluster import connected
+            report = adapt_on_cluster(closing.enter_context(connected(cluster)), opened, who=this_user(), **wishes)
     if as_json:
         print_json(report)
         return

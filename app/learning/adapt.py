@@ -36,9 +36,10 @@ from app.encoders.versions import (
     weights_of,
 )
 from app.encoders.versions import find as find_model
-from app.errors import SiteError
-from app.learning.plan import PLAN, STILL, Erased, Plan, Wishes, planned, read_plan
+from app.errors import SiteError, StorageError
+from app.learning.plan import STILL, Erased, Plan, Wishes, planned, read_plan
 from app.record import Site
+from app.record.adaptations import PLAN, TRAINING, Adaptations
 from app.record.leases import LEARNING
 from app.record.pictures import jpegs_of
 from app.record.private_files import wipe
@@ -58,6 +59,7 @@ log = logging.getLogger("sightline")
 LEAST_TRACKLETS = 120  # to learn from. A fifth of them judges, and the gate needs 20
 BLOCK, HELD_OF = 10, 5  # of every 5 blocks of 10 tracklets in the order of time, one is held back for the gate
 OURS = "merged"  # it gained on all sites that were measured, also where the gate could not see it
+LOOK = 1.0  # s between looks whether somebody it learns from was erased
 MOST_POINTS = 200  # of a curve that a version keeps
 PRIOR = 250  # tracklets: what the model that it starts from knows weighs as much as so many (docs/benchmarks/adapt.md)
 
@@ -98,13 +100,14 @@ def adapt(
     device: str | None = None,
     force: bool = False,
     seed: int = 0,
+    patience: float = 0.0,
     progress: Progress = unheard,
 ) -> AdaptReport:
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
 
     Others may ingest, search, merge and erase meanwhile. It begins anew where somebody it learns from is erased.
 
-    It goes on where it was interrupted.
+    It goes on where it was interrupted, on any machine where the site's store is shared.
 
     Args:
         site: The site, opened to write.
@@ -119,6 +122,7 @@ def adapt(
         device: `cpu`, `cuda`, `cuda:1`. None is for CUDA where it works.
         force: Let the new version serve whatever the gate says.
         seed: Of everything random.
+        patience: Seconds for which another's adaptation is waited for, whose process may just have died.
         progress: Told of "crops", "training steps" and "tracklets embedded".
 
     Raises:
@@ -128,7 +132,7 @@ def adapt(
     if start is not None and is_weights(Path(start)):
         start = str(checked_weights(Path(start)).resolve())
     wishes = Wishes(method=method, minutes=minutes, epochs=epochs, start=start, size=size, seed=seed)
-    with site.lease(LEARNING):
+    with site.lease(dataclasses.replace(LEARNING, wait=patience)):
         while True:
             try:
                 return _adapted(site, wishes, _device(device), force, who, progress)
@@ -158,9 +162,10 @@ def _adapted(
         )
     held = _held_back(site, table)
     plan = planned(site, np.setdiff1d(table.ids, held), now, wishes, device)
-    run = site.path / "adapt" / plan.model
+    adaptations = Adaptations(site.database)
+    run = adaptations.run(plan.model)
     weights = weights_of(site, plan.started_from)
-    watched = _Watched(run / PLAN, progress)
+    watched = _Watched(adaptations, plan.model, progress)
     try:
         watched.check()
         source = source_of(site, plan.learn, plan.crops)
@@ -169,8 +174,9 @@ def _adapted(
         settings = _settings(plan, weights)
         end = began + 60 * wishes.minutes - plan.after
         left = max(1.0, end - time.monotonic()) if wishes.epochs is None else None
-        result = train(dataset, settings, run / "training", device=device, seconds=left, progress=watched)
-        curves = _curves(run / "training" / "log.jsonl")
+        result = train(dataset, settings, run / TRAINING, device=device, seconds=left, progress=watched)
+        watched.carry()
+        curves = _curves(run / TRAINING / "log.jsonl")
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
     except (TrainingError, Diverged, DatasetError, OSError) as error:
         watched.check()  # erasing removes the run: that is why it failed
@@ -217,7 +223,7 @@ def _adapted(
     else:
         site.add_model(dataclasses.replace(model, status="refused"))
     wipe(run / "crops")  # of people: not kept twice
-    wipe(run)
+    adaptations.drop(plan.model)
     return _report(find_model(site, plan.model), time.monotonic() - began)
 
 
@@ -233,19 +239,41 @@ def _curves(journal: Path) -> dict[str, Any]:
 
 
 class _Watched:
-    """Progress that ends the work with Erased when somebody it learns from is: erasing removes the plan."""
+    """Progress that ends the work with Erased when somebody it learns from is: erasing removes the plan.
 
-    def __init__(self, plan: Path, progress: Progress) -> None:
-        self._plan, self._progress = plan, progress
+    It also carries each checkpoint to where any machine goes on with it.
+    """
+
+    def __init__(self, adaptations: Adaptations, name: str, progress: Progress) -> None:
+        self._adaptations, self._name, self._progress = adaptations, name, progress
+        self._plan = adaptations.run(name) / PLAN
+        self._checkpoint = adaptations.run(name) / TRAINING / "checkpoint.pt"
+        self._carried = self._stamp()
+        self._next = time.monotonic()
 
     def __call__(self, task: str, done: int, total: int | None = None, /) -> None:
-        self.check()
+        try:
+            if time.monotonic() >= self._next or not self._plan.is_file():
+                self._next = time.monotonic() + LOOK
+                self.check()
+            self.carry()
+        except StorageError as error:  # it goes on, and is looked at again
+            log.warning("%s", error)
         self._progress(task, done, total)
+
+    def carry(self) -> None:
+        """Carries the checkpoint, if it is a new one."""
+        if self._stamp() != self._carried:
+            self._adaptations.carry(self._name)
+            self._carried = self._stamp()
 
     def check(self) -> None:
         """Raises Erased where the plan is gone."""
-        if not self._plan.is_file():
+        if not self._adaptations.is_under_way(self._name):
             raise Erased
+
+    def _stamp(self) -> int:
+        return self._checkpoint.stat().st_mtime_ns if self._checkpoint.is_file() else 0
 
 
 def _report(model: ModelRecord, seconds: float) -> AdaptReport:
@@ -275,10 +303,11 @@ def _report(model: ModelRecord, seconds: float) -> AdaptReport:
 def _finished(site: Site, wishes: Wishes) -> AdaptReport | None:
     """What an adaptation came to that was killed after all was done but tidying up. The tidying is done here."""
     judged = {model.name: model for model in site.models() if model.status != "candidate"}
-    for run in sorted((site.path / "adapt").glob("v*")):
+    adaptations = Adaptations(site.database)
+    for run in adaptations.runs():
         if run.name in judged:
             plan = read_plan(run / PLAN)
-            wipe(run)
+            adaptations.drop(run.name)
             if plan is not None and plan.wishes == wishes:
                 return _report(judged[run.name], 0.0)
     return None

@@ -20,12 +20,10 @@ from numpy.typing import NDArray
 from app.encoders.versions import has_weights, next_name, weights_of
 from app.errors import SiteError
 from app.record import Site
-from app.record.erasure import PLAN
+from app.record.adaptations import PLAN, Adaptations
 from app.record.leases import ERASING
-from app.record.private_files import make_folder, wipe
 from app.record.rows import ModelRecord
 from deploy.models import BASE, LARGE
-from reid.whole_file import write_whole
 
 if TYPE_CHECKING:  # it is slow to import
     import torch
@@ -94,13 +92,14 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
     learn: ids of the tracklets to learn from. now: the version that serves. Raises SiteError where there is no such
     start, or not enough memory. Raises Erased where one of `learn` has left the site.
     """
-    for path in sorted((site.path / "adapt").glob(f"v*/{PLAN}")):
-        plan = read_plan(path)
+    adaptations = Adaptations(site.database)
+    for run in adaptations.runs():
+        plan = read_plan(run / PLAN)
         if plan and plan.wishes == wishes and plan.learn == learn.tolist() and plan.served == now.name:
             log.info("Going on with %s", plan.model)
             return plan
-        log.info("What was begun for %s was for other tracklets or wishes: it begins again", path.parent.name)
-        wipe(path.parent)
+        log.info("What was begun for %s was for other tracklets or wishes: it begins again", run.name)
+        adaptations.drop(run.name)
     from reid.methods import config_named
 
     usual = now.name if has_weights(site, now.name) else BASE
@@ -115,8 +114,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])
     start, epochs, size, most, seconds = fitted(crops, starts, wishes)
     name = next_name(site)
-    run = site.path / "adapt" / name
-    wipe(run)
+    adaptations.drop(name)
     plan = Plan(
         model=name,
         method=wishes.method,
@@ -133,8 +131,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
     with site.lease(ERASING):  # who erases from now on finds the plan, and with it the run
         if not site.are_tracklets(learn):
             raise Erased
-        make_folder(run)
-        write_whole(run / PLAN, json.dumps(dataclasses.asdict(plan)))
+        adaptations.begin(name, json.dumps(dataclasses.asdict(plan)))
     log.info(
         "%s: %s on %d tracklets (up to %d crops each), from %s, crops of %d×%d px, batches of "
         "%d crops%s, %d epochs, about %.0f minutes on %s",

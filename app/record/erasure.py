@@ -8,7 +8,6 @@ files: that is what the lease is for.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -23,6 +22,7 @@ from sqlalchemy import ColumnElement, delete, func, null, select
 from app.asking import Progress, unheard
 from app.errors import Busy, SiteError, StorageError, no_more
 from app.record import leases
+from app.record.adaptations import Adaptations
 from app.record.audit import add_entry
 from app.record.checkpoint import UNREADABLE, without_tracks
 from app.record.checksums import crc32, insert_rows, is_sound, update_row
@@ -32,7 +32,6 @@ from app.record.embeddings import Embeddings, embedded_models, embeddings_of
 from app.record.looking import patterns_in
 from app.record.pictures import pictures_of
 from app.record.places import shown
-from app.record.private_files import wipe
 from app.record.rows import AuditEntry
 from app.record.schema import (
     cameras,
@@ -52,7 +51,6 @@ from app.record.vectors import DRAWN, Vectors
 
 log = logging.getLogger("sightline")
 
-PLAN = "plan.json"  # in the folder of an adaptation: says, among others, which tracklets it learns from
 _AT_ONCE = 1000  # segments in a transaction: others write before the next
 _PAUSE = 0.05  # s in which they do
 _LOOKS, _BETWEEN = 4, 1.0  # how often it is looked, and s between: a live camera commits meanwhile
@@ -306,8 +304,9 @@ def _finish(
             pictures.remove(Shard(films[film], film, number) for number in pictures.sizes(films[film], film))
         for store in _stores(database):
             erased.embeddings += store.remove(gone, films)
-        for run in _adaptations(folder, gone):
-            wipe(run)
+        adaptations = Adaptations(database)
+        for name in adaptations.of(gone.tolist()):
+            adaptations.drop(name)
             erased.adaptations += 1
     except OSError as error:
         raise no_more(folder, error.strerror or str(error)) from error
@@ -364,7 +363,8 @@ def _look(
             if ids is not None and (count := int(np.isin(ids, gone).sum())):
                 found.append(f"{store.where(film)} has {count:,} embeddings of theirs")
         looked.append("adaptations under way")
-        found += [f"{run} learns from them" for run in _adaptations(folder, gone)]
+        adaptations = Adaptations(database)
+        found += [f"{adaptations.run(name)} learns from them" for name in adaptations.of(gone.tolist())]
         if not database.postgres and packed:
             files = [folder / name for name in (DATABASE, f"{DATABASE}-wal")]
             looked.append(f"{DATABASE} and its log for the boxes of {len(packed):,} pieces")
@@ -397,17 +397,3 @@ def _of_others(database: Database, packed: set[bytes]) -> set[bytes]:
 def _stores(database: Database) -> list[Embeddings]:
     """Embeddings of each model."""
     return [embeddings_of(database, model) for model in embedded_models(database)]
-
-
-def _adaptations(folder: Path, gone: NDArray[np.int64]) -> list[Path]:
-    """The folders of adaptations that have pictures of tracklets."""
-    ids = set(gone.tolist())
-    return [run for run in sorted((folder / "adapt").glob("*")) if run.is_dir() and _learns_from(run, ids)]
-
-
-def _learns_from(run: Path, ids: set[int]) -> bool:
-    """Whether an adaptation under way, or one that was killed, has pictures of some tracklets. If in doubt, it has."""
-    try:
-        return not ids.isdisjoint(json.loads((run / PLAN).read_text(encoding="utf-8"))["learn"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return True

@@ -9,65 +9,20 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Collection, Iterable
-from functools import cached_property, lru_cache
+from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from app.record.model_files import ONNX, WEIGHTS, digest, model_folder, weights_digest
+from app.record.objects import Objects, objects_at
 from app.record.places import FOLDER
-from app.record.private_files import make_folder, wipe, write_private
+from app.record.private_files import make_folder, write_private
 
 if TYPE_CHECKING:
     from app.record.database import Database
 
 _TOP = "models"
-
-
-class Objects(Protocol):
-    """What keeps whole files by their keys."""
-
-    def put(self, key: str, data: bytes) -> None:
-        """Writes an object, whole or not at all."""
-
-    def get(self, key: str) -> bytes | None:
-        """All of an object, None where there is none."""
-
-    def remove(self, keys: Iterable[str]) -> None:
-        """Removes objects with all their versions. Those that are gone are passed over."""
-
-    def keys_with_versions(self, prefix: str) -> set[str]:
-        """The keys below a folder, those with old versions alone included."""
-
-
-class FolderObjects:
-    """`Objects` that are files below a folder, as of a file server."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def put(self, key: str, data: bytes) -> None:
-        """As `Objects.put`."""
-        make_folder((self._folder / key).parent)
-        write_private(self._folder / key, data)
-
-    def get(self, key: str) -> bytes | None:
-        """As `Objects.get`."""
-        try:
-            return (self._folder / key).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def remove(self, keys: Iterable[str]) -> None:
-        """As `Objects.remove`."""
-        for key in keys:
-            wipe(self._folder / key)
-
-    def keys_with_versions(self, prefix: str) -> set[str]:
-        """As `Objects.keys_with_versions`."""
-        files = (path for path in (self._folder / prefix).rglob("*") if path.is_file())
-        return {path.relative_to(self._folder).as_posix() for path in files}
 
 
 class ModelStore:
@@ -78,13 +33,9 @@ class ModelStore:
         self._folder, self._store = folder, store
         self.is_elsewhere = store != FOLDER
 
-    @cached_property
+    @property
     def _objects(self) -> Objects:
-        if self._store.startswith("file:"):
-            return FolderObjects(Path(unquote(urlsplit(self._store).path)))
-        from app.record.buckets import Bucket  # it brings what only stores need
-
-        return Bucket(self._store)
+        return objects_at(self._store)
 
     def path(self, name: str, file: str, sha256: str | None) -> Path:
         """Where this machine has a file of a version, which the record knows by its digest.
@@ -158,7 +109,7 @@ def models_of(database: Database) -> ModelStore:
     return models_at(database.folder, database.places.store)
 
 
-@lru_cache(64)  # connecting takes a while
+@lru_cache(64)
 def models_at(folder: Path, store: str) -> ModelStore:
     """The models at a place. folder: of the site."""
     return ModelStore(folder, store)

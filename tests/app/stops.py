@@ -31,7 +31,7 @@ STAGES = {  # what is called there, and which call of it is the one
     "writing": ("safetensors.torch", "save_file", 1),
     "embedding": ("app.encoders.embed", "embed", 2),
     "switch": ("app.record.site", "Site.add_model", 2),
-    "end": ("app.learning.adapt", "wipe", 1),
+    "end": ("app.record.adaptations", "wipe", 2),  # the first is of what was there before
 }
 
 

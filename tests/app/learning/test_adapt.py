@@ -23,6 +23,7 @@ from app.errors import SiteError
 from app.learning.adapt import PRIOR, AdaptReport, adapt, source_of
 from app.learning.plan import _probe as probe
 from app.record import Site
+from app.record.adaptations import Adaptations
 from app.record.forget import forget
 from app.record.leases import LEARNING
 from app.record.move import create
@@ -427,6 +428,90 @@ def test_an_adaptation_that_was_killed_keeps_nothing_of_who_is_erased(small: Pat
     with Site.open_to_write(small) as site:
         forget(site, who="me", tracklets=json.loads((run_folder / "plan.json").read_text())["learn"][:1])
     assert not run_folder.exists()
+
+
+@pytest.fixture
+def shared(cheap: None, postgres: str, tmp_path: Path) -> tuple[Path, Path]:
+    """A site of 48 tracklets that two machines share, each with a folder of its own."""
+    path, elsewhere = tmp_path / "shared site", tmp_path / "elsewhere"
+    create(path, Places(new_schema(postgres), f"file://{tmp_path}/store"), who="test")
+    figure_site(path, people=12, cameras=2)
+    elsewhere.mkdir()
+    shutil.copy(path / STORE, elsewhere / STORE)
+    return path, elsewhere
+
+
+def interrupted(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Adapts CHEAPLY until the first checkpoint is carried, in the middle of training. Returns who it learns from."""
+    kept = Adaptations.carry
+
+    def carried(self: Adaptations, name: str) -> None:
+        kept(self, name)
+        if (self.run(name) / "training" / "checkpoint.pt").is_file():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Adaptations, "carry", carried)
+        patched.setattr("reid.training.checkpoint.CHECKPOINT_SECONDS", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            learned(path, **CHEAPLY)
+    (run_folder,) = (path / "adapt").glob("v1")
+    learn: list[int] = json.loads((run_folder / "plan.json").read_text())["learn"]
+    return learn
+
+
+def stored(path: Path) -> list[str]:
+    """What the store has of adaptations."""
+    return sorted(file.name for file in (path.parent / "store" / "adapt").rglob("*") if file.is_file())
+
+
+def test_another_machine_goes_on_with_the_last_checkpoint_and_ends_the_same(
+    shared: tuple[Path, Path], small: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, elsewhere = shared
+    interrupted(path, monkeypatch)
+    assert stored(path) == ["checkpoint.pt", "log.jsonl", "plan.json"]
+    shutil.rmtree(path / "adapt")
+    with caplog.at_level("INFO", "sightline"):
+        assert learned(elsewhere, **CHEAPLY).model == "v1"
+    assert "Going on with v1" in caplog.text and "going on at step" in caplog.text and stored(path) == []
+    learned(small, **CHEAPLY)
+    with Site.open(elsewhere) as site, Site.open(small) as alone:
+        assert serving(site).weights_sha256 == serving(alone).weights_sha256
+        assert list(damage(site)) == []
+
+
+def test_whom_another_machine_erases_an_interrupted_adaptation_keeps_nowhere(
+    shared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, elsewhere = shared
+    gone = interrupted(path, monkeypatch)[0]
+    with Site.open_to_write(elsewhere) as other:
+        assert not (elsewhere / "adapt").exists()
+        assert forget(other, who="test", tracklets=[gone]).adaptations == 1
+        assert Adaptations(other.database).of([gone]) == [] == stored(path)
+    with Site.open_to_write(path) as site:
+        assert Adaptations(site.database).runs() == [] and not list((path / "adapt").iterdir())
+
+
+def test_whom_another_machine_erases_meanwhile_is_not_learned_from(
+    shared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, elsewhere = shared
+    monkeypatch.setattr("app.learning.adapt.LOOK", 0.0)
+    kept, erased = reid.training.train, []
+
+    def train(dataset: TrackletDataset, *arguments: Any, **options: Any) -> Any:
+        if not erased:
+            erased.append(int(dataset.source_tracklet[0]))
+            with Site.open_to_write(elsewhere) as other:
+                forget(other, who="test", tracklets=erased)
+        return kept(dataset, *arguments, **options)
+
+    monkeypatch.setattr("reid.training.train", train)
+    report = learned(path, **CHEAPLY)
+    assert report.deployed and report.tracklets + report.held_back == 47 and stored(path) == []
+    assert not list((path / "adapt").glob("*"))
 
 
 def test_two_adaptations_at_once_are_refused(made: Path, typed: Typed) -> None:

@@ -17,6 +17,7 @@ from app.engine.tracking import FootageTracker
 from app.errors import SiteError, StorageError
 from app.footage import Camera, Resume
 from app.record import Site, erasure, folder_pictures
+from app.record.adaptations import PLAN
 from app.record.checkpoint import unpack
 from app.record.embeddings import embeddings_of
 from app.record.folder_embeddings import FolderEmbeddings
@@ -153,7 +154,7 @@ def test_what_an_erasure_leaves_is_found_and_the_next_one_takes_it(
     known_everywhere(site, [a, b, c])
     run = site.path / "adapt" / "v1"
     run.mkdir(parents=True)
-    (run / erasure.PLAN).write_text(json.dumps({"learn": [a]}))
+    (run / PLAN).write_text(json.dumps({"learn": [a]}))
     with monkeypatch.context() as patched:
         patched.setattr(target, lambda *_: 0)
         erased = site.erase([a], ENTRY)
@@ -263,7 +264,7 @@ def test_who_opens_next_ends_what_a_dead_process_began(
     known_everywhere(site, [a, b, c])
     run = site.path / "adapt" / "v1"
     run.mkdir(parents=True)
-    (run / erasure.PLAN).write_text(json.dumps({"learn": [a, b]}))
+    (run / PLAN).write_text(json.dumps({"learn": [a, b]}))
     jpeg = site.crop_jpeg(site.crops(a)[0])
     target: dict[str, tuple[Any, str]] = {
         "overwrite": (folder_pictures, "overwrite"),
@@ -300,7 +301,7 @@ def test_an_adaptation_goes_if_it_may_have_their_pictures(
     (run / "crops" / "crops.u8").write_bytes(b"pictures of somebody")
     held = (run / "crops" / "crops.u8").open("rb")  # as a process has it that still learns
     if plan is not None:
-        (run / erasure.PLAN).write_text(plan)
+        (run / PLAN).write_text(plan)
     site.erase([a], ENTRY)
     assert run.exists() == stays
     assert held.read() == (b"pictures of somebody" if stays else bytes(20))
