@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.engine.tracking import FootageTracker
 from app.errors import SiteError, StorageError
 from app.footage import Camera, Resume
-from app.record import Site, erasure, folder_pictures
+from app.record import Site, adaptations, erasure, folder_pictures
 from app.record.adaptations import PLAN
 from app.record.checkpoint import unpack
 from app.record.embeddings import embeddings_of
@@ -142,7 +142,7 @@ def test_a_server_that_keeps_its_log_is_told(site: Site, tmp_path: Path, request
         ("app.record.erasure.remove_rows", "rows of theirs"),
         ("app.record.folder_embeddings.FolderEmbeddings.remove", "has 1 embeddings of theirs"),
         ("app.record.vectors.Vectors.remove", "the record has 1 rows of theirs"),
-        ("app.record.erasure.wipe", "v1 learns from them"),
+        ("app.record.adaptations.wipe", "v1 learns from them"),
     ],
 )
 def test_what_an_erasure_leaves_is_found_and_the_next_one_takes_it(
@@ -268,7 +268,7 @@ def test_who_opens_next_ends_what_a_dead_process_began(
     jpeg = site.crop_jpeg(site.crops(a)[0])
     target: dict[str, tuple[Any, str]] = {
         "overwrite": (folder_pictures, "overwrite"),
-        "wipe": (erasure, "wipe"),
+        "wipe": (adaptations, "wipe"),
         "Embeddings.remove": (TableEmbeddings if on_postgres() else FolderEmbeddings, "remove"),
         "forget_deleted": (site.database, "forget_deleted"),
     }
