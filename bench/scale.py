@@ -1,12 +1,13 @@
 """What 10, 100, 1,000 and 10,000 cameras need, and which part is full first: a simulation with measured costs.
 
-`bench.camera_costs` measures what a camera costs an hour, and `bench.search` what a search costs in PostgreSQL. Here a
+`bench.camera_costs` measures what a camera costs an hour, and `bench.search` what searching costs in PostgreSQL. Here a
 day is gone through minute by minute. Work comes as the traffic does, with chance, and each part does what it can. What
 it can't do waits. Searches come at random in the busiest hour, and each takes a core of the database for its time.
 
 What is simulated is the queues. That parts scale is taken for granted: so many workers do so many times as much.
 
-    python -m bench.scale --costs costs.json --filtered-ms 15 --unfiltered-ms 40 --rows 1000000
+    python -m bench.scale --costs costs.json --rows 1000000 --filtered-ms 36.4 --unfiltered-ms 68.9 \
+        --vectors-mib 1163 --index-mib 1303
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from app.errors import SiteError
 from app.terminal import JsonOption, print_json
 from bench.camera_costs import CameraCosts
+from bench.measuring import MIB
 from bench.search import CAMERAS as GALLERY_CAMERAS
 from bench.search import DAYS as GALLERY_DAYS
 from bench.terminal import print_table, run, say
@@ -36,14 +38,14 @@ MINUTES = 24 * 60
 UNEVEN = 0.5  # spread of a camera's minute, as a share of its mean
 MOST_CAMERAS = 10_000_000
 SEARCHES = 20_000  # that are simulated
-
+SEARCHED_KINDS = 2  # `own` and `drawn`
 
 HEADS = (
     "machines of 16 cores",
     "pictures, TiB",
     "rows, 10⁹",
     "vectors, 10⁶",
-    "vectors, GiB",
+    "searched, GiB",
     "database, cores",
     "commits/s",
     "objects/s",
@@ -58,7 +60,7 @@ class Plant:
 
     worker_cores: int = 16  # of a machine
     database_cores: int = 16
-    memory_gib: float = 128.0  # of the database, for vectors and their index
+    memory_gib: float = 128.0  # of the database, for what is searched
     database_commits: float = 2_000.0  # a second, on a disk that flushes in half a millisecond
     store_puts: float = 3_500.0  # a second
     store_mib: float = 1_000.0  # a second
@@ -70,11 +72,18 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class SearchCosts:
-    """What a search takes of a core in `bench.search`, in a gallery of so many rows, of CAMERAS × DAYS there."""
+    """What `bench.search` tells of a gallery of so many rows, of CAMERAS × DAYS there."""
 
-    filtered_ms: float
+    filtered_ms: float  # of a core
     unfiltered_ms: float
+    vectors_mib: float  # of all rows, with their keys
+    index_mib: float
     rows: float
+
+    @property
+    def bytes_of_one(self) -> float:
+        """What a search may read of a tracklet or sighting: `own` and `drawn`, with keys and indexes."""
+        return SEARCHED_KINDS * (self.vectors_mib + self.index_mib) * MIB / self.rows
 
     def milliseconds(self, of_a_camera_and_day: float, all_rows: float) -> tuple[float, float]:
         """Filtered and unfiltered.
@@ -104,8 +113,8 @@ class Needs:
     worker_machines: int
     pictures_tib: float  # of all days
     rows: float
-    vectors: float
-    vectors_gib: float
+    vectors: float  # as the model made them
+    searched_gib: float  # their `own` and `drawn`, with keys and indexes
     database_cores: float  # busy in the busiest hour
     commits_a_second: float
     puts_a_second: float
@@ -136,7 +145,7 @@ def parts(costs: CameraCosts, plant: Plant, search: SearchCosts) -> list[Part]:
         Part("the database's cores", database, plant.database_cores),
         Part("the database's commits", lambda n: n * a_second * costs.commits, plant.database_commits),
         Part(
-            "the database's memory", lambda n: gallery(costs, plant, n) * costs.vector_bytes / 2**30, plant.memory_gib
+            "the database's memory", lambda n: gallery(costs, plant, n) * search.bytes_of_one / 2**30, plant.memory_gib
         ),
         Part("the store's objects", lambda n: n * a_second * costs.objects, plant.store_puts),
         Part("the store's bytes", lambda n: n * a_second * costs.pictures_mib, plant.store_mib),
@@ -144,7 +153,7 @@ def parts(costs: CameraCosts, plant: Plant, search: SearchCosts) -> list[Part]:
 
 
 def gallery(costs: CameraCosts, plant: Plant, cameras: float) -> float:
-    """Vectors that are kept."""
+    """Tracklets and sightings whose vectors are kept."""
     return cameras * plant.people * costs.vectors * 24 * plant.days
 
 
@@ -221,7 +230,7 @@ def needs(costs: CameraCosts, plant: Plant, search: SearchCosts, cameras: int, s
         pictures_tib=days * costs.pictures_mib / 2**20,
         rows=days * costs.rows,
         vectors=vectors,
-        vectors_gib=vectors * costs.vector_bytes / 2**30,
+        searched_gib=vectors * search.bytes_of_one / 2**30,
         database_cores=asked["the database's cores"],
         commits_a_second=asked["the database's commits"],
         puts_a_second=asked["the store's objects"],
@@ -252,6 +261,8 @@ def command(
         float, typer.Option(help="A filtered search in PostgreSQL, as `bench.search` tells.", min=0)
     ],
     unfiltered_ms: Annotated[float, typer.Option(help="An unfiltered one.", min=0)],
+    vectors_mib: Annotated[float, typer.Option(help="All vectors there with their keys.", min=0)],
+    index_mib: Annotated[float, typer.Option(help="Their indexes.", min=0)],
     rows: Annotated[float, typer.Option(help="In a gallery of so many.", min=1000)],
     cameras: Annotated[list[int] | None, typer.Option(help="Default: 10, 100, 1,000, 10,000.", min=1)] = None,
     people: Annotated[
@@ -263,7 +274,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Say what cameras need, and which part is full first."""
-    measured, search = read_costs(costs), SearchCosts(filtered_ms, unfiltered_ms, rows)
+    measured, search = read_costs(costs), SearchCosts(filtered_ms, unfiltered_ms, vectors_mib, index_mib, rows)
     plant = Plant(people=people, days=days, searches=searches)
     told = [needs(measured, plant, search, count, seed) for count in cameras or CAMERAS]
     knees = sorted((knee(part), part.name) for part in parts(measured, plant, search))
@@ -284,7 +295,7 @@ def columns(of: Needs) -> tuple[str, ...]:
         f"{of.pictures_tib:,.1f}",
         f"{of.rows / 1e9:,.2f}",
         f"{of.vectors / 1e6:,.1f}",
-        f"{of.vectors_gib:,.0f}",
+        f"{of.searched_gib:,.0f}",
         f"{of.database_cores:,.2f}",
         f"{of.commits_a_second:,.1f}",
         f"{of.puts_a_second:,.1f}",

@@ -130,7 +130,8 @@ def test_what_a_camera_costs_and_what_many_need(tmp_path: Path) -> None:
     assert costs["vectors"] >= costs["tracklets"] > 0 and costs["vector_bytes"] == 2056
     assert all(costs[name] > 0 for name in ("commits", "rows", "pictures_mib", "objects"))
     assert report["starting_cpu_seconds"] > 0
-    told = said("scale", "--costs", file, "--filtered-ms", 15, "--unfiltered-ms", 40, "--rows", 10**6, "--cameras", 10)
+    gallery = ("--rows", 10**6, "--filtered-ms", 15, "--unfiltered-ms", 40, "--vectors-mib", 1163, "--index-mib", 1303)
+    told = said("scale", "--costs", file, *gallery, "--cameras", 10)
     assert [of["cameras"] for of in told["needs"]] == [10] and len(told["full_from"]) == 5
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import SiteError
 from bench.camera_costs import CameraCosts
-from bench.scale import Part, Plant, SearchCosts, knee, longest_lag, needs, parts, read_costs, traffic, waits
+from bench.scale import FULL, Part, Plant, SearchCosts, knee, longest_lag, needs, parts, read_costs, traffic, waits
 
 COSTS = CameraCosts(
     frames=54_000,
@@ -26,7 +26,7 @@ COSTS = CameraCosts(
     vectors=1_000,
     vector_bytes=2**10,
 )
-SEARCH = SearchCosts(filtered_ms=10, unfiltered_ms=40, rows=720_000)
+SEARCH = SearchCosts(filtered_ms=10, unfiltered_ms=40, vectors_mib=512, index_mib=256, rows=720_000)
 
 
 def test_the_days_traffic_has_a_mean_of_one_and_rush_hours() -> None:
@@ -62,7 +62,7 @@ def test_needs_grow_with_cameras() -> None:
     few, many = (needs(COSTS, Plant(people=1.0), SEARCH, cameras, 0) for cameras in (10, 1_000))
     assert few.worker_machines == 1 and many.worker_machines == 36  # 0.4 cores a camera, 70 % of 16
     assert many.vectors == 1_000 * 1_000 * 24 * 30
-    assert many.vectors_gib == pytest.approx(many.vectors / 2**20)
+    assert many.searched_gib == pytest.approx(many.vectors / 720_000 * 2 * (512 + 256) / 1024)
     assert many.pictures_tib == pytest.approx(100 * few.pictures_tib)
     assert few.full == [] and "the database's memory" in many.full
     assert few.search_ms is not None and few.search_ms[0] == pytest.approx(10 * 1_000 * 24 / 1_000)
@@ -80,6 +80,7 @@ def test_knees_come_in_the_order_of_capacity() -> None:
     plenty = {part.name: knee(part) for part in parts(COSTS, Plant(people=1.0), SEARCH)}
     twice = {part.name: knee(part) for part in parts(COSTS, Plant(people=1.0, memory_gib=256.0), SEARCH)}
     assert twice["the database's memory"] == pytest.approx(2 * plenty["the database's memory"], abs=2)
+    assert twice["the database's memory"] * 24 * 30 * 1_000 * SEARCH.bytes_of_one <= FULL * 256 * 2**30
     assert twice["the store's bytes"] == plenty["the store's bytes"]
 
 
