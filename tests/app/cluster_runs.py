@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -26,6 +26,16 @@ LOOK = 0.2  # s between looks how far a run is
 DRIVEN = 400.0  # s that a command may take on a machine that does much else
 
 
+class Filmed(Protocol):
+    """Footage, and what finds people in it: a detector, or what one found."""
+
+    @property
+    def videos(self) -> Path: ...
+
+    @property
+    def detector(self) -> str: ...
+
+
 def five_cameras(folder: Path) -> World:
     """Three cameras, and two on which people cross, with two films that follow each other."""
     world = three_cameras(folder)
@@ -38,7 +48,7 @@ def five_cameras(folder: Path) -> World:
     return world
 
 
-def begun(cluster: RayCluster, world: World, site: Path) -> subprocess.Popen[str]:
+def begun(cluster: RayCluster, world: Filmed, site: Path) -> subprocess.Popen[str]:
     """The real command with small chunks, on the cluster."""
     words = [DRIVER, CHUNK, 0, world.videos, "--site", site, "--detector", world.detector, "--json"]
     return subprocess.Popen(
@@ -57,19 +67,22 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any], str]:
     return process.returncode, json.loads(out) if process.returncode in (0, 1) and out else {}, out + err
 
 
-def struck(process: subprocess.Popen[str], site: Path, frames: int, victims: Callable[[], Sequence[int]]) -> int:
-    """Waits until so many frames are committed, then kills. Returns how many processes were killed."""
+def struck(process: subprocess.Popen[str], site: Path, frames: int, victims: Callable[[], Sequence[int]]) -> int | None:
+    """Waits until so many frames are committed, then kills.
+
+    Returns how many were committed just before. None where the process ended without a kill.
+    """
     limit = time.monotonic() + DRIVEN
     while process.poll() is None and time.monotonic() < limit:
-        if frames_done(site) >= frames and (pids := victims()):
+        if (done := frames_done(site)) >= frames and (pids := victims()):
             for pid in pids:
                 kill(pid)
-            return len(pids)
+            return done
         time.sleep(LOOK)
-    return 0
+    return None
 
 
-def here(world: World, site: Path) -> Path:
+def here(world: Filmed, site: Path) -> Path:
     """The site that one process makes."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("app.engine.ingest.CHUNK", CHUNK)

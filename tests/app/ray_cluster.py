@@ -65,27 +65,30 @@ class RayCluster:
 
     def start(self) -> None:
         """Starts all nodes."""
+        for number in range(len(self._cpus)):
+            self.start_node(number)
+
+    def start_node(self, number: int) -> None:
+        """Starts one of them. Number 0 is the head."""
         head = ["--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false"]
         head += [f"--temp-dir={self.folder}"]
-        for number, (cpus, cores) in enumerate(zip(self._cpus, self._cores, strict=True)):
-            where = [f"--address={self.address}"] if number else head
-            words = [
-                str(_RAY),
-                "start",
-                *where,
-                f"--num-cpus={cpus}",
-                f"--num-gpus={self._gpus}",
-                f"--object-store-memory={STORE}",
-            ]
-            started = subprocess.run(
-                words,
-                env=self.environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                preexec_fn=partial(os.sched_setaffinity, 0, cores),
-            )
-            assert started.returncode == 0, started.stdout + started.stderr
+        words = [
+            str(_RAY),
+            "start",
+            *([f"--address={self.address}"] if number else head),
+            f"--num-cpus={self._cpus[number]}",
+            f"--num-gpus={self._gpus}",
+            f"--object-store-memory={STORE}",
+        ]
+        started = subprocess.run(
+            words,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=partial(os.sched_setaffinity, 0, self._cores[number]),
+        )
+        assert started.returncode == 0, started.stdout + started.stderr
 
     def stop(self) -> None:
         """Kills all of its processes."""
@@ -123,9 +126,17 @@ def family(is_one: Callable[[int, str], bool]) -> dict[int, str]:
 
 
 def kill(pid: int) -> None:
-    """Kills a process, unless it has ended."""
-    with suppress(ProcessLookupError):
+    """Kills a process, unless it has ended. Returns when it is gone, but for what its parent keeps of it."""
+    limit = time.monotonic() + ENDING
+    with suppress(OSError):
         os.kill(pid, signal.SIGKILL)
+        while time.monotonic() < limit and _state(pid) not in "ZX":
+            time.sleep(0.01)
+
+
+def _state(pid: int) -> str:
+    """As Linux tells it: R, S, Z, and so on. Raises OSError where there is no such process."""
+    return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
 
 
 def free_port() -> int:
