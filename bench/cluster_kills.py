@@ -178,7 +178,12 @@ def taken_in_through_kills(servers: Servers, kind: str, each: int, world: Cut, f
                 killed.kills += 1
                 killed.midway += 0 < done < frames
                 servers.again()
-            code, _, told = ended(command)
+            try:
+                code, _, told = ended(command)
+            except subprocess.TimeoutExpired:
+                command.kill()
+                killed.wrong.append("a command that does not end")
+                break
             if code == 0:
                 break
             killed.reasons[reason(code, told)] += 1

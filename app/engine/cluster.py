@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.ray_runtime import asks_for_token, ray, reports_usage
+from app.engine.ray_runtime import asks_for_token, node_answers, ray, reports_usage
 from app.errors import SiteError
 from app.record.places import FOLDER, Places
 
@@ -45,6 +45,14 @@ class Cluster:
             for node in alive
         ]
         return sorted(machines, key=lambda machine: machine.node)
+
+    def check_node(self) -> None:
+        """Raises SiteError where Ray's process of this machine is gone.
+
+        Ray tells by itself, but not where another head has taken the old one's place: then it asks on for ever.
+        """
+        if not node_answers():
+            raise failed(ConnectionError("its node on this machine is gone"))
 
     def check_site(self, site: object, places: Places) -> None:
         """Raises SiteError where a site can't be reached from all machines. site: its folder, for the sentence.

@@ -145,6 +145,7 @@ class ClusterExecutor:
                     with site.writing():
                         keep(site, add, footage, ids, halves)
                 progress.look(under_way[embeddings].popleft()[1])
+            self._cluster.check_node()
             progress.look_at([chain[0][1] for chain in chains if chain])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -27,6 +28,12 @@ log = logging.getLogger("sightline")
 def asks_for_token() -> bool:
     """Whether the process that this is called in lets nobody in without the cluster's token."""
     return bool(is_token_auth_enabled())
+
+
+def node_answers() -> bool:
+    """Whether Ray's process of this machine, to which this process is connected, is still there."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(ray._private.worker._global_node.raylet_socket_name) == 0
 
 
 def reports_usage() -> bool:

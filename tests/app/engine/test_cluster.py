@@ -131,6 +131,12 @@ def test_after_a_death_that_ends_it_the_same_command_finishes(
         assert code != 0 and "Traceback" not in told and frames_done(site) < FRAMES
         cluster.stop()
         cluster.start()
+        once_more = begun(cluster, world, site)
+        assert struck(once_more, site, 400, lambda: cluster.those("/gcs_server ")) is not None
+        cluster.stop()
+        cluster.start()  # at once, so the command finds another head at the old one's place
+        code, _, told = ended(once_more)
+        assert code == 2 and "start it again" in told and frames_done(site) < FRAMES
         code, _, told = ended(begun(cluster, world, site))
         assert code == 0, told
     assert differences(site, alone) == []
