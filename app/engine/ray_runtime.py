@@ -32,8 +32,9 @@ def asks_for_token() -> bool:
 
 def node_answers() -> bool:
     """Whether Ray's process of this machine, to which this process is connected, is still there."""
+    node: Any = ray._private.worker._global_node
     with socket.socket(socket.AF_UNIX) as asking:
-        return asking.connect_ex(ray._private.worker._global_node.raylet_socket_name) == 0
+        return asking.connect_ex(node.raylet_socket_name) == 0
 
 
 def reports_usage() -> bool:
