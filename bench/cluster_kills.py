@@ -47,6 +47,7 @@ from tests.app.store_server import StoreServer
 FILMS = ROOT / "sample_videos" / "films"
 PIECES = (45, 30)  # frames of the two pieces that begin a film
 A_SITE = 10  # kills while one site is made, at most
+HEADS = ("killed", "kills", "midway", "sites", "commands given again", "s", "differences")
 STARTING = 120.0  # s in which PostgreSQL answers
 TRIES = 25  # commands until a site is whole
 REASON = 160  # characters of what a command says when it ends
@@ -223,17 +224,21 @@ def command(
         folder, machine = Path(name), Machine.now()
         world = cut(FILMS, folder / "films")
         alone = here(world, new_site(running, folder, "alone"))
+        if not as_json:
+            print_table(HEADS, [])
         for each_kind in kind or running.kinds():
             killed = taken_in_through_kills(running, each_kind, each, world, folder, alone)
             all_killed.append(killed)
-            say(f"{killed.kind}: {killed.kills} kills in {killed.seconds:.0f} s")  # at once, as all of them take long
-            for told, count in killed.reasons.most_common():
-                say(f"  {count} × {told}")
+            if not as_json:  # at once, as all of them take long
+                say(f"| {' | '.join(killed.row())} |")
     if as_json:
         print_json({"machine": machine, "killed": all_killed})
     else:
-        heads = ["killed", "kills", "midway", "sites", "commands given again", "s", "differences"]
-        print_table(heads, [killed.row() for killed in all_killed])
+        say()
+        say(f"{machine.cpus} cores, {'busy' if machine.busy else 'nothing beside it'}. What commands said that ended:")
+        for killed in all_killed:
+            for told, count in killed.reasons.most_common():
+                say(f"- {killed.kind}, {count} times: {told}")
     raise typer.Exit(1 if any(killed.wrong for killed in all_killed) else 0)
 
 
