@@ -154,8 +154,8 @@ def cut(films: Path, folder: Path) -> Cut:
                 with av.open(str(path), "w") as target:
                     stream = target.add_stream("libx264", rate=video.average_rate, options={"crf": "20"})
                     stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
-                    for frame in islice(frames, count):
-                        frame.pts = None  # its place in this piece
+                    for number, frame in enumerate(islice(frames, count)):
+                        frame.pts, frame.time_base = number, 1 / video.average_rate  # in this piece
                         target.mux(stream.encode(frame))
                     target.mux(stream.encode(None))
                 began += timedelta(seconds=float(count / video.average_rate))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+import pytest
+
 from app.footage import site_config, survey
 from bench.cluster_kills import FILMS, PIECES, cut, reason
 
@@ -15,6 +18,11 @@ def test_beginnings_of_the_films_follow_each_other_on_their_cameras(tmp_path: Pa
     (camera,) = survey(world.videos, site_config(world.videos, None), None, None).cameras
     first, second = camera.footage
     assert camera.name == "hall" and second.start - first.start == PIECES[0] / 15
+    seconds = []
+    for footage in camera.footage:
+        with av.open(str(footage.path)) as film:
+            seconds.append([frame.time for frame in film.decode(video=0)])
+    assert seconds == [pytest.approx([k / 15 for k in range(count)]) for count in PIECES]
     assert [footage.start_source for footage in camera.footage] == ["name", "name"]
 
 
