@@ -134,11 +134,11 @@ def kill(pid: int) -> None:
     limit = time.monotonic() + ENDING
     with suppress(OSError):
         os.kill(pid, signal.SIGKILL)
-        while time.monotonic() < limit and _state(pid) not in "ZX":
+        while time.monotonic() < limit and state_of(pid) not in "ZX":
             time.sleep(0.01)
 
 
-def _state(pid: int) -> str:
+def state_of(pid: int) -> str:
     """As Linux tells it: R, S, Z, and so on. Raises OSError where there is no such process."""
     return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
 

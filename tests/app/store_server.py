@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.app.ray_cluster import free_port, kill
+from tests.app.ray_cluster import free_port, kill, state_of
 
 STARTING = 120.0  # s in which it answers
 _LENGTH = 8  # bytes before a request that say how long it is
@@ -62,6 +62,8 @@ class StoreServer:
         """Starts it, unless it runs. Returns when it answers."""
         words = [sys.executable, "-m", "tests.app.store_server", str(self._port), str(self._requests)]
         limit = time.monotonic() + STARTING
+        if self._process is not None and self._process.poll() is None and state_of(self.pid) in "ZX":
+            self._process.wait(STARTING)  # killed, but its threads may still hold the port
         while time.monotonic() < limit:
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
