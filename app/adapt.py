@@ -37,8 +37,8 @@ def command(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="What it starts from: a version, large, or a file of weights (.safetensors of ours, .pth of an OSNet "
-            "of torchreid's); default: the model that serves, or large on a large site.",
+            help="What it starts from: a version, or a file of weights (.safetensors of ours, .pth of an OSNet "
+            "of torchreid's); default: the model that serves.",
         ),
     ] = None,
     size: Annotated[

@@ -77,7 +77,7 @@ def _percent(share: float | None) -> str:
 def reid(
     data: Annotated[str, typer.Argument(help="A benchmark and where it is, as market1501:DIR or mars:DIR.")],
     model: Annotated[
-        str, typer.Option(help="base, large, a .safetensors or .onnx file, or the folder of a site's model.")
+        str, typer.Option(help="base, a .safetensors or .onnx file, or the folder of a site's model.")
     ] = "base",
     imagenet: Annotated[
         bool,

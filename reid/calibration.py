@@ -61,8 +61,8 @@ class Tail(NamedTuple):
     spread: float  # standard deviation
 
 
-DEFAULT_WITHIN, DEFAULT_ACROSS = Curve(10.0, 0.44), Curve(9.4, 0.375)  # by truth, means of the two sets above
-DEFAULT_TAIL = Tail(0.21, 0.24)
+DEFAULT_WITHIN, DEFAULT_ACROSS = Curve(10.2, 0.51), Curve(9.7, 0.45)  # by truth, see docs/decisions.md
+DEFAULT_TAIL = Tail(0.25, 0.27)
 DEFAULT_SHARE = 0.01
 DEFAULT = "default: the base encoder's, from sets with known people"
 SITE = "this site's tracklets, without labels"

@@ -38,8 +38,8 @@ SURE_SCORE = 0.6  # of a box that surely shows somebody
 APART_COVER = 0.3  # boxes that cover each other by less than this show two people…
 APART_FRAMES = 2  # …if seen so in this many frames, since one may be a false box
 # Cosines with a segment's mean embedding are those of the encoder that is shipped.
-SAME = 0.7  # from this on a box shows the segment's person
-DIFFERENT = 0.4  # below this it shows somebody else
+SAME = 0.755  # from this on a box shows the segment's person
+DIFFERENT = 0.485  # below this it shows somebody else
 CLEAR = 0.3  # share of a box that others cover, below which its embedding tells who it is
 LOOK_SECONDS = 1.0  # s after which an open segment is looked at again
 SURE_BOXES = 3  # boxes after which a track is believed to be somebody

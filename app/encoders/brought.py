@@ -21,7 +21,6 @@ from app.encoders.trial import Chosen, Trial, choose
 from app.encoders.versions import (
     BASE,
     BROUGHT,
-    LARGE,
     ONNX,
     WEIGHTS,
     bring_up_to_date,
@@ -165,10 +164,10 @@ def check_file(file: Path, name: str | None = None) -> str:
     if file.stat().st_size > MOST_BYTES:
         raise SiteError(f"{file} has more than {MOST_BYTES:,} bytes: name a smaller encoder.")
     wanted = re.sub(r"[^A-Za-z0-9_-]+", "-", file.name.split(".")[0]).strip("-_") if name is None else name
-    if not NAME.fullmatch(wanted) or OF_ADAPT.fullmatch(wanted) or wanted.lower() in (BASE, LARGE):
+    if not NAME.fullmatch(wanted) or OF_ADAPT.fullmatch(wanted) or wanted.lower() == BASE:
         raise SiteError(
             f"{wanted!r} can't be a version's name: give another with --as, of letters, digits, - and _, and none that "
-            f"Sightline gives ({BASE}, {LARGE}, v1, v2, …)."
+            f"Sightline gives ({BASE}, v1, v2, …)."
         )
     if weights:
         checked_weights(file)

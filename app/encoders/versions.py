@@ -22,7 +22,7 @@ from app.record.leases import ERASING
 from app.record.model_store import models_of
 from app.record.rows import AuditEntry, ModelRecord, lookup
 from deploy.encoder import OnnxEncoder, OnnxError, OpenEncoder
-from deploy.models import BASE, LARGE, shipped
+from deploy.models import BASE, shipped
 from deploy.probe import ProbeError, probe
 from reid.calibration import Calibration
 from reid.camera_shift import without_camera
@@ -61,9 +61,7 @@ def in_the_box(file: str) -> Path:
 
 
 def weights_of(site: Site, name: str) -> Path:
-    """Weights to learn from: a version's, those of `large`, or a file's. Raises SiteError where there are none."""
-    if name == LARGE:
-        return in_the_box(f"{LARGE}.safetensors")
+    """Weights to learn from: a version's, or a file's. Raises SiteError where there are none."""
     if is_weights(Path(name)):
         return Path(name)
     model = find(site, name)

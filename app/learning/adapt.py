@@ -116,9 +116,10 @@ def adapt(
         minutes: For as long as this at most. What is learned is fitted to that, also where others slow the machine
             down.
         epochs: None for EPOCHS, or as many as fit `minutes`.
-        start: A version, `large`, or a file of weights. None is for the one that serves, or `base` where that one has
-            no weights. Where it is `base`, None is for `large` if there are ENOUGH_TRACKLETS and all epochs fit.
-        size: Height and width of crops, px. None is for LARGER on the same terms, else the start's.
+        start: A version, or a file of weights. None is for the one that serves, or `base` where that one has
+            no weights.
+        size: Height and width of crops, px. None is for LARGER if there are ENOUGH_TRACKLETS and all epochs fit, else
+            for the start's.
         device: `cpu`, `cuda`, `cuda:1`. None is for CUDA where it works.
         force: Let the new version serve whatever the gate says.
         seed: Of everything random.

@@ -23,7 +23,7 @@ from app.record import Site
 from app.record.adaptations import PLAN, Adaptations
 from app.record.leases import ERASING
 from app.record.rows import ModelRecord
-from deploy.models import BASE, LARGE
+from deploy.models import BASE
 
 if TYPE_CHECKING:  # it is slow to import
     import torch
@@ -33,7 +33,7 @@ log = logging.getLogger("sightline")
 STILL = "the model that serves goes on serving, query and merge work with it"
 EPOCHS = 12  # unless others are asked for: on world-a, 16 are no better than 6, on Market-1501's people 12 still are
 LARGER = (192, 96)  # px, height and width of crops that teach more than those of the base model, where there are
-ENOUGH_TRACKLETS = 1000  # to learn from, for larger crops and a wider encoder. Some 450 gain nothing by either
+ENOUGH_TRACKLETS = 1000  # to learn from, for larger crops. Some 450 gain nothing by them
 MOST_CROPS = (16, 8, 4, 2)  # of a tracklet, to learn from, and fewer where FEW_EPOCHS do not fit into the time
 FEW_EPOCHS = 3
 PARTS = (1, 2, 4)  # in which a batch goes through the encoder, for want of memory
@@ -54,7 +54,7 @@ class Wishes:
     method: str = "merged"
     minutes: float = 30.0
     epochs: int | None = None
-    start: str | None = None  # a version, `large`, or a file of weights
+    start: str | None = None  # a version, or a file of weights
     size: tuple[int, int] | None = None  # height and width of crops, px
     seed: int = 0
 
@@ -107,12 +107,10 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
         log.info(
             "%s serves and was brought as an ONNX file, from which nothing can learn: starting from %s", now.name, BASE
         )
-    wider = usual == BASE and len(learn) >= ENOUGH_TRACKLETS
-    names = [wishes.start] if wishes.start else [LARGE, BASE] if wider else [usual]
     recipe = config_named(wishes.method).practical().recipe
-    starts = [_probe(site, start_name, recipe.batch, wishes.size, device) for start_name in names]
+    start = _probe(site, wishes.start or usual, recipe.batch, wishes.size, device)
     crops = np.array([len(site.crops(number)) for number in learn.tolist()])
-    start, epochs, size, most, seconds = fitted(crops, starts, wishes)
+    epochs, size, most, seconds = fitted(crops, start, wishes)
     name = next_name(site)
     adaptations.drop(name)
     plan = Plan(
@@ -152,33 +150,26 @@ def read_plan(path: Path) -> Plan | None:
         return None
 
 
-def fitted(
-    crops: NDArray[np.int64], starts: list[Start], wishes: Wishes
-) -> tuple[Start, int, tuple[int, int], int, float]:
-    """Start, epochs, size and number of a tracklet's crops for the time given, and such an epoch's seconds.
+def fitted(crops: NDArray[np.int64], start: Start, wishes: Wishes) -> tuple[int, tuple[int, int], int, float]:
+    """Epochs, size and number of a tracklet's crops for the time given, and such an epoch's seconds.
 
-    crops: (T,) how many there are of each tracklet. starts: the best first, the cheapest last.
+    crops: (T,) how many there are of each tracklet.
     """
 
-    def seconds(start: Start, size: tuple[int, int], most: int) -> float:
+    def seconds(size: tuple[int, int], most: int) -> float:
         area = (size[0] * size[1]) / (start.size[0] * start.size[1])
         return float(max(1, np.minimum(crops, most).sum())) / start.rate * REST * area
 
     budget, most, epochs = SPARE * 60 * wishes.minutes, MOST_CROPS[0], wishes.epochs or EPOCHS
-    choices = []
-    for start in starts:
-        if wishes.size is not None:
-            choices.append((start, wishes.size))
-        else:
-            larger = len(crops) >= ENOUGH_TRACKLETS and start.size < LARGER
-            choices += [(start, size) for size in ((LARGER, start.size) if larger else (start.size,))]
-    affordable = (choice for choice in choices if epochs * seconds(*choice, most) <= budget)
-    start, size = next(affordable, choices[-1])
+    size = wishes.size or start.size
+    larger = wishes.size is None and len(crops) >= ENOUGH_TRACKLETS and start.size < LARGER
+    if larger and epochs * seconds(LARGER, most) <= budget:
+        size = LARGER
     if wishes.epochs is not None:
-        return start, epochs, size, most, seconds(start, size, most)
-    most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(start, size, few) <= budget), MOST_CROPS[-1])
-    epoch = seconds(start, size, most)
-    return start, min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
+        return epochs, size, most, seconds(size, most)
+    most = next((few for few in MOST_CROPS if FEW_EPOCHS * seconds(size, few) <= budget), MOST_CROPS[-1])
+    epoch = seconds(size, most)
+    return min(EPOCHS, max(1, int(budget / epoch))), size, most, epoch
 
 
 def _probe(site: Site, name: str, batch: int, size: tuple[int, int] | None, device: torch.device) -> Start:

@@ -18,7 +18,7 @@ from app.record import Site
 from app.remarks import Remark, summed
 from app.report.motchallenge import frame_times, read_files, searchable_rows, track_rows, tracklet_rows, truth_files
 from deploy.encoder import OnnxError, OpenEncoder, open_encoder
-from deploy.models import BASE, LARGE
+from deploy.models import BASE
 from trackers.evaluate import (
     PurityMetrics,
     TrackingMetrics,
@@ -313,13 +313,13 @@ def evaluate_reid(
 
 
 def find_model(name: str) -> Path:
-    """The file of a model: `base` or `large`, the folder of a site's model, or a safetensors or ONNX file itself.
+    """The file of a model: `base`, the folder of a site's model, or a safetensors or ONNX file itself.
 
     Raises:
         OnnxError: the folder holds no model.
     """
     path = Path(name)
-    if name in (BASE, LARGE):
+    if name == BASE:
         return in_the_box(f"{name}.safetensors")
     if path.is_dir():
         files = [file for kind in ("safetensors", "onnx") for file in sorted(path.glob(f"*.{kind}"))]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 BOX = Path(__file__).parent
-BASE, LARGE = "base", "large"  # encoders: every site begins with base, and a large site learns from large
+BASE = "base"  # the encoder with which every site begins
 
 
 class OtherRunError(ValueError):

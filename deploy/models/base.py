@@ -1,11 +1,10 @@
-"""Makes the encoders in the box: `python -m deploy.models.base --out RUN [--recipe cpu|large|full] [--install]`.
+"""Makes the encoder in the box: `python -m deploy.models.base --out RUN [--install]`.
 
 It renders people (`sample_videos.world.shots`). It trains a light encoder on their free labels from random weights. It
-writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN. Recipe `large` makes `large.…`, a wider network
-from which sites start to learn where there is time. No real picture is used, neither to train nor to choose anything.
-The last epoch's weights are kept, and validation is on rendered people that were held out. The same command continues
-where it was stopped, to the same result. Nobody is told from people of another group. Each group has cameras of its
-own, so the background would give the answer away.
+writes `base.safetensors`, `base.onnx` and the card `base.md` into RUN. No real picture is used, neither to train nor to
+choose anything. The last epoch's weights are kept, and validation is on rendered people that were held out. The same
+command continues where it was stopped, to the same result. Nobody is told from people of another group. Each group has
+cameras of its own, so the background would give the answer away.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deploy.export import forget_origin
-from deploy.models import BASE, LARGE, MakingError, OtherRunError, install
+from deploy.models import BASE, MakingError, OtherRunError, install
 from deploy.onnx_runtime import onnxruntime
 from reid.augment import augment
 from reid.command import JsonOption, errors, output, print_json, run
@@ -47,7 +46,6 @@ WARM_UP = 0.04  # share of all steps in which the learning rate rises
 WEIGHT_DECAY = 0.02  # of kernels, not of biases and norms
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 50  # steps
-NARROW, WIDE = EncoderConfig(), EncoderConfig(channels=(24, 48, 112, 224, 320))
 STORED = (160, 80)  # px, height and width of the rendered crops, larger than the encoder's, to reframe without loss
 
 
@@ -61,37 +59,13 @@ class Recipe:
     shots: int  # crops in each camera
     epochs: int  # each shows every crop once
     people_a_batch: int
-    model: str = BASE  # what is made
-    encoder: EncoderConfig = NARROW  # its shape
+    encoder: EncoderConfig  # its shape
     crops_a_person: int = 4  # in a batch, from different cameras where it can be
     groups_a_batch: int = 2
     learning_rate: float = 2e-3
-    fast: bool = False  # bfloat16 and compiled. Results then vary a little between machines
 
 
-RECIPES = {
-    "cpu": Recipe(people=1600, held_out=64, styles=6, shots=4, epochs=11, people_a_batch=24),
-    "large": Recipe(
-        people=2400, held_out=64, styles=6, shots=4, epochs=6, people_a_batch=24, model=LARGE, encoder=WIDE
-    ),
-    "full": Recipe(
-        people=8064,
-        held_out=128,
-        styles=8,
-        shots=4,
-        epochs=24,
-        people_a_batch=128,
-        groups_a_batch=8,
-        learning_rate=4e-3,
-        fast=True,
-    ),
-}
-
-
-ROLES = {
-    BASE: "Every site begins with it; it is named `base` wherever a model is asked for.",
-    LARGE: "Wider than `base`; a large site's first adaptation starts from it where the time given is enough.",
-}
+RECIPE = Recipe(people=9664, held_out=64, styles=6, shots=2, epochs=8, people_a_batch=24, encoder=EncoderConfig())
 
 
 class Crops:
@@ -242,7 +216,6 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
     group_of_person = torch.full((len(network.prototypes),), -1, device=device).scatter(0, people, groups)
     steps_an_epoch = sum(1 for _ in batches(crops, training, recipe, seed, 0))
     steps = steps_an_epoch * recipe.epochs
-    forward: Any = torch.compile(network.encoder) if recipe.fast else network.encoder
 
     fixed = dataclasses.asdict(recipe) | {"seed": seed, "crops": len(crops.people)}
     done, seconds = load_checkpoint(out, network, optimiser, fixed)
@@ -266,9 +239,8 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
             pictures = augment(crops.take(batch).to(device, non_blocking=True), config.height, config.width, dice)
             batch_index = torch.from_numpy(batch).to(device)
             person, camera, group = people[batch_index], cameras[batch_index], groups[batch_index]
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.fast):
-                embeddings = forward(pictures)
-            cosines = embeddings.float() @ functional.normalize(network.prototypes).T
+            embeddings = network.encoder(pictures)
+            cosines = embeddings @ functional.normalize(network.prototypes).T
             identity = identity_loss(cosines, person, group[:, None] == group_of_person)
             contrast = contrastive_loss(embeddings, person, camera, group)
             optimiser.zero_grad(set_to_none=True)
@@ -382,13 +354,11 @@ def write_line(path: Path, values: dict[str, Any]) -> None:
         file.write(json.dumps(values) + "\n")
 
 
-def export(out: Path, recipe: str, seed: int) -> None:
+def export(out: Path, seed: int) -> None:
     """Weights → ONNX, checked against them, and the card."""
-    used = RECIPES[recipe]
-    weights, onnx, text = files_of(out, used)
+    weights, onnx, _ = files_of(out)
     worst = export_checked(weights, onnx)
-    files = [path for path in (weights, onnx) if path.name in shipped_files(used)]
-    text.write_text(card(out, load_encoder(weights), made(out, recipe, seed, worst), files), encoding="utf-8")
+    write_card(out, made(out, RECIPE, seed, worst))
 
 
 def export_checked(weights: Path, onnx: Path) -> float:
@@ -405,57 +375,54 @@ def export_checked(weights: Path, onnx: Path) -> float:
     return worst
 
 
-def files_of(out: Path, recipe: Recipe) -> tuple[Path, Path, Path]:
+def files_of(out: Path) -> tuple[Path, Path, Path]:
     """Weights, ONNX, card."""
-    return out / f"{recipe.model}.safetensors", out / f"{recipe.model}.onnx", out / f"{recipe.model}.md"
-
-
-def shipped_files(recipe: Recipe) -> list[str]:
-    """Names of the files that are shipped. Nothing is embedded with `large` as it is, so its ONNX is not."""
-    return [path.name for path in files_of(Path(), recipe) if path.suffix != ".onnx" or recipe.model == BASE]
+    return out / f"{BASE}.safetensors", out / f"{BASE}.onnx", out / f"{BASE}.md"
 
 
 @dataclass(frozen=True)
 class Made:
     """What a card tells of an encoder's making."""
 
-    model: str
     how: str  # lines of the list: data, recipe, command, machine
     mAP: float  # of the rendered people who were held out
     rank1: float
     worst: float  # difference of the ONNX file's rows
 
 
-def made(out: Path, recipe: str, seed: int, worst: float) -> Made:
+def made(out: Path, recipe: Recipe, seed: int, worst: float) -> Made:
     """As `log.jsonl` has it."""
-    used = RECIPES[recipe]
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [line for line in lines if "mAP" in line][-1]
-    steps = [line for line in lines if "seconds" in line]
-    speed = np.median([line["images_per_second"] for line in steps])
-    machine = lines[0]["machine"]
-    threads = f" --threads {lines[0]['threads']}" if lines[0].get("threads", 1) > 1 else ""
+    speed = np.median([line["images_per_second"] for line in lines if "images_per_second" in line])
+    shown = scores["step"] * recipe.people_a_batch * recipe.crops_a_person
+    threads = f" --threads {lines[0]['threads']}" if lines[0]["threads"] > 1 else ""
     how = f"""\
-- **Data**: {used.people:,} people rendered by `sample_videos/world`, each in {used.styles} random cameras,
-  {used.shots} crops in each; {used.held_out} or more of them only to validate. No real picture, no label by hand.
-- **Recipe**: `{recipe}`: {used.epochs} epochs; a batch has {used.people_a_batch} × {used.crops_a_person} crops;
+- **Data**: {recipe.people:,} people rendered by `sample_videos/world`, each in {recipe.styles} random cameras,
+  {recipe.shots} crops in each; {recipe.held_out} or more of them only to validate. No real picture, no label by hand.
+- **Recipe**: {recipe.epochs} epochs; a batch has {recipe.people_a_batch} × {recipe.crops_a_person} crops;
   identity softmax and supervised contrastive loss across cameras, both among people who share cameras; heavy
   augmentation (`reid/augment.py`); AdamW, cosine schedule; the last epoch's weights.
-- **Command**: `python -m deploy.models.base --out RUN --recipe {recipe} --seed {seed}{threads} --install`
-- **Machine**: {machine}, {steps[-1]["seconds"] / 60:.0f} minutes at {speed:.0f} images/s."""
-    return Made(used.model, how, scores["mAP"], scores["rank1"], worst)
+- **Command**: `python -m deploy.models.base --out RUN --seed {seed}{threads} --install`
+- **Machine**: {lines[0]["machine"]}: {shown:,} images at {speed:.0f} a second, the median."""
+    return Made(how, scores["mAP"], scores["rank1"], worst)
 
 
-def card(out: Path, encoder: Encoder, made: Made, shipped: list[Path]) -> str:
-    """What the card says. `figures.md` in `out`, which `bench.encoder` prints, becomes a part of it."""
+def write_card(out: Path, made: Made) -> None:
+    """Writes the card beside weights and ONNX. `figures.md` there, which `bench.encoder` prints, becomes a part."""
+    weights, onnx, text = files_of(out)
+    encoder = load_encoder(weights)
     config = encoder.config
     figures = out / "figures.md"
     bench = figures.read_text(encoding="utf-8").strip() if figures.is_file() else "See `python -m bench.encoder`."
-    sums = [f"| `{f.name}` | {f.stat().st_size:,} | `{hashlib.sha256(f.read_bytes()).hexdigest()}` |" for f in shipped]
-    return f"""# {made.model.capitalize()} encoder
+    sums = [
+        f"| `{path.name}` | {path.stat().st_size:,} | `{hashlib.sha256(path.read_bytes()).hexdigest()}` |"
+        for path in (weights, onnx)
+    ]
+    told = f"""# {BASE.capitalize()} encoder
 
 Turns a crop of a person into a vector by which the same person is found in other cameras.
-{ROLES[made.model]}
+Every site begins with it; it is named `{BASE}` wherever a model is asked for.
 
 - **In**: `crops`, (batch, {config.height}, {config.width}, 3) uint8 RGB, as cut; preprocessing is part of the graph.
 - **Out**: `embedding`, (batch, {config.dimensions}) float32, rows of length 1; their dot product is the affinity.
@@ -476,6 +443,7 @@ The ONNX file's rows differ from torch's by at most {made.worst:.1e}.
 |---|---|---|
 {chr(10).join(sums)}
 """
+    text.write_text(told, encoding="utf-8")
 
 
 def render(folder: Path, recipe: Recipe, seed: int, workers: int, progress: Progress = unheard) -> None:
@@ -498,9 +466,6 @@ def render(folder: Path, recipe: Recipe, seed: int, workers: int, progress: Prog
 
 def command(
     out: Annotated[Path, typer.Option(help="Folder of the run: crops, checkpoint, log, results.")],
-    recipe: Annotated[
-        Literal["cpu", "large", "full"], typer.Option(help="cpu: an hour on one core; large: on two; full: a GPU.")
-    ] = "cpu",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render; default: all cores.", min=1)] = os.cpu_count()
     or 1,
@@ -508,27 +473,26 @@ def command(
     installs: Annotated[bool, typer.Option("--install", help="Copy the results into deploy/models.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an encoder in the box: render people, train on their free labels, export, write the card."""
-    used = RECIPES[recipe]
+    """Make the encoder in the box: render people, train on their free labels, export, write the card."""
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    weights = files_of(out, used)[0]
-    if not weights.is_file():
+    files = files_of(out)
+    if not files[0].is_file():
         with Bars(errors) as progress:
-            render(out / "crops", used, seed, workers, progress)
-            encoder = train(Crops(out / "crops"), out, used, seed, progress)
-        save_encoder(encoder, weights)
+            render(out / "crops", RECIPE, seed, workers, progress)
+            encoder = train(Crops(out / "crops"), out, RECIPE, seed, progress)
+        save_encoder(encoder, files[0])
     try:
-        export(out, recipe, seed)
+        export(out, seed)
     except ImportError as error:
         raise MakingError(f"{error}: the weights are done; the same command exports it where onnxscript is") from error
     if installs:
-        install(out / name for name in shipped_files(used))
+        install(files)
     if as_json:
-        print_json({"files": [str(path) for path in files_of(out, used)], "installed": installs})
+        print_json({"files": [str(path) for path in files], "installed": installs})
     else:
-        output.print(str(weights), markup=False, soft_wrap=True)
+        output.print(str(files[0]), markup=False, soft_wrap=True)
 
 
 def main() -> None:

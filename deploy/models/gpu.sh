@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the encoder `large` on a machine with a GPU, many cores and no internet, in a given time:
+# Makes the encoder `base` on a machine with a GPU, many cores and no internet, in a given time:
 #
 #   deploy/models/gpu.sh OUT [MINUTES] [options of deploy.models.streamed]
 #
-# OUT gets large.safetensors, figures.json, log.jsonl, large.onnx and the card. Weights and figures are there after
+# OUT gets base.safetensors, figures.json, log.jsonl, base.onnx and the card. Weights and figures are there after
 # MINUTES (7.5), the rest half a minute later. What there is comes to OUT even where the run is cut off. PYTHON names
 # the interpreter, TMPDIR a disk with 12 GB for the crops. The interpreter needs Typer and rich beside torch. Without
 # internet: `pip install --target FOLDER typer` elsewhere, bring FOLDER, and name it in PYTHONPATH.

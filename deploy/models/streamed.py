@@ -1,11 +1,11 @@
-"""Makes `large` while its people are rendered: `python -m deploy.models.streamed --out RUN [--minutes 7.5]`.
+"""Makes `base` while its people are rendered: `python -m deploy.models.streamed --out RUN [--minutes 7.5]`.
 
 For a machine with a GPU and many cores, rented for minutes. Processes render people (`sample_videos.world.crop_stream`)
 all the time, and the encoder learns from those who are there. The loss is that of `deploy.models.base`, and no real
 picture is used here either. The learning rate follows the clock: it is zero when the time is over.
 
-RUN gets `large.safetensors` and `figures.json`, from the first minute on and anew each minute. It gets `log.jsonl`,
-then `large.onnx` and the card `large.md`. Where the weights are there, the same command only exports them.
+RUN gets `base.safetensors` and `figures.json`, from the first minute on and anew each minute. It gets `log.jsonl`,
+then `base.onnx` and the card `base.md`. Where the weights are there, the same command only exports them.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deploy.models import LARGE, MakingError, install
+from deploy.models import MakingError, install
 from deploy.models.base import (
     WARM_UP,
     WEIGHT_DECAY,
-    WIDE,
     Made,
-    card,
     contrastive_loss,
     export_checked,
+    files_of,
     identity_loss,
     resized,
+    write_card,
     write_line,
 )
 from reid.augment import augment
 from reid.command import JsonOption, errors, output, print_json, run
-from reid.encoder import Encoder, EncoderConfig, load_encoder, new_encoder, save_encoder
+from reid.encoder import Encoder, EncoderConfig, new_encoder, save_encoder
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
 from reid.whole_file import write_whole
 from sample_videos.world.crop_stream import Groups, Renderers
@@ -81,9 +81,7 @@ class Recipe:
 
 CROWD = Groups(count=260, people=96, styles=8, shots=2, height=160, width=80)
 RECIPES = {
-    # 0.55 of base's speed, so that a core embeds 300 crops/s. Its last two stages are nearly as wide as WIDE's.
-    "quick": Recipe(CROWD, EncoderConfig(channels=(16, 32, 80, 192, 320)), people_a_part=32),
-    "large": Recipe(CROWD, WIDE, people_a_part=32),
+    "full": Recipe(CROWD, EncoderConfig(), people_a_part=32),
     "tiny": Recipe(
         Groups(count=64, people=4, styles=2, shots=1, height=64, width=32),
         EncoderConfig(channels=(4, 8, 8, 8, 8), stripes=2, dimensions=16, height=64, width=32),
@@ -241,7 +239,7 @@ def stream(out: Path, recipe: Recipe, seed: int, minutes: float, workers: int) -
 
         def save(*, finished: bool) -> None:
             scores = validate(network.encoder, pool)
-            save_encoder(network.encoder, out / f"{LARGE}.safetensors")
+            save_encoder(network.encoder, files_of(out)[0])
             report = figures(course, recipe, pool, len(pool.present - before), network.encoder, scores)
             report |= {"seed": seed, "renderers": workers, "lost_renderers": lost, "finished": finished}
             write_whole(out / "figures.json", json.dumps(report, indent=2) + "\n")
@@ -389,20 +387,20 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of the run: crops, log, results.")],
     minutes: Annotated[float, typer.Option(help="Until weights and figures are there.")] = 7.5,
     recipe: Annotated[
-        Literal["quick", "large", "tiny"],
-        typer.Option(help="quick: 300 crops/s on one thread; large: wider; tiny: to try the command on any machine."),
-    ] = "quick",
+        Literal["full", "tiny"], typer.Option(help="full: the encoder in the box; tiny: to try the command anywhere.")
+    ] = "full",
     seed: Annotated[int, typer.Option(help="Of everything random but the time.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render; default: all cores but two.", min=1)] = max(
         1, (os.cpu_count() or 1) - 2
     ),
-    installs: Annotated[bool, typer.Option("--install", help="Copy weights and card into deploy/models.")] = False,
+    installs: Annotated[bool, typer.Option("--install", help="Copy the results into deploy/models.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the encoder `large` by the clock, from people who are rendered while it learns."""
+    """Make the encoder `base` by the clock, from people who are rendered while it learns."""
     lost: list[str] = []
     out.mkdir(parents=True, exist_ok=True)
-    weights, onnx, text = (out / f"{LARGE}.{ending}" for ending in ("safetensors", "onnx", "md"))
+    files = files_of(out)
+    weights, onnx, _ = files
     if not weights.is_file():
         lost = stream(out, RECIPES[recipe], seed, minutes, workers)
     worst = export_checked(weights, onnx)
@@ -412,12 +410,12 @@ def command(
         f"--minutes {minutes:g} --install"
     )
     scores = report["validation"] or {"mAP": math.nan, "rank1": math.nan}
-    made = Made(LARGE, describe(report, line), scores["mAP"], scores["rank1"], worst)
-    text.write_text(card(out, load_encoder(weights), made, [weights]), encoding="utf-8")
+    made = Made(describe(report, line), scores["mAP"], scores["rank1"], worst)
+    write_card(out, made)
     if installs:
-        install([weights, text])
+        install(files)
     if as_json:
-        print_json({"files": [str(path) for path in (weights, onnx, text)], "installed": installs})
+        print_json({"files": [str(path) for path in files], "installed": installs})
     else:
         output.print(str(weights), markup=False, soft_wrap=True)
     if lost:

@@ -52,7 +52,7 @@ class EncoderConfig:
     Raises EncoderError where there is no such encoder.
     """
 
-    channels: tuple[int, ...] = (16, 32, 64, 128, 192)
+    channels: tuple[int, ...] = (16, 32, 80, 192, 320)
     """Of the light backbone's two stem convolutions, the second also of its stage 1, …"""
     blocks: tuple[int, ...] = (1, 1, 1, 1)
     """In each of its stages; stages 2 and 3 halve the map, the last does not."""

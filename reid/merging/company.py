@@ -17,9 +17,9 @@ from reid.merging.seen import MergeRules
 NEIGHBOURS = 12  # that describe a tracklet, k1
 SHARE = 1 / 40  # of all tracklets, that k1 is at most
 MET_AGAIN = 0.1  # share of a camera's tracklets that another camera sees again, before looks
-EVEN = 0.45  # cosine across cameras that says nothing: as frequent of one person as of two
+EVEN = 0.53  # cosine across cameras that says nothing: as frequent of one person as of two
 SLOPE = 13.7  # log-odds a unit of cosine
-MOST = 0.85  # cosine that is enough, however many there are
+MOST = 0.89  # cosine that is enough, however many there are
 WITHIN = 0.08  # less than in full company is enough within a camera: cosines are smaller than similarities there
 
 

@@ -14,7 +14,7 @@ from app.web.errors import Refused
 from app.web.jobs.kinds import VERSION, AddOptions
 from app.web.visit import Visit
 from app.web.visiting.uploads import encoder_wish
-from deploy.models import BASE, LARGE
+from deploy.models import BASE
 from deploy.preprocessing import Input, Scale
 
 
@@ -33,8 +33,8 @@ def add_encoder(here: Visit, data: bytes, label: str, asked: AddOptions) -> Job:
 
     Nobody opens the file here: its job does, in a process of its own.
     """
-    if not NAME.fullmatch(asked.name) or OF_ADAPT.fullmatch(asked.name) or asked.name.lower() in (BASE, LARGE):
-        raise Refused(422, "This can't be a version's name", f"{BASE}, {LARGE}, v1, v2, … are given by Sightline.")
+    if not NAME.fullmatch(asked.name) or OF_ADAPT.fullmatch(asked.name) or asked.name.lower() == BASE:
+        raise Refused(422, "This can't be a version's name", f"{BASE}, v1, v2, … are given by Sightline.")
     uploads = Uploads(here.site.path)
     upload = uploads.begin(encoder_wish(label, len(data)), who=here.who)
     uploads.append(upload, 0, data)

@@ -18,7 +18,7 @@ import torch
 import reid.training
 from app.adapt import command
 from app.encoders.brought import bring
-from app.encoders.versions import find, folder_of, merge_rules, open_model, serving, store_of, use, weights_of
+from app.encoders.versions import find, folder_of, merge_rules, open_model, serving, store_of, use
 from app.errors import SiteError
 from app.learning.adapt import PRIOR, AdaptReport, adapt, source_of
 from app.learning.plan import _probe as probe
@@ -34,7 +34,7 @@ from app.search.query import query
 from app.search.still import still_of
 from deploy.models import shipped
 from deploy.preprocessing import Told
-from reid.encoder import Encoder, load_encoder
+from reid.encoder import Encoder
 from reid.evaluate import Embeddings, evaluate_retrieval
 from reid.merging import MergeRules
 from reid.tracklets import TrackletDataset
@@ -203,16 +203,6 @@ def test_weights_in_a_file_can_be_learned_from(small: Path, tmp_path: Path, monk
     for name, why in (("none.pth", r"There is no file none\.pth"), ("text.pth", r"text\.pth (can't be|holds)")):
         with pytest.raises(SiteError, match=why):
             learned(small, start=name)
-
-
-def test_a_large_site_starts_from_the_wider_encoder(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.learning.plan.ENOUGH_TRACKLETS", 38)
-    report = learned(small, epochs=1, size=(64, 32), force=True)
-    assert (report.started_from, report.tracklets, report.parameters) == ("large", 38, 3_385_153)
-    with Site.open(small) as site:
-        assert serving(site).name == "v1"
-        encoder = load_encoder(weights_of(site, "v1"))
-    assert (encoder.size, encoder.parameter_count) == ((64, 32), 3_385_153)
 
 
 def held_back(path: Path) -> set[int]:

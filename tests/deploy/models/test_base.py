@@ -147,7 +147,7 @@ def test_a_run_of_another_seed_can_not_start(
     train(crops, tmp_path, RECIPE, 0)
     monkeypatch.setattr(base, "render", lambda *_: None)
     monkeypatch.setattr(base, "Crops", lambda folder: crops)
-    monkeypatch.setitem(base.RECIPES, "cpu", RECIPE)
+    monkeypatch.setattr(base, "RECIPE", RECIPE)
     monkeypatch.setattr("sys.argv", ["base", "--out", str(tmp_path), "--seed", "1"])
     with pytest.raises(SystemExit) as ended:
         base.main()
@@ -156,32 +156,26 @@ def test_a_run_of_another_seed_can_not_start(
     assert printed.err.count("Error: ") == 1 and "another recipe, seed or encoder" in printed.err
 
 
-@pytest.mark.parametrize(("recipe", "model"), [("cpu", "base"), ("large", "large")])
 def test_the_command_renders_trains_exports_writes_a_card_and_installs(
-    recipe: str,
-    model: str,
-    crops: Crops,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, box = tmp_path / "run", tmp_path / "box"
     box.mkdir()
     monkeypatch.setattr(base, "render", lambda *_: None)
     monkeypatch.setattr(base, "Crops", lambda folder: crops)
     monkeypatch.setattr(models, "BOX", box)
-    monkeypatch.setitem(base.RECIPES, recipe, dataclasses.replace(RECIPE, model=model))
+    monkeypatch.setattr(base, "RECIPE", RECIPE)
     monkeypatch.setattr(base, "LOG_EVERY", 1)
-    monkeypatch.setattr("sys.argv", ["base", "--out", str(out), "--recipe", recipe, "--install", "--json"])
+    monkeypatch.setattr("sys.argv", ["base", "--out", str(out), "--install", "--json"])
     with pytest.raises(SystemExit) as ended:
         base.main()
     assert ended.value.code == 0
     made = json.loads(capsys.readouterr().out)
-    assert made["installed"] and {Path(path).name for path in made["files"]} >= {f"{model}.safetensors", f"{model}.md"}
-    files = {f"{model}.safetensors", f"{model}.onnx", f"{model}.md"}
-    assert files | {"log.jsonl", "checkpoint.pt"} <= {p.name for p in out.iterdir()}
-    shipped = {p.name for p in box.iterdir()}
-    assert shipped == files - {"large.onnx"}  # nothing is embedded with `large` as it is
-    card = (box / f"{model}.md").read_text(encoding="utf-8")
-    assert "12 people rendered" in card and f"--recipe {recipe} --seed 0" in card and base.ROLES[model] in card
-    assert all((f"`{name}`" in card) == (name in shipped) for name in files - {f"{model}.md"})
+    files = {"base.safetensors", "base.onnx", "base.md"}
+    assert made["installed"] and {Path(path).name for path in made["files"]} == files
+    assert files | {"log.jsonl", "checkpoint.pt"} <= {path.name for path in out.iterdir()}
+    assert {path.name for path in box.iterdir()} == files
+    card = (box / "base.md").read_text(encoding="utf-8")
+    steps = json.loads((out / "log.jsonl").read_text().splitlines()[-1])["step"]
+    assert "12 people rendered" in card and "--seed 0" in card and f": {steps * 8:,} images at " in card
+    assert all(f"`{name}`" in card for name in files - {"base.md"})

@@ -61,21 +61,21 @@ def test_the_command_makes_weights_figures_and_a_card_in_the_time_given(
     with pytest.raises(SystemExit) as stopped:
         streamed.main()
     assert stopped.value.code == 0
-    assert capsys.readouterr().out.strip().endswith("large.safetensors")
+    assert capsys.readouterr().out.strip().endswith("base.safetensors")
     assert 60 * MINUTES * (1 - streamed.ENDING) <= ended[0] - began <= 60 * MINUTES + 2
     figures = json.loads((out / "figures.json").read_text())
     assert figures["finished"] and figures["lost_renderers"] == []
     assert figures["people"] >= 12 and figures["people"] % 4 == 0 and figures["crops"] == 2 * figures["people"]
     assert figures["steps"] > 0 and figures["crops_shown"] == figures["steps"] * 16
     assert figures["validation"]["queries"] == 8 and 0 < figures["validation"]["mAP"] <= 1
-    encoder = load_encoder(out / "large.safetensors")
+    encoder = load_encoder(out / "base.safetensors")
     assert encoder.config == TINY.encoder and figures["parameters"] == encoder.parameter_count
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] for line in log if "learning_rate" in line]
     assert len(rates) == figures["steps"] and rates[-1] < 0.2 * streamed.LEARNING_RATE
-    card = (out / "large.md").read_text(encoding="utf-8")
+    card = (out / "base.md").read_text(encoding="utf-8")
     assert f"{figures['people']} people rendered" in card and "--recipe tiny" in card
-    assert (out / "large.onnx").is_file()
+    assert (out / "base.onnx").is_file()
 
 
 def test_it_goes_on_without_a_killed_renderer_and_says_so(
@@ -86,7 +86,7 @@ def test_it_goes_on_without_a_killed_renderer_and_says_so(
     assert lost == "renderer 0 of 2 was killed by signal 9" and lost in capsys.readouterr().err
     figures = json.loads((out / "figures.json").read_text())
     assert figures["lost_renderers"] == [lost] and figures["steps"] > 0
-    assert figures["finished"] and load_encoder(out / "large.safetensors").config == TINY.encoder
+    assert figures["finished"] and load_encoder(out / "base.safetensors").config == TINY.encoder
 
 
 def test_without_any_renderer_or_crops_it_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

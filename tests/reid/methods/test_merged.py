@@ -130,7 +130,7 @@ def test_what_a_person_said_decides_over_looks() -> None:
 
 
 def test_learns() -> None:
-    scene = scenes.world()
+    scene = scenes.world(frames=12)  # as alike as `base` sees people, of which merging knows the cosines
     start, final, curves = scenes.learn(Merged(scene.tracklets, 24, MergedConfig(), 10, seed=0), scene)
     assert final > start + 0.15
     assert curves[-1]["associations"] > 10

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deploy.models import BASE, LARGE, shipped
+from deploy.models import BASE, shipped
 from reid.encoder import EncoderError, load_encoder
 from reid.training import Settings, TrainingError, first_encoder, preset
 from reid.training.first_encoder import weights_named
@@ -19,7 +19,7 @@ SETTINGS = Settings(preset("eea"), "data")
 
 def test_a_shipped_encoder_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert weights_named(BASE) == shipped("base.safetensors") and weights_named(LARGE) == shipped("large.safetensors")
+    assert weights_named(BASE) == shipped("base.safetensors")
     encoder, base = FIRST(SETTINGS), load_encoder(shipped("base.safetensors"))
     assert encoder.config == base.config
     assert all(torch.equal(a, b) for a, b in zip(encoder.state_dict().values(), base.state_dict().values()))
