@@ -113,9 +113,9 @@ class MergeRules:
 
     certainty: float = 0.5
     """Posterior probability, 0…1, above which two groups are joined."""
-    within: float = 0.88
+    within: float = 0.86
     """Similarity (of `contextual` rows) at which looks are undecided within a camera, in full company (`company`)."""
-    across: float = 0.57
+    across: float = 0.55
     """The same across cameras. Of an encoder that has adapted it is another one: see `same_share`."""
     neighbours: int = 30
     """How many look-alikes of each tracklet are considered. It bounds the memory."""

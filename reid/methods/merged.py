@@ -20,7 +20,7 @@ from reid.merging import MergeRules, Seen, merge_tracklets
 from reid.methods import Batch, Encode, LearningMethod, MethodConfig, Recipe, Tracklets, group_mean, normalised
 from reid.normalised import normalised as normalised_rows
 
-WITHIN = 0.92  # as in MergeRules, but stricter: what is joined wrongly is learned
+WITHIN = 0.9  # as in MergeRules, but stricter: what is joined wrongly is learned
 NEVER = -1e4  # a logit, as infinity would make no number of an epoch without any class
 RECIPE = Recipe(epochs=40, batch=64, frames=4, head="embedding-l2", augment="mild")
 
