@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from app.engine.cluster import Cluster, answer
+from app.engine.cluster import Cluster
 from app.engine.cluster_site import ClusterSite
 from app.engine.ray_runtime import ray
 from app.learning.adapt import AdaptReport, adapt
@@ -25,7 +25,7 @@ def adapt_on_cluster(cluster: Cluster, site: Site, *, who: str, **wishes: Any) -
     cluster.check_site(site.path, site.database.places)
     gpus = 1 if any(machine.gpus for machine in cluster.machines()) else 0
     task = ray.remote(adapt_there).options(num_cpus=1, num_gpus=gpus, max_retries=-1)
-    report: AdaptReport = answer(task.remote(ClusterSite.of(site, []), who, wishes))
+    report: AdaptReport = cluster.answer(task.remote(ClusterSite.of(site, []), who, wishes))
     return report
 
 

@@ -13,6 +13,7 @@ from app.engine.ray_runtime import asks_for_token, node_answers, ray, reports_us
 from app.errors import SiteError
 from app.record.places import FOLDER, Places
 
+_LOOK = 1.0  # s between looks whether this machine's node is still there
 _ADDRESS = re.compile(r"auto|[^\s/]+:\d{1,5}")
 
 
@@ -53,6 +54,12 @@ class Cluster:
         """
         if not node_answers():
             raise failed(ConnectionError("its node on this machine is gone"))
+
+    def answer(self, reference: Any) -> Any:
+        """As `answer`. It also raises SiteError where Ray's process of this machine is gone meanwhile."""
+        while not ray.wait([reference], timeout=_LOOK)[0]:
+            self.check_node()
+        return answer(reference)
 
     def check_site(self, site: object, places: Places) -> None:
         """Raises SiteError where a site can't be reached from all machines. site: its folder, for the sentence.

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, overload
 
-from app.engine.cluster import Cluster, answer
+from app.engine.cluster import Cluster
 from app.engine.ray_runtime import ray
 from reid.spread import Result, Value
 
@@ -34,9 +34,9 @@ class ClusterTasks:
         for some in arguments:
             under_way.append(remote.remote(*some))
             if len(under_way) >= most:
-                yield answer(under_way.popleft())
+                yield self._cluster.answer(under_way.popleft())
         while under_way:
-            yield answer(under_way.popleft())
+            yield self._cluster.answer(under_way.popleft())
 
 
 class _Put(Sequence[Any]):

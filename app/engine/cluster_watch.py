@@ -162,6 +162,7 @@ def watch_on_cluster(
             told(report)
             if stop.wait(LOOK):
                 break
+            cluster.check_node()
             named.changed()
         cameras.end()
     except ray.exceptions.RayError as error:

@@ -51,6 +51,19 @@ with connected(sys.argv[1]) as machines:
     print(list(tasks.each(squared, ((sys.argv[2], numbers[k]) for k in range(12)))))
 """
 
+ALONE = """
+import sys, time
+from app.engine import cluster
+from app.engine.cluster_tasks import ClusterTasks
+
+with cluster.connected(sys.argv[1]) as machines:
+    cluster.node_answers = lambda: False
+    try:
+        list(ClusterTasks(machines).each(time.sleep, [(60,)]))
+    except cluster.SiteError as error:
+        print(error)
+"""
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayCluster]:
@@ -100,6 +113,10 @@ def test_a_cluster_merges_and_evaluates_as_one_process_does(cluster: RayCluster,
 def test_a_task_whose_process_dies_is_done_again(cluster: RayCluster, tmp_path: Path) -> None:
     assert json.loads(told(cluster, DYING, cluster.address, tmp_path)) == [number**2 for number in range(12)]
     assert {path.name for path in tmp_path.iterdir()} == {"1", "4", "7", "10"}
+
+
+def test_nothing_is_waited_for_where_the_node_of_this_machine_is_gone(cluster: RayCluster) -> None:
+    assert "its node on this machine is gone" in told(cluster, ALONE, cluster.address)
 
 
 @pytest.mark.parametrize("words", [["merge"], ["evaluate", "site", "--truth", "."]])

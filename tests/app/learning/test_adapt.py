@@ -106,7 +106,7 @@ def test_a_new_version_serves_with_its_embeddings_and_its_calibration(adapted: t
     path, report = adapted
     assert (report.model, report.started_from, report.deployed, report.epochs) == ("v1", "base", True, 2)
     assert report.tracklets + report.held_back == 180
-    assert report.parameters == 1_383_233
+    assert report.parameters == 2_952_481
     assert report.held_back == 40
     assert report.share == pytest.approx(140 / (140 + PRIOR), abs=1e-3)
     with Site.open(path) as site:
