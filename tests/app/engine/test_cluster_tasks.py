@@ -56,10 +56,13 @@ import sys, time
 from app.engine import cluster
 from app.engine.cluster_tasks import ClusterTasks
 
+def wait(seconds):
+    time.sleep(seconds)
+
 with cluster.connected(sys.argv[1]) as machines:
     cluster.node_answers = lambda: False
     try:
-        list(ClusterTasks(machines).each(time.sleep, [(60,)]))
+        list(ClusterTasks(machines).each(wait, [(60,)]))
     except cluster.SiteError as error:
         print(error)
 """
