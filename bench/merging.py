@@ -114,8 +114,8 @@ def measure(tracklets: int, cameras: int, dimensions: int, cluster: str | None) 
 
 
 def command(
-    tracklets: Annotated[int, typer.Option(min=1)] = 200_000,
-    cameras: Annotated[int, typer.Option(min=1)] = 20,
+    tracklets: Annotated[int, typer.Option(help="Drawn at random.", min=1)] = 200_000,
+    cameras: Annotated[int, typer.Option(help="That see them.", min=1)] = 20,
     dimensions: Annotated[int, typer.Option(help="Of an embedding.", min=1)] = 256,
     cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster.")] = None,
     as_json: JsonOption = False,

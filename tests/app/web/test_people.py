@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.encoders.versions import serving
 from app.record import Site, searches
 from app.record.rows import Correction
 from app.record.searches import SearchFilters
@@ -17,6 +18,7 @@ from app.record.verify import damage
 from app.search.merging import merge
 from app.web.access import Access
 from app.web.application import make_application
+from reid.calibration import Calibration
 from tests.app.records import site_in
 from tests.app.sites import figure_site
 from tests.app.web.conftest import HOST, PASSWORD, Clock, Served
@@ -117,6 +119,8 @@ def test_a_person_is_erased_from_their_page(merged: Served) -> None:
 
 def test_kept_searches_for_the_erased_are_shown_and_leave_when_ticked(merged: Served) -> None:
     root, number = merged.user("root"), max(merged.who)
+    with merged.site.writing():  # four drawn figures say nothing of how alike people are
+        merged.site.set_calibration(serving(merged.site).name, Calibration().to_json())
     picture = merged.site.crop_jpeg(merged.site.crops(number)[0])
     kept = [searches.save(merged.site.database, name, picture, SearchFilters(), who="guard").id for name in "ab"]
     asked = root.get("/erase", params={"tracklet": number}).text
