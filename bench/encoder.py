@@ -31,6 +31,7 @@ from app.terminal import JsonOption, print_json
 from bench.measuring import timed
 from bench.terminal import print_table, run, say
 from deploy.encoder import OnnxError, OpenEncoder, WeightsEncoder, open_encoder
+from deploy.models.base import SHAPE
 from reid.benchmarks.parts import BenchmarkError
 from reid.encoder import EncoderError, new_encoder
 from reid.evaluate import Embeddings, EvaluationError, RetrievalScores, evaluate_retrieval
@@ -190,7 +191,7 @@ def command(
     torch.set_num_threads(1)
     contenders: dict[str, Embed] = {
         "colour histogram, grey-world, six stripes": histogram,
-        "base encoder's network, random weights": resized_to(WeightsEncoder(new_encoder(seed=0))),
+        "base encoder's network, random weights": resized_to(WeightsEncoder(new_encoder(SHAPE, seed=0))),
     }
     for path in (*(model or []), *(more or [])):  # the first of several is the option's
         contenders[path.name] = resized_to(open_encoder(path, threads=1))

@@ -46,6 +46,7 @@ WARM_UP = 0.04  # share of all steps in which the learning rate rises
 WEIGHT_DECAY = 0.02  # of kernels, not of biases and norms
 CHECKPOINT_SECONDS = 60.0
 LOG_EVERY = 50  # steps
+SHAPE = EncoderConfig(channels=(16, 32, 80, 192, 320))
 STORED = (160, 80)  # px, height and width of the rendered crops, larger than the encoder's, to reframe without loss
 
 
@@ -65,7 +66,7 @@ class Recipe:
     learning_rate: float = 2e-3
 
 
-RECIPE = Recipe(people=9664, held_out=64, styles=6, shots=2, epochs=8, people_a_batch=24, encoder=EncoderConfig())
+RECIPE = Recipe(people=9664, held_out=64, styles=6, shots=2, epochs=8, people_a_batch=24, encoder=SHAPE)
 
 
 class Crops:

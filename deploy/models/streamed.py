@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from deploy.models import MakingError, install
 from deploy.models.base import (
+    SHAPE,
     WARM_UP,
     WEIGHT_DECAY,
     Made,
@@ -81,7 +82,7 @@ class Recipe:
 
 CROWD = Groups(count=260, people=96, styles=8, shots=2, height=160, width=80)
 RECIPES = {
-    "full": Recipe(CROWD, EncoderConfig(), people_a_part=32),
+    "full": Recipe(CROWD, SHAPE, people_a_part=32),
     "tiny": Recipe(
         Groups(count=64, people=4, styles=2, shots=1, height=64, width=32),
         EncoderConfig(channels=(4, 8, 8, 8, 8), stripes=2, dimensions=16, height=64, width=32),

@@ -47,12 +47,12 @@ class EncoderError(ValueError):
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """The shape of an encoder, stored beside its weights. The defaults are the base encoder that we ship.
+    """The shape of an encoder, stored beside its weights. The defaults are the first one that we shipped.
 
     Raises EncoderError where there is no such encoder.
     """
 
-    channels: tuple[int, ...] = (16, 32, 80, 192, 320)
+    channels: tuple[int, ...] = (16, 32, 64, 128, 192)
     """Of the light backbone's two stem convolutions, the second also of its stage 1, …"""
     blocks: tuple[int, ...] = (1, 1, 1, 1)
     """In each of its stages; stages 2 and 3 halve the map, the last does not."""
