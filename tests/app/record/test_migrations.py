@@ -28,6 +28,7 @@ from app.record.embeddings import embeddings_of
 from app.record.folder_embeddings import FolderEmbeddings
 from app.record.forget import forget
 from app.record.migrations import stamp, upgrade
+from app.record.model_files import digest
 from app.record.rows import AuditEntry
 from app.record.schema import FORMAT, metadata
 from app.record.verify import damage
@@ -53,6 +54,9 @@ def old(tmp_path: Path) -> Path:
     (site / "models" / BASE).mkdir(parents=True)
     for shipped, name in ((f"{BASE}.onnx", ONNX), (f"{BASE}.safetensors", WEIGHTS)):
         shutil.copy(in_the_box(shipped), site / "models" / BASE / name)
+    with closing(sqlite3.connect(site / FILE)) as database, database:  # it had the base of its time
+        shipped_now = digest(in_the_box(f"{BASE}.onnx"))
+        assert database.execute("UPDATE models SET sha256 = ? WHERE name = ?", (shipped_now, BASE)).rowcount == 1
     return site
 
 
