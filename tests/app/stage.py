@@ -67,7 +67,7 @@ def footage_in(folder: Path, number: int = 0) -> dict[str, Any]:
     """
     settings: dict[str, Any] = {"videos": folder / "videos", "detections": folder / "detections"}
     created = datetime.fromisoformat(CREATED) + timedelta(minutes=number)
-    for camera, shift in (("a", number), ("b", 90 + number)):
+    for camera, shift in (("a", number), ("b", 60 + number)):
         film = settings["videos"] / camera / camera / f"{number}.mp4"  # a folder of films is a camera
         film.parent.mkdir(parents=True)
         clip = render_clip(film, people(FRAMES, shift=shift), size=SIZE, creation_time=created.isoformat())
