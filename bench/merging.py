@@ -11,14 +11,13 @@ across them. The labels' digest tells whether two ways gave the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
+from app.on_cluster import ClusterOption, spread_over
 from app.terminal import JsonOption, print_json
 from bench.measuring import MIB, Machine, peak_memory, reset_peak_memory, timed
 from bench.search import Crowd
@@ -75,27 +74,14 @@ def drawn(tracklets: int, cameras: int, dimensions: int) -> Seen:
     )
 
 
-@contextmanager
-def _spread(cluster: str | None) -> Iterator[dict[str, Any]]:
-    """Where the work is done, as an argument."""
-    if cluster is None:
-        yield {}
-        return
-    from app.engine.cluster import connected
-    from app.engine.cluster_tasks import ClusterTasks
-
-    with connected(cluster) as machines:
-        yield {"spread": ClusterTasks(machines)}
-
-
 def measure(tracklets: int, cameras: int, dimensions: int, cluster: str | None) -> MergingReport:
     """Merges drawn tracklets once."""
     machine, seen = Machine.now(), drawn(tracklets, cameras, dimensions)
     reset_peak_memory()
     before = peak_memory()
-    with _spread(cluster) as spread:
-        around = timed(lambda: in_context(seen, **spread))
-        merged = timed(lambda: merge_tracklets(seen, MergeRules(), around=around.result, **spread))
+    with spread_over(cluster) as spread:
+        around = timed(lambda: in_context(seen, spread))
+        merged = timed(lambda: merge_tracklets(seen, MergeRules(), around=around.result, spread=spread))
     trajectory, identity = merged.result[0], merged.result[1].labels
     return MergingReport(
         machine=machine,
@@ -117,7 +103,7 @@ def command(
     tracklets: Annotated[int, typer.Option(help="Drawn at random.", min=1)] = 200_000,
     cameras: Annotated[int, typer.Option(help="That see them.", min=1)] = 20,
     dimensions: Annotated[int, typer.Option(help="Of an embedding.", min=1)] = 256,
-    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of a Ray cluster.")] = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure merging, in this process or on a cluster."""

@@ -32,7 +32,7 @@ FIRST_WEIGHTS = {  # of seed 0
 }
 
 
-def test_the_shipped_size_is_light() -> None:
+def test_the_default_size_is_light() -> None:
     encoder = new_encoder(seed=0)
     assert encoder.parameter_count < 1_500_000  # 6 MB
     rows = encoder.embed(random_crops(3, encoder.config))
@@ -134,7 +134,7 @@ def test_onnx_takes_raw_crops_and_gives_the_same_rows(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["e.onnx"]
 
 
-def test_the_base_encoder_stays_as_it_was_trained(tmp_path: Path) -> None:
+def test_the_first_base_encoder_stays_as_it_was_trained(tmp_path: Path) -> None:
     """Its first weights, and a file of the time when there was no other encoder."""
     encoder = new_encoder(seed=0)
     weights = encoder.state_dict()
