@@ -89,6 +89,22 @@ def test_a_filtered_search_never_goes_by_an_approximate_index(site: Site, monkey
             assert found.tolist() == best[:5]
 
 
+def test_a_query_counts_beyond_half_precision(site: Site) -> None:
+    table = Vectors(site.database)
+    space = table.space(BASE, HALVES)
+    assert space is not None
+    ids, days = table.ids(space)
+    rows = table.rows_of(space, ids, days)
+    by_id = dict(zip(rows[0].tolist(), rows[1].astype(np.float64), strict=True))
+    among = Ranges.of(ids, days, np.ones(len(ids), bool))
+    query = np.random.default_rng(0).normal(size=space.width).astype(np.float32)
+    query /= np.linalg.norm(query)
+    found, similarities = table.nearest(space, query, len(ids), among)
+    exact = np.array([by_id[number] @ query.astype(np.float64) for number in found.tolist()])
+    halved = np.array([by_id[number] @ query.astype(np.float16).astype(np.float64) for number in found.tolist()])
+    assert np.abs(similarities - exact).max() < 1e-6 < np.abs(halved - exact).max()
+
+
 def test_ranges_join_neighbours_of_a_day() -> None:
     ids, days = np.array([1, 2, 4, 7, 9, 12]), np.array([5, 5, 6, 5, 5, 6])
     ranges = Ranges.of(ids, days, np.array([True, True, True, False, True, True]))
