@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 
 from app import terminal
 from app.record import Site
-from tests.app.records import copy_of, site_in, use_postgres
+from tests.app.records import copy_of, count_schemas, drop_schemas, site_in, use_postgres
 from tests.app.sites import People, figure_site
 from tests.app.typed import Typed
 from tests.app.works import IMPORTED
@@ -75,6 +75,14 @@ def record(request: pytest.FixtureRequest) -> Iterator[str]:
         use_postgres(request.getfixturevalue("postgres"))
     yield request.param
     use_postgres(None)
+
+
+@pytest.fixture(autouse=True)
+def _no_schema_stays() -> Iterator[None]:
+    """What a test made on PostgreSQL goes with it: those of all tests fill a disk. What its module made stays."""
+    before = count_schemas()
+    yield
+    drop_schemas(before)
 
 
 @pytest.fixture(scope="session")

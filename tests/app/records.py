@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -19,6 +20,7 @@ from app.record.schema import metadata
 
 _server: list[str] = []  # the PostgreSQL's URL, while tests run on it
 _number = itertools.count()
+_schemas: list[tuple[str, str]] = []  # a server's URL and one that was made there, in their order
 
 
 def use_postgres(url: str | None) -> None:
@@ -47,8 +49,24 @@ def new_schema(server: str) -> str:
     schema = f"site_{os.getpid()}_{next(_number)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {schema}")
+    _schemas.append((server, schema))
     url = sqlalchemy.make_url(server).update_query_dict({"options": f"-csearch_path={schema}"})
     return url.render_as_string(hide_password=False)
+
+
+def count_schemas() -> int:
+    """How many schemas there are now, for `drop_schemas`."""
+    return len(_schemas)
+
+
+def drop_schemas(after: int) -> None:
+    """Remove the schemas that were made after so many. One that a process still holds stays."""
+    while len(_schemas) > after:
+        server, schema = _schemas.pop()
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute("SET lock_timeout = '1s'")
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
 def copy_of(site: Path, folder: Path, name: str = "site") -> Path:
