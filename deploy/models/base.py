@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from deploy.onnx_runtime import onnxruntime
 from reid.augment import augment
 from reid.command import JsonOption, errors, output, print_json, run
 from reid.encoder import Encoder, EncoderConfig, export_onnx, load_encoder, new_encoder, save_encoder
+from reid.encoder.packaged import PACKAGES
 from reid.evaluate import Embeddings, RetrievalScores, evaluate_retrieval
 from reid.progress import Bars, Progress, unheard
 from reid.whole_file import sweep, whole_file
@@ -64,6 +65,7 @@ class Recipe:
     crops_a_person: int = 4  # in a batch, from different cameras where it can be
     groups_a_batch: int = 2
     learning_rate: float = 2e-3
+    init: Literal["random", "imagenet"] = "random"  # first weights of the backbone; those of the head are random
 
 
 RECIPE = Recipe(people=9664, held_out=64, styles=6, shots=2, epochs=8, people_a_batch=24, encoder=SHAPE)
@@ -184,11 +186,11 @@ def contrastive_loss(embeddings: Tensor, people: Tensor, cameras: Tensor, groups
 class Training(nn.Module):
     """What learns: the encoder and a prototype of each person."""
 
-    def __init__(self, config: EncoderConfig, people: int, seed: int) -> None:
+    def __init__(self, recipe: Recipe, people: int, seed: int) -> None:
         super().__init__()
-        self.encoder = new_encoder(config, seed=seed)
+        self.encoder = new_encoder(recipe.encoder, seed=seed, init=recipe.init)
         generator = torch.Generator().manual_seed(seed)
-        self.prototypes = nn.Parameter(torch.randn(people, config.dimensions, generator=generator))
+        self.prototypes = nn.Parameter(torch.randn(people, recipe.encoder.dimensions, generator=generator))
 
 
 def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress = unheard) -> Encoder:
@@ -197,6 +199,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
     Writes `checkpoint.pt` every minute and `log.jsonl`, a line every 50 steps and every epoch.
 
     Raises:
+        EncoderError: The recipe's first weights are not there.
         OtherRunError: The checkpoint is of another recipe or seed.
         MakingError: The loss is no number any more.
     """
@@ -204,7 +207,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     validating = held_out(crops, recipe)
     training = np.flatnonzero(~validating)
-    network = Training(config, int(crops.people.max()) + 1, seed).to(device)
+    network = Training(recipe, int(crops.people.max()) + 1, seed).to(device)
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     undecayed = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     optimiser = torch.optim.AdamW(
@@ -391,22 +394,57 @@ class Made:
     worst: float  # difference of the ONNX file's rows
 
 
-def made(out: Path, recipe: Recipe, seed: int, worst: float) -> Made:
-    """As `log.jsonl` has it."""
+@dataclass(frozen=True)
+class Trained:
+    """What a training's log tells of it."""
+
+    machine: str
+    threads: int
+    images: int  # shown, each as often as it was
+    images_per_second: float  # of the training alone, the median
+    mAP: float  # of the rendered people who were held out
+    rank1: float
+
+
+def read_log(out: Path, recipe: Recipe) -> Trained:
+    """What `log.jsonl` of a finished training has."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [line for line in lines if "mAP" in line][-1]
-    speed = np.median([line["images_per_second"] for line in lines if "images_per_second" in line])
-    shown = scores["step"] * recipe.people_a_batch * recipe.crops_a_person
-    threads = f" --threads {lines[0]['threads']}" if lines[0]["threads"] > 1 else ""
+    return Trained(
+        machine=lines[0]["machine"],
+        threads=lines[0]["threads"],
+        images=scores["step"] * recipe.people_a_batch * recipe.crops_a_person,
+        images_per_second=float(
+            np.median([line["images_per_second"] for line in lines if "images_per_second" in line])
+        ),
+        mAP=scores["mAP"],
+        rank1=scores["rank1"],
+    )
+
+
+def origin(recipe: Recipe) -> str:
+    """Where a training's first weights come from, for a card."""
+    if recipe.init == "random":
+        return "random weights"
+    package = PACKAGES.get(recipe.encoder.backbone)
+    source = f"the package {package.name} ({package.licence})" if package else "Torchvision (BSD-3-Clause)"
+    return f"ImageNet weights of the backbone {recipe.encoder.backbone}, from {source}"
+
+
+def made(out: Path, recipe: Recipe, seed: int, worst: float) -> Made:
+    """What the card tells, from the recipe and the log."""
+    trained = read_log(out, recipe)
+    threads = f" --threads {trained.threads}" if trained.threads > 1 else ""
     how = f"""\
 - **Data**: {recipe.people:,} people rendered by `sample_videos/world`, each in {recipe.styles} random cameras,
   {recipe.shots} crops in each; {recipe.held_out} or more of them only to validate. No real picture, no label by hand.
+- **Start**: {origin(recipe)}.
 - **Recipe**: {recipe.epochs} epochs; a batch has {recipe.people_a_batch} × {recipe.crops_a_person} crops;
   identity softmax and supervised contrastive loss across cameras, both among people who share cameras; heavy
   augmentation (`reid/augment.py`); AdamW, cosine schedule; the last epoch's weights.
 - **Command**: `python -m deploy.models.base --out RUN --seed {seed}{threads} --install`
-- **Machine**: {lines[0]["machine"]}: {shown:,} images at {speed:.0f} a second, the median."""
-    return Made(how, scores["mAP"], scores["rank1"], worst)
+- **Machine**: {trained.machine}: {trained.images:,} images at {trained.images_per_second:.0f} a second, the median."""
+    return Made(how, trained.mAP, trained.rank1, worst)
 
 
 def write_card(out: Path, made: Made) -> None:

@@ -1,4 +1,4 @@
-"""Backbones that take pictures as ImageNet's do: Torchvision's networks without their classifier, and OSNet."""
+"""Backbones that take pictures as ImageNet's do: Torchvision's networks without their classifier, and two of ours."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from reid.encoder import lite
 from reid.encoder.osnet import WIDTHS, osnet
 from reid.pictures import MEAN, SPREAD
 
-TORCHVISION = {"resnet50": 2048, "resnet18": 512, "densenet121": 1024, "mobilenet_v3_small": 576}  # channels
-OSNET = {name: channels[-1] for name, channels in WIDTHS.items()}
+TORCHVISION = {  # channels of the last map
+    "resnet50": 2048,
+    "resnet18": 512,
+    "densenet121": 1024,
+    "mobilenet_v2": 1280,
+    "mobilenet_v3_small": 576,
+}
+OURS = {name: channels[-1] for name, channels in WIDTHS.items()} | {"efficientnet_lite0": lite.HEAD}
 
 
 class ImageNetBackbone(nn.Module):
@@ -23,8 +30,9 @@ class ImageNetBackbone(nn.Module):
 
     def __init__(self, name: str, last_stride: int) -> None:
         super().__init__()
-        self.layers = osnet(name) if name in OSNET else torchvision_layers(name, last_stride)
-        mean, spread = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(SPREAD).view(1, 3, 1, 1)
+        self.layers = torchvision_layers(name, last_stride) if name in TORCHVISION else our_layers(name, last_stride)
+        statistics = (lite.MEAN, lite.SPREAD) if name == "efficientnet_lite0" else (MEAN, SPREAD)
+        mean, spread = (torch.tensor(values).view(1, 3, 1, 1) for values in statistics)
         self.register_buffer("scale", 1 / (255 * spread), persistent=False)
         self.register_buffer("shift", -mean / spread, persistent=False)
 
@@ -32,6 +40,11 @@ class ImageNetBackbone(nn.Module):
         """(N, 3, H, W) of 0…255 → (N, C, h, w)."""
         out: Tensor = self.layers(images * self.scale + self.shift)
         return out
+
+
+def our_layers(name: str, last_stride: int) -> nn.Sequential:
+    """A network of `OURS` up to its last map."""
+    return lite.efficientnet_lite0(last_stride) if name == "efficientnet_lite0" else osnet(name)
 
 
 def torchvision_layers(name: str, last_stride: int, weights: str | None = None) -> nn.Sequential:
@@ -50,5 +63,7 @@ def torchvision_layers(name: str, last_stride: int, weights: str | None = None) 
         return nn.Sequential(OrderedDict((n, m) for n, m in network.named_children() if n not in ("avgpool", "fc")))
     if name.startswith("densenet"):
         return nn.Sequential(OrderedDict([*network.features.named_children(), ("relu", nn.ReLU(inplace=True))]))
+    if name == "mobilenet_v2" and last_stride == 1:
+        network.features[14].conv[1][0].stride = (1, 1)
     layers: nn.Sequential = network.features
     return layers

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from reid.encoder.ghost import with_ghost_norm
 from reid.encoder.heads import GeneralisedMean, Mean, PooledHead, StripeHead, embedding_block, fc
-from reid.encoder.imagenet import OSNET, TORCHVISION, ImageNetBackbone, torchvision_layers
+from reid.encoder.imagenet import OURS, TORCHVISION, ImageNetBackbone, torchvision_layers
 from reid.encoder.light import FusedBackbone, LightBackbone
+from reid.encoder.packaged import PACKAGES, PackagedError, take_packaged
 from reid.encoder.torchreid import SIZE, CheckpointError, is_checkpoint, read_osnet
 from reid.whole_file import whole_file
 
@@ -26,7 +27,9 @@ Backbone = Literal[
     "resnet50",
     "resnet18",
     "densenet121",
+    "mobilenet_v2",
     "mobilenet_v3_small",
+    "efficientnet_lite0",
     "osnet_x1_0",
     "osnet_x0_75",
     "osnet_x0_5",
@@ -70,7 +73,7 @@ class EncoderConfig:
     pooling: Pooling = "mean"
     """Of the map, in all heads but `stripes`."""
     last_stride: int = 2
-    """Of a ResNet's last stage; 1 keeps its map twice as fine, for half as much work again."""
+    """Where ResNets, MobileNetV2 and EfficientNet-Lite0 halve the map last; 1 keeps it twice as fine, for more work."""
     dropout: float = 0.5
     """In the embedding block; no paper tells it."""
     ghost: int = 0
@@ -95,7 +98,7 @@ class EncoderConfig:
     @property
     def features(self) -> int:
         """Channels of the backbone's map."""
-        return self.channels[-1] if self.backbone == "light" else (TORCHVISION | OSNET)[self.backbone]
+        return self.channels[-1] if self.backbone == "light" else (TORCHVISION | OURS)[self.backbone]
 
 
 class Features(NamedTuple):
@@ -195,8 +198,8 @@ def new_encoder(
     Args:
         config: Its shape. None is that of the base encoder.
         seed: Of the random weights.
-        init: `random`, or `imagenet` for Torchvision's weights of the backbone, or a file of ours. Of a file the
-            backbone is taken, and the head where it is of the same shape.
+        init: `random`, or `imagenet` for the backbone's weights of a package (`reid.encoder.packaged`) or of
+            Torchvision, or a file of ours. Of a file the backbone is taken, and the head where it is of the same shape.
 
     Raises:
         EncoderError: There are no such weights.
@@ -219,8 +222,15 @@ def new_encoder(
 
 def _take_imagenet(encoder: Encoder) -> None:
     name = encoder.config.backbone
-    if name not in TORCHVISION:
-        raise EncoderError(f"Torchvision has no ImageNet weights for {name}, only for {', '.join(TORCHVISION)}")
+    if name not in TORCHVISION | PACKAGES:
+        named = ", ".join(TORCHVISION | PACKAGES)
+        raise EncoderError(f"there are no ImageNet weights for {name}, only for {named}")
+    if name in PACKAGES:
+        try:
+            take_packaged(encoder.backbone.layers, name)  # type: ignore[arg-type]
+        except PackagedError as error:
+            raise EncoderError(str(error)) from error
+        return
     try:
         pretrained = torchvision_layers(name, encoder.config.last_stride, "IMAGENET1K_V1")
     except (ImportError, OSError, RuntimeError) as error:  # URLError is an OSError, a cut download a RuntimeError

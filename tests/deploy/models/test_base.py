@@ -12,6 +12,7 @@ from deploy import models
 from deploy.models import OtherRunError, base
 from deploy.models.base import Crops, Recipe, batches, contrastive_loss, groups_of, held_out, identity_loss, train
 from reid.encoder import EncoderConfig
+from tests.deploy.models.coloured import coloured_crops
 
 TINY = EncoderConfig(channels=(4, 8, 8, 8, 8), blocks=(1, 1, 1, 1), stripes=2, dimensions=16, height=64, width=32)
 RECIPE = Recipe(
@@ -30,16 +31,7 @@ RECIPE = Recipe(
 @pytest.fixture
 def crops(tmp_path: Path) -> Crops:
     """Three groups of 4 people in 3 cameras of their own, two crops in each. A person is a colour."""
-    rng = np.random.default_rng(0)
-    for group in range(3):
-        labels = [
-            (group * 4 + person, group * 3 + camera) for camera in range(3) for person in range(4) for _ in (0, 1)
-        ]
-        colours = np.random.default_rng(1).integers(0, 256, (12, 3))[[person for person, _ in labels]]
-        pictures = (colours[:, None, None] + rng.integers(-9, 10, (len(labels), 72, 40, 3))).clip(0, 255)
-        np.save(tmp_path / f"labels-{group:04d}.npy", np.array(labels, np.int32))
-        np.save(tmp_path / f"crops-{group:04d}.npy", pictures.astype(np.uint8))
-    return Crops(tmp_path)
+    return coloured_crops(tmp_path)
 
 
 def test_groups_are_linked_by_cameras() -> None:

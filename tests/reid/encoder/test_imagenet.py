@@ -21,7 +21,9 @@ PARAMETERS = {  # of the backbone alone
     "resnet50": 23_508_032,
     "resnet18": 11_176_512,
     "densenet121": 6_953_856,
+    "mobilenet_v2": 3_504_872 - 1_281_000,  # without the classifier
     "mobilenet_v3_small": 927_008,
+    "efficientnet_lite0": 4_652_008 - 1_281_000,
     "osnet_x1_0": 2_169_508 - 263_680,  # the paper's 2.2 and 0.2 million have FC 512 and its normalisation
     "osnet_x0_25": 201_864 - 67_072,
 }
@@ -38,7 +40,7 @@ def test_backbones(backbone: str) -> None:
     assert not torch.equal(rows[0], rows[1])
 
 
-@pytest.mark.parametrize("backbone", ["resnet50", "resnet18"])
+@pytest.mark.parametrize("backbone", ["resnet50", "resnet18", "mobilenet_v2", "efficientnet_lite0"])
 def test_last_stride(backbone: str) -> None:
     config = EncoderConfig(backbone=backbone, head="pooled", height=64, width=64)  # type: ignore[arg-type]
     coarse = new_encoder(config, seed=0).eval()
@@ -49,13 +51,22 @@ def test_last_stride(backbone: str) -> None:
     assert coarse.state_dict().keys() == fine.state_dict().keys()
 
 
-def test_torchvision_gets_pictures_as_on_imagenet() -> None:
-    config = EncoderConfig(backbone="mobilenet_v3_small", head="pooled", height=32, width=32)
+@pytest.mark.parametrize(
+    ("backbone", "mean", "spread"),
+    [
+        ("mobilenet_v3_small", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ("efficientnet_lite0", (127 / 255,) * 3, (128 / 255,) * 3),
+    ],
+)
+def test_a_backbone_gets_pictures_as_on_imagenet(
+    backbone: str, mean: tuple[float, ...], spread: tuple[float, ...]
+) -> None:
+    config = EncoderConfig(backbone=backbone, head="pooled", height=32, width=32)  # type: ignore[arg-type]
     encoder, seen = new_encoder(config, seed=0).eval(), []
     next(encoder.backbone.layers.children()).register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # type: ignore[union-attr]
     crops = random_crops(1, config)
     encoder.embed(crops)
-    wanted = (crops[0].double() / 255 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    wanted = (crops[0].double() / 255 - torch.tensor(mean)) / torch.tensor(spread)
     assert torch.allclose(seen[0][0].permute(1, 2, 0).double(), wanted, atol=1e-5)
 
 
@@ -76,5 +87,5 @@ def test_first_weights_of_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
     with pytest.raises(EncoderError, match=r"^the ImageNet weights of mobilenet_v3_small can't be had .*no network"):
         new_encoder(config, seed=0, init="imagenet")
-    with pytest.raises(EncoderError, match="Torchvision has no ImageNet weights for light"):
+    with pytest.raises(EncoderError, match="there are no ImageNet weights for light"):
         new_encoder(TINY, seed=0, init="imagenet")
