@@ -5,7 +5,7 @@ batches and seed. Of several rates that is chosen which tells the held-out rende
 with the chosen.
 
 From ImageNet a larger network learns, which takes longer for an image. So the shape of `base` learns once more, for as
-many epochs as fit in the time of the slowest.
+many epochs as fit in the time of the slowest. Times are of the processor: other work beside hardly changes them.
 
 `--market` is Market-1501's layout, as in `bench.encoder`. The weights come with the extra `models` of pyproject.toml.
 The same command goes on where it was stopped.
@@ -66,8 +66,8 @@ class Course:
 
     @property
     def seconds(self) -> float:
-        """Of the training alone."""
-        return self.trained.images / self.trained.images_per_second
+        """Of the processor, of the training alone."""
+        return self.trained.images / self.trained.images_per_cpu_second
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.parameters / 1e6:.2f} M",
         f"{row.learning_rate:g}",
         f"{trained.images:,}",
-        f"{trained.images_per_second:.0f}",
+        f"{trained.images_per_cpu_second:.0f}",
         f"{row.minutes:.1f}",
         f"{100 * trained.mAP:.1f} / {100 * trained.rank1:.1f}",
         "–" if market is None else f"{100 * market.mAP:.1f} / {100 * market.rank1:.1f}",
@@ -198,7 +198,15 @@ def command(
     if as_json:
         print_json(rows)
         return
-    heads = ("", "parameters", "learning rate", "images shown", "images/s", "minutes", "held out: mAP / rank-1")
+    heads = (
+        "",
+        "parameters",
+        "learning rate",
+        "images shown",
+        "images/s",
+        "minutes of training",
+        "held out: mAP / rank-1",
+    )
     print_table((*heads, "Market: mAP / rank-1", "crops/s, one thread"), map(cells, rows))
 
 

@@ -229,7 +229,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
         machine = f"{machine}, torch {torch.__version__}"
         write_line(log, {"step": 0, "machine": machine, "threads": torch.get_num_threads()})
     saved = logged = time.monotonic()
-    begun, crops_shown = saved - seconds, 0
+    begun, crops_shown, cpu_logged = saved - seconds, 0, time.process_time()
     progress("training steps", done, steps)
     for epoch in range(done // steps_an_epoch, recipe.epochs):
         network.train()
@@ -262,9 +262,10 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
                     "of": steps,
                     **losses,
                     "images_per_second": round(crops_shown / (now - logged), 1),
+                    "images_per_cpu_second": round(crops_shown / (time.process_time() - cpu_logged), 1),
                 }
                 write_line(log, line | {"seconds": round(now - begun)})
-                logged, crops_shown = now, 0
+                logged, crops_shown, cpu_logged = now, 0, time.process_time()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
                 saved = time.monotonic()
@@ -272,7 +273,7 @@ def train(crops: Crops, out: Path, recipe: Recipe, seed: int, progress: Progress
         write_line(
             log, {"step": done, "epoch": epoch + 1, "mAP": round(scores.mAP, 4), "rank1": round(scores.rank1, 4)}
         )
-        logged, crops_shown = time.monotonic(), 0
+        logged, crops_shown, cpu_logged = time.monotonic(), 0, time.process_time()
     save_checkpoint(out, network, optimiser, fixed, done, time.monotonic() - begun)
     return network.encoder.cpu().eval()
 
@@ -402,6 +403,7 @@ class Trained:
     threads: int
     images: int  # shown, each as often as it was
     images_per_second: float  # of the training alone, the median
+    images_per_cpu_second: float  # the same by the processor's time, which other work on the machine hardly changes
     mAP: float  # of the rendered people who were held out
     rank1: float
 
@@ -410,13 +412,13 @@ def read_log(out: Path, recipe: Recipe) -> Trained:
     """What `log.jsonl` of a finished training has."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [line for line in lines if "mAP" in line][-1]
+    speeds = [line for line in lines if "images_per_second" in line]
     return Trained(
         machine=lines[0]["machine"],
         threads=lines[0]["threads"],
         images=scores["step"] * recipe.people_a_batch * recipe.crops_a_person,
-        images_per_second=float(
-            np.median([line["images_per_second"] for line in lines if "images_per_second" in line])
-        ),
+        images_per_second=float(np.median([line["images_per_second"] for line in speeds])),
+        images_per_cpu_second=float(np.median([line["images_per_cpu_second"] for line in speeds])),
         mAP=scores["mAP"],
         rank1=scores["rank1"],
     )

@@ -35,7 +35,7 @@ def test_rates_are_chosen_on_rendered_people_and_the_first_learns_as_long_as_the
         """The slower takes three times as long, and the lower rate tells more."""
         speed = 10.0 if recipe.encoder == slower else 30.0
         logged = base.read_log(folder, recipe)
-        return dataclasses.replace(logged, images_per_second=speed, mAP=1 - recipe.learning_rate)
+        return dataclasses.replace(logged, images_per_cpu_second=speed, mAP=1 - recipe.learning_rate)
 
     monkeypatch.setattr(first_weights, "read_log", read_log)
     crops = coloured_crops(tmp_path)
