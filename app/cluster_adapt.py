@@ -1,6 +1,7 @@
-"""An adaptation as a cluster's task, on a machine with a GPU where there is one, that begins again after any death.
+"""An adaptation by a cluster: on all of its GPUs where it has several, else a task that begins again after any death.
 
-It goes on with what was carried to the store: see `app.record.adaptations`.
+The task runs on a machine with a GPU where there is one. It goes on with what was carried to the store: see
+`app.record.adaptations`.
 """
 
 from __future__ import annotations
@@ -8,24 +9,26 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from app.cluster_ranks import PATIENCE, adapt_on_gpus
 from app.engine.cluster import Cluster
 from app.engine.cluster_site import ClusterSite
 from app.engine.ray_runtime import ray
 from app.learning.adapt import AdaptReport, adapt
 from app.record import Site
 
-PATIENCE = 120.0  # s for the lease of who died. Of a machine that is gone, PostgreSQL notices within one minute
-
 
 def adapt_on_cluster(cluster: Cluster, site: Site, *, who: str, **wishes: Any) -> AdaptReport:
-    """As `adapt`, by one machine of a cluster. wishes: as for `adapt`.
+    """As `adapt`, by a cluster. wishes: as for `adapt`.
 
     Raises SiteError where the site can't be reached from all machines, or where the cluster fails.
     """
     cluster.check_site(site.path, site.database.places)
-    gpus = 1 if any(machine.gpus for machine in cluster.machines()) else 0
-    task = ray.remote(adapt_there).options(num_cpus=1, num_gpus=gpus, max_retries=-1)
-    report: AdaptReport = cluster.answer(task.remote(ClusterSite.of(site, []), who, wishes))
+    order = ClusterSite.of(site, [])
+    report = adapt_on_gpus(cluster, order, who, wishes)
+    if report is None:
+        gpus = 1 if any(machine.gpus for machine in cluster.machines()) else 0
+        task = ray.remote(adapt_there).options(num_cpus=1, num_gpus=gpus, max_retries=-1)
+        report = cluster.answer(task.remote(order, who, wishes))
     return report
 
 

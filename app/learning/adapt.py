@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ from reid.whole_file import sweep
 if TYPE_CHECKING:  # they bring torch
     import torch
 
+    from app.learning.ranks import Others
     from reid.encoder import Encoder
     from reid.tracklets import TrackletDataset, TrackletSource
     from reid.training import Settings
@@ -101,6 +103,7 @@ def adapt(
     force: bool = False,
     seed: int = 0,
     patience: float = 0.0,
+    others: Others | None = None,
     progress: Progress = unheard,
 ) -> AdaptReport:
     """Trains a new version on the site's tracklets and lets it serve if it is better, or if `force`.
@@ -124,10 +127,12 @@ def adapt(
         force: Let the new version serve whatever the gate says.
         seed: Of everything random.
         patience: Seconds for which another's adaptation is waited for, whose process may just have died.
+        others: Ranks that learn with this process, the first one.
         progress: Told of "crops", "training steps" and "tracklets embedded".
 
     Raises:
         Busy: Another process adapts.
+        Erased: Somebody it learns from was erased, and there are others, which begin anew too.
         SiteError: There is too little to learn from, or training fails.
     """
     if start is not None and is_weights(Path(start)):
@@ -136,13 +141,21 @@ def adapt(
     with site.lease(dataclasses.replace(LEARNING, wait=patience)):
         while True:
             try:
-                return _adapted(site, wishes, _device(device), force, who, progress)
+                return _adapted(site, wishes, device_named(device), force, who, others, progress)
             except Erased:
+                if others is not None:
+                    raise
                 log.info("Somebody it was learning from was erased: the adaptation begins anew")
 
 
 def _adapted(
-    site: Site, wishes: Wishes, device: torch.device, force: bool, who: str, progress: Progress
+    site: Site,
+    wishes: Wishes,
+    device: torch.device,
+    force: bool,
+    who: str,
+    others: Others | None,
+    progress: Progress,
 ) -> AdaptReport:
     from reid.encoder import between, load_encoder
     from reid.gate import better
@@ -169,13 +182,18 @@ def _adapted(
     watched = _Watched(adaptations, plan.model, progress)
     try:
         watched.check()
+        if others is not None:
+            others.learn_from(plan)
         source = source_of(site, plan.learn, plan.crops)
         dataset = TrackletDataset.build(run / "crops", source, *plan.size, progress=watched)
+        settings = settings_of(plan, weights)
+        if others is not None:
+            others.wait_for_crops(dataset, watched.check)
         watched.check()
-        settings = _settings(plan, weights)
         end = began + 60 * wishes.minutes - plan.after
         left = max(1.0, end - time.monotonic()) if wishes.epochs is None else None
-        result = train(dataset, settings, run / TRAINING, device=device, seconds=left, progress=watched)
+        with nullcontext() if others is None else others.joined(dataset, settings, left):
+            result = train(dataset, settings, run / TRAINING, device=device, seconds=left, progress=watched)
         watched.carry()
         curves = _curves(run / TRAINING / "log.jsonl")
         started, candidate = load_encoder(weights), load_encoder(Path(result.model))
@@ -337,7 +355,8 @@ def _export(
     return model
 
 
-def _device(name: str | None) -> torch.device:
+def device_named(name: str | None) -> torch.device:
+    """CUDA where it works, or the one that is named. Raises SiteError where there is no such device."""
     import torch
 
     if name is None:
@@ -396,7 +415,8 @@ def _one_person(site: Site, now: ModelRecord) -> bool:
     return bool(np.median(between) >= np.quantile(within, 0.25))
 
 
-def _settings(plan: Plan, weights: Path) -> Settings:
+def settings_of(plan: Plan, weights: Path) -> Settings:
+    """What a plan trains with. weights: the file of its start."""
     from reid.methods.merged import MergedConfig
     from reid.training import Settings, preset
 

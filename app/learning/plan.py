@@ -12,7 +12,7 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,18 @@ class Plan:
     after: float  # s that what comes after training takes: gate, export, new embeddings
     wishes: Wishes
 
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """Of what `text` gave. Raises KeyError or TypeError where an earlier Sightline planned otherwise."""
+        written = json.loads(text)
+        wishes = written.pop("wishes")
+        size = wishes.pop("size")
+        return cls(**written, wishes=Wishes(**wishes, size=size and (size[0], size[1])))
+
+    def text(self) -> str:
+        """As it is written down."""
+        return json.dumps(dataclasses.asdict(self))
+
 
 @dataclass(frozen=True)
 class Start:
@@ -129,7 +141,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
     with site.lease(ERASING):  # who erases from now on finds the plan, and with it the run
         if not site.are_tracklets(learn):
             raise Erased
-        adaptations.begin(name, json.dumps(dataclasses.asdict(plan)))
+        adaptations.begin(name, plan.text())
     log.info(
         "%s: %s on %d tracklets (up to %d crops each), from %s, crops of %d×%d px, batches of "
         "%d crops%s, %d epochs, about %.0f minutes on %s",
@@ -142,10 +154,7 @@ def planned(site: Site, learn: NDArray[np.int64], now: ModelRecord, wishes: Wish
 def read_plan(path: Path) -> Plan | None:
     """What is written there. None where there is nothing, or an earlier Sightline wrote it, which planned otherwise."""
     try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-        wishes = written.pop("wishes")
-        size = wishes.pop("size")
-        return Plan(**written, wishes=Wishes(**wishes, size=size and (size[0], size[1])))
+        return Plan.parse(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, KeyError, TypeError):
         return None
 

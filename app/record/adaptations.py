@@ -70,6 +70,13 @@ class Adaptations:
             self._objects.remove(sorted(keys, key=lambda key: not key.endswith(PLAN)))
         wipe(self.run(name))
 
+    def tidy(self, rank: str) -> None:
+        """Removes what ranks had here, whose folders begin so, and then what the store has not got any more."""
+        for folder in self._folder.glob(f"*/{rank}*"):
+            wipe(folder)
+        if self._objects is not None:
+            self._forget(self._objects.keys_with_versions(_TOP))
+
     def of(self, ids: Collection[int]) -> list[str]:
         """Names of those, on this machine or in the store, that learn from some tracklets. If in doubt, one does."""
         gone = set(ids)
@@ -82,9 +89,7 @@ class Adaptations:
     def _fetch(self, objects: Objects) -> None:
         """What another machine began is here from now on. What the store has not got, is not here either."""
         keys = objects.keys_with_versions(_TOP)
-        for path in self._folder.glob("*"):
-            if _key(path.name, PLAN) not in keys:
-                wipe(path)
+        self._forget(keys)
         for name in sorted({key.split("/")[1] for key in keys}):
             plan = objects.get(_key(name, PLAN))
             if plan is None:
@@ -98,6 +103,12 @@ class Adaptations:
                 if data is not None:
                     write_private(self.run(name) / TRAINING / file, data)
             write_private(self.run(name) / PLAN, plan)
+
+    def _forget(self, keys: Collection[str]) -> None:
+        """Removes what is here alone. keys: of the store."""
+        for path in self._folder.glob("*"):
+            if _key(path.name, PLAN) not in keys:
+                wipe(path)
 
 
 def _key(name: str, file: str) -> str:

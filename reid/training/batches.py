@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reid.methods import Batch, LearningMethod, Recipe, Tracklets
+from reid.methods import Batch, LearningMethod, Recipe, Tracklets, new_method
 from reid.tracklets import TrackletDataset, no_pairs
 from reid.training.samplers import Sampler
+from reid.training.settings import Settings
 
 AHEAD = 3  # batches that are read while the device works
 
@@ -131,6 +132,15 @@ def labelled(embedding: Tensor, rows: NDArray[np.int64], dataset: TrackletDatase
     tracklet = dataset.tracklet[rows]
     camera = dataset.tracklet_camera[tracklet]
     return Batch(embedding, _to(device, tracklet), _to(device, camera), _to(device, numbers[rows]))
+
+
+def sharers(dataset: TrackletDataset, settings: Settings, most: int) -> int:
+    """How many ranks, of `most`, can share each batch equally, in whole tracklets. 1 where no more can."""
+    known, epochs = unlabelled(dataset, image_numbers(dataset, settings.seed)), settings.epochs or 1
+    method = new_method(settings.config, known, 1, epochs, settings.seed)  # of any width: only its sampling counts
+    batches = Batches(dataset, method, settings.config.recipe, settings.seed, None)
+    whole = batches.tracklets // batches.groups
+    return max((n for n in range(1, most + 1) if whole % (settings.accumulate * n) == 0), default=1)
 
 
 def _to(device: torch.device, values: NDArray[np.int64]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import logging
 import os
 import time
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from reid.training.errors import Diverged
-from reid.training.ranks import rank
+from reid.training.ranks import bytes_of_first_rank, rank
 from reid.whole_file import whole_file
 
 log = logging.getLogger("sightline")
@@ -54,10 +55,11 @@ class Checkpoint:
         self.saved = time.monotonic()
 
     def load(self, device: torch.device) -> None:
-        """Puts what was saved into state and parts. It leaves them where nothing was."""
-        if not self.path.is_file():
+        """Puts what the first rank saved into state and parts. It leaves them where nothing was."""
+        data = bytes_of_first_rank(self.path.read_bytes() if rank() == 0 and self.path.is_file() else b"")
+        if not data:
             return
-        written = torch.load(self.path, weights_only=True, map_location=device)
+        written = torch.load(io.BytesIO(data), weights_only=True, map_location=device)
         for name, part in self.parts.items():
             part.load_state_dict(written[name])
         for name, value in written["state"].items():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reid.training.ranks import number_of_first_rank
+
 
 @dataclass(frozen=True)
 class Clock:
     """How far a run is by its steps, or by its time where that is further.
 
     Without a time, all steps are done. With one, a machine that others slow down does fewer, and the rates still come
-    to their end.
+    to their end. Of several ranks the first one's time counts, so all ask at the same steps.
     """
 
     steps_an_epoch: int
@@ -25,7 +27,7 @@ class Clock:
         by_steps = step / self.steps_an_epoch
         if self.seconds is None:
             return by_steps
-        return min(self.epochs, max(by_steps, self.epochs * seconds / self.seconds))
+        return number_of_first_rank(min(self.epochs, max(by_steps, self.epochs * seconds / self.seconds)))
 
     def epoch(self, step: int, seconds: float) -> int:
         """The epoch that begins there. By time some are left out."""

@@ -86,8 +86,6 @@ def train(
         Diverged: The loss is no number any more.
     """
     # -- what is asked for
-    if seconds is not None and ranks() > 1:
-        raise TrainingError("several ranks have no time in common: give a number of epochs only")
     device = device or device_of_this_rank()
     settings = settings.resolved(device)
     config, recipe, seed, epochs = settings.config, settings.config.recipe, settings.seed, settings.epochs

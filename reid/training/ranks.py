@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
@@ -27,16 +28,24 @@ def ranks_of_torchrun() -> Iterator[None]:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield
         return
-    cuda = torch.cuda.is_available()
-    if cuda:
+    if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
-    try:
-        if rank():
-            log.setLevel(logging.ERROR)
+    with joined_ranks():
         yield
-    finally:
-        distributed.destroy_process_group()
+
+
+@contextmanager
+def joined_ranks(**meeting: Any) -> Iterator[None]:
+    """Joins the other ranks. Only the first rank logs. Where it fails, the process shall end.
+
+    meeting: `store`, `rank` and `world_size`, as `init_process_group` takes them. Without, torchrun's variables say it.
+    """
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE, **meeting)
+    if rank():
+        log.setLevel(logging.ERROR)
+    yield
+    distributed.destroy_process_group()  # never after a failure: NCCL would wait for ranks that are gone
 
 
 def device_of_this_rank() -> torch.device:
@@ -162,6 +171,26 @@ def sum_gradients(parameters: list[nn.Parameter]) -> None:
     distributed.all_reduce(flat)
     for gradient, piece in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
         gradient.copy_(piece.view_as(gradient))
+
+
+def number_of_first_rank(number: float) -> float:
+    """The first rank's, for all. Each rank gives its own."""
+    if ranks() == 1:
+        return number
+    shared = torch.tensor(number, dtype=torch.float64)
+    distributed.broadcast(shared, 0)
+    return float(shared)
+
+
+def bytes_of_first_rank(data: bytes) -> bytes:
+    """The first rank's, for all. What others give is not looked at."""
+    if ranks() == 1:
+        return data
+    shared = torch.zeros(int(number_of_first_rank(len(data))), dtype=torch.uint8)
+    if rank() == 0:
+        shared.numpy()[:] = np.frombuffer(data, np.uint8)
+    distributed.broadcast(shared, 0)
+    return shared.numpy().tobytes()
 
 
 def same_on_all_ranks(module: nn.Module) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from reid.tracklets import TrackletDataset
 from reid.training.errors import TrainingError
-from reid.training.ranks import rank
+from reid.training.ranks import bytes_of_first_rank, rank
 from reid.whole_file import sweep, write_whole
 
 log = logging.getLogger("sightline")
@@ -123,9 +123,10 @@ def digest(dataset: TrackletDataset) -> str:
 
 
 def finished(folder: Path) -> Result | None:
-    """What the folder's run came to, where it came to its end."""
+    """What the folder's run came to, where it came to its end. The first rank's folder counts."""
     path = folder / "result.json"
-    return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    data = bytes_of_first_rank(path.read_bytes() if rank() == 0 and path.is_file() else b"")
+    return Result(**json.loads(data)) if data else None
 
 
 def finish(folder: Path, result: Result) -> None:

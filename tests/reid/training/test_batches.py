@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 
 from reid.methods import Batch, LearningMethod, Recipe
 from reid.tracklets import TrackletDataset
-from reid.training.batches import Batches, image_numbers, labelled, unlabelled
+from reid.training import Settings, preset
+from reid.training.batches import Batches, image_numbers, labelled, sharers, unlabelled
 
 PEOPLE = np.array([5, 5, 5, 7, 7, 7, 7, 9, 9, 9, 9, 9, 9])
 
@@ -107,3 +109,12 @@ def test_labelled_embeddings_carry_a_methods_numbers(dataset: TrackletDataset) -
     assert told.camera[batch.tracklet].tolist() == batch.camera.tolist()
     assert told.image_time is not None and told.image_time[batch.image].tolist() == dataset.time[rows].tolist()
     assert (told.cameras, told.cannot_link.tolist()) == (3, [[0, 3], [4, 7]])
+
+
+@pytest.mark.parametrize(("frames", "accumulate", "ranks"), [(2, 1, 4), (2, 2, 3), (4, 1, 3), (8, 2, 1)])
+def test_as_many_ranks_as_divide_a_batch(dataset: TrackletDataset, frames: int, accumulate: int, ranks: int) -> None:
+    config = preset("merged")
+    config = replace(config, recipe=replace(config.recipe, batch=24, frames=frames))
+    settings = Settings(config, "a site", epochs=1, accumulate=accumulate)
+    assert sharers(dataset, settings, 5) == ranks
+    assert sharers(dataset, settings, 1) == 1

@@ -54,6 +54,29 @@ def test_dropout_keeps_the_mean_and_nothing_in_evaluation() -> None:
     assert dropout.eval()(x) is x
 
 
+def torchrun(script: Path) -> None:
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(words, check=True, env=environment, cwd=ROOT, timeout=120)
+
+
+def test_all_have_the_time_and_the_bytes_of_the_first(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+from reid.training.clock import Clock
+from reid.training.ranks import bytes_of_first_rank, rank, ranks_of_torchrun
+with ranks_of_torchrun():
+    seconds, kept = [(50.0, b"checkpoint"), (99.0, b"")][rank()]
+    assert Clock(10, 4, seconds=100.0).position(0, seconds) == 2.0
+    assert bytes_of_first_rank(kept) == b"checkpoint"
+    assert bytes_of_first_rank(b"" if rank() == 0 else b"other") == b""
+""",
+        encoding="utf-8",
+    )
+    torchrun(script)
+
+
 def test_two_ranks_end_where_one_does(data_folder: Path, tmp_path: Path) -> None:
     """With augmentation, dropout, memories, camera-wise batch statistics and a batch in parts."""
     kinds = {
@@ -84,9 +107,7 @@ with ranks_of_torchrun():
 """,
         encoding="utf-8",
     )
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run([*torchrun, str(script)], check=True, env=environment, cwd=ROOT, timeout=120)
+    torchrun(script)
     start = safetensors.torch.load_file(data_folder / "tiny.safetensors")
     for name in kinds:
         alone, shared = weights(tmp_path / f"{name}-1"), weights(tmp_path / f"{name}-2")
