@@ -48,6 +48,7 @@ FILMS = ROOT / "sample_videos" / "films"
 PIECES = (45, 30)  # frames of the two pieces that begin a film
 A_SITE = 10  # kills while one site is made, at most
 HEADS = ("killed", "kills", "midway", "sites", "commands given again", "s", "differences")
+STARTS = 5  # of a node, which a busy machine may not start in Ray's time
 STARTING = 120.0  # s in which PostgreSQL answers
 TRIES = 25  # commands until a site is whole
 REASON = 160  # characters of what a command says when it ends
@@ -107,14 +108,23 @@ class Servers:
 
     def again(self) -> None:
         """Starts again what died and is not Ray's to start."""
+        for left in reversed(range(STARTS)):
+            try:
+                self._start_nodes()
+                break
+            except RuntimeError:
+                if not left:
+                    raise
+        self.start_postgres()
+        self.store.start()
+
+    def _start_nodes(self) -> None:
         raylets = self.cluster.raylets()
         if not self.cluster.those("/gcs_server ") or not self.cluster.those("--head "):
             self.cluster.stop()
             self.cluster.start()
         elif len(raylets) < 2:
             self.cluster.start_node(1)
-        self.start_postgres()
-        self.store.start()
 
     def start_postgres(self) -> None:
         """Starts it unless it runs. One that was killed a moment ago is taken for running until it is buried."""

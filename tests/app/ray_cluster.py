@@ -73,7 +73,7 @@ class RayCluster:
             self.start_node(number)
 
     def start_node(self, number: int) -> None:
-        """Starts one of them. Number 0 is the head."""
+        """Starts one of them. Number 0 is the head. Raises RuntimeError where Ray does not start it in its time."""
         head = ["--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false"]
         head += [f"--temp-dir={self.folder}"]
         words = [
@@ -92,7 +92,8 @@ class RayCluster:
             check=False,
             preexec_fn=partial(os.sched_setaffinity, 0, self._cores[number]),
         )
-        assert started.returncode == 0, started.stdout + started.stderr
+        if started.returncode:
+            raise RuntimeError(started.stdout + started.stderr)
 
     def stop(self) -> None:
         """Kills all of its processes."""
