@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from app.cluster_ranks import PATIENCE, adapt_on_gpus
-from app.engine.cluster import Cluster
+from app.cluster_ranks import adapt_on_gpus
+from app.engine.cluster import PATIENCE, Cluster
 from app.engine.cluster_site import ClusterSite
 from app.engine.ray_runtime import ray
 from app.learning.adapt import AdaptReport, adapt

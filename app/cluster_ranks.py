@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from app.engine.cluster import Cluster
+from app.engine.cluster import LOOK, PATIENCE, Cluster
 from app.engine.cluster_site import ClusterSite
 from app.engine.ray_runtime import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy, ray
 from app.errors import SiteError
@@ -26,12 +26,10 @@ from app.record.adaptations import Adaptations
 
 log = logging.getLogger("sightline")
 
-PATIENCE = 120.0  # s for the lease of who died. Of a machine that is gone, PostgreSQL notices within one minute
 MEETING = timedelta(hours=6)  # the first rank may embed a whole site before it has a plan
 PLACING = 30.0  # s in which Ray finds places for all ranks, unless others have GPUs
 GRACE = 30.0  # s in which Ray notices a death, of which ranks that live may hear before
 ENDING = 30.0  # s in which killed ranks are gone, and their pictures
-LOOK = 1.0  # s between looks whether this machine's node is still there
 _ADDRESS_OF_INTERFACE = 0x8915  # Linux's SIOCGIFADDR
 
 

@@ -13,7 +13,8 @@ from app.engine.ray_runtime import asks_for_token, node_answers, ray, reports_us
 from app.errors import SiteError
 from app.record.places import FOLDER, Places
 
-_LOOK = 1.0  # s between looks whether this machine's node is still there
+PATIENCE = 120.0  # s for the lease of who died. Of a machine that is gone, PostgreSQL notices within one minute
+LOOK = 1.0  # s between looks whether this machine's node is still there
 _ADDRESS = re.compile(r"auto|[^\s/]+:\d{1,5}")
 
 
@@ -57,7 +58,7 @@ class Cluster:
 
     def answer(self, reference: Any) -> Any:
         """As `answer`. It also raises SiteError where Ray's process of this machine is gone meanwhile."""
-        while not ray.wait([reference], timeout=_LOOK)[0]:
+        while not ray.wait([reference], timeout=LOOK)[0]:
             self.check_node()
         return answer(reference)
 

@@ -22,7 +22,7 @@ from app.asking import unheard
 from app.encoders.embed import Embedder, keep
 from app.encoders.versions import BASE, find, serving, store_of
 from app.engine.camera_jobs import CameraJobs, Following, Job, follow, sure_span
-from app.engine.cluster import Cluster, answer
+from app.engine.cluster import PATIENCE, Cluster, answer
 from app.engine.cluster_models import (
     Loading,
     Placed,
@@ -44,7 +44,6 @@ from app.record.leases import of_camera
 from deploy.detectors import Detector
 from deploy.detectors.mot import MotDetector
 
-PATIENCE = 120.0  # s for the lease of who died. Of a machine that is gone, PostgreSQL notices within one minute
 LOOK = 2.0  # s between looks how far tasks are
 
 Rows = tuple[int, NDArray[np.int64], NDArray[np.float32]]  # a footage's id, ids of its tracklets, and their halves

@@ -221,13 +221,13 @@ def new_encoder(
 
 
 def _take_imagenet(encoder: Encoder) -> None:
-    name = encoder.config.backbone
-    if name not in TORCHVISION | PACKAGES:
+    name, backbone = encoder.config.backbone, encoder.backbone
+    if not isinstance(backbone, ImageNetBackbone) or name not in TORCHVISION | PACKAGES:
         named = ", ".join(TORCHVISION | PACKAGES)
         raise EncoderError(f"there are no ImageNet weights for {name}, only for {named}")
     if name in PACKAGES:
         try:
-            take_packaged(encoder.backbone.layers, name)  # type: ignore[arg-type]
+            take_packaged(backbone.layers, name)
         except PackagedError as error:
             raise EncoderError(str(error)) from error
         return
@@ -239,7 +239,7 @@ def _take_imagenet(encoder: Encoder) -> None:
             f"the ImageNet weights of {name} can't be had ({error}): put Torchvision's file into {folder}, "
             "or start from base or random weights"
         ) from error
-    encoder.backbone.layers.load_state_dict(pretrained.state_dict())  # type: ignore[union-attr]
+    backbone.layers.load_state_dict(pretrained.state_dict())
 
 
 def _take_weights(encoder: Encoder, path: Path) -> None:

