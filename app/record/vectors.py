@@ -36,7 +36,6 @@ MEMORY = "1GB"  # that building the index of a partition may take. One that need
 OLDEST = (0, 8)  # pgvector that goes on where more are wanted
 BESIDE = 16  # more candidates than are wanted, as the index compares in half precision
 DAY = 86400
-_LOST = 4096  # by which what half precision loses of a query is multiplied, so that it is a number in half precision
 _TOAST = 8160  # bytes of a row that stay in its page: all that fit
 _AT_ONCE = 50_000  # rows in memory
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # of COPY's binary format
@@ -325,12 +324,9 @@ class Vectors:
         self, space: Space, query: NDArray[np.float32], k: int, among: Ranges | None = None
     ) -> tuple[Any, ...]:
         """The statement of such a search, and its values."""
-        product, text = f"OPERATOR({self._pgvector}.<#>)", f"(%s::text)::{self._pgvector}.halfvec"
-        # A query in half precision would swap those that are nearly as alike. So what is lost by that is asked as well.
-        whole = query.astype(np.float16)
-        lost = ((query - whole) * _LOST).astype(np.float16)
-        asked = tuple(f"[{','.join(map(repr, part.tolist()))}]" for part in (whole, lost))
-        similarity = f"-((vector {product} {text}) + (vector {product} {text}) / {_LOST})"
+        asked, product = f"[{','.join(map(repr, query.tolist()))}]", f"OPERATOR({self._pgvector}.<#>)"
+        # Both as float32: a query in half precision would swap those that are nearly as alike.
+        similarity = f"-(vector::{self._pgvector}.vector {product} (%s::text)::{self._pgvector}.vector)"
         best = f"ORDER BY similarity DESC, tracklet_id LIMIT {k}"
         if among is not None:
             return (
@@ -340,13 +336,14 @@ class Vectors:
                 "AND day = ANY(%s::bigint[]) AND day = range.day AND tracklet_id BETWEEN first AND last "
                 "OFFSET 0) AS rows) "  # which keeps it to one range after the other
                 f"SELECT tracklet_id, similarity FROM allowed {best}",
-                *(*asked, _array(among.days), _array(among.first), _array(among.last), _array(np.unique(among.days))),
+                *(asked, _array(among.days), _array(among.first), _array(among.last), _array(np.unique(among.days))),
             )
+        halves = f"{self._pgvector}.halfvec({space.width})"
         return (
             f"WITH near AS MATERIALIZED (SELECT tracklet_id, vector FROM vectors WHERE space = {space.id} "
-            f"ORDER BY {self._indexed(space)} {product} {text}({space.width}) LIMIT {k + BESIDE}) "
+            f"ORDER BY {self._indexed(space)} {product} (%s::text)::{halves} LIMIT {k + BESIDE}) "
             f"SELECT tracklet_id, {similarity} AS similarity FROM near {best}",
-            *(asked[0], *asked),
+            *(asked, asked),
         )
 
     def prepare_search(self) -> None:
