@@ -35,8 +35,11 @@ class Cluster:
     address: str
 
     def machines(self) -> list[Machine]:
-        """Those that are alive, by their ids."""
-        alive = [node for node in ray.nodes() if node["Alive"]]
+        """Those that are alive, by their ids. Raises SiteError where the cluster fails."""
+        try:
+            alive = [node for node in ray.nodes() if node["Alive"]]
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise failed(error) from error
         machines = [
             Machine(
                 node["NodeID"],

@@ -25,12 +25,11 @@ from app.engine.camera_jobs import CameraJobs, Following, Job, follow, sure_span
 from app.engine.cluster import PATIENCE, Cluster, answer
 from app.engine.cluster_models import (
     Loading,
-    Placed,
     PlacedDetector,
     PlacedEncoder,
+    PlacedModels,
     WantedDetector,
     nearest,
-    place_models,
 )
 from app.engine.cluster_site import ClusterSite
 from app.engine.following import Thinning
@@ -55,7 +54,7 @@ class Order:
 
     site: ClusterSite
     detector: WantedDetector
-    placed: list[Placed]
+    registry: Any  # the actor that tells where detectors and encoders are
     thinning: Thinning
     chunk: int
 
@@ -83,7 +82,7 @@ def take_in_footage(
                 f"Another process took in {record.name} of {camera.name} with other settings meanwhile: run the same "
                 "command again."
             )
-        pair = nearest(order.placed, number)
+        pair = nearest(order.registry, number)
         detector: Detector = (
             order.detector.load() if pair.detector is None else PlacedDetector(order.detector, pair.detector)
         )
@@ -129,8 +128,8 @@ class ClusterExecutor:
         wanted = WantedDetector(detector.name, detector.sha256, self._loading)
         at = ClusterSite.of(site, [find(site, BASE), model])
         read = isinstance(detector, MotDetector)
-        placed = place_models(self._cluster, model.name, None if read else wanted)
-        order = ray.put(Order(at, wanted, placed, following.thinning, following.chunk))
+        models = PlacedModels(self._cluster, None if read else wanted, model.name)
+        order = ray.put(Order(at, wanted, models.registry, following.thinning, following.chunk))
         task = ray.remote(take_in_footage).options(num_returns=2, num_cpus=1, max_retries=-1)
         chains = []
         for jobs in cameras:
@@ -145,6 +144,7 @@ class ClusterExecutor:
                         keep(site, add, footage, ids, halves)
                 progress.look(under_way[embeddings].popleft()[1])
             self._cluster.check_node()
+            models.look()
             progress.look_at([chain[0][1] for chain in chains if chain])
 
 

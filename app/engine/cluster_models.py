@@ -1,4 +1,7 @@
-"""Detectors and encoders as a cluster's actors: one of each a GPU, or a machine where there is none."""
+"""Detectors and encoders as a cluster's actors: one of each a GPU, or a machine where there is none.
+
+Machines may join while a command is under way. So the command places more, and an actor tells tasks which there are.
+"""
 
 from __future__ import annotations
 
@@ -153,24 +156,49 @@ class Placed:
     encoder: Any  # None where nothing is embedded by it
 
 
-def place_models(cluster: Cluster, model: str, wanted: WantedDetector | None) -> list[Placed]:
-    """A pair of actors a GPU, or a machine where the cluster has no GPUs.
+class Registry:
+    """Tells tasks which detectors and encoders there are."""
 
-    model: the version that embeds. wanted: None where detections are read from a file.
-    """
-    return [
-        Placed(
-            place.node,
-            None if wanted is None else place.actor(DetectorActor, wanted, place.threads),
-            place.actor(EncoderActor, model, place.threads, cuda=place.node is None),
-        )
-        for place in _places(cluster)
-    ]
+    def __init__(self, placed: list[Placed]) -> None:
+        self._placed = placed
+
+    def tell(self, placed: list[Placed]) -> None:
+        """These are there now."""
+        self._placed = placed
+
+    def placed(self) -> list[Placed]:
+        """All that are there, or that Ray is bringing back."""
+        return self._placed
 
 
-def place_detectors(cluster: Cluster, wanted: WantedDetector) -> list[Placed]:
-    """An actor a GPU, or a machine where the cluster has no GPUs, that detects for live cameras."""
-    return [Placed(place.node, place.actor(DetectorActor, wanted, place.threads), None) for place in _places(cluster)]
+class PlacedModels:
+    """The detectors and encoders of one command: a pair a GPU, or a machine where the cluster has no GPUs."""
+
+    def __init__(self, cluster: Cluster, wanted: WantedDetector | None, model: str | None) -> None:
+        """wanted: None where detections are read from files. model: the version that embeds, None where none does."""
+        self._cluster, self._wanted, self._model = cluster, wanted, model
+        self._placed: list[Placed] = []
+        self._place()
+        registry: Any = ray.remote(Registry).options(num_cpus=0, **_RESTARTED)
+        self.registry = registry.remote(self._placed)
+
+    def look(self) -> None:
+        """Places more where machines have joined, and tells of all: the registry may have begun anew.
+
+        Raises SiteError where the cluster fails.
+        """
+        self._place()
+        self.registry.tell.remote(self._placed)
+
+    def _place(self) -> None:
+        for place in _new_places(self._cluster, self._placed):
+            detector = None if self._wanted is None else place.actor(DetectorActor, self._wanted, place.threads)
+            encoder = (
+                None
+                if self._model is None
+                else place.actor(EncoderActor, self._model, place.threads, cuda=place.node is None)
+            )
+            self._placed.append(Placed(place.node, detector, encoder))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,22 +218,25 @@ class _Place:
         return placing.remote(*arguments, **options)
 
 
-def _places(cluster: Cluster) -> list[_Place]:
-    """One a GPU, or a machine where there is none."""
+def _new_places(cluster: Cluster, placed: Sequence[Placed]) -> list[_Place]:
+    """One a GPU, or a machine where there is none, for those that nothing is placed on."""
     machines = cluster.machines()
     gpus = sum(int(machine.gpus) for machine in machines)
-    if gpus:
+    if gpus:  # which of them a pair has is up to Ray, so they are only counted
         threads = max(1, min(machine.cpus for machine in machines if machine.gpus))
-        groups = [ray.util.placement_group([{"GPU": 1}]) for _ in range(gpus)]
+        more = gpus - sum(pair.node is None for pair in placed)
+        groups = [ray.util.placement_group([{"GPU": 1}]) for _ in range(more)]
         return [_Place(None, PlacementGroupSchedulingStrategy(group), threads) for group in groups]
+    known = {pair.node for pair in placed}
     return [
         _Place(machine.node, NodeAffinitySchedulingStrategy(machine.node, soft=True), machine.cpus)
         for machine in machines
-        if machine.cpus
+        if machine.cpus and machine.node not in known
     ]
 
 
-def nearest(placed: Sequence[Placed], number: int) -> Placed:
-    """The pair on this machine, else one by a number, so that all are asked."""
+def nearest(registry: Any, number: int) -> Placed:
+    """The pair on this machine, else one by a number, so that all are asked. registry: the actor."""
+    placed: list[Placed] = answer(registry.placed.remote())
     here = ray.get_runtime_context().get_node_id()
     return next((pair for pair in placed if pair.node == here), placed[number % len(placed)])

@@ -15,7 +15,7 @@ from typing import Any
 
 from app.encoders.versions import with_base
 from app.engine.cluster import Cluster, answer, failed, in_a_folder
-from app.engine.cluster_models import Loading, Placed, PlacedDetector, WantedDetector, nearest, place_detectors
+from app.engine.cluster_models import Loading, PlacedDetector, PlacedModels, WantedDetector, nearest
 from app.engine.cluster_site import ClusterSite
 from app.engine.feed import CameraWatch, Watched
 from app.engine.following import tracker_of
@@ -46,7 +46,7 @@ class LiveOrder:
 
     site: ClusterSite
     detector: WantedDetector
-    placed: list[Placed]
+    registry: Any  # the actor that tells where detectors are
     tracker: str
     who: str
 
@@ -69,10 +69,10 @@ class CameraActor:
     def follow(self, order: LiveOrder, camera: Camera, live: LiveSettings) -> Told:
         """Returns when `stop` was called. What stands in the way is told, and tried again."""
         self._told = Told(CameraWatch(camera.name))
-        pair = nearest(order.placed, sum(camera.name.encode()))
         while self._wanted:
             self._ending = threading.Event()
             try:
+                pair = nearest(order.registry, sum(camera.name.encode()))
                 detector = PlacedDetector(order.detector, pair.detector)
                 self._follow(order, _watched(order, camera, live), detector)
             except (SiteError, DetectorError) as error:
@@ -151,8 +151,8 @@ def watch_on_cluster(
     with site.writing():
         with_base(site)
     wanted = WantedDetector(detector.name, detector.sha256, loading)
-    placed = place_detectors(cluster, wanted)
-    order = LiveOrder(ClusterSite.of(site, []), wanted, placed, tracker or tracker_of(site), who)
+    models = PlacedModels(cluster, wanted, None)
+    order = LiveOrder(ClusterSite.of(site, []), wanted, models.registry, tracker or tracker_of(site), who)
     cameras = _Cameras(named, ray.put(order), movable=not in_a_folder(site.database.places))
     try:
         while True:
@@ -163,6 +163,7 @@ def watch_on_cluster(
             if stop.wait(LOOK):
                 break
             cluster.check_node()
+            models.look()
             named.changed()
         cameras.end()
     except ray.exceptions.RayError as error:

@@ -38,9 +38,9 @@ class RayCluster:
 
         cores: the processors that each node keeps to. gpus: that each node says it has, whatever there is.
         """
-        self._cpus = cpus
+        self._cpus = [*cpus]
         self._gpus = gpus
-        self._cores = cores or [os.sched_getaffinity(0)] * len(cpus)
+        self._cores = [*cores] if cores else [os.sched_getaffinity(0)] * len(cpus)
         self.folder = Path(tempfile.mkdtemp(prefix="ray-"))
         (self.folder / "token").write_text(secrets.token_hex(32))
         self.address = f"127.0.0.1:{free_port()}"
@@ -94,6 +94,12 @@ class RayCluster:
         )
         if started.returncode:
             raise RuntimeError(started.stdout + started.stderr)
+
+    def join(self, cpus: int) -> None:
+        """Starts one node more."""
+        self._cpus.append(cpus)
+        self._cores.append(os.sched_getaffinity(0))
+        self.start_node(len(self._cpus) - 1)
 
     def stop(self) -> None:
         """Kills all of its processes."""
