@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,8 @@ from trackers.detections import Detections
 
 CALLS = 8  # of several tasks at once
 OF_A_GPU = 0.5  # that a detector takes, and an encoder
+A_BYTE = 1  # of a machine's memory: Ray places what claims nothing at all on any machine, whatever it is told
+ASK_AGAIN = 0.2  # s after which a registry that knows of none is asked once more
 _RESTARTED = {"max_restarts": -1, "max_task_retries": -1}  # after any death, elsewhere where its machine is gone
 
 
@@ -157,17 +160,17 @@ class Placed:
 
 
 class Registry:
-    """Tells tasks which detectors and encoders there are."""
+    """Tells tasks which detectors and encoders there are. It knows of none before it is told."""
 
-    def __init__(self, placed: list[Placed]) -> None:
-        self._placed = placed
+    def __init__(self) -> None:
+        self._placed: list[Placed] = []
 
     def tell(self, placed: list[Placed]) -> None:
         """These are there now."""
         self._placed = placed
 
     def placed(self) -> list[Placed]:
-        """All that are there, or that Ray is bringing back."""
+        """All that are there, or that Ray is bringing back. None where it was not told yet."""
         return self._placed
 
 
@@ -178,19 +181,15 @@ class PlacedModels:
         """wanted: None where detections are read from files. model: the version that embeds, None where none does."""
         self._cluster, self._wanted, self._model = cluster, wanted, model
         self._placed: list[Placed] = []
-        self._place()
         registry: Any = ray.remote(Registry).options(num_cpus=0, **_RESTARTED)
-        self.registry = registry.remote(self._placed)
+        self.registry = registry.remote()
+        self.look()
 
     def look(self) -> None:
         """Places more where machines have joined, and tells of all: the registry may have begun anew.
 
         Raises SiteError where the cluster fails.
         """
-        self._place()
-        self.registry.tell.remote(self._placed)
-
-    def _place(self) -> None:
         for place in _new_places(self._cluster, self._placed):
             detector = None if self._wanted is None else place.actor(DetectorActor, self._wanted, place.threads)
             encoder = (
@@ -199,6 +198,7 @@ class PlacedModels:
                 else place.actor(EncoderActor, self._model, place.threads, cuda=place.node is None)
             )
             self._placed.append(Placed(place.node, detector, encoder))
+        self.registry.tell.remote(self._placed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ class _Place:
 
     def actor(self, kind: type, *arguments: Any, **options: Any) -> Any:
         """Begins one there."""
-        share = {"num_cpus": 0, "num_gpus": 0 if self.node is not None else OF_A_GPU}
+        share = {"num_cpus": 0, **({"num_gpus": OF_A_GPU} if self.node is None else {"memory": A_BYTE})}
         placing: Any = ray.remote(kind).options(
             max_concurrency=CALLS, scheduling_strategy=self.where, **share, **_RESTARTED
         )
@@ -237,6 +237,7 @@ def _new_places(cluster: Cluster, placed: Sequence[Placed]) -> list[_Place]:
 
 def nearest(registry: Any, number: int) -> Placed:
     """The pair on this machine, else one by a number, so that all are asked. registry: the actor."""
-    placed: list[Placed] = answer(registry.placed.remote())
+    while not (placed := answer(registry.placed.remote())):
+        time.sleep(ASK_AGAIN)  # it begins anew, and is told at the command's next look
     here = ray.get_runtime_context().get_node_id()
     return next((pair for pair in placed if pair.node == here), placed[number % len(placed)])

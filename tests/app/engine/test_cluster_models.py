@@ -1,4 +1,4 @@
-"""Detectors on a cluster that grows while a command is under way: one node, which another joins."""
+"""Detectors on a cluster that grows while a command is under way: one node, which two others join."""
 
 from __future__ import annotations
 
@@ -12,21 +12,29 @@ from tests.app.scenes import ROOT
 PLACING = """
 import json, sys
 from app.engine.cluster import answer, connected
-from app.engine.cluster_models import Loading, PlacedModels, WantedDetector
+from app.engine.cluster_models import DetectorActor, Loading, PlacedModels, WantedDetector
+from app.engine.ray_runtime import ray
 from deploy.detectors.load import load_detector
 
+def where(self):
+    return ray.get_runtime_context().get_node_id()
+
+DetectorActor.where = where
 wanted = WantedDetector("shipped", load_detector("shipped").sha256, Loading(False, None, None))
 with connected(sys.argv[1]) as cluster:
     models = PlacedModels(cluster, wanted, None)
     for _ in sys.stdin:
         models.look()
-        placed = answer(models.registry.placed.remote())
+        while not (placed := answer(models.registry.placed.remote())):
+            models.look()
         frames = [answer(pair.detector.batch.remote())[0] for pair in placed]
-        print(json.dumps({"nodes": [pair.node for pair in placed], "frames": frames}), flush=True)
+        nodes = [pair.node for pair in placed]
+        assert nodes == [answer(pair.detector.where.remote()) for pair in placed]
+        print(json.dumps({"nodes": nodes, "frames": frames}), flush=True)
 """
 
 
-def test_a_machine_that_joins_later_gets_a_detector_and_tasks_are_told() -> None:
+def test_machines_that_join_later_get_detectors_of_their_own_and_tasks_are_told() -> None:
     with RayCluster([1]) as cluster:
         words = [sys.executable, "-c", PLACING, cluster.address]
         with subprocess.Popen(
@@ -45,12 +53,13 @@ def test_a_machine_that_joins_later_gets_a_detector_and_tasks_are_told() -> None
             assert len(first) == 1 and frames[0] > 0
             assert look()[0] == first  # nothing is placed twice
             cluster.join(1)
-            both, frames = look()
-            assert both[:1] == first and len(set(both)) == 2 and frames[1] == frames[0]
-            assert len(cluster.those("ray::DetectorActor")) == 2
+            cluster.join(1)
+            all_three, frames = look()
+            assert all_three[:1] == first and len(set(all_three)) == 3 and len(set(frames)) == 1
+            assert len(cluster.those("ray::DetectorActor")) == 3
             (registry,) = cluster.those("ray::Registry")
             kill(registry)
-            assert look()[0] == both
+            assert look()[0] == all_three
             assert cluster.those("ray::Registry") not in ([], [registry])
             asked.close()
             assert process.wait() == 0
