@@ -6,6 +6,7 @@ Machines may join while a command is under way. So the command places more, and 
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import threading
 import time
@@ -27,6 +28,7 @@ from deploy.encoder import OnnxEncoder
 from trackers.detections import Detections
 
 CALLS = 8  # of several tasks at once
+FRAMES = 8  # of a call at least: it costs some milliseconds, however few it brings
 OF_A_GPU = 0.5  # that a detector takes, and an encoder
 A_BYTE = 1  # of a machine's memory: Ray places what claims nothing at all on any machine, whatever it is told
 ASK_AGAIN = 0.2  # s after which a registry that knows of none is asked once more
@@ -129,7 +131,8 @@ class PlacedDetector:
 
     def __init__(self, wanted: WantedDetector, actor: Any) -> None:
         self.name, self.sha256, self._actor = wanted.name, wanted.sha256, actor
-        self.batch, self.calls = answer(actor.batch.remote())
+        batch, self.calls = answer(actor.batch.remote())
+        self.batch = batch * math.ceil(FRAMES / batch)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """As `Detector.detect`."""
