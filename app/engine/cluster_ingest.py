@@ -44,6 +44,9 @@ from deploy.detectors import Detector
 from deploy.detectors.mot import MotDetector
 
 LOOK = 2.0  # s between looks how far tasks are
+# Ray gives a task's processor to others while it waits for an actor, and the memory that it claims to nobody. So memory
+# bounds how many cameras a machine takes in at once.
+OF_A_TASK = 512 * 2**20  # bytes
 
 Rows = tuple[int, NDArray[np.int64], NDArray[np.float32]]  # a footage's id, ids of its tracklets, and their halves
 
@@ -130,7 +133,7 @@ class ClusterExecutor:
         read = isinstance(detector, MotDetector)
         models = PlacedModels(self._cluster, None if read else wanted, model.name)
         order = ray.put(Order(at, wanted, models.registry, following.thinning, following.chunk))
-        task = ray.remote(take_in_footage).options(num_returns=2, num_cpus=1, max_retries=-1)
+        task = ray.remote(take_in_footage).options(num_returns=2, num_cpus=1, memory=OF_A_TASK, max_retries=-1)
         chains = []
         for jobs in cameras:
             frame_counter.expect(jobs.camera.name, None)

@@ -33,13 +33,15 @@ class RayCluster:
         variables: Mapping[str, str] | None = None,
         cores: Sequence[set[int]] | None = None,
         gpus: int = 0,
+        memory: int | None = None,
     ) -> None:
         """cpus: of each node, the head first. variables: for Ray, beside what Sightline's docs say.
 
-        cores: the processors that each node keeps to. gpus: that each node says it has, whatever there is.
+        cores: the processors that each node keeps to. gpus, memory: that each node says it has, whatever there is.
         """
         self._cpus = [*cpus]
         self._gpus = gpus
+        self._memory = memory
         self._cores = [*cores] if cores else [os.sched_getaffinity(0)] * len(cpus)
         self.folder = Path(tempfile.mkdtemp(prefix="ray-"))
         (self.folder / "token").write_text(secrets.token_hex(32))
@@ -83,6 +85,7 @@ class RayCluster:
             f"--num-cpus={self._cpus[number]}",
             f"--num-gpus={self._gpus}",
             f"--object-store-memory={STORE}",
+            *([] if self._memory is None else [f"--memory={self._memory}"]),
         ]
         started = subprocess.run(
             words,

@@ -16,6 +16,7 @@ import pytest
 
 import app.ingest
 from app.engine import cluster as clusters
+from app.engine.cluster_ingest import OF_A_TASK
 from app.errors import SiteError
 from app.record.move import create
 from app.record.places import Places
@@ -29,7 +30,7 @@ from tests.app.typed import Typed
 @pytest.fixture(scope="module")
 def cluster(s3: Any) -> Iterator[RayCluster]:
     """Started after the store, so that its processes know where that is."""
-    with RayCluster([1, 1]) as started:
+    with RayCluster([1, 1], memory=OF_A_TASK + 2**27) as started:
         yield started
 
 
@@ -60,8 +61,13 @@ def alone(world: World, elsewhere: Callable[[str], Path]) -> Path:
 def test_a_cluster_gives_the_rows_that_one_process_gives(
     cluster: RayCluster, world: World, elsewhere: Callable[[str], Path], alone: Path
 ) -> None:
-    code, report, told = ended(begun(cluster, world, site := elsewhere("same")))
+    process, at_once = begun(cluster, world, site := elsewhere("same")), 0
+    while process.poll() is None:
+        at_once = max(at_once, len(cluster.those("ray::take_in")))
+        time.sleep(0.05)
+    code, report, told = ended(process)
     assert code == 0, told
+    assert at_once == 2  # five cameras, and memory for one on each node
     assert [(c["camera"], c["frames"], c["errors"]) for c in report["cameras"]] == [
         ("crowd1", 240, []),
         ("crowd2", 240, []),
