@@ -33,36 +33,12 @@ from bench.terminal import print_table, run
 from reid.benchmarks.parts import BenchmarkError
 from reid.camera_shift import camera_shift, without_shift
 from reid.encoder import Encoder, EncoderError, load_encoder
-from reid.evaluate import JUNK, Embeddings, EvaluationError, RetrievalScores, evaluate_retrieval
+from reid.evaluate import EvaluationError, RetrievalScores, evaluate_retrieval
 from reid.training.statistics import AT_ONCE, batch_norms, take_statistics
 
-SHARES = (0.25, 0.5, 1.0)  # of the cameras' own statistics
+SHARES = (0.25, 0.5, 1.0)  # of what is mixed in
 BEST = 100  # of each query, that places are compared with
-_AT_ONCE = 16  # queries, each with its best
-
-
-@dataclass(frozen=True)
-class Crops:
-    """Pictures of people."""
-
-    images: list[Image]
-    people: NDArray[np.int64]  # (N,)
-    cameras: NDArray[np.int64]  # (N,)
-
-    @classmethod
-    def of(cls, labelled: LabelledCrops) -> Crops:
-        """All but those that show nobody well."""
-        people, cameras = np.array(labelled.people), np.array(labelled.cameras)
-        kept = np.flatnonzero(people != JUNK)
-        return cls([labelled.images[k] for k in kept.tolist()], people[kept], cameras[kept])
-
-    def at(self, size: tuple[int, int]) -> Tensor:
-        """(N, height, width, 3) uint8."""
-        return torch.from_numpy(np.stack([resize(image, *size) for image in self.images]))
-
-    def embeddings(self, rows: Tensor) -> Embeddings:
-        """Rows (N, D), with who they show and where."""
-        return Embeddings(rows, self.people, self.cameras)
+QUERIES = 16  # at once, each with its best
 
 
 class Rows(NamedTuple):
@@ -82,25 +58,35 @@ class Rows(NamedTuple):
 class Pictures:
     """Queries, what they are searched in, and unlabelled pictures of the same cameras."""
 
-    query: Crops
-    gallery: Crops
-    own: Crops
+    query: LabelledCrops
+    gallery: LabelledCrops
+    own: LabelledCrops
 
     @property
-    def sides(self) -> tuple[Crops, Crops, Crops]:
+    def sides(self) -> tuple[LabelledCrops, LabelledCrops, LabelledCrops]:
         """All three."""
         return self.query, self.gallery, self.own
 
     def scores(self, affinity: Tensor) -> RetrievalScores:
         """Scores of affinities (Q, G)."""
-        unit = torch.eye(affinity.shape[1])
-        return evaluate_retrieval(self.query.embeddings(affinity), self.gallery.embeddings(unit))
+        query, gallery = self.query.embedded(lambda _: affinity.numpy()), self.gallery.embedded(unit_rows)
+        return evaluate_retrieval(query, gallery)
+
+
+def unit_rows(images: list[Image]) -> NDArray[np.float32]:
+    """Rows whose products with affinities are these again."""
+    return np.eye(len(images), dtype=np.float32)
 
 
 def read_pictures(market: Path) -> Pictures:
     """All of a folder."""
     folders = ("query", "bounding_box_test", "bounding_box_train")
-    return Pictures(*(Crops.of(read_market(market / folder)) for folder in folders))
+    return Pictures(*(read_market(market / folder) for folder in folders))
+
+
+def at(crops: LabelledCrops, size: tuple[int, int]) -> Tensor:
+    """(N, height, width, 3) uint8 of crops."""
+    return torch.from_numpy(np.stack([resize(image, *size) for image in crops.images]))
 
 
 def mixed(encoder: Encoder, crops: Tensor, share: float) -> Encoder:
@@ -116,15 +102,15 @@ def mixed(encoder: Encoder, crops: Tensor, share: float) -> Encoder:
 
 def whole(encoder: Encoder, pictures: Pictures) -> Rows:
     """All embedded by one encoder."""
-    return Rows(*(encoder.embed(side.at(encoder.size)) for side in pictures.sides))
+    return Rows(*(encoder.embed(at(side, encoder.size)) for side in pictures.sides))
 
 
 def by_camera(encoder: Encoder, pictures: Pictures, share: float) -> Rows:
     """Each camera's pictures are embedded with its own statistics, to a share."""
-    images = [side.at(encoder.size) for side in pictures.sides]
+    images = [at(side, encoder.size) for side in pictures.sides]
     rows = Rows(*(torch.zeros(len(each), encoder.config.dimensions) for each in images))
     for camera in np.unique(pictures.gallery.cameras).tolist():
-        there = [torch.from_numpy(side.cameras == camera) for side in pictures.sides]
+        there = [torch.tensor(side.cameras) == camera for side in pictures.sides]
         own = mixed(encoder, images[-1][there[-1]], share)
         for out, each, where in zip(rows, images, there):
             out[where] = own.embed(each[where])
@@ -133,9 +119,10 @@ def by_camera(encoder: Encoder, pictures: Pictures, share: float) -> Rows:
 
 def shifted(rows: Rows, pictures: Pictures) -> Rows:
     """Without what cameras add, as their own pictures tell it."""
-    shift = camera_shift(rows.own.numpy(), pictures.own.cameras)
+    shift = camera_shift(rows.own.numpy(), np.array(pictures.own.cameras))
     sides = zip(rows, pictures.sides)
-    return Rows(*(torch.from_numpy(without_shift(each.numpy(), side.cameras, shift)) for each, side in sides))
+    kept = (without_shift(each.numpy(), np.array(side.cameras), shift) for each, side in sides)
+    return Rows(*map(torch.from_numpy, kept))
 
 
 @torch.inference_mode()
@@ -172,8 +159,8 @@ def ranked_by_places(cosine: Tensor, query: Tensor, gallery: Tensor, share: floa
     mean = gallery.mean((0, 1, 2))  # what all pictures have says nothing
     query, gallery = (functional.normalize(side.flatten(1, 2) - mean, dim=2) for side in (query, gallery))
     affinity = cosine.clone()
-    for first in range(0, len(cosine), _AT_ONCE):
-        part = slice(first, first + _AT_ONCE)
+    for first in range(0, len(cosine), QUERIES):
+        part = slice(first, first + QUERIES)
         value, best = cosine[part].topk(min(BEST, cosine.shape[1]))
         anew = (1 - share) * value + share * matched(query[part], gallery[best])
         affinity[part].scatter_(1, best, 3 + anew)  # before all others, which are 1 at most
@@ -182,18 +169,18 @@ def ranked_by_places(cosine: Tensor, query: Tensor, gallery: Tensor, share: floa
 
 def ways(encoder: Encoder, beside: Encoder | None, pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
     """Each way to ask an encoder, with its affinities (Q, G)."""
-    rows, own = whole(encoder, pictures), pictures.own.at(encoder.size)
+    rows, own = whole(encoder, pictures), at(pictures.own, encoder.size)
     yield "as it is", rows.cosine
     yield "without what cameras add", shifted(rows, pictures).cosine
     for share in SHARES:
         mixture = whole(mixed(encoder, own, share), pictures)
         yield f"statistics of all cameras: {share:g}", mixture.cosine
-        yield f"… and without what each adds: {share:g}", shifted(mixture, pictures).cosine
+        yield f"statistics of all cameras: {share:g}, without what each adds", shifted(mixture, pictures).cosine
     for share in SHARES:
         mixture = by_camera(encoder, pictures, share)
         yield f"statistics of each camera: {share:g}", mixture.cosine
-        yield f"… of each, and without what it adds: {share:g}", shifted(mixture, pictures).cosine
-    places = [places_of(encoder, side.at(encoder.size)) for side in (pictures.query, pictures.gallery)]
+        yield f"statistics of each camera: {share:g}, without what it adds", shifted(mixture, pictures).cosine
+    places = [places_of(encoder, at(side, encoder.size)) for side in (pictures.query, pictures.gallery)]
     for share in SHARES:
         yield f"best {BEST} by places: {share:g}", ranked_by_places(rows.cosine, places[0], places[1], share)
     if beside is not None:
@@ -201,7 +188,7 @@ def ways(encoder: Encoder, beside: Encoder | None, pictures: Pictures) -> Iterat
         yield "the other alone", other.cosine
         yield "similarities of both averaged", (rows.cosine + other.cosine) / 2
         both = shifted(rows, pictures).cosine + shifted(other, pictures).cosine
-        yield "… averaged, and without what cameras add", both / 2
+        yield "similarities of both averaged, without what cameras add", both / 2
 
 
 def command(
