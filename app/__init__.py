@@ -6,6 +6,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import reid as reid  # before anything loads torch: it says how its threads wait
+
 
 def _is_ours(trackers: str | None) -> bool:
     """Whether the package `trackers` is the folder beside this one, and nobody wrote another one over it."""

@@ -33,8 +33,8 @@ CHOSEN = "chosen"
 # Adapts a site. A number of threads takes the place of the choice among them.
 ADAPT = """
 import sys
-import torch
 import app.adapt, app.terminal
+import torch
 from reid.training import loop
 threads = sys.argv.pop(1)
 if threads != "chosen":

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import reid as reid  # before anything loads torch: it says how its threads wait
+
 pytest.register_assert_rewrite(
     "tests.app", "tests.mutants"
 )  # a helper's assertion tells what it compared, as a test's does

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from reid.training.threads import KEPT, REPAID, ThreadChoice
+
+ROOT = Path(__file__).parents[3]
 
 
 class Machine:
@@ -63,3 +69,25 @@ def test_a_hopeless_number_costs_one_step(monkeypatch: pytest.MonkeyPatch) -> No
     choice = ThreadChoice(8)
     used = machine.run(choice, 4.0, alone)
     assert used.count(1) == 1 and used.count(4) == 1
+
+
+# Imports a module, and tells what OpenMP will read when torch begins to load.
+LOAD = """
+import importlib, os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(os.environ.get("GOMP_SPINCOUNT"))
+            sys.exit()
+sys.meta_path.insert(0, Finder())
+importlib.import_module(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("module", ["app.learning.ranks", "reid.train"])
+def test_threads_soon_sleep_where_they_wait_unless_a_person_says_otherwise(module: str) -> None:
+    bare = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    for environment, expected in ((bare, "5000"), (bare | {"GOMP_SPINCOUNT": "7"}, "7")):
+        words = [sys.executable, "-c", LOAD, module]
+        told = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        assert told.stdout.split() == [expected]
