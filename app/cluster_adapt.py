@@ -1,4 +1,4 @@
-"""An adaptation by a cluster: on all of its GPUs where it has several, else a task that begins again after any death.
+"""An adaptation by a cluster: on all of its GPUs where it has several, else a task that begins again when it dies.
 
 The task runs on a machine with a GPU where there is one. It goes on with what was carried to the store: see
 `app.record.adaptations`.
@@ -12,7 +12,7 @@ from typing import Any
 from app.cluster_ranks import adapt_on_gpus
 from app.engine.cluster import PATIENCE, Cluster
 from app.engine.cluster_site import ClusterSite
-from app.engine.ray_runtime import ray
+from app.engine.ray_runtime import DEATHS, ray
 from app.learning.adapt import AdaptReport, adapt
 from app.record import Site
 
@@ -27,7 +27,7 @@ def adapt_on_cluster(cluster: Cluster, site: Site, *, who: str, **wishes: Any) -
     report = adapt_on_gpus(cluster, order, who, wishes)
     if report is None:
         gpus = 1 if any(machine.gpus for machine in cluster.machines()) else 0
-        task = ray.remote(adapt_there).options(num_cpus=1, num_gpus=gpus, max_retries=-1)
+        task = ray.remote(adapt_there).options(num_cpus=1, num_gpus=gpus, max_retries=DEATHS)
         report = cluster.answer(task.remote(order, who, wishes))
     return report
 

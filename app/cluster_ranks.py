@@ -1,6 +1,7 @@
 """An adaptation on several GPUs of a cluster: each is a rank, an actor wherever Ray finds it a place.
 
-When a rank or its machine dies, all end. They begin again from the last checkpoint, with the GPUs that are then there.
+When a rank or its machine dies, all end. They begin again from the last checkpoint, with the GPUs that are then there,
+some times.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from app.engine.cluster import LOOK, PATIENCE, Cluster
+from app.engine.cluster import LOOK, PATIENCE, Cluster, DiedTooOften
 from app.engine.cluster_site import ClusterSite
-from app.engine.ray_runtime import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy, ray
+from app.engine.ray_runtime import DEATHS, NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy, ray
 from app.errors import SiteError
 from app.learning.adapt import AdaptReport, adapt, device_named
 from app.learning.plan import Erased
@@ -35,6 +36,10 @@ _ADDRESS_OF_INTERFACE = 0x8915  # Linux's SIOCGIFADDR
 
 class _BeginsAgain(Exception):
     """All ranks shall end, and begin again."""
+
+
+class _Died(_BeginsAgain):
+    """As one of them died."""
 
 
 class RankActor:
@@ -79,8 +84,9 @@ def _store(address: str, port: int, *, first: bool) -> Any:
 def adapt_on_gpus(cluster: Cluster, order: ClusterSite, who: str, wishes: dict[str, Any]) -> AdaptReport | None:
     """As `adapt`, by all GPUs of a cluster. None where fewer than two are free.
 
-    Raises what the first rank raises, or what another one does where none died.
+    Raises what the first rank raises, or what another one does where none died, and DiedTooOften.
     """
+    deaths = 0
     while group := _placed(sum(int(machine.gpus) for machine in cluster.machines())):
         folder = f"rank-{ray.get_runtime_context().get_job_id()}-"
         kind: Any = ray.remote(RankActor).options(
@@ -94,6 +100,12 @@ def adapt_on_gpus(cluster: Cluster, order: ClusterSite, who: str, wishes: dict[s
         try:
             return _report(cluster, ends)
         except _BeginsAgain as reason:
+            deaths += isinstance(reason, _Died)
+            if deaths > DEATHS:
+                raise DiedTooOften(
+                    f"Ranks of the adaptation died {deaths} times: see Ray's logs on their machines, and run the same "
+                    "command again. It goes on from the last checkpoint."
+                ) from reason
             log.info("%s: the adaptation begins again", reason)
         finally:
             for actor in actors:
@@ -133,7 +145,7 @@ def _placed(most: int) -> Any:
 
 
 def _report(cluster: Cluster, ends: Sequence[Any]) -> AdaptReport:
-    """What the first rank gives. ends: of all ranks. Raises _BeginsAgain where one died, or somebody was erased."""
+    """What the first rank gives. ends: of all ranks. Raises _Died, and _BeginsAgain where somebody was erased."""
     waiting, failure, until = list(ends), None, float("inf")
     while waiting and time.monotonic() < until:
         ended, waiting = ray.wait(waiting, timeout=LOOK)
@@ -149,7 +161,7 @@ def _report(cluster: Cluster, ends: Sequence[Any]) -> AdaptReport:
                 if failure is None:  # perhaps as another one died, which Ray is about to tell
                     failure, until = error.cause, time.monotonic() + GRACE
             except ray.exceptions.RayError as error:
-                raise _BeginsAgain("A rank died") from error
+                raise _Died("A rank died") from error
             else:
                 if report is not None:
                     return report

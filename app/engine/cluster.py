@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.ray_runtime import asks_for_token, node_answers, ray, reports_usage
+from app.engine.ray_runtime import DEATHS, asks_for_token, node_answers, ray, reports_usage
 from app.errors import SiteError
 from app.record.places import FOLDER, Places
 
 PATIENCE = 120.0  # s for the lease of who died. Of a machine that is gone, PostgreSQL notices within one minute
 LOOK = 1.0  # s between looks whether this machine's node is still there
 _ADDRESS = re.compile(r"auto|[^\s/]+:\d{1,5}")
+
+
+class DiedTooOften(SiteError):
+    """A task or ranks died so often that they do not begin again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,9 @@ def connected(address: str) -> Iterator[Cluster]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise SiteError(
-            f"The Ray cluster at {address} can't be reached ({reason}): check that this machine belongs to it (`ray "
-            "start --address HOST:PORT`), and that it has the same token."
+            f"The Ray cluster at {address} can't be reached ({_reason(error)}): check that this machine belongs to it "
+            "(`ray start --address HOST:PORT`), and that it has the same token."
         ) from error
     try:
         _check_cluster(address)
@@ -114,7 +117,7 @@ def _check_cluster(address: str) -> None:
         raise SiteError(
             f"The Ray cluster at {address} reports how it is used: start it again with RAY_USAGE_STATS_ENABLED=0."
         )
-    if not answer(ray.remote(asks_for_token).options(num_cpus=0, max_retries=-1).remote()):
+    if not answer(ray.remote(asks_for_token).options(num_cpus=0, max_retries=DEATHS).remote()):
         raise SiteError(
             f"The Ray cluster at {address} asks nobody for a token, so whoever reaches its ports may run anything: "
             "start it again with RAY_AUTH_MODE=token."
@@ -122,19 +125,31 @@ def _check_cluster(address: str) -> None:
 
 
 def answer(reference: Any) -> Any:
-    """What a task or an actor gives. Raises what it raised, and SiteError where the cluster fails."""
+    """What a task or an actor gives. Raises what it raised, and SiteError where the cluster fails.
+
+    Raises DiedTooOften where a task died oftener than its `max_retries`.
+    """
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
+        raise DiedTooOften(
+            f"A task of the cluster died again and again ({_reason(error)}): see Ray's logs on its machines, and run "
+            "the same command again."
+        ) from error
     except ray.exceptions.RayError as error:
         raise failed(error) from error
 
 
 def failed(error: Exception) -> SiteError:
     """That the cluster failed, as a sentence."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     return SiteError(
-        f"The Ray cluster failed ({reason}): all that was committed is safe; start it again where it is down, and run "
-        "the same command again."
+        f"The Ray cluster failed ({_reason(error)}): all that was committed is safe; start it again where it is down, "
+        "and run the same command again."
     )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what Ray says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,8 +1,9 @@
 """Footage is taken in on the machines of a Ray cluster: a task a footage, those of a camera one after the other.
 
 A task decodes, follows and commits. It holds its camera's lease, and asks actors for detections and embeddings. One
-whose process dies begins again, waits for the dead one's lease, and goes on behind the last commit. The process that
-gave the command numbers cameras and footage, and writes embeddings.
+whose process dies begins again, waits for the dead one's lease, and goes on behind the last commit. Footage on which it
+dies again and again is left, and the camera's next begins. The process that gave the command numbers cameras and
+footage, and writes embeddings.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 from app.asking import unheard
 from app.encoders.embed import Embedder, keep
 from app.encoders.versions import BASE, find, serving, store_of
-from app.engine.camera_jobs import CameraJobs, Following, Job, follow, sure_span
-from app.engine.cluster import PATIENCE, Cluster, answer
+from app.engine.camera_jobs import CameraJobs, Following, Job, camera_jobs, follow, sure_span
+from app.engine.cluster import PATIENCE, Cluster, DiedTooOften, answer
 from app.engine.cluster_models import (
     Loading,
     PlacedDetector,
@@ -34,7 +35,7 @@ from app.engine.cluster_models import (
 from app.engine.cluster_site import ClusterSite
 from app.engine.following import Thinning
 from app.engine.frame_counter import FrameCounter
-from app.engine.ray_runtime import ray
+from app.engine.ray_runtime import DEATHS, ray
 from app.errors import Busy
 from app.footage import Camera, Footage
 from app.footage.decode import Span
@@ -133,7 +134,7 @@ class ClusterExecutor:
         read = isinstance(detector, MotDetector)
         models = PlacedModels(self._cluster, None if read else wanted, model.name)
         order = ray.put(Order(at, wanted, models.registry, following.thinning, following.chunk))
-        task = ray.remote(take_in_footage).options(num_returns=2, num_cpus=1, memory=OF_A_TASK, max_retries=-1)
+        task = ray.remote(take_in_footage).options(num_returns=2, num_cpus=1, memory=OF_A_TASK, max_retries=DEATHS)
         chains = []
         for jobs in cameras:
             frame_counter.expect(jobs.camera.name, None)
@@ -142,10 +143,21 @@ class ClusterExecutor:
         while chains := [chain for chain in chains if chain]:
             under_way = {chain[0][0]: chain for chain in chains}  # a camera's tasks end in their order
             for embeddings in ray.wait(list(under_way), timeout=LOOK)[0]:
-                for footage, ids, halves in answer(embeddings):
+                chain = under_way[embeddings]
+                _, job = chain.popleft()
+                try:
+                    rows: list[Rows] = answer(embeddings)
+                except DiedTooOften as error:
+                    _leave(site, job, str(error))
+                    if rest := [job for _, job in chain]:  # they waited for what it would tell
+                        settings = following.settings[job.camera.name]
+                        chains.append(_submitted(task, order, camera_jobs(site, rest), settings))
+                        chain.clear()
+                    continue
+                for footage, ids, halves in rows:
                     with site.writing():
                         keep(site, add, footage, ids, halves)
-                progress.look(under_way[embeddings].popleft()[1])
+                progress.look(job)
             self._cluster.check_node()
             models.look()
             progress.look_at([chain[0][1] for chain in chains if chain])
@@ -161,6 +173,12 @@ def _submitted(task: Any, order: Any, of_one: CameraJobs, settings: dict[str, An
         earlier, embeddings = task.remote(order, camera, footage, job.record.id, settings, earlier)
         chain.append((embeddings, job))
     return chain
+
+
+def _leave(site: Site, job: Job, problem: str) -> None:
+    """Leaves footage on which tasks die. What was committed of it stays."""
+    with site.lease(of_camera(job.camera.name, PATIENCE)):
+        site.intake.fail(job.record, problem)
 
 
 class _Progress:

@@ -1,6 +1,7 @@
 """Tasks of one piece of work on the machines of a Ray cluster, as `reid.spread` has them.
 
-A task whose process dies is done again. What comes back is put together here, in the same order as without a cluster.
+A task whose process dies is done again, some times. What comes back is put together here, in the same order as without
+a cluster.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, overload
 
 from app.engine.cluster import Cluster
-from app.engine.ray_runtime import ray
+from app.engine.ray_runtime import DEATHS, ray
 from reid.spread import Result, Value
 
 AHEAD = 2  # tasks a processor that are under way or wait to be taken back
@@ -28,7 +29,7 @@ class ClusterTasks:
 
     def each(self, task: Callable[..., Result], arguments: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
         """As `Spread.each`."""
-        remote = ray.remote(task).options(num_cpus=1, max_retries=-1)
+        remote = ray.remote(task).options(num_cpus=1, max_retries=DEATHS)
         most = AHEAD * max(1, sum(machine.cpus for machine in self._cluster.machines()))
         under_way = deque[Any]()
         for some in arguments:

@@ -1,6 +1,6 @@
 """Ray, its usage statistics off, its ports asking for the cluster's token, and stdout left to the command's result.
 
-Ray reads both variables when it is imported, so they have to be there before. A rule of the linter keeps others from
+Ray reads these variables when it is imported, so they have to be there before. A rule of the linter keeps others from
 importing the library.
 """
 
@@ -11,9 +11,12 @@ import os
 import socket
 from typing import Any
 
+DEATHS = 20  # of a task or of ranks, after each of which they begin again
+
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its new default, of which it warns otherwise
+os.environ.setdefault("RAY_task_oom_retries", str(DEATHS))  # of those that Ray kills for memory, by itself without end
 
 import ray as ray
 import ray._private.worker

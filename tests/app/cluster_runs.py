@@ -48,9 +48,9 @@ def five_cameras(folder: Path) -> World:
     return world
 
 
-def begun(cluster: RayCluster, world: Filmed, site: Path) -> subprocess.Popen[str]:
-    """The real command with small chunks, on the cluster."""
-    words = [DRIVER, CHUNK, 0, world.videos, "--site", site, "--detector", world.detector, "--json"]
+def begun(cluster: RayCluster, world: Filmed, site: Path, *, first: str = "") -> subprocess.Popen[str]:
+    """The real command with small chunks, on the cluster. first: a line of Python that its process does before."""
+    words = [first + DRIVER, CHUNK, 0, world.videos, "--site", site, "--detector", world.detector, "--json"]
     return subprocess.Popen(
         [sys.executable, "-c", *map(str, words), "--cluster", cluster.address],
         cwd=ROOT,

@@ -14,13 +14,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import safetensors.torch
 import torch
 
+from app import cluster_ranks
 from app.cluster_ranks import interface_of
 from app.encoders.versions import weights_of
+from app.engine.cluster import DiedTooOften
 from app.learning.adapt import adapt
 from app.record import Site
 from app.record.adaptations import Adaptations
@@ -142,6 +145,22 @@ def test_who_is_erased_meanwhile_is_on_no_machine_and_one_goes_on_alone(site: Pa
         report = report_of(process)
     assert report["deployed"] and report["tracklets"] + report["held_back"] == TRACKLETS - 1
     assert sound(site) and not having(tmp_path, "crops.u8")
+
+
+def test_ranks_that_always_die_begin_again_some_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def die(*_: object) -> None:
+        begun.append(None)
+        raise cluster_ranks._Died("A rank died")
+
+    monkeypatch.setattr(cluster_ranks, "ray", MagicMock())
+    monkeypatch.setattr(cluster_ranks, "_placed", lambda most: MagicMock(bundle_count=2))
+    monkeypatch.setattr(cluster_ranks, "_report", die)
+    monkeypatch.setattr(cluster_ranks, "_tidy", lambda *_: None)
+    with pytest.raises(DiedTooOften, match="died 21 times"):
+        cluster_ranks.adapt_on_gpus(MagicMock(), MagicMock(), "test", {})
+    assert len(begun) == 21
 
 
 def test_an_interface_is_that_of_its_address() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,24 @@ import app.ingest
 from app.engine import cluster as clusters
 from app.engine.cluster_ingest import OF_A_TASK
 from app.errors import SiteError
+from app.record import Site
 from app.record.move import create
 from app.record.places import Places
-from tests.app.cluster_runs import FRAMES, begun, differences, ended, five_cameras, here, struck
-from tests.app.ray_cluster import RayCluster
+from tests.app.cluster_runs import DRIVEN, FRAMES, LOOK, begun, differences, ended, five_cameras, here, struck
+from tests.app.ray_cluster import RayCluster, kill
+from tests.app.record.test_move import sound
 from tests.app.records import new_schema
 from tests.app.scenes import ROOT, World, frames_done
 from tests.app.typed import Typed
+
+# A task that would sleep for ten minutes.
+DOOMED = """
+import sys, time
+from app.engine.cluster import connected
+from app.engine.cluster_tasks import ClusterTasks
+with connected(sys.argv[1]) as cluster:
+    list(ClusterTasks(cluster).each(lambda: time.sleep(600), [()]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +135,37 @@ def test_killed_tasks_and_actors_begin_again(
     assert differences(site, alone) == []
 
 
+def problems(site: Path) -> list[str]:
+    """What the record, perhaps not made yet, tells of footage."""
+    with suppress(SiteError), Site.open(site) as opened:
+        return [problem for record in opened.footage() for problem in record.problems]
+    return []
+
+
+def test_footage_on_which_tasks_die_is_left_and_the_next_begins(
+    cluster: RayCluster, world: World, tmp_path: Path
+) -> None:
+    shutil.copytree(world.videos / "crowd1", tmp_path / "videos" / "crowd1")
+    crowded, path = World(tmp_path / "videos", world.detections), tmp_path / "site"
+    process = begun(cluster, crowded, path, first="import app.engine.cluster_ingest as c; c.DEATHS = 2")
+    limit, killed = time.monotonic() + DRIVEN, 0
+    while not problems(path) and process.poll() is None and time.monotonic() < limit:
+        for pid in cluster.those("ray::take_in"):
+            kill(pid)
+            killed += 1
+        time.sleep(LOOK)
+    code, report, told = ended(process)
+    assert code == 1 and killed >= 3, told
+    (errors,) = [camera["errors"] for camera in report["cameras"]]
+    assert len(errors) == 1 and "died again and again" in errors[0]
+    with Site.open(path) as opened:
+        left, taken = opened.footage("crowd1")
+    assert left.status != "done" and taken.status == "done" and taken.frames == 90
+    code, report, told = ended(begun(cluster, crowded, path))
+    assert code == 0 and report["cameras"][0]["frames"] == 240, told
+    assert sound(path)
+
+
 def test_after_a_death_that_ends_it_the_same_command_finishes(
     world: World, elsewhere: Callable[[str], Path], alone: Path
 ) -> None:
@@ -146,6 +189,15 @@ def test_after_a_death_that_ends_it_the_same_command_finishes(
         code, _, told = ended(begun(cluster, world, site))
         assert code == 0, told
     assert differences(site, alone) == []
+
+
+def test_a_task_that_ray_kills_for_memory_again_and_again_is_told() -> None:
+    """Here any memory that is used is too much."""
+    variables = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
+    with RayCluster([1], variables=variables | {"RAY_task_oom_retries": "1"}) as cluster:
+        words = [sys.executable, "-c", DOOMED, cluster.address]
+        told = subprocess.run(words, cwd=ROOT, env=cluster.environment, capture_output=True, text=True, check=False)
+    assert "DiedTooOften" in told.stderr and "low on memory" in told.stderr, told.stderr
 
 
 # --- where it can't begin
