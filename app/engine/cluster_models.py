@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine.cluster import Cluster, answer
+from app.engine.cluster import Cluster, answer, failed
 from app.engine.cluster_site import ClusterSite
 from app.engine.ray_runtime import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy, ray
 from deploy.detectors import Detector, DetectorError, Frame
@@ -157,7 +157,8 @@ class PlacedEncoder:
 class Placed:
     """A detector and an encoder that are near each other."""
 
-    node: str | None  # the machine that they were placed on, None where Ray chose one for its GPU
+    node: str | None  # their machine, None where Ray has none with a free GPU just now
+    group: str | None  # Ray's name of the placement group that has their GPU, None where they have none
     detector: Any  # None where each task reads detections from a file
     encoder: Any  # None where nothing is embedded by it
 
@@ -191,16 +192,21 @@ class PlacedModels:
     def look(self) -> None:
         """Places more where machines have joined, and tells of all: the registry may have begun anew.
 
-        Raises SiteError where the cluster fails.
+        Those that have a GPU may have come to another machine. Raises SiteError where the cluster fails.
         """
         for place in _new_places(self._cluster, self._placed):
             detector = None if self._wanted is None else place.actor(DetectorActor, self._wanted, place.threads)
             encoder = (
                 None
                 if self._model is None
-                else place.actor(EncoderActor, self._model, place.threads, cuda=place.node is None)
+                else place.actor(EncoderActor, self._model, place.threads, cuda=place.group is not None)
             )
-            self._placed.append(Placed(place.node, detector, encoder))
+            self._placed.append(Placed(place.node, place.group, detector, encoder))
+        if any(pair.group for pair in self._placed):
+            nodes = _nodes_of_groups()
+            self._placed = [
+                dataclasses.replace(pair, node=nodes.get(pair.group)) if pair.group else pair for pair in self._placed
+            ]
         self.registry.tell.remote(self._placed)
 
 
@@ -208,13 +214,14 @@ class PlacedModels:
 class _Place:
     """Where actors run that are near each other."""
 
-    node: str | None  # None for a GPU
+    node: str | None  # None for a GPU, whose machine Ray chooses
+    group: str | None  # as `Placed.group`
     where: Any  # as Ray takes it
     threads: int  # that each may have
 
     def actor(self, kind: type, *arguments: Any, **options: Any) -> Any:
         """Begins one there."""
-        share = {"num_cpus": 0, **({"num_gpus": OF_A_GPU} if self.node is None else {"memory": A_BYTE})}
+        share = {"num_cpus": 0, **({"num_gpus": OF_A_GPU} if self.group else {"memory": A_BYTE})}
         placing: Any = ray.remote(kind).options(
             max_concurrency=CALLS, scheduling_strategy=self.where, **share, **_RESTARTED
         )
@@ -225,22 +232,32 @@ def _new_places(cluster: Cluster, placed: Sequence[Placed]) -> list[_Place]:
     """One a GPU, or a machine where there is none, for those that nothing is placed on."""
     machines = cluster.machines()
     gpus = sum(int(machine.gpus) for machine in machines)
-    if gpus:  # which of them a pair has is up to Ray, so they are only counted
+    if gpus:  # which of them a pair has is up to Ray, so they are counted
         threads = max(1, min(machine.cpus for machine in machines if machine.gpus))
-        more = gpus - sum(pair.node is None for pair in placed)
+        more = gpus - sum(pair.group is not None for pair in placed)
         groups = [ray.util.placement_group([{"GPU": 1}]) for _ in range(more)]
-        return [_Place(None, PlacementGroupSchedulingStrategy(group), threads) for group in groups]
+        return [_Place(None, group.id.hex(), PlacementGroupSchedulingStrategy(group), threads) for group in groups]
     known = {pair.node for pair in placed}
     return [
-        _Place(machine.node, NodeAffinitySchedulingStrategy(machine.node, soft=True), machine.cpus)
+        _Place(machine.node, None, NodeAffinitySchedulingStrategy(machine.node, soft=True), machine.cpus)
         for machine in machines
         if machine.cpus and machine.node not in known
     ]
 
 
+def _nodes_of_groups() -> dict[str | None, str]:
+    """The machine of each placement group that has one just now. Each has one bundle. Raises SiteError as `failed`."""
+    try:
+        table = ray.util.placement_group_table()
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        raise failed(error) from error
+    return {name: group["bundles_to_node_id"][0] for name, group in table.items() if group["state"] == "CREATED"}
+
+
 def nearest(registry: Any, number: int) -> Placed:
-    """The pair on this machine, else one by a number, so that all are asked. registry: the actor."""
+    """One of the pairs on this machine, else of all, by a number, so that all are asked. registry: the actor."""
     while not (placed := answer(registry.placed.remote())):
         time.sleep(ASK_AGAIN)  # it begins anew, and is told at the command's next look
     here = ray.get_runtime_context().get_node_id()
-    return next((pair for pair in placed if pair.node == here), placed[number % len(placed)])
+    near = [pair for pair in placed if pair.node == here] or placed
+    return near[number % len(near)]

@@ -1,10 +1,15 @@
-"""Detectors on a cluster that grows while a command is under way: one node, which two others join."""
+"""Detectors on a cluster that grows while a command is under way: one node, which two others join.
+
+Nodes only say that they have a GPU. So detectors run on processors there, too.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+
+import pytest
 
 from tests.app.ray_cluster import RayCluster, kill
 from tests.app.scenes import ROOT
@@ -27,15 +32,17 @@ with connected(sys.argv[1]) as cluster:
         models.look()
         while not (placed := answer(models.registry.placed.remote())):
             models.look()
-        frames = [answer(pair.detector.batch.remote())[0] for pair in placed]
-        nodes = [pair.node for pair in placed]
+        frames = [answer(pair.detector.batch.remote())[0] for pair in placed]  # by now all have a machine
+        models.look()
+        nodes = [pair.node for pair in answer(models.registry.placed.remote())]
         assert nodes == [answer(pair.detector.where.remote()) for pair in placed]
         print(json.dumps({"nodes": nodes, "frames": frames}), flush=True)
 """
 
 
-def test_machines_that_join_later_get_detectors_of_their_own_and_tasks_are_told() -> None:
-    with RayCluster([1]) as cluster:
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_machines_that_join_later_get_detectors_of_their_own_and_tasks_are_told(gpus: int) -> None:
+    with RayCluster([1], gpus=gpus) as cluster:
         words = [sys.executable, "-c", PLACING, cluster.address]
         with subprocess.Popen(
             words, cwd=ROOT, env=cluster.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
