@@ -148,6 +148,7 @@ class ClusterExecutor:
                 try:
                     rows: list[Rows] = answer(embeddings)
                 except DiedTooOften as error:
+                    self._cluster.check_node()  # raises where Ray itself is gone
                     _leave(site, job, str(error))
                     if rest := [job for _, job in chain]:  # they waited for what it would tell
                         settings = following.settings[job.camera.name]

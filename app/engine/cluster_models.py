@@ -158,7 +158,7 @@ class Placed:
     """A detector and an encoder that are near each other."""
 
     node: str | None  # their machine, None where Ray has none with a free GPU just now
-    group: str | None  # Ray's name of the placement group that has their GPU, None where they have none
+    group: str | None  # Ray's id of the placement group that has their GPU, None where they have none
     detector: Any  # None where each task reads detections from a file
     encoder: Any  # None where nothing is embedded by it
 
