@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from typing import Any
 
 DEATHS = 20  # of a task or of ranks, after each of which they begin again
@@ -54,4 +55,13 @@ def _log(data: dict[str, Any], ignore_prefix: bool) -> None:
         log.info("Ray: %s", line.strip().splitlines()[0][:300] if line.strip() else "")
 
 
+def _log_failure(failure: threading.ExceptHookArgs) -> None:
+    """Logs in one line what fails in a thread of Ray, which asks a head that is another one by now, say."""
+    if failure.thread is not None and failure.thread.name.startswith("ray_"):
+        log.info("Ray: %s", (str(failure.exc_value).splitlines() or [failure.exc_type.__name__])[0][:300])
+    else:
+        _of_other_threads(failure)
+
+
 ray._private.worker.print_to_stdstream = _log  # by itself it prints on stdout, where the command's result stands
+_of_other_threads, threading.excepthook = threading.excepthook, _log_failure

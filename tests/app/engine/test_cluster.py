@@ -185,7 +185,7 @@ def test_after_a_death_that_ends_it_the_same_command_finishes(
         cluster.stop()
         cluster.start()  # at once, so the command finds another head at the old one's place
         code, _, told = ended(once_more)
-        assert code == 2 and "start it again" in told and frames_done(site) < FRAMES
+        assert code == 2 and "start it again" in told and "Traceback" not in told and frames_done(site) < FRAMES
         code, _, told = ended(begun(cluster, world, site))
         assert code == 0, told
     assert differences(site, alone) == []
@@ -209,6 +209,13 @@ def test_usage_is_not_told_and_a_token_is_asked_for_whatever_the_environment_say
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "1", "RAY_AUTH_MODE": "disabled"}
     told = subprocess.run([sys.executable, "-c", words], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert told.stdout.split() == ["False", "True"], told.stderr
+
+
+def test_what_fails_in_a_thread_of_ray_is_no_traceback() -> None:
+    words = "import threading, app.engine.ray_runtime\nfor name in ('ray_listen', 'other'):\n"
+    words += "    thread = threading.Thread(target=lambda: {}[1], name=name)\n    thread.start()\n    thread.join()"
+    told = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "in thread other" in told.stderr and "ray_listen" not in told.stderr
 
 
 def test_a_cluster_that_is_open_or_tells_its_makers_is_refused(world: World, tmp_path: Path) -> None:
