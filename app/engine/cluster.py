@@ -12,6 +12,7 @@ from typing import Any
 from app.engine.ray_runtime import DEATHS, asks_for_token, node_answers, ray, reports_usage
 from app.errors import SiteError
 from app.record.places import FOLDER, Places
+from deploy.detectors import first_line
 
 PATIENCE = 120.0  # s for the lease of who died. Of a machine that is gone, PostgreSQL notices within one minute
 LOOK = 1.0  # s between looks whether this machine's node is still there
@@ -151,5 +152,5 @@ def failed(error: Exception) -> SiteError:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what Ray says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    """What Ray says, to stand in a sentence."""
+    return first_line(error).rstrip(".")

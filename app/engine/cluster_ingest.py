@@ -140,6 +140,7 @@ class ClusterExecutor:
             frame_counter.expect(jobs.camera.name, None)
             chains.append(_submitted(task, order, jobs, following.settings[jobs.camera.name]))
         add, progress = store_of(site, model.name).add, _Progress(site, frame_counter)
+        ended = set[str]()  # cameras of which footage has ended: what detections are taken for is told
         while chains := [chain for chain in chains if chain]:
             under_way = {chain[0][0]: chain for chain in chains}  # a camera's tasks end in their order
             for embeddings in ray.wait(list(under_way), timeout=LOOK)[0]:
@@ -151,13 +152,14 @@ class ClusterExecutor:
                     self._cluster.check_node()  # raises where Ray itself is gone
                     _leave(site, job, str(error))
                     if rest := [job for _, job in chain]:  # they waited for what it would tell
-                        settings = following.settings[job.camera.name]
-                        chains.append(_submitted(task, order, camera_jobs(site, rest), settings))
+                        left = dataclasses.replace(camera_jobs(site, rest), noted=job.camera.name in ended)
+                        chains.append(_submitted(task, order, left, following.settings[job.camera.name]))
                         chain.clear()
                     continue
                 for footage, ids, halves in rows:
                     with site.writing():
                         keep(site, add, footage, ids, halves)
+                ended.add(job.camera.name)
                 progress.look(job)
             self._cluster.check_node()
             models.look()

@@ -245,7 +245,7 @@ def _new_places(cluster: Cluster, placed: Sequence[Placed]) -> list[_Place]:
     ]
 
 
-def _nodes_of_groups() -> dict[str | None, str]:
+def _nodes_of_groups() -> dict[str, str]:
     """The machine of each placement group that has one just now. Each has one bundle. Raises SiteError as `failed`."""
     try:
         table = ray.util.placement_group_table()

@@ -26,6 +26,8 @@ from ray.experimental.internal_kv import internal_kv_get_gcs_client
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as NodeAffinitySchedulingStrategy
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy as PlacementGroupSchedulingStrategy
 
+from deploy.detectors import first_line
+
 log = logging.getLogger("sightline")
 
 
@@ -58,7 +60,7 @@ def _log(data: dict[str, Any], ignore_prefix: bool) -> None:
 def _log_failure(failure: threading.ExceptHookArgs) -> None:
     """Logs in one line what fails in a thread of Ray, which asks a head that is another one by now, say."""
     if failure.thread is not None and failure.thread.name.startswith("ray_"):
-        log.info("Ray: %s", (str(failure.exc_value).splitlines() or [failure.exc_type.__name__])[0][:300])
+        log.info("Ray: %s", first_line(failure.exc_value or failure.exc_type()))
     else:
         _of_other_threads(failure)
 

@@ -68,6 +68,6 @@ def person_class(names: Mapping[int, str], where: str, wanted: str | None = None
     )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What a library's exception says, in one line that fits into a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -105,6 +105,7 @@ def test_a_changed_file_begins_and_ends_just_those_cameras(tmp_path: Path) -> No
     assert errors.count("go on as before") == 1 and "secret" not in errors and "Traceback" not in errors
     assert (hall.met.connections, yard.met.connections) == (1, 1)  # nothing disturbed the one that stayed
     with Site.open(site) as opened:
+        assert {film.camera for film in opened.footage()} == {"hall", "yard"}
         assert all(unbroken(opened.footage(name)) for name in ("hall", "yard"))
 
 
